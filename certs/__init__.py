@@ -1,0 +1,1 @@
+"""What a certificate must look like, and which exist; the lowest room that stores."""

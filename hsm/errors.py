@@ -1,0 +1,77 @@
+"""The errors of the key store: one tree, each with a stable reason code and the PKCS#11 return value when there is one."""
+
+from __future__ import annotations
+
+
+class HSMError(Exception):
+    """A key operation failed. `code` is stable; `rv` is the CK_RV's name (PKCS#11 v3, section 5.1) or None.
+
+    The message is for engineers and never holds a PIN; words for people stand in the locale catalogues under `code`.
+    """
+
+    code = "HSM_ERROR"
+
+    def __init__(self, message: str, *, rv: str | None = None, **facts: str) -> None:
+        super().__init__(message)
+        self.rv = rv
+        self.facts: dict[str, str] = facts
+
+
+class ModuleMissing(HSMError):
+    """The PKCS#11 module cannot be loaded. Facts: module."""
+
+    code = "HSM_MODULE_MISSING"
+
+
+class TokenMissing(HSMError):
+    """The module has no token of the wanted label. Facts: token, module."""
+
+    code = "HSM_TOKEN_MISSING"
+
+
+class PinMissing(HSMError):
+    """The file that should hold the PIN cannot be read. Facts: pin_file."""
+
+    code = "HSM_PIN_MISSING"
+
+
+class PinWrong(HSMError):
+    """The token refused the PIN. Never retried: a real token locks itself after a few tries. Facts: token."""
+
+    code = "HSM_PIN_WRONG"
+
+
+class PinLocked(HSMError):
+    """The token has locked its PIN. Facts: token."""
+
+    code = "HSM_PIN_LOCKED"
+
+
+class KeyNotFound(HSMError):
+    """No private key on the token belongs to this public key. Facts: key_id."""
+
+    code = "HSM_KEY_NOT_FOUND"
+
+
+class KeyNotProtected(HSMError):
+    """A key may leave the token or was not made in it. Facts: key_id, attribute."""
+
+    code = "HSM_KEY_NOT_PROTECTED"
+
+
+class MechanismUnavailable(HSMError):
+    """The token lacks the mechanism that was asked for. Facts: mechanism."""
+
+    code = "HSM_MECHANISM_UNAVAILABLE"
+
+
+class SessionUnavailable(HSMError):
+    """No session came free in time, or the token gives no more. Facts: limit."""
+
+    code = "HSM_SESSION_UNAVAILABLE"
+
+
+class SigningFailed(HSMError):
+    """The token did not sign, or what it returned does not verify with the public key."""
+
+    code = "HSM_SIGNING_FAILED"

@@ -1,0 +1,97 @@
+"""Values that name keys: what kind (KeySpec), which one (KeyRef), and how a token is doing (TokenStatus)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+class KeySpec(StrEnum):
+    """The kinds of key Antin makes. The value is the name used in settings and on the command line."""
+
+    RSA_2048 = "rsa-2048"
+    RSA_3072 = "rsa-3072"
+    P_256 = "p-256"
+    P_384 = "p-384"
+
+    @property
+    def is_rsa(self) -> bool:
+        return self in (KeySpec.RSA_2048, KeySpec.RSA_3072)
+
+
+_RSA_BITS = {KeySpec.RSA_2048: 2048, KeySpec.RSA_3072: 3072}
+_CURVES: dict[KeySpec, type[ec.EllipticCurve]] = {KeySpec.P_256: ec.SECP256R1, KeySpec.P_384: ec.SECP384R1}
+
+
+def rsa_bits(spec: KeySpec) -> int:
+    """Modulus length in bits of an RSA spec."""
+    return _RSA_BITS[spec]
+
+
+def curve_of(spec: KeySpec) -> ec.EllipticCurve:
+    """The curve of an elliptic-curve spec."""
+    return _CURVES[spec]()
+
+
+def spec_of(public_key: PublicKey) -> KeySpec:
+    """The spec a public key fits; ValueError for a kind that Antin does not make."""
+    if isinstance(public_key, rsa.RSAPublicKey):
+        for spec, bits in _RSA_BITS.items():
+            if public_key.key_size == bits:
+                return spec
+        raise ValueError(f"RSA of {public_key.key_size} bits is not a kind of key Antin makes")
+    for spec, curve in _CURVES.items():
+        if isinstance(public_key.curve, curve):
+            return spec
+    raise ValueError(f"curve {public_key.curve.name} is not a kind of key Antin makes")
+
+
+def key_id_of(public_key_der: bytes) -> bytes:
+    """CKA_ID of a key: the first 20 octets of the SHA-256 of its SubjectPublicKeyInfo (DER).
+
+    Anybody who holds a certificate can thus find its key, on any token, without a label.
+    """
+    return hashlib.sha256(public_key_der).digest()[:20]
+
+
+def spki_der(public_key: PublicKey) -> bytes:
+    """SubjectPublicKeyInfo in DER (RFC 5280 4.1.2.7)."""
+    return public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+@dataclass(frozen=True)
+class KeyRef:
+    """Which key: everything needed to find it again. Holds nothing secret."""
+
+    label: str
+    spec: KeySpec
+    public_key_der: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        return key_id_of(self.public_key_der)
+
+    def public_key(self) -> PublicKey:
+        key = serialization.load_der_public_key(self.public_key_der)
+        assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
+        return key
+
+
+@dataclass(frozen=True)
+class TokenStatus:
+    """How a key store is doing: `state` is ok, degraded or away; `session_limit` None where the token names none."""
+
+    module: str
+    token: str
+    state: str
+    sessions_open: int
+    session_limit: int | None
+    pid: int | None
+    detail: str = ""

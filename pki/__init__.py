@@ -1,0 +1,1 @@
+"""The trust services: issuance, revocation, CRL, audit, authorities."""

@@ -1,0 +1,1 @@
+"""Documents: credentials, appearance, CMS, PAdES, the register and the validation."""
