@@ -1,4 +1,4 @@
-"""The errors of the key store: one tree, each with a stable reason code and the PKCS#11 return value when there is one."""
+"""The errors of the key store: one tree, each with a stable reason code and, where there is one, the CK_RV's name."""
 
 from __future__ import annotations
 
@@ -27,6 +27,24 @@ class TokenMissing(HSMError):
     """The module has no token of the wanted label. Facts: token, module."""
 
     code = "HSM_TOKEN_MISSING"
+
+
+class TokenAmbiguous(HSMError):
+    """Several tokens of the module carry the wanted label. Facts: token, module."""
+
+    code = "HSM_TOKEN_AMBIGUOUS"
+
+
+class TokenExists(HSMError):
+    """A token of this label is there already and is not overwritten. Facts: token, module."""
+
+    code = "HSM_TOKEN_EXISTS"
+
+
+class TokenFailed(HSMError):
+    """The token or its module failed in a way of its own; `reason` is the CK_RV. Facts: token, module, operation, reason."""
+
+    code = "HSM_TOKEN_FAILED"
 
 
 class PinMissing(HSMError):
@@ -72,6 +90,12 @@ class SessionUnavailable(HSMError):
 
 
 class SigningFailed(HSMError):
-    """The token did not sign, or what it returned does not verify with the public key."""
+    """The token did not sign, or what it returned does not verify with the public key. No facts; `rv` may say more."""
 
     code = "HSM_SIGNING_FAILED"
+
+
+class StoreClosed(HSMError):
+    """The key store was closed and is used again. No facts: a defect of the caller."""
+
+    code = "HSM_STORE_CLOSED"

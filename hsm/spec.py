@@ -66,6 +66,14 @@ def spki_der(public_key: PublicKey) -> bytes:
     return public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def load_public_key(public_key_der: bytes) -> PublicKey:
+    """The key of a SubjectPublicKeyInfo (DER); ValueError for a kind that Antin does not make."""
+    key = serialization.load_der_public_key(public_key_der)
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        raise ValueError(f"{type(key).__name__} is not a kind of key Antin makes")  # noqa: TRY004 it is the DER that is wrong
+    return key
+
+
 @dataclass(frozen=True)
 class KeyRef:
     """Which key: everything needed to find it again. Holds nothing secret."""
@@ -79,9 +87,7 @@ class KeyRef:
         return key_id_of(self.public_key_der)
 
     def public_key(self) -> PublicKey:
-        key = serialization.load_der_public_key(self.public_key_der)
-        assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
-        return key
+        return load_public_key(self.public_key_der)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The KeyStore protocol. Its docstring is the contract that every implementation passes (tests/unit/hsm/contract.py)."""
+"""The KeyStore protocol. Its docstring is the contract; every implementation passes tests/unit/hsm/contract.py."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class KeyStore(Protocol):
     """Where private keys live. A key is known by its public key; labels are for people and need not be unique.
 
     * `generate` returns only when the key can be found again by its public key.
-    * `get` returns an object that is a `cryptography` private key and can only sign: it hashes the whole message itself,
-      so that a later key process can see what is being signed. Asking it for private numbers raises
-      `UnsupportedOperation`-like TypeErrors, never key material. It may be kept and used from several threads at once.
-    * RSA signs with PKCS#1 v1.5 and PSS (salt as long as the digest) over SHA-256/384/512; elliptic curves with ECDSA over
-      the same digests. `Prehashed` and deterministic ECDSA are refused with MechanismUnavailable.
+    * `get` returns an object that is a `cryptography` private key and can only sign: it hashes the whole message
+      itself, so that a later key process can see what is being signed. Asking it for private numbers raises
+      TypeError, never key material. It may be kept and used from several threads at once.
+    * RSA signs with PKCS#1 v1.5 and PSS (salt as long as the digest) over SHA-256/384/512; elliptic curves with ECDSA
+      over the same digests. `Prehashed` and deterministic ECDSA are refused with MechanismUnavailable.
     * Every failure is an `HSMError`; a wrong PIN is tried once and never again by the same store.
     * `destroy` is final; a destroyed key raises KeyNotFound from then on, also through objects handed out before.
     """

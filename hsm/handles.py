@@ -1,0 +1,188 @@
+"""Private keys that can only sign: `cryptography` key classes around a callable, wherever the key itself lives.
+
+They leave to the store that made them how a signature comes about. They hand out no private numbers, decrypt nothing
+and agree on no secret, and no signature passes that the public key does not verify.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NoReturn
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.utils import Buffer
+
+from hsm.errors import MechanismUnavailable, SigningFailed
+from hsm.spec import PrivateKey, PublicKey
+
+SIGNING_DIGESTS = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+
+
+class Scheme(StrEnum):
+    """The signature schemes Antin signs with. With a digest they name an algorithm completely."""
+
+    RSA_PKCS1V15 = "rsa-pkcs1v15"
+    RSA_PSS = "rsa-pss"
+    ECDSA = "ecdsa"
+
+
+# The whole message, never its digest: a key process must be able to see what it signs.
+SignCall = Callable[[bytes, Scheme, hashes.HashAlgorithm], bytes]
+
+
+def _nothing() -> None:
+    """What a store does about a wrong signature when it caches no handles."""
+
+
+class SignOnlyRSAKey(rsa.RSAPrivateKey):
+    """An RSA private key that signs through a store."""
+
+    def __init__(
+        self, public_key: rsa.RSAPublicKey, sign_call: SignCall, on_mismatch: Callable[[], None] = _nothing
+    ) -> None:
+        self._public_key = public_key
+        self._sign_call = sign_call
+        self._on_mismatch = on_mismatch
+
+    @property
+    def key_size(self) -> int:
+        return self._public_key.key_size
+
+    def public_key(self) -> rsa.RSAPublicKey:
+        return self._public_key
+
+    def sign(self, data: Buffer, padding: object, algorithm: object) -> bytes:
+        """Sign a whole message with PKCS #1 v1.5 or PSS (RFC 8017 8.2, 8.1)."""
+        digest = _digest(algorithm)
+        scheme = _rsa_scheme(padding, digest)
+        message = bytes(data)
+        signature = self._sign_call(message, scheme, digest)
+        try:
+            self._public_key.verify(signature, message, rsa_padding(scheme, digest), digest)
+        except InvalidSignature as error:
+            self._on_mismatch()
+            raise _mismatch() from error
+        return signature
+
+    def decrypt(self, ciphertext: bytes, padding: object) -> NoReturn:  # noqa: ARG002 overrides
+        _only_signs("decrypt")
+
+    def private_numbers(self) -> NoReturn:
+        _only_signs("give private numbers")
+
+    def private_bytes(self, encoding: object, format: object, encryption_algorithm: object) -> NoReturn:  # noqa: A002, ARG002 overrides
+        _only_signs("be serialised")
+
+    def __copy__(self) -> SignOnlyRSAKey:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> SignOnlyRSAKey:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        _only_signs("be pickled")
+
+
+class SignOnlyECKey(ec.EllipticCurvePrivateKey):
+    """An elliptic-curve private key that signs through a store."""
+
+    def __init__(
+        self, public_key: ec.EllipticCurvePublicKey, sign_call: SignCall, on_mismatch: Callable[[], None] = _nothing
+    ) -> None:
+        self._public_key = public_key
+        self._sign_call = sign_call
+        self._on_mismatch = on_mismatch
+
+    @property
+    def curve(self) -> ec.EllipticCurve:
+        return self._public_key.curve
+
+    @property
+    def key_size(self) -> int:
+        return self._public_key.key_size
+
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        return self._public_key
+
+    def sign(self, data: Buffer, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
+        """Sign a whole message with ECDSA; the signature is an Ecdsa-Sig-Value (RFC 3279 2.2.3)."""
+        if not isinstance(signature_algorithm, ec.ECDSA):
+            raise MechanismUnavailable("only ECDSA is signed", mechanism=type(signature_algorithm).__name__)
+        if signature_algorithm.deterministic_signing:
+            # It would be ignored silently: the nonce is the token's.
+            raise MechanismUnavailable("deterministic ECDSA is not signed", mechanism="deterministic ECDSA")
+        digest = _digest(signature_algorithm.algorithm)
+        message = bytes(data)
+        signature = self._sign_call(message, Scheme.ECDSA, digest)
+        try:
+            self._public_key.verify(signature, message, ec.ECDSA(digest))
+        except InvalidSignature as error:
+            self._on_mismatch()
+            raise _mismatch() from error
+        return signature
+
+    def exchange(self, algorithm: object, peer_public_key: object) -> NoReturn:  # noqa: ARG002 overrides
+        _only_signs("agree on a secret")
+
+    def private_numbers(self) -> NoReturn:
+        _only_signs("give private numbers")
+
+    def private_bytes(self, encoding: object, format: object, encryption_algorithm: object) -> NoReturn:  # noqa: A002, ARG002 overrides
+        _only_signs("be serialised")
+
+    def __copy__(self) -> SignOnlyECKey:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> SignOnlyECKey:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        _only_signs("be pickled")
+
+
+def sign_only_key(public_key: PublicKey, sign_call: SignCall, on_mismatch: Callable[[], None] = _nothing) -> PrivateKey:
+    """The private-key object that goes with a public key. `on_mismatch` hears of every signature that did not verify."""
+    if isinstance(public_key, rsa.RSAPublicKey):
+        return SignOnlyRSAKey(public_key, sign_call, on_mismatch)
+    return SignOnlyECKey(public_key, sign_call, on_mismatch)
+
+
+def rsa_padding(scheme: Scheme, digest: hashes.HashAlgorithm) -> padding.AsymmetricPadding:
+    """The one padding that belongs to an RSA scheme: for PSS, MGF1 and salt follow the digest (RFC 4055 3.1)."""
+    if scheme is Scheme.RSA_PKCS1V15:
+        return padding.PKCS1v15()
+    return padding.PSS(mgf=padding.MGF1(digest), salt_length=digest.digest_size)
+
+
+def _digest(algorithm: object) -> hashes.HashAlgorithm:
+    # Prehashed and NoDigestInfo land here too: the purpose of a key cannot be checked on a bare digest.
+    if not isinstance(algorithm, SIGNING_DIGESTS):
+        name = algorithm.name if isinstance(algorithm, hashes.HashAlgorithm) else type(algorithm).__name__
+        raise MechanismUnavailable(f"{name} is not a digest that keys sign over", mechanism=name)
+    return algorithm
+
+
+def _rsa_scheme(asked: object, digest: hashes.HashAlgorithm) -> Scheme:
+    if isinstance(asked, padding.PKCS1v15):
+        return Scheme.RSA_PKCS1V15
+    if not isinstance(asked, padding.PSS):
+        raise MechanismUnavailable("only PKCS #1 v1.5 and PSS are signed", mechanism=type(asked).__name__)
+    mask_digest = getattr(asked.mgf, "_algorithm", None)  # the only place where MGF1 keeps it
+    if not isinstance(mask_digest, type(digest)):
+        raise MechanismUnavailable("PSS needs MGF1 over the message's digest", mechanism="RSA-PSS, other MGF1 digest")
+    # `cryptography` names its special lengths by marker objects; MAX_LENGTH and AUTO are not what tokens are asked for.
+    salt = asked._salt_length  # noqa: SLF001 no public name
+    if salt is not padding.PSS.DIGEST_LENGTH and salt != digest.digest_size:
+        raise MechanismUnavailable("PSS needs a salt as long as the digest", mechanism="RSA-PSS, other salt length")
+    return Scheme.RSA_PSS
+
+
+def _only_signs(deed: str) -> NoReturn:
+    raise TypeError(f"this key can only sign; it cannot {deed}")
+
+
+def _mismatch() -> SigningFailed:
+    return SigningFailed("the signature that came back does not verify with the public key")

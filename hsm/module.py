@@ -1,0 +1,288 @@
+"""A PKCS#11 module in this process: loaded once, initialised with OS locking, with the login of each of its tokens.
+
+PKCS#11 knows one application per process: a module is initialised once, and a login counts for all of its sessions
+(v3.0, 5.4 and 6.7.4). That state cannot be built twice, whoever builds the stores, so the loaded modules stand in a
+registry of the process: the one justified piece of module-level state of this package.
+
+It leaves sessions to sessions.py and key objects to pkcs11_store.py.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import hmac
+import os
+import secrets
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pkcs11
+from pkcs11 import _pkcs11
+
+from hsm.errors import ModuleMissing, PinWrong, TokenAmbiguous, TokenExists, TokenFailed, TokenMissing
+from hsm.rv import CKR_OK, Scene, name_of, name_of_number, translated
+
+CKF_OS_LOCKING_OK: Final = 0x02
+LABEL_OCTETS: Final = 32
+# CK_FUNCTION_LIST is a version and then pointers in the order of PKCS#11 v2.40, 3.6.
+_C_INITIALIZE, _C_GET_TOKEN_INFO, _C_INIT_TOKEN = 0, 6, 9
+# CK_EFFECTIVELY_INFINITE and CK_UNAVAILABLE_INFORMATION (3.2): a token that names no limit of sessions.
+_NO_LIMIT = (0, ctypes.c_ulong(-1).value)
+
+
+class _FunctionList(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_ubyte * 2), ("functions", ctypes.c_void_p * (_C_INIT_TOKEN + 1)))
+
+
+class _InitializeArgs(ctypes.Structure):
+    """CK_C_INITIALIZE_ARGS."""
+
+    _fields_ = (
+        ("create_mutex", ctypes.c_void_p),
+        ("destroy_mutex", ctypes.c_void_p),
+        ("lock_mutex", ctypes.c_void_p),
+        ("unlock_mutex", ctypes.c_void_p),
+        ("flags", ctypes.c_ulong),
+        ("reserved", ctypes.c_void_p),
+    )
+
+
+class _TokenInfo(ctypes.Structure):
+    """CK_TOKEN_INFO: python-pkcs11 keeps the session limits to itself."""
+
+    _fields_ = (
+        ("label", ctypes.c_char * LABEL_OCTETS),
+        ("manufacturer_id", ctypes.c_char * 32),
+        ("model", ctypes.c_char * 16),
+        ("serial_number", ctypes.c_char * 16),
+        ("flags", ctypes.c_ulong),
+        ("max_session_count", ctypes.c_ulong),
+        ("session_count", ctypes.c_ulong),
+        ("max_rw_session_count", ctypes.c_ulong),
+        ("rest", ctypes.c_ubyte * 128),
+    )
+
+
+class _Functions:
+    """The few functions that python-pkcs11 does not call the way we need, through the module's own function list."""
+
+    def __init__(self, path: str) -> None:
+        library = ctypes.CDLL(path)  # never unloaded by ctypes: exit handlers of the module stay in place
+        get_list = library.C_GetFunctionList
+        get_list.argtypes = [ctypes.POINTER(ctypes.POINTER(_FunctionList))]
+        get_list.restype = ctypes.c_ulong
+        table = ctypes.POINTER(_FunctionList)()
+        rv = get_list(ctypes.byref(table))
+        if rv != CKR_OK or not table:
+            raise OSError(f"C_GetFunctionList: {name_of_number(rv)}")
+        functions = table.contents.functions
+        self._initialize = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_void_p)(functions[_C_INITIALIZE])
+        self._get_token_info = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p)(
+            functions[_C_GET_TOKEN_INFO]
+        )
+        self._init_token = ctypes.CFUNCTYPE(
+            ctypes.c_ulong, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p
+        )(functions[_C_INIT_TOKEN])
+
+    def initialize_with_os_locking(self) -> int:
+        arguments = _InitializeArgs(flags=CKF_OS_LOCKING_OK)
+        return int(self._initialize(ctypes.byref(arguments)))
+
+    def session_limit(self, slot_id: int) -> tuple[int, int | None]:
+        """Return value, and the number of read/write sessions the token allows."""
+        info = _TokenInfo()
+        rv = int(self._get_token_info(slot_id, ctypes.byref(info)))
+        named = [count for count in (info.max_session_count, info.max_rw_session_count) if count not in _NO_LIMIT]
+        return rv, min(named, default=None)
+
+    def init_token(self, slot_id: int, so_pin: bytes, label: bytes) -> int:
+        return int(self._init_token(slot_id, so_pin, len(so_pin), label.ljust(LABEL_OCTETS, b" ")))
+
+
+class _LockingLibrary(_pkcs11.lib):
+    """python-pkcs11's library object, initialised by us.
+
+    Its own `initialize` calls C_Initialize(NULL), which promises the module a single thread, and then every call
+    releases the GIL: with four threads SoftHSM crashed, hung or failed in 20 of 20 runs; with this flag in none of 40.
+    """
+
+    def initialize(self) -> None:
+        rv = _Functions(self.so).initialize_with_os_locking()
+        if rv != CKR_OK:
+            # ALREADY_INITIALIZED too: whoever was first may have promised a single thread, and that cannot be mended.
+            raise _InitializeError(name_of_number(rv))
+
+
+class _InitializeError(Exception):
+    """C_Initialize refused; the text is the CK_RV."""
+
+
+@dataclass
+class Login:
+    """The one session that logged in to a token, and how many stores of this process rely on it.
+
+    It is kept from work: `Session.close()` logs out first, and with that every private handle of every other session
+    dies. `session` is None when foreign code in this process had logged in before us.
+    """
+
+    session: pkcs11.Session | None
+    salt: bytes
+    pin_digest: bytes
+    holders: int = 0
+
+
+class Module:
+    """One loaded module. Get it from `load_module`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.pid = os.getpid()
+        self._lock = threading.RLock()
+        self._logins: dict[tuple[str, bytes], Login] = {}
+        try:
+            self._functions = _Functions(str(path))
+        except (OSError, AttributeError) as error:
+            raise ModuleMissing(f"not a PKCS#11 module: {error}", module=str(path)) from error
+        try:
+            self.lib = _LockingLibrary(str(path))
+        except _InitializeError as error:
+            rv = str(error)
+            raise TokenFailed(
+                f"C_Initialize: {rv}", rv=rv, token="", module=str(path), operation="C_Initialize", reason=rv
+            ) from error
+        except pkcs11.PKCS11Error as error:
+            raise ModuleMissing(f"not usable: {error!r}", rv=name_of(error), module=str(path)) from error
+
+    def check_process(self) -> None:
+        """Raise TokenFailed in a forked child: the parent's module must not be used there (PKCS#11 v3.0, 5.4)."""
+        if os.getpid() != self.pid:
+            rv = "CKR_CRYPTOKI_NOT_INITIALIZED"
+            raise TokenFailed(
+                "the module was loaded before a fork",
+                rv=rv,
+                token="",
+                module=str(self.path),
+                operation="fork",
+                reason=rv,
+            )
+
+    def find_token(self, label: str) -> pkcs11.Token:
+        """The token of this label, asked of the module anew each time: slots are renumbered when tokens are made."""
+        found = self._tokens(label)
+        if not found:
+            raise TokenMissing(f"no token labelled {label!r}", token=label, module=str(self.path))
+        if len(found) > 1:
+            raise TokenAmbiguous(f"{len(found)} tokens labelled {label!r}", token=label, module=str(self.path))
+        return found[0]
+
+    def has_token(self, label: str) -> bool:
+        return bool(self._tokens(label))
+
+    def session_limit(self, token: pkcs11.Token) -> int | None:
+        """How many read/write sessions the token allows, None where it names no limit."""
+        rv, limit = self._functions.session_limit(token.slot.slot_id)
+        self._check(rv, token.label, "C_GetTokenInfo")
+        return limit
+
+    def init_token(self, label: str, so_pin: str) -> pkcs11.Token:
+        """Initialise a free slot. The user PIN is not set yet (5.5, C_InitToken)."""
+        encoded = label.encode()
+        if not 0 < len(encoded) <= LABEL_OCTETS:
+            raise ValueError(f"a token's label has 1 to {LABEL_OCTETS} octets")
+        with self._lock:
+            if self.has_token(label):
+                raise TokenExists(f"there is a token labelled {label!r}", token=label, module=str(self.path))
+            free = [t for t in self._all_tokens(label) if not t.flags & pkcs11.TokenFlag.TOKEN_INITIALIZED]
+            if not free:
+                raise TokenMissing("no free slot to make a token in", token=label, module=str(self.path))
+            rv = self._functions.init_token(free[0].slot.slot_id, so_pin.encode(), encoded)
+            self._check(rv, label, "C_InitToken")
+            return self.find_token(label)
+
+    def log_in(self, token: pkcs11.Token, pin: str) -> None:
+        """Log in once per token and process; further holders join, if their PIN is the one that worked."""
+        key = (token.label, token.serial)
+        with self._lock:
+            login = self._logins.get(key)
+            if login is None:
+                salt = secrets.token_bytes(16)
+                login = Login(self._open_login_session(token, pin), salt, _digest_of(pin, salt))
+                self._logins[key] = login
+            elif not hmac.compare_digest(login.pin_digest, _digest_of(pin, login.salt)):
+                raise PinWrong("the PIN is not the one this process is logged in with", token=token.label)
+            login.holders += 1
+
+    def release_login(self, token: pkcs11.Token) -> None:
+        """The last holder logs out."""
+        key = (token.label, token.serial)
+        with self._lock:
+            login = self._logins[key]
+            login.holders -= 1
+            if login.holders:
+                return
+            del self._logins[key]
+            if login.session is not None:
+                with translated(self._scene(token.label, "C_Logout")):
+                    login.session.close()
+
+    def _open_login_session(self, token: pkcs11.Token, pin: str) -> pkcs11.Session | None:
+        # A refused `open` leaves the session it had opened behind, and its handle is lost in python-pkcs11. It costs one
+        # session a store, because a store asks once.
+        with translated(self._scene(token.label, "C_Login")):
+            try:
+                return token.open(rw=True, user_pin=pin)
+            except pkcs11.UserAlreadyLoggedIn:
+                return None
+
+    def _tokens(self, label: str) -> list[pkcs11.Token]:
+        initialised = pkcs11.TokenFlag.TOKEN_INITIALIZED
+        return [token for token in self._all_tokens(label) if token.label == label and token.flags & initialised]
+
+    def _all_tokens(self, wanted: str) -> list[pkcs11.Token]:
+        tokens = []
+        with translated(self._scene(wanted, "C_GetSlotList")):
+            for slot in self.lib.get_slots():
+                try:
+                    tokens.append(slot.get_token())
+                except (pkcs11.TokenNotPresent, pkcs11.TokenNotRecognised):
+                    continue
+        return tokens
+
+    def _check(self, rv: int, label: str, operation: str) -> None:
+        if rv != CKR_OK:
+            name = name_of_number(rv)
+            raise TokenFailed(
+                f"{operation}: {name}", rv=name, token=label, module=str(self.path), operation=operation, reason=name
+            )
+
+    def _scene(self, label: str, operation: str) -> Scene:
+        return Scene(module=str(self.path), token=label, operation=operation)
+
+
+_LOADED: dict[Path, Module] = {}
+_LOADED_LOCK = threading.Lock()
+
+
+def load_module(path: Path) -> Module:
+    """The module at this path, loaded and initialised now or before; ModuleMissing when there is none."""
+    try:
+        real = path.resolve()
+        present = real.is_file()
+    except (OSError, RuntimeError) as error:  # a folder that may not be read; links that go in a circle
+        raise ModuleMissing(f"cannot be reached: {error}", module=str(path)) from error
+    if not present:
+        raise ModuleMissing("no such file", module=str(path))
+    with _LOADED_LOCK:
+        module = _LOADED.get(real)
+        if module is None:
+            module = _LOADED[real] = Module(real)
+    module.check_process()
+    return module
+
+
+def _digest_of(pin: str, salt: bytes) -> bytes:
+    # Only to tell a second store's PIN from the first's without asking the token, which counts tries.
+    return hashlib.sha256(salt + pin.encode()).digest()

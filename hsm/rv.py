@@ -1,0 +1,145 @@
+"""CK_RV: names the return values of PKCS#11 (v3.0, section 3.6 and Annex) and tells which HSMError each becomes.
+
+It leaves to the error ladder of the key process what is retried; here nothing is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pkcs11
+from pkcs11 import exceptions as p11
+
+from hsm.errors import (
+    HSMError,
+    MechanismUnavailable,
+    PinLocked,
+    PinWrong,
+    SessionUnavailable,
+    TokenFailed,
+    TokenMissing,
+)
+
+CKR_OK = 0x000
+
+# The values that python-pkcs11 knows no exception for, and those that arrive as bare numbers from C_Initialize,
+# C_InitToken and C_GetTokenInfo. Any other is shown as its number.
+_NAMES = {
+    0x001: "CKR_CANCEL",
+    0x002: "CKR_HOST_MEMORY",
+    0x003: "CKR_SLOT_ID_INVALID",
+    0x005: "CKR_GENERAL_ERROR",
+    0x006: "CKR_FUNCTION_FAILED",
+    0x007: "CKR_ARGUMENTS_BAD",
+    0x009: "CKR_NEED_TO_CREATE_THREADS",
+    0x00A: "CKR_CANT_LOCK",
+    0x01B: "CKR_ACTION_PROHIBITED",
+    0x030: "CKR_DEVICE_ERROR",
+    0x031: "CKR_DEVICE_MEMORY",
+    0x032: "CKR_DEVICE_REMOVED",
+    0x054: "CKR_FUNCTION_NOT_SUPPORTED",
+    0x068: "CKR_KEY_FUNCTION_NOT_PERMITTED",
+    0x0A0: "CKR_PIN_INCORRECT",
+    0x0A1: "CKR_PIN_INVALID",
+    0x0A2: "CKR_PIN_LEN_RANGE",
+    0x0A4: "CKR_PIN_LOCKED",
+    0x0B6: "CKR_SESSION_EXISTS",
+    0x0E0: "CKR_TOKEN_NOT_PRESENT",
+    0x0E1: "CKR_TOKEN_NOT_RECOGNIZED",
+    0x0E2: "CKR_TOKEN_WRITE_PROTECTED",
+    0x190: "CKR_CRYPTOKI_NOT_INITIALIZED",
+    0x191: "CKR_CRYPTOKI_ALREADY_INITIALIZED",
+    0x200: "CKR_FUNCTION_REJECTED",
+}
+
+# Exceptions whose name is not the return value's in other letters.
+_IRREGULAR: dict[type[p11.PKCS11Error], str | None] = {
+    p11.AnotherUserAlreadyLoggedIn: "CKR_USER_ANOTHER_ALREADY_LOGGED_IN",
+    p11.FunctionCancelled: "CKR_FUNCTION_CANCELED",
+    p11.MultipleObjectsReturned: None,
+    p11.MultipleTokensReturned: None,
+    p11.NoSuchKey: None,
+    p11.NoSuchToken: None,
+    p11.RandomNoRNG: "CKR_RANDOM_NO_RNG",
+    p11.SessionReadWriteSOExists: "CKR_SESSION_READ_WRITE_SO_EXISTS",
+    p11.TokenNotRecognised: "CKR_TOKEN_NOT_RECOGNIZED",
+}
+# python-pkcs11 raises these with a sentence and no class of their own.
+_SENTENCES = {
+    "(not initialized)": "CKR_CRYPTOKI_NOT_INITIALIZED",
+    "(already initialized)": "CKR_CRYPTOKI_ALREADY_INITIALIZED",
+    "Buffer was too small": "CKR_BUFFER_TOO_SMALL",
+    "Parallel not supported": "CKR_SESSION_PARALLEL_NOT_SUPPORTED",
+    "User type invalid": "CKR_USER_TYPE_INVALID",
+}
+_UNMAPPED = re.compile(r"Unmapped error code (0x[0-9a-f]+)")
+
+# A key or object handle that means nothing any more: the key was destroyed, or there was a new login since.
+STALE_HANDLE = (p11.KeyHandleInvalid, p11.ObjectHandleInvalid)
+# What a session or token without room for one more session answers.
+NO_ROOM = (p11.SessionCount, p11.HostMemory, p11.DeviceMemory)
+_PIN_REFUSED = (p11.PinIncorrect, p11.PinInvalid, p11.PinLenRange)
+_TOKEN_AWAY = (p11.TokenNotPresent, p11.TokenNotRecognised, p11.DeviceRemoved, p11.SlotIDInvalid)
+_MECHANISM_REFUSED = (p11.MechanismInvalid, p11.MechanismParamInvalid, p11.KeyTypeInconsistent, p11.KeySizeRange)
+_MECHANISM_REFUSED_NAMES = ("CKR_KEY_FUNCTION_NOT_PERMITTED",)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a call happened: what an error should name. `mechanism` is empty outside of signing and generating."""
+
+    module: str
+    token: str
+    operation: str
+    limit: int = 0
+    mechanism: str = ""
+
+
+def name_of_number(rv: int) -> str:
+    """The CKR_ name of a number, or the number in hex."""
+    return _NAMES.get(rv, hex(rv))
+
+
+def name_of(error: p11.PKCS11Error) -> str | None:
+    """The CKR_ name behind a python-pkcs11 exception; None where the library raised it without asking the token."""
+    kind = type(error)
+    if kind in _IRREGULAR:
+        return _IRREGULAR[kind]
+    if kind is not p11.PKCS11Error:
+        return "CKR_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).upper()
+    text = str(error)
+    unmapped = _UNMAPPED.search(text)
+    if unmapped:
+        return name_of_number(int(unmapped[1], 16))
+    return next((name for sentence, name in _SENTENCES.items() if sentence in text), None)
+
+
+def to_hsm_error(error: p11.PKCS11Error, scene: Scene) -> HSMError:
+    """The HSMError for a failed call."""
+    rv = name_of(error)
+    told = f"{scene.operation}: {rv or error}"
+    if isinstance(error, _PIN_REFUSED):
+        return PinWrong(told, rv=rv, token=scene.token)
+    if isinstance(error, p11.PinLocked):
+        return PinLocked(told, rv=rv, token=scene.token)
+    if isinstance(error, _TOKEN_AWAY):
+        return TokenMissing(told, rv=rv, token=scene.token, module=scene.module)
+    if isinstance(error, NO_ROOM):
+        return SessionUnavailable(told, rv=rv, limit=str(scene.limit))
+    if scene.mechanism and (isinstance(error, _MECHANISM_REFUSED) or rv in _MECHANISM_REFUSED_NAMES):
+        return MechanismUnavailable(told, rv=rv, mechanism=scene.mechanism)
+    return TokenFailed(
+        told, rv=rv, token=scene.token, module=scene.module, operation=scene.operation, reason=rv or str(error)
+    )
+
+
+@contextmanager
+def translated(scene: Scene) -> Iterator[None]:
+    """Let no python-pkcs11 exception out of the block: each leaves as its HSMError."""
+    try:
+        yield
+    except pkcs11.PKCS11Error as error:
+        raise to_hsm_error(error, scene) from error

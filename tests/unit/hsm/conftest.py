@@ -1,0 +1,5 @@
+import pytest
+
+pytest.register_assert_rewrite("tests.unit.hsm.contract")
+
+from tests.softhsm import shared_softhsm_token, softhsm_module, softhsm_token  # noqa: E402, F401

@@ -1,0 +1,64 @@
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from pkcs11 import Mechanism
+
+from hsm.errors import MechanismUnavailable
+from hsm.handles import Scheme, rsa_padding
+from hsm.mechanisms import plan_signing, sign_in_token
+from hsm.spec import KeySpec
+
+DIGESTS = (hashes.SHA256(), hashes.SHA384(), hashes.SHA512())
+MESSAGE = "Nghị định 30".encode()
+RAW = frozenset({Mechanism.RSA_PKCS, Mechanism.RSA_PKCS_PSS, Mechanism.ECDSA})
+
+
+@pytest.fixture
+def store(softhsm_token):
+    store = softhsm_token.store()
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize("scheme", [Scheme.RSA_PKCS1V15, Scheme.RSA_PSS])
+def test_a_token_without_hashing_mechanisms_signs_over_our_digest(store, scheme):
+    ref = store.generate(KeySpec.RSA_2048, "raw")
+    with store._pool.lend() as work:
+        key = store._found(work, ref.public_key_der)
+        for digest in DIGESTS:
+            plan = plan_signing(scheme, digest, MESSAGE, 2048, RAW)
+            assert plan.mechanism in RAW
+            signature = sign_in_token(key, scheme, plan, 2048)
+            ref.public_key().verify(signature, MESSAGE, rsa_padding(scheme, digest), digest)
+
+
+@pytest.mark.parametrize("scheme", [Scheme.RSA_PKCS1V15, Scheme.RSA_PSS])
+def test_a_token_that_hashes_is_given_the_whole_message(store, scheme):
+    for digest in DIGESTS:
+        plan = plan_signing(scheme, digest, MESSAGE, 2048, store._pool.open_token().mechanisms)
+        assert plan.octets == MESSAGE
+        assert digest.name.upper() in plan.mechanism.name
+
+
+def test_a_digest_longer_than_the_curve_is_cut_to_its_leftmost_bits(store):
+    digest = hashes.SHA512()
+    plan = plan_signing(Scheme.ECDSA, digest, MESSAGE, 256, RAW)
+    assert len(plan.octets) == 32
+    ref = store.generate(KeySpec.P_256, "cut")
+    with store._pool.lend() as work:
+        signature = sign_in_token(store._found(work, ref.public_key_der), Scheme.ECDSA, plan, 256)
+    ref.public_key().verify(signature, MESSAGE, ec.ECDSA(digest))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "named"),
+    [
+        (Scheme.RSA_PKCS1V15, "CKM_SHA256_RSA_PKCS"),
+        (Scheme.RSA_PSS, "CKM_SHA256_RSA_PKCS_PSS"),
+        (Scheme.ECDSA, "CKM_ECDSA"),
+    ],
+)
+def test_a_mechanism_that_the_token_lacks_is_named(scheme, named):
+    with pytest.raises(MechanismUnavailable) as refusal:
+        plan_signing(scheme, hashes.SHA256(), MESSAGE, 2048, frozenset())
+    assert refusal.value.facts == {"mechanism": named}
