@@ -1,0 +1,71 @@
+# Everything from a bare Debian machine. `make demo` and `make test` are the two to know.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format accept bench bench-full picture lock system-run system-test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+help:
+	@echo "make demo    from nothing to stamped, signed, verified documents"
+	@echo "make test    all tests"
+	@echo "make check   format, lint, types, architecture"
+	@echo "make accept  the done-when checks on a fresh home"
+	@echo "make bench   benchmarks with ratios (bench-full: with the huge cases)"
+	@echo "make picture docs/signed-page.png, drawn anew from the demo"
+	@echo "make lock    requirements*.txt from pyproject.toml"
+
+system-run:
+	@docker/debian-packages.sh run
+
+system-test:
+	@docker/debian-packages.sh test
+
+# A stamp per lock file: an unchanged one installs nothing again.
+$(VENV)/.run: requirements.txt pyproject.toml | system-run
+	@$(PYTHON) -c 'import sys; sys.exit("antin: Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run | system-test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+demo: system-run $(VENV)/.run
+	@$(BIN)/antin init --demo
+	@$(BIN)/antin demo
+
+test: system-test $(VENV)/.dev
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -rs
+
+check: system-test $(VENV)/.dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+accept: system-test $(VENV)/.dev
+	@$(BIN)/python -m pytest -v tests/acceptance
+
+bench: system-test $(VENV)/.dev
+	@$(BIN)/python -m tests.bench
+
+bench-full: system-test $(VENV)/.dev
+	@$(BIN)/python -m tests.bench --full
+
+picture: system-test $(VENV)/.dev
+	@$(BIN)/python -m tests.picture docs/signed-page.png
+
+lock: $(VENV)/.dev
+	@for extra in "" "--extra dev"; do \
+	    $(BIN)/uv pip compile pyproject.toml --extra build $$extra --universal --python-version 3.11 --generate-hashes \
+	        --no-emit-index-url --no-header --no-annotate -q -o requirements$${extra:+-dev}.txt; \
+	done

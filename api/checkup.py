@@ -1,0 +1,166 @@
+"""The checks of a home: what is wrong and how to mend it. Reads everything, changes nothing."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from api.migrations import is_current
+from api.wiring import Installation
+from certs.clock import for_people
+from certs.db import database_errors
+from certs.errors import CertsError
+from certs.inventory import State, get_certificate, list_certificates
+from hsm.errors import HSMError
+from pki.authorities import AuthorityState, list_authorities
+from pki.crl import CrlDeps, crl_due, find_latest_crl
+from pki.errors import PkiError
+from signer.credentials import STANDING, list_credentials
+from signer.documents import finished_revisions, open_intents
+from signer.errors import SignerError
+from signer.numbering import open_reservations
+from signer.validation.errors import ValidationError
+
+# An intent younger than this may belong to a signature that is being made.
+_IN_PROGRESS = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor. `severity`: ok, note (as it should be, but worth knowing) or wrong."""
+
+    check: str
+    severity: str
+    code: str
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def examine(installation: Installation) -> list[Finding]:
+    """Run every check; one that cannot be carried out is itself wrong, and the others go on."""
+    findings: list[Finding] = []
+    for name, check in _CHECKS.items():
+        found = list(_guarded(name, check, installation))
+        findings += found or [Finding(name, "ok", f"DOCTOR_{name.upper()}_OK")]
+    return findings
+
+
+def _guarded(
+    name: str, check: Callable[[Installation], Iterator[Finding]], installation: Installation
+) -> Iterator[Finding]:
+    try:
+        yield from check(installation)
+    except (CertsError, PkiError, HSMError, SignerError, ValidationError) as error:
+        yield Finding(name, "wrong", "DOCTOR_CANNOT_CHECK", {"check": name, "error": error.code, "detail": str(error)})
+
+
+def _home(installation: Installation) -> Iterator[Finding]:
+    """The PIN and what lies beside it are the owner's alone."""
+    home = installation.home
+    for path in (home.root, home.pin_file, home.so_pin_file, home.tokens):
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            yield Finding("home", "wrong", "DOCTOR_HOME_OPEN", {"path": path.name if path != home.root else str(path)})
+
+
+def _database(installation: Installation) -> Iterator[Finding]:
+    if not is_current(installation.database.engine):
+        yield Finding("database", "wrong", "DOCTOR_DATABASE_OLD")
+        return
+    with database_errors(), installation.database.read() as session:
+        if session.get_bind().dialect.name == "sqlite":
+            answer = session.execute(text("PRAGMA quick_check(1)")).scalar_one()
+            if answer != "ok":
+                yield Finding("database", "wrong", "DOCTOR_DATABASE_DAMAGED", {"detail": str(answer)})
+
+
+def _keys(installation: Installation) -> Iterator[Finding]:
+    """Every key that somebody counts on is in the token and cannot leave it."""
+    status = installation.keys.status()
+    if status.state != "ok":
+        yield Finding("keys", "wrong", "DOCTOR_TOKEN_AWAY", {"token": status.token, "detail": status.detail})
+        return
+    with installation.database.read() as session:
+        wanted = {each.public_key_der: each.name for each in list_authorities(session)}
+        credentials = list_credentials(session)
+    wanted |= {each.public_key_der: each.name for each in credentials}
+    for public_key_der, name in wanted.items():
+        try:
+            installation.keys.check_protected(public_key_der)
+        except HSMError as error:
+            yield Finding("keys", "wrong", "DOCTOR_KEY_WRONG", {"name": name, "error": error.code})
+    for ref in installation.keys.list_keys():
+        if ref.public_key_der not in wanted:
+            yield Finding("keys", "note", "DOCTOR_KEY_UNUSED", {"label": ref.label, "key_id": ref.key_id.hex()})
+
+
+def _credentials(installation: Installation) -> Iterator[Finding]:
+    now = installation.clock.now()
+    with installation.database.read() as session:
+        for credential in list_credentials(session):
+            record = get_certificate(session, credential.certificate_serial)
+            state = record.state_at(now)
+            facts = {"name": credential.name, "state": state.value, "until": for_people(record.not_after)}
+            if state is not State.ACTIVE:
+                yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_NOT_ACTIVE", facts)
+            elif record.not_after - now < timedelta(days=30):
+                yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_ENDS", facts)
+            elif credential.activation == STANDING:
+                yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_STANDING", facts)
+
+
+def _crl(installation: Installation) -> Iterator[Finding]:
+    """Relying parties find a list that is fresh and says what the inventory says."""
+    now = installation.clock.now()
+    deps = CrlDeps(installation.database, installation.clock)
+    with installation.database.read() as session:
+        names = [each.name for each in list_authorities(session) if each.state is not AuthorityState.PENDING]
+        latest = {name: find_latest_crl(session, name) for name in names}
+    for name, crl in latest.items():
+        published = installation.home.crls / f"{name}.crl"
+        if crl is None or crl.next_update <= now:
+            yield Finding("crl", "wrong", "DOCTOR_CRL_ENDED", {"authority": name})
+        elif crl_due(name, deps):
+            yield Finding("crl", "wrong", "DOCTOR_CRL_DUE", {"authority": name})
+        elif not published.exists() or published.read_bytes() != crl.der:
+            yield Finding("crl", "wrong", "DOCTOR_CRL_UNPUBLISHED", {"authority": name})
+
+
+def _register(installation: Installation) -> Iterator[Finding]:
+    """Nothing was begun and forgotten, and every signed revision is there as it was signed."""
+    before = installation.clock.now() - _IN_PROGRESS
+    with installation.database.read() as session:
+        acts = open_intents(session, before)
+        numbers = open_reservations(session, before)
+        intents = [each for each in list_certificates(session, before, state=State.INTENT) if each.created_at < before]
+        revisions = finished_revisions(session)
+    for act in acts:
+        yield Finding("register", "wrong", "DOCTOR_ACT_OPEN", {"act": str(act.id), "credential": act.credential})
+    for number in numbers:
+        yield Finding("register", "wrong", "DOCTOR_NUMBER_OPEN", {"number": number})
+    for intent in intents:
+        yield Finding("register", "wrong", "DOCTOR_CERTIFICATE_INTENT", {"serial": intent.serial})
+    for code, sha256 in revisions:
+        try:
+            installation.blobs.get(sha256)
+        except SignerError as error:
+            yield Finding("register", "wrong", f"DOCTOR_{error.code}", {"code": code, "sha256": sha256})
+
+
+def _judge(installation: Installation) -> Iterator[Finding]:
+    """The process that parses strangers' files starts and answers: nothing can be verified or signed without it."""
+    if not installation.judging.answers():
+        yield Finding("judge", "wrong", "DOCTOR_JUDGE_SILENT")
+
+
+_CHECKS: dict[str, Callable[[Installation], Iterator[Finding]]] = {
+    "home": _home,
+    "database": _database,
+    "keys": _keys,
+    "credentials": _credentials,
+    "crl": _crl,
+    "register": _register,
+    "judge": _judge,
+}

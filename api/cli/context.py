@@ -1,0 +1,101 @@
+"""What every command shares: who acts, how results are printed, how times and names are read from the command line."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from sqlalchemy.orm import Session
+
+from api.cli.parser import TypedPath
+from api.errors import UsageError
+from certs.errors import CertificateNotFound
+from certs.inventory import CertificateRecord, get_certificate
+from certs.serial import parse_serial
+from pki.audit import Actor
+from signer.credentials import certificate_serial_of
+from signer.errors import Unavailable
+
+
+def acting() -> Actor:
+    """The actor of a command is the operating-system user."""
+    try:
+        return Actor(getpass.getuser())
+    except (KeyError, OSError):
+        return Actor(f"uid {os.getuid()}")
+
+
+def print_json(out: TextIO, value: Any) -> None:
+    """JSON for programs: the same in every language, letters as they are."""
+    out.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_table(out: TextIO, rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        out.write("  ".join(cells).rstrip() + "\n")
+
+
+def parse_time(text: str) -> datetime:
+    """RFC 3339 with a zone; UsageError TIME_MALFORMED otherwise."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError("TIME_MALFORMED", text=text) from None
+    if moment.tzinfo is None:
+        raise UsageError("TIME_MALFORMED", text=text)
+    return moment.astimezone(UTC)
+
+
+def read_input(file: TypedPath, limit: int) -> bytes:
+    """The bytes of an input file; UsageError that says why it cannot be read, and never more than `limit` octets."""
+    try:
+        if file.path.is_dir():
+            raise UsageError("INPUT_IS_FOLDER", path=file.typed)
+        with file.path.open("rb") as stream:
+            content = stream.read(limit + 1)
+    except FileNotFoundError:
+        raise UsageError("INPUT_MISSING", path=file.typed) from None
+    except OSError as error:
+        raise UsageError("INPUT_UNREADABLE", path=file.typed, reason=error.strerror or "") from None
+    if len(content) > limit:
+        raise UsageError("INPUT_OVER_LIMIT", path=file.typed, limit_mb=str(limit // (1024 * 1024)))
+    return content
+
+
+def find_record(session: Session, which: str) -> CertificateRecord:
+    """The certificate of a serial or of a credential's name."""
+    serial = certificate_serial_of(session, which)
+    if serial is None:
+        try:
+            serial = parse_serial(which)
+            return get_certificate(session, serial)
+        except CertificateNotFound:
+            raise UsageError("CERTIFICATE_UNKNOWN", which=which[:80]) from None
+    return get_certificate(session, serial)
+
+
+def refuse_existing(path: Path, typed: str, *, force: bool) -> None:
+    """UsageError-like refusal when an output is there already and may not be replaced."""
+    if path.exists() and not force:
+        raise UsageError("OUTPUT_EXISTS", path=typed)
+
+
+def writable_folder(folder: Path, typed: str) -> None:
+    """Unavailable unless the folder exists or can be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable("WRITE_FAILED", path=typed, reason=error.strerror or "") from error
+
+
+def language_of(environment: Mapping[str, str]) -> str:
+    """The language people chose."""
+    return environment.get("ANTIN_LANG", "en")

@@ -1,0 +1,98 @@
+"""`antin document`: the register of signed documents."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from api.cli.context import print_json, print_table
+from api.wiring import open_installation
+from api.words import Words
+from certs.clock import for_people, rfc3339
+from signer.codes import grouped
+from signer.documents import Document, document_by_code, list_documents
+from signer.numbering import written
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str], words: Words, out: TextIO) -> int:
+    """List documents or show one."""
+    with open_installation(environment) as installation, installation.database.read() as session:
+        documents = list_documents(session) if options.action == "list" else [document_by_code(session, options.code)]
+    if options.json:
+        shown = [_as_json(document) for document in documents]
+        print_json(out, shown if options.action == "list" else shown[0])
+    elif options.action == "list":
+        _print_list(documents, words, out)
+    else:
+        _print_one(documents[0], words, out)
+    return 0
+
+
+def _as_json(document: Document) -> dict[str, Any]:
+    return {
+        "code": document.code,
+        "status": document.status,
+        "agency": document.agency,
+        "name": document.name,
+        "subject": document.subject,
+        "number": document.number,
+        "year": document.number_year,
+        "notation": document.notation,
+        "created_at": rfc3339(document.created_at),
+        "issued_at": rfc3339(document.issued_at) if document.issued_at else None,
+        "sha256": document.sha256,
+        "metadata": document.details,
+        "signatures": [
+            {
+                "state": act.state,
+                "credential": act.credential,
+                "intent": act.intent,
+                "level": act.level,
+                "field": act.field,
+                "certificate": act.certificate_serial,
+                "claimed_time": rfc3339(act.claimed_time),
+                "sha256": act.output_sha256,
+                "actor": act.actor,
+                "failure": act.failure,
+            }
+            for act in document.acts
+        ],
+    }
+
+
+def _number(document: Document) -> str:
+    if document.number is None:
+        return "–"
+    return written(document.number) + (f"/{document.notation}" if document.notation else "")
+
+
+def _print_list(documents: list[Document], words: Words, out: TextIO) -> None:
+    table = [[words.say(f"COLUMN_{name}") for name in ("CODE", "STATUS", "NUMBER", "CREATED_AT", "NAME")]]
+    table += [
+        [grouped(each.code), words.say(f"STATUS_{each.status}"), _number(each), for_people(each.created_at), each.name]
+        for each in documents
+    ]
+    print_table(out, table)
+
+
+def _print_one(document: Document, words: Words, out: TextIO) -> None:
+    facts = [
+        ("CODE", grouped(document.code)),
+        ("STATUS", words.say(f"STATUS_{document.status}")),
+        ("NUMBER", _number(document)),
+        ("AGENCY", document.agency),
+        ("SUBJECT", document.subject or "–"),
+        ("NAME", document.name),
+        ("CREATED_AT", for_people(document.created_at)),
+        ("SHA256", document.sha256 or "–"),
+    ]
+    print_table(out, [[words.say(f"COLUMN_{name}"), value] for name, value in facts])
+    for act in document.acts:
+        line = {
+            "credential": act.credential,
+            "intent": act.intent,
+            "state": act.state,
+            "time": for_people(act.claimed_time),
+        }
+        out.write("  " + words.say("ACT_LINE", line) + "\n")

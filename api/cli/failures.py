@@ -1,0 +1,63 @@
+"""Failures as people meet them on the command line: which exit code, which sentence, which facts."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from api.errors import ComponentError, UsageError
+from certs.errors import CertsError, DatabaseUnavailable
+from hsm.errors import HSMError
+from pki.errors import PkiError, RevocationRefused, SignedOtherBytes
+from signer.appearance.errors import AppearanceError, PlacementMalformed
+from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
+from signer.validation.errors import ValidationError
+
+# The first row that fits decides (interface.md: 1 the answer is no, 2 usage or unreadable input, 5 a component is away).
+_EXITS: tuple[tuple[type[Exception], int], ...] = (
+    (UsageError, 2),
+    (ComponentError, 5),
+    (HSMError, 5),
+    (DatabaseUnavailable, 5),
+    (SignedOtherBytes, 5),
+    (RevocationRefused, 1),
+    (PkiError, 1),
+    (CertsError, 2),
+    (Refused, 1),
+    (InputUnreadable, 2),
+    (UsageWrong, 2),
+    (Unavailable, 5),
+    (OwnOutputBroken, 5),
+    (PlacementMalformed, 2),
+    (AppearanceError, 1),
+    (ValidationError, 5),
+)
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def describe(error: Exception) -> tuple[int, str, dict[str, str]]:
+    """Exit code, code of the sentence, facts. What nobody foresaw is INTERNAL_ERROR, with its kind and place but no message."""
+    for kind, exit_code in _EXITS:
+        if isinstance(error, kind):
+            return exit_code, error_code(error), dict(getattr(error, "facts", {}))
+    if isinstance(error, OSError):
+        code = "DISK_FULL" if error.errno in _FULL else "WRITE_FAILED"
+        return 5, code, {"path": str(error.filename or ""), "reason": error.strerror or type(error).__name__}
+    return 5, "INTERNAL_ERROR", {"kind": type(error).__name__, "place": _place(error)}
+
+
+def error_code(error: Exception) -> str:
+    """The stable reason code; a database says by its reason what is the matter."""
+    if isinstance(error, DatabaseUnavailable):
+        return f"DATABASE_{error.facts.get('reason', 'away').upper().replace('-', '_')}"
+    code: str = error.code if isinstance(error, SignerError) else getattr(error, "code", type(error).__name__)
+    return code
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    place = ""
+    while trace is not None:
+        place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place

@@ -1,0 +1,180 @@
+"""The words of the command line: which commands, arguments and choices exist. What they do stands in a module each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
+INTENTS = ("approve", "issue")
+# RFC 5280 5.3.1; removeFromCRL is not a reason a person gives.
+REASONS = (
+    "unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
+    "certificateHold", "privilegeWithdrawn", "aACompromise",
+)  # fmt: skip
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one line on wrong usage, as every other error has."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"antin: {message}. See: {self.prog} --help\n")
+
+
+@dataclass(frozen=True)
+class TypedPath:
+    """A path as a person typed it, and what it means from the folder the command was called in.
+
+    The process may change its folder afterwards (wiring.enter_token_folder); messages show what was typed.
+    """
+
+    typed: str
+    path: Path
+
+
+def typed_path(text: str) -> TypedPath:
+    """The absolute path behind what was typed; links are left as they are."""
+    return TypedPath(text, Path(text).absolute())
+
+
+Sub = Callable[..., argparse.ArgumentParser]
+
+
+def build_parser() -> Parser:
+    """The whole command line. `command` in the result names the module of api.cli that carries it out."""
+    parser = Parser(
+        prog="antin",
+        description="Digital signatures and PKI for public agencies.",
+        epilog="State lives in ANTIN_HOME (default ./var). Exit: 0 done, 1 the answer is no, 2 usage or unreadable input, "
+        "3 indeterminate, 4 not signed, 5 a component is unavailable, 6 waits for an approval.",
+    )
+    parser.add_argument("--version", action="version", version=f"antin {version('antin')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    add: Sub = commands.add_parser
+    _init(add)
+    _sign(add)
+    _verify(add)
+    _cert(add)
+    _ca(add)
+    _hsm(add)
+    _document(add)
+    _doctor(add)
+    demo = add("demo", help="sign and verify real documents in a home made with init --demo")
+    demo.set_defaults(command="demo")
+    return parser
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="machine-readable output, the same in every language")
+
+
+def _init(add: Sub) -> None:
+    init = add("init", help="make a home: token, database, authorities")
+    init.add_argument("--demo", action="store_true", help="also an agency with the credentials officer and seal")
+    init.add_argument("--agency", metavar="NAME", help="the agency's full name (up to 64 characters)")
+    init.add_argument("--public-url", metavar="URL", help="where the outside reaches this installation")
+
+
+def _sign(add: Sub) -> None:
+    sign = add("sign", help="stamp and sign PDF files")
+    sign.add_argument("files", nargs="+", metavar="FILE", type=typed_path)
+    sign.add_argument("--as", dest="credential", required=True, metavar="CREDENTIAL")
+    sign.add_argument(
+        "-o", "--output", type=typed_path, metavar="OUT", help="a file for one input, a folder for several"
+    )
+    sign.add_argument("--intent", choices=INTENTS, help="default: officer approve, seal issue")
+    sign.add_argument("--level", choices=LEVELS, help="default: the setting sign.level")
+    sign.add_argument(
+        "--metadata", type=typed_path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"
+    )
+    sign.add_argument("--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes")
+    sign.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
+    sign.add_argument("--force", action="store_true", help="replace an existing output")
+    _json(sign)
+
+
+def _verify(add: Sub) -> None:
+    verify = add("verify", help="judge signed files")
+    verify.add_argument("files", nargs="+", metavar="FILE", type=typed_path)
+    verify.add_argument("--at", metavar="RFC3339", help="judge for this moment instead of now")
+    verify.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        type=typed_path,
+        metavar="PEM",
+        help="trust these certificates in this call",
+    )
+    verify.add_argument("--offline", action="store_true", help="never use the network")
+    _json(verify)
+
+
+def _cert(add: Sub) -> None:
+    actions = add("cert", help="certificates").add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=Parser
+    )
+    listing = actions.add_parser("list", help="the inventory")
+    listing.add_argument("--state", choices=("intent", "active", "suspended", "revoked", "expired"))
+    listing.add_argument("--profile", metavar="P")
+    _json(listing)
+    show = actions.add_parser("show", help="one certificate")
+    show.add_argument("which", metavar="SERIAL|CREDENTIAL")
+    show.add_argument("--pem", action="store_true", help="the certificate in PEM")
+    _json(show)
+    issue = actions.add_parser("issue", help="issue a certificate; without --csr a key is made in the token")
+    issue.add_argument("--profile", required=True, metavar="P")
+    issue.add_argument("--subject", required=True, metavar="DN", help='for example "CN=…,O=…,C=VN"')
+    issue.add_argument(
+        "--csr", type=typed_path, metavar="FILE", help="take the public key from this request, and nothing else"
+    )
+    issue.add_argument("--credential", metavar="NAME", help="name of the credential made with the new key")
+    issue.add_argument("--image", type=typed_path, metavar="PNG", help="the credential's signature or seal picture")
+    issue.add_argument(
+        "-o", "--output", type=typed_path, metavar="FILE", help="write the PEM here instead of to standard output"
+    )
+    issue.add_argument("--force", action="store_true", help="replace an existing output")
+    _json(issue)
+    revoke = actions.add_parser("revoke", help="revoke or suspend a certificate")
+    revoke.add_argument("which", metavar="SERIAL|CREDENTIAL")
+    revoke.add_argument("--reason", required=True, choices=REASONS, metavar="R", help=", ".join(REASONS))
+    revoke.add_argument("--since", metavar="TIME", help="when the key is believed to have been compromised")
+    _json(revoke)
+
+
+def _ca(add: Sub) -> None:
+    actions = add("ca", help="certificate authorities").add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=Parser
+    )
+    _json(actions.add_parser("list", help="own authorities, parents first"))
+    show = actions.add_parser("show", help="one authority")
+    show.add_argument("name", metavar="NAME")
+    show.add_argument("--pem", action="store_true", help="the authority's certificate in PEM")
+    _json(show)
+    publish = actions.add_parser("publish", help="write the CRLs that are due")
+    publish.add_argument("--all", action="store_true", help="also those that are not due")
+    _json(publish)
+
+
+def _hsm(add: Sub) -> None:
+    actions = add("hsm", help="the key token").add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=Parser
+    )
+    _json(actions.add_parser("status", help="is the token there, how many sessions"))
+
+
+def _document(add: Sub) -> None:
+    actions = add("document", help="the register of signed documents").add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=Parser
+    )
+    _json(actions.add_parser("list", help="newest first"))
+    show = actions.add_parser("show", help="one document, by its code")
+    show.add_argument("code", metavar="CODE")
+    _json(show)
+
+
+def _doctor(add: Sub) -> None:
+    _json(add("doctor", help="what is wrong here, and how to mend it"))

@@ -1,0 +1,174 @@
+"""Founds a home: token, database, authorities, published files; run again, it finishes what is missing and changes nothing else."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.demo.pictures import draw_seal, draw_signature
+from api.demo.texts_vi import AGENCY_NAME, OFFICER, POSITION
+from api.errors import UsageError
+from api.home import Home
+from api.migrations.runner import upgrade
+from api.publishing import publish
+from api.settings import HttpSettings, Settings, load_settings
+from api.wiring import Installation, enter_token_folder, judge_limits, locate, module_path
+from certs.clock import SystemClock
+from certs.names import SubjectName, parse_subject, subject_name
+from hsm.softhsm import configuration, create_token, has_token
+from hsm.spec import KeySpec
+from pki.audit import Actor
+from pki.authorities import AuthorityState, find_authority, get_authority
+from pki.ceremony import CeremonyDeps, create_issuing, create_root
+from signer.appearance.images import Purpose
+from signer.credentials import credential_exists
+from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
+from signer.sandbox import Judge
+from signer.storage import write_once
+
+# The organisation of the authorities when nobody names one.
+NO_AGENCY = "Antin"
+DEMO_TAX_CODE = "MST:0000000000"
+_PIN_OCTETS = 16
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What `antin init` was asked for."""
+
+    demo: bool = False
+    agency: str | None = None
+    public_url: str | None = None
+
+
+def found(wish: Wish, environment: Mapping[str, str], actor: Actor) -> tuple[Installation, bool]:
+    """Make or finish the home; the open installation, and whether it was made now. Errors leave what can be finished later."""
+    home, settings = locate(environment)
+    fresh = not home.exists()
+    if wish.demo and wish.agency:
+        raise UsageError("DEMO_HAS_ITS_AGENCY", agency=AGENCY_NAME)
+    if fresh and wish.public_url:
+        HttpSettings(public_url=_checked_url(wish.public_url))
+        settings = load_settings(home.settings_file, {**environment, "ANTIN_HTTP__PUBLIC_URL": wish.public_url})
+    _make_folders(home)
+    with _only_one(home):
+        _make_token(home, settings)
+        installation = Installation(home, settings, SystemClock(), Judge(judge_limits(settings)))
+        upgrade(installation.database.engine)
+        _make_authorities(installation, wish, actor)
+        publish(installation, actor)
+        if wish.demo:
+            _make_demo_signers(installation, actor)
+        # The settings file says that the home is complete, so it comes last.
+        if fresh:
+            write_once(home.settings_file, _settings_text(settings).encode())
+    return installation, fresh
+
+
+def _checked_url(url: str) -> str:
+    try:
+        HttpSettings(public_url=url)
+    except ValueError:
+        raise UsageError("PUBLIC_URL_WRONG", url=url) from None
+    return url
+
+
+def _make_folders(home: Home) -> None:
+    for folder in (home.root, home.pin_file.parent, home.tokens, home.images, home.blobs, home.cache, home.run):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@contextmanager
+def _only_one(home: Home) -> Iterator[None]:
+    """Two `init` at once would make two tokens of one label: the second waits for the first."""
+    with (home.run / "init.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make_token(home: Home, settings: Settings) -> None:
+    """The default SoftHSM token. A module of the operator's own is his to initialise: we only ever open it."""
+    if settings.hsm.module:
+        return
+    module = module_path(settings)
+    for file in (home.pin_file, home.so_pin_file):
+        _write_secret(file)
+    write_once(home.softhsm_conf, configuration("tokens").encode())
+    enter_token_folder(home)
+    if not has_token(module, settings.hsm.token_label):
+        create_token(module, settings.hsm.token_label, home.pin_file, home.so_pin_file)
+
+
+def _write_secret(path: Path) -> None:
+    """A random PIN that only the owner reads; never shown, never on a command line."""
+    if path.exists():
+        return
+    partial = path.with_suffix(".new")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(_PIN_OCTETS))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _make_authorities(installation: Installation, wish: Wish, actor: Actor) -> None:
+    """Root and issuing authority, unless they are there: an existing home keeps the names it was founded with."""
+    with installation.database.read() as session:
+        present = [find_authority(session, name) for name in ("root", "issuing")]
+    if all(each is not None and each.state is not AuthorityState.PENDING for each in present):
+        return
+    agency = wish.agency or (AGENCY_NAME if wish.demo else NO_AGENCY)
+    deps = CeremonyDeps(
+        installation.database, installation.clock, installation.keys, installation.catalogue,
+        installation.settings.http.public_url, installation.twins,
+    )  # fmt: skip
+    keys = installation.settings.keys
+    create_root("root", _authority_subject("Root", agency), actor, deps, spec=KeySpec(keys.root))
+    create_issuing("issuing", "root", _authority_subject("Issuing", agency), actor, deps, spec=KeySpec(keys.issuing))
+
+
+def _authority_subject(kind: str, agency: str) -> SubjectName:
+    return subject_name(CN=f"Antin {kind} CA", O=agency, C="VN")
+
+
+def _make_demo_signers(installation: Installation, actor: Actor) -> None:
+    with installation.database.read() as session:
+        founder = parse_subject(get_authority(session, "root").subject).organization
+    if founder not in (AGENCY_NAME, NO_AGENCY):
+        # Credentials that anybody may use have no place beside an agency's own.
+        raise UsageError("DEMO_IN_REAL_HOME", agency=founder)
+    diameter = installation.settings.sign.seal_diameter_mm
+    bold = Path(installation.settings.sign.font).with_name("Tinos-Bold.ttf")
+    officer = subject_name(CN=OFFICER, T=POSITION, O=AGENCY_NAME, C="VN")
+    seal = subject_name(CN=AGENCY_NAME, UID=DEMO_TAX_CODE, O=AGENCY_NAME, C="VN")
+    _make_demo_signer(installation, actor, "officer", "officer", officer, "signature", None)
+    _make_demo_signer(installation, actor, "seal", "agency-seal", seal, "seal", (diameter, bold))
+
+
+def _make_demo_signer(
+    installation: Installation, actor: Actor, name: str, profile: str, subject: SubjectName, purpose: Purpose,
+    seal: tuple[float, Path] | None,
+) -> None:  # fmt: skip
+    with installation.database.read() as session:
+        if credential_exists(session, name):
+            return
+    png = draw_seal(AGENCY_NAME, seal[1]) if seal else draw_signature()
+    picture = installation.images.register(png, purpose, f"{name}.png")
+    spec = KeySpec(installation.settings.keys.credential)
+    request = EnrolmentRequest(name, profile, subject, spec, picture, seal[0] if seal else None)
+    deps = EnrolmentDeps(installation.keys, installation.issuing(), installation.settings.sign.rsa_padding)
+    enrol(request, actor, deps)
+
+
+def _settings_text(settings: Settings) -> str:
+    return (
+        "# Settings of this home. Every one can also come from the environment: ANTIN_<SECTION>__<NAME>.\n"
+        "# The README lists them all.\n\n"
+        f"[http]\npublic_url = {json.dumps(settings.http.public_url)}\n"
+    )

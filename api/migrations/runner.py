@@ -1,0 +1,30 @@
+"""Brings a database to this release's schema with Alembic, configured in code: no alembic.ini and no path of a machine."""
+
+from __future__ import annotations
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine
+
+from api.migrations import is_current
+from certs.db import database_errors
+
+
+def build_config() -> Config:
+    """Where the revisions stand, by package, so that an installed Antin finds them too."""
+    config = Config()
+    config.set_main_option("script_location", "api:migrations")
+    # Alembic splits lists of paths by this; without it it warns.
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def upgrade(engine: Engine) -> bool:
+    """Apply what is due, all in one transaction; True when something was. Costs one query when nothing is due."""
+    if is_current(engine):
+        return False
+    config = build_config()
+    with database_errors(), engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return True

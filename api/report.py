@@ -1,0 +1,47 @@
+"""A verdict in words: the conclusion first, then why, then each signature; for the terminal, from the locale catalogues."""
+
+from __future__ import annotations
+
+from api.words import Words, one_line
+from certs.clock import for_people
+from signer.codes import grouped
+from signer.validation.policy import JudgedSignature
+from signer.validation.verdict import Verdict
+
+_MARKS = {"valid": "✓", "invalid": "✗", "indeterminate": "?", "unsigned": "–", "unreadable": "!"}
+
+
+def describe_verdict(verdict: Verdict, words: Words) -> list[str]:
+    """Lines of text. The document's status comes before its signatures when it is no longer in force."""
+    conclusion = words.say(f"CONCLUSION_{verdict.conclusion}")
+    lines = [f"{_MARKS[verdict.conclusion]} {one_line(verdict.file)}: {conclusion}", f"  {words.say(verdict.reason)}"]
+    if verdict.reason != verdict.judged.reason:
+        lines.append(f"  {words.say(verdict.judged.reason)}")
+    if verdict.document is not None:
+        status = words.say(f"STATUS_{verdict.document.status}")
+        lines.append("  " + words.say("REPORT_DOCUMENT", {"code": grouped(verdict.document.code), "status": status}))
+    for number, signature in enumerate(verdict.judged.signatures, start=1):
+        lines += _describe_signature(number, signature, words)
+    return lines
+
+
+def _describe_signature(number: int, judged: JudgedSignature, words: Words) -> list[str]:
+    facts = judged.facts
+    signer = facts.signer
+    name = (signer.common_name or signer.subject) if signer else words.say("REPORT_UNKNOWN_SIGNER")
+    if signer and signer.organization and signer.organization != name:
+        name = f"{name} ({signer.organization})"
+    kind = words.say(f"REPORT_{facts.type.upper()}", {"number": str(number), "name": name})
+    claimed = for_people(facts.claimed_time) if facts.claimed_time else "–"
+    time = {"time": for_people(judged.proven_time) if judged.proven_time else claimed}
+    lines = [
+        f"  {_MARKS[judged.conclusion]} {kind}",
+        f"    {words.say(judged.reason)}",
+        f"    {words.say('REPORT_TIME_PROVEN' if judged.proven_time else 'REPORT_TIME_CLAIMED', time)}",
+        f"    {words.say('REPORT_TRUST', {'trust': words.say(f'TRUST_{judged.trust}'), 'level': facts.level or '–'})}",
+    ]
+    for change in facts.changes:
+        page = words.say("REPORT_PAGE", {"page": str(change.page)}) if change.page else ""
+        detail = {"kind": words.say(f"CHANGE_{change.kind}"), "page": page, "text": change.text}
+        lines.append(f"    {words.say('REPORT_CHANGE', detail)}")
+    return lines

@@ -1,0 +1,188 @@
+"""Builds the parts of an installation once, from its home and settings, for every process and the tests alike (law 9)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import URL
+
+from api.errors import ComponentError, UsageError
+from api.home import Home, locate_home
+from api.settings import Settings, load_settings
+from certs.catalogue import Catalogue, read_catalogue
+from certs.clock import Clock, SystemClock
+from certs.db import Database
+from hsm.pkcs11_store import Pkcs11Store
+from hsm.softhsm import find_module
+from hsm.store import KeyStore
+from pki.issuance import IssuingDeps, TwinKeys
+from pki.issuer import Issuer, load_issuer
+from signer.appearance.fonts import FontShelf
+from signer.credentials import CredentialDesk
+from signer.images import ImageShelf
+from signer.judging import JudgeDesk
+from signer.sandbox import Judge, Limits
+from signer.signing import SigningDeps
+from signer.storage import BlobStore
+
+SIGNATURE_WIDTH_MM = 45.0
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One home with its settings.
+
+    Parts are made when first asked for: a command that needs
+    no key never loads the token, one that judges nothing starts no process.
+    """
+
+    home: Home
+    settings: Settings
+    clock: Clock
+    judge: Judge
+
+    @cached_property
+    def database(self) -> Database:
+        return Database(database_url(self.home, self.settings), busy_timeout=self.settings.database.busy_seconds)
+
+    @cached_property
+    def keys(self) -> KeyStore:
+        return open_key_store(self.home, self.settings)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return read_catalogue()
+
+    @cached_property
+    def twins(self) -> TwinKeys:
+        return TwinKeys()
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        return BlobStore(self.home.blobs)
+
+    @cached_property
+    def images(self) -> ImageShelf:
+        return ImageShelf(self.home.images, self.home.cache)
+
+    @cached_property
+    def fonts(self) -> FontShelf:
+        return FontShelf(Path(self.settings.sign.font).parent, self.home.cache)
+
+    def issuer(self, name: str) -> Issuer:
+        """An authority ready to sign."""
+        return load_issuer(self.database, self.keys, name, self.settings.http.public_url)
+
+    def issuing(self, name: str = "issuing") -> IssuingDeps:
+        """What issuing by an authority needs."""
+        return IssuingDeps(self.database, self.clock, self.issuer(name), self.catalogue, self.twins)
+
+    @cached_property
+    def desk(self) -> CredentialDesk:
+        return CredentialDesk(self.database, self.keys, self.clock)
+
+    @cached_property
+    def judging(self) -> JudgeDesk:
+        return JudgeDesk(self.judge, self.database, self.clock)
+
+    @cached_property
+    def signing(self) -> SigningDeps:
+        return SigningDeps(
+            database=self.database,
+            clock=self.clock,
+            desk=self.desk,
+            preparer=self.judging,
+            judge_earlier=self.judging.earlier_signatures,
+            blobs=self.blobs,
+            image=self.images.image,
+            font=self.fonts.font,
+            seal_diameter_mm=self.settings.sign.seal_diameter_mm,
+            signature_width_mm=SIGNATURE_WIDTH_MM,
+            max_bytes=self.settings.sign.max_bytes,
+        )
+
+    def close(self) -> None:
+        """Give back what was opened; nothing is opened for it."""
+        self.judge.close()
+        opened = vars(self)
+        for part in ("keys", "database"):
+            if part in opened:
+                opened[part].close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def locate(environment: Mapping[str, str]) -> tuple[Home, Settings]:
+    """The home and its settings, whether or not anything is there yet."""
+    home = locate_home(environment)
+    return home, load_settings(home.settings_file, environment)
+
+
+def open_installation(
+    environment: Mapping[str, str], clock: Clock | None = None, judge: Judge | None = None
+) -> Installation:
+    """The installation of an existing home; UsageError HOME_MISSING where there is none. A judge that runs already is taken over."""
+    home, settings = locate(environment)
+    if not home.exists():
+        raise UsageError("HOME_MISSING", home=str(home.root))
+    return Installation(home, settings, clock or SystemClock(), judge or Judge(judge_limits(settings)))
+
+
+def database_url(home: Home, settings: Settings) -> str | URL:
+    """The setting, or the home's SQLite file."""
+    return settings.database.url or URL.create("sqlite", database=str(home.database_file))
+
+
+def module_path(settings: Settings) -> Path:
+    """The PKCS#11 module of the setting, or Debian's SoftHSM."""
+    if settings.hsm.module:
+        return Path(settings.hsm.module)
+    found = find_module()
+    if found is None:
+        raise ComponentError("SOFTHSM_MISSING")
+    return found
+
+
+def enter_token_folder(home: Home) -> None:
+    """Tell SoftHSM where this home's tokens are.
+
+    Its configuration names them relative to the home, so that no absolute path is stored in it and a home can be moved;
+    it counts from the folder the process works in. Every path a person typed is absolute by now.
+    """
+    os.environ["SOFTHSM2_CONF"] = str(home.softhsm_conf)
+    os.chdir(home.root)
+
+
+def open_key_store(home: Home, settings: Settings) -> KeyStore:
+    """The token's key store. Nothing is loaded and no PIN is read before the first key is asked for."""
+    if not settings.hsm.module:
+        enter_token_folder(home)
+    return Pkcs11Store(
+        module_path(settings),
+        settings.hsm.token_label,
+        Path(settings.hsm.pin_file) if settings.hsm.pin_file else home.pin_file,
+        max_sessions=settings.hsm.max_sessions,
+        wait_seconds=settings.hsm.wait_seconds,
+    )
+
+
+def judge_limits(settings: Settings) -> Limits:
+    """What the judge process may use."""
+    wanted = settings.validation
+    return Limits(
+        memory_bytes=wanted.memory_mb * 1024 * 1024,
+        cpu_seconds=max(1, int(wanted.seconds)),
+        wall_seconds=wanted.seconds,
+    )

@@ -1,0 +1,60 @@
+"""The catalogue of profiles: reads the profile files, refuses what it does not understand, finds one by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+
+from certs.errors import ProfileUnknown, TableUnreadable
+from certs.profile import SELF, Profile, check_profile
+from certs.strict import nearest, parse_toml, read_table
+
+
+class Catalogue:
+    """All profiles by name. A new kind of certificate is a new file `NAME.toml` and no code."""
+
+    def __init__(self, profiles: Mapping[str, Profile]) -> None:
+        for profile in profiles.values():
+            check_profile(profile)
+        self._profiles = dict(profiles)
+        for profile in profiles.values():
+            for issuer in profile.issued_by:
+                if issuer != SELF:
+                    self.get(issuer)
+
+    def get(self, name: str) -> Profile:
+        """The profile, or ProfileUnknown with the nearest name."""
+        try:
+            return self._profiles[name]
+        except KeyError:
+            raise ProfileUnknown(
+                f"no profile {name!r}",
+                profile=name,
+                nearest=nearest(name, self._profiles),
+                valid=", ".join(sorted(self._profiles)),
+            ) from None
+
+    def __iter__(self) -> Iterator[Profile]:
+        return iter(self._profiles.values())
+
+
+def read_catalogue(extra: Path | None = None) -> Catalogue:
+    """The profiles shipped with Antin, and those of a folder, which may replace them by name."""
+    texts: dict[str, tuple[str, str]] = {}
+    shipped = resources.files("certs").joinpath("profiles")
+    for entry in sorted(shipped.iterdir(), key=lambda found: found.name):
+        if entry.name.endswith(".toml"):
+            texts[entry.name.removesuffix(".toml")] = (entry.name, entry.read_text("utf-8"))
+    for path in sorted(extra.glob("*.toml")) if extra is not None else ():
+        try:
+            texts[path.stem] = (path.name, path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise TableUnreadable(f"{path.name}: {error}", where=path.name, problem=str(error)) from error
+    return Catalogue({name: parse_profile(name, text, where) for name, (where, text) in texts.items()})
+
+
+def parse_profile(name: str, text: str, where: str) -> Profile:
+    """One profile file to its values. `name` is the file's name without .toml."""
+    # A file that gave itself another name than its own would be found under neither.
+    return read_table(Profile, {"name": name} | parse_toml(text, where), where)

@@ -1,0 +1,70 @@
+"""Certificate requests: the public key and the proof of its possession, and nothing else that a request may say."""
+
+from __future__ import annotations
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from certs.errors import CsrMalformed, CsrProofWrong, KeyWeak
+from hsm.spec import PublicKey, spki_der
+
+# A request with a 4096-bit key takes 2 kB; the rest of a larger one is extensions that nobody reads.
+CSR_LIMIT = 64 * 1024
+_ALLOWED = "RSA of 2048 to 8192 bits with exponent 65537, P-256, P-384"
+# Larger keys cost every relying party time and gain nothing.
+_RSA_MIN, _RSA_MAX = 2048, 8192
+
+
+def parse_csr(data: bytes) -> bytes:
+    """PKCS#10 in PEM or DER to the SubjectPublicKeyInfo (DER) whose private key signed it.
+
+    Names and extensions of the request are not even read (law 5): what a certificate says comes from the profile and
+    from what the registration officer confirmed.
+    """
+    if len(data) > CSR_LIMIT:
+        raise CsrMalformed("the request is too large", limit=str(CSR_LIMIT))
+    try:
+        csr = x509.load_pem_x509_csr(data) if b"-----BEGIN" in data else x509.load_der_x509_csr(data)
+        key = csr.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CsrMalformed(f"not a certificate request: {error}", limit=str(CSR_LIMIT)) from error
+    public_key = check_public_key(key)
+    try:
+        proven = csr.is_signature_valid
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
+        proven = False
+    if not proven:
+        raise CsrProofWrong("the request is not signed by its own key")
+    return spki_der(public_key)
+
+
+def parse_public_key(public_key_der: bytes) -> PublicKey:
+    """A SubjectPublicKeyInfo (DER) to a key that Antin certifies; KeyWeak otherwise."""
+    try:
+        key = serialization.load_der_public_key(public_key_der)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _weak("unknown", "unreadable") from error
+    return check_public_key(key)
+
+
+def check_public_key(key: object) -> PublicKey:
+    """The key itself when Antin certifies its kind; KeyWeak with what is wrong otherwise."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        if not isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
+            raise _weak(key.curve.name, "curve")
+        return key
+    if isinstance(key, rsa.RSAPublicKey):
+        kind = f"RSA-{key.key_size}"
+        if not _RSA_MIN <= key.key_size <= _RSA_MAX:
+            raise _weak(kind, "size")
+        # FIPS 186-5 A.1.1 wants an odd exponent above 2**16; what everybody makes, and every reader accepts, is 65537.
+        if key.public_numbers().e != 65537:
+            raise _weak(kind, "exponent")
+        return key
+    raise _weak(type(key).__name__, "kind")
+
+
+def _weak(kind: str, problem: str) -> KeyWeak:
+    return KeyWeak(f"{kind} is not certified: {problem}", kind=kind, problem=problem, allowed=_ALLOWED)

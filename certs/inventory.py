@@ -1,0 +1,229 @@
+"""The inventory: which certificates exist or were about to, and in what state. All calls run in the caller's session."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from cryptography import x509
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from certs.errors import CertificateNotFound
+from certs.tables import CertificateRow
+from hsm.spec import key_id_of
+
+
+class State(StrEnum):
+    """The life of a certificate. EXPIRED is never stored: time alone makes it."""
+
+    INTENT = "intent"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class CertificateRecord:
+    """One certificate of the inventory. `der` and `sha256` are None while it is an intent, or was revoked as one."""
+
+    serial: str
+    profile: str
+    subject: str
+    common_name: str
+    organization: str
+    issuer: str
+    state: State
+    not_before: datetime
+    not_after: datetime
+    tbs: bytes
+    der: bytes | None
+    sha256: str | None
+    public_key_der: bytes
+    key_id: str
+    revoked_at: datetime | None
+    revocation_reason: str | None
+    suspect_since: datetime | None
+    created_at: datetime
+
+    def state_at(self, now: datetime) -> State:
+        """The state as people see it: what is not revoked has expired once its time is over."""
+        if self.state in (State.ACTIVE, State.SUSPENDED) and now > self.not_after:
+            return State.EXPIRED
+        return self.state
+
+    def certificate(self) -> x509.Certificate:
+        """The certificate itself; CertificateNotFound for one that was never finished."""
+        if self.der is None:
+            raise CertificateNotFound(f"{self.serial} was never finished", serial=self.serial)
+        return x509.load_der_x509_certificate(self.der)
+
+
+@dataclass(frozen=True)
+class NewCertificate:
+    """What is about to be signed."""
+
+    serial: str
+    profile: str
+    subject: str
+    common_name: str
+    organization: str
+    issuer: str
+    not_before: datetime
+    not_after: datetime
+    tbs: bytes
+    public_key_der: bytes
+    created_at: datetime
+
+
+def add_intent(session: Session, new: NewCertificate) -> None:
+    """Store what is about to be signed. The database refuses a serial that it has seen (IntegrityError)."""
+    session.add(
+        CertificateRow(
+            **vars(new),
+            search_text=fold(f"{new.subject} {new.serial}"),
+            state=State.INTENT.value,
+            key_id=key_id_of(new.public_key_der).hex(),
+        )
+    )
+    session.flush()
+
+
+def complete(session: Session, serial: str, der: bytes) -> CertificateRecord:
+    """Turn an intent into a certificate. One that was revoked meanwhile stays revoked."""
+    row = _row(session, serial, lock=True)
+    row.der = der
+    row.sha256 = hashlib.sha256(der).hexdigest()
+    if row.state == State.INTENT.value:
+        row.state = State.ACTIVE.value
+    session.flush()
+    return _record(row)
+
+
+def set_state(
+    session: Session,
+    serial: str,
+    state: State,
+    *,
+    revoked_at: datetime | None = None,
+    reason: str | None = None,
+    suspect_since: datetime | None = None,
+) -> CertificateRecord:
+    """Write a decision of pki/revocation.py, which alone knows what may follow what."""
+    row = _row(session, serial, lock=True)
+    row.state = state.value
+    row.revoked_at, row.revocation_reason, row.suspect_since = revoked_at, reason, suspect_since
+    session.flush()
+    return _record(row)
+
+
+def get_certificate(session: Session, serial: str, *, lock: bool = False) -> CertificateRecord:
+    """The certificate of a serial, or CertificateNotFound. `lock` keeps the row until the transaction ends."""
+    return _record(_row(session, serial, lock=lock))
+
+
+def find_by_sha256(session: Session, sha256: str) -> CertificateRecord | None:
+    """The certificate with this fingerprint."""
+    row = session.scalars(select(CertificateRow).where(CertificateRow.sha256 == sha256.lower())).one_or_none()
+    return _record(row) if row is not None else None
+
+
+def find_by_key(session: Session, public_key_der: bytes) -> list[CertificateRecord]:
+    """Every certificate for this key, newest first."""
+    key_id = key_id_of(public_key_der).hex()
+    return _records(session, select(CertificateRow).where(CertificateRow.key_id == key_id))
+
+
+def list_certificates(
+    session: Session,
+    now: datetime,
+    *,
+    profile: str | None = None,
+    state: State | None = None,
+    issuer: str | None = None,
+    text: str | None = None,
+    limit: int = 1000,
+) -> list[CertificateRecord]:
+    """Certificates that fit every given filter, newest first. `text` is found in subject and serial, marks or not."""
+    query = select(CertificateRow).limit(limit)
+    if profile is not None:
+        query = query.where(CertificateRow.profile == profile)
+    if issuer is not None:
+        query = query.where(CertificateRow.issuer == issuer)
+    if text is not None:
+        query = query.where(CertificateRow.search_text.contains(fold(text), autoescape=True))
+    living = [State.ACTIVE.value, State.SUSPENDED.value]
+    if state is State.EXPIRED:
+        query = query.where(CertificateRow.state.in_(living), CertificateRow.not_after < now)
+    elif state is not None:
+        query = query.where(CertificateRow.state == state.value)
+        if state.value in living:
+            query = query.where(CertificateRow.not_after >= now)
+    return _records(session, query)
+
+
+def revoked_by(session: Session, issuer: str, kept_from: datetime | None) -> list[CertificateRecord]:
+    """What belongs on an issuer's CRL, by serial: revoked or suspended, intents included.
+
+    `kept_from` is the time of the last CRL: what ended before it has stood on one CRL past its end and goes
+    (RFC 5280 3.3), unless its revocation is newer than that CRL.
+    """
+    query = select(CertificateRow).where(
+        CertificateRow.issuer == issuer, CertificateRow.state.in_([State.REVOKED.value, State.SUSPENDED.value])
+    )
+    if kept_from is not None:
+        query = query.where(or_(CertificateRow.not_after >= kept_from, CertificateRow.revoked_at >= kept_from))
+    return [_record(row) for row in session.scalars(query.order_by(CertificateRow.serial))]
+
+
+def count_by_state(session: Session) -> dict[State, int]:
+    """How many certificates there are in each stored state."""
+    rows = session.execute(select(CertificateRow.state, func.count()).group_by(CertificateRow.state))
+    return {State(state): number for state, number in rows}
+
+
+def fold(text: str) -> str:
+    """Plain small letters for searching: marks off, đ as d (which Unicode does not decompose)."""
+    decomposed = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
+    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))
+
+
+def _row(session: Session, serial: str, *, lock: bool) -> CertificateRow:
+    row = session.get(CertificateRow, serial, with_for_update=lock)
+    if row is None:
+        raise CertificateNotFound(f"no certificate {serial}", serial=serial)
+    return row
+
+
+def _records(session: Session, query: Select[CertificateRow]) -> list[CertificateRecord]:
+    ordered = query.order_by(CertificateRow.created_at.desc(), CertificateRow.serial)
+    rows: Sequence[CertificateRow] = session.scalars(ordered).all()
+    return [_record(row) for row in rows]
+
+
+def _record(row: CertificateRow) -> CertificateRecord:
+    return CertificateRecord(
+        serial=row.serial,
+        profile=row.profile,
+        subject=row.subject,
+        common_name=row.common_name,
+        organization=row.organization,
+        issuer=row.issuer,
+        state=State(row.state),
+        not_before=row.not_before,
+        not_after=row.not_after,
+        tbs=row.tbs,
+        der=row.der,
+        sha256=row.sha256,
+        public_key_der=row.public_key_der,
+        key_id=row.key_id,
+        revoked_at=row.revoked_at,
+        revocation_reason=row.revocation_reason,
+        suspect_since=row.suspect_since,
+        created_at=row.created_at,
+    )

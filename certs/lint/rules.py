@@ -1,0 +1,286 @@
+"""The rules: each a function from a twin to what is wrong with it. Their names are what an error shows."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from asn1crypto import core as asn1_core
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+from certs.csr import check_public_key
+from certs.errors import KeyWeak
+from certs.lint.twin import Twin
+from certs.oids import EXTENDED_KEY_USAGES
+from certs.profile import SanKind, Usage
+from certs.template import build_key_usage, key_identifier, key_identifier_of
+
+Rule = Callable[[Twin], Iterator[str]]
+
+# RFC 5280 4.1.2.5: through 2049 UTCTime, from 2050 on GeneralizedTime.
+_GENERALIZED_FROM = datetime(2050, 1, 1, tzinfo=UTC)
+_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+# X.520 upper bounds in characters, by asn1crypto's names of the attributes.
+_BOUNDS = {"common_name": 64, "organization_name": 64, "organizational_unit_name": 64, "title": 64, "serial_number": 64}
+_PRINTABLE = ("country_name", "serial_number")
+_OID_ANY_POLICY = x509.ObjectIdentifier("2.5.29.32.0")
+
+
+def version_is_3(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.1.2.1: extensions are used, so the version is 3."""
+    if twin.certificate.version is not x509.Version.v3:
+        yield f"version {twin.certificate.version.name}"
+
+
+def serial_is_long_and_positive(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.1.2.2: positive, at most 20 octets; at least 16, so that nobody can foresee it (facts of 2019)."""
+    octets = twin.tbs["serial_number"].contents
+    if octets[0] & 0x80:
+        yield "the serial is negative"
+    if not 16 <= len(octets) <= 20:
+        yield f"the serial has {len(octets)} octets"
+
+
+def validity_is_ordered(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.1.2.5: the end comes after the beginning, within the profile's term."""
+    start, end = twin.certificate.not_valid_before_utc, twin.certificate.not_valid_after_utc
+    if not start < end:
+        yield f"ends {end} and begins {start}"
+    if (end - start).days > twin.profile.validity_days:
+        yield f"is valid for {(end - start).days} days, the profile allows {twin.profile.validity_days}"
+
+
+def validity_lies_within_the_issuers(twin: Twin) -> Iterator[str]:
+    """Nothing that begins before its issuer or ends after it verifies to its end."""
+    if twin.issuer is None:
+        return
+    if twin.certificate.not_valid_before_utc < twin.issuer.not_valid_before_utc:
+        yield "begins before its issuer"
+    if twin.certificate.not_valid_after_utc > twin.issuer.not_valid_after_utc:
+        yield "ends after its issuer"
+
+
+def times_have_the_form_of_their_year(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.1.2.5.1 and 4.1.2.5.2: UTCTime or GeneralizedTime by the year, seconds, Zulu, no fraction."""
+    for field in ("not_before", "not_after"):
+        choice = twin.tbs["validity"][field]
+        wanted = "general_time" if choice.native >= _GENERALIZED_FROM else "utc_time"
+        if choice.name != wanted:
+            yield f"{field} is {choice.name}"
+        text = choice.chosen.contents
+        if not text.endswith(b"Z") or len(text) != (15 if choice.name == "general_time" else 13):
+            yield f"{field} is written {text!r}"
+
+
+def issuer_name_is_the_issuers_subject(twin: Twin) -> Iterator[str]:
+    """RFC 5280 6.1.3 (a)(4): the same octets, so that no reader needs to compare names by rules."""
+    if twin.issuer is None:
+        expected = twin.tbs["subject"].dump()
+    else:
+        issuer = asn1_x509.Certificate.load(twin.issuer.public_bytes(serialization.Encoding.DER))
+        expected = issuer.subject.dump()
+    if twin.tbs["issuer"].dump() != expected:
+        yield "the issuer name differs from the issuer's subject"
+
+
+def subject_is_well_formed(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.1.2.4, 4.1.2.6: not empty, bounds in characters, PrintableString or UTF8String, NFC, one per RDN."""
+    rdns = twin.tbs["subject"].chosen
+    if len(rdns) == 0:
+        yield "the subject is empty"
+    for rdn in rdns:
+        if len(rdn) != 1:
+            yield "the subject has a multi-valued part"
+        for pair in rdn:
+            name, value = pair["type"].native, pair["value"].native
+            if not isinstance(value, str) or not value:
+                yield f"{name} is empty or not text"
+                continue
+            if len(value) > _BOUNDS.get(name, len(value)):
+                yield f"{name} has {len(value)} characters"
+            if unicodedata.normalize("NFC", value) != value:
+                yield f"{name} is not in NFC"
+            if any(unicodedata.category(character)[0] == "C" for character in value):
+                yield f"{name} holds a control or invisible character"
+            chosen = getattr(pair["value"], "chosen", pair["value"])
+            if name in _PRINTABLE and not isinstance(chosen, asn1_core.PrintableString):
+                yield f"{name} is a {type(chosen).__name__}"
+
+
+def key_usage_is_the_profiles(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.3: present, critical, exactly the profile's bits."""
+    usage = twin.extension(x509.KeyUsage)
+    if usage is None:
+        yield "keyUsage is missing"
+    elif not usage.critical:
+        yield "keyUsage is not critical"
+    elif usage.value != build_key_usage(twin.profile.key_usage):
+        yield "keyUsage is not the profile's"
+
+
+def signers_have_non_repudiation_alone(twin: Twin) -> Iterator[str]:
+    """EN 319 412-2 4.3.2 type A: a key that signs documents signs nothing else."""
+    usage = twin.extension(x509.KeyUsage)
+    if twin.profile.signs_documents and (
+        usage is None or usage.value != build_key_usage((Usage.NON_REPUDIATION,)) or not usage.value.content_commitment
+    ):
+        yield "keyUsage is not nonRepudiation alone"
+
+
+def basic_constraints_fit(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.9: critical with cA in authorities, with the profile's path length; never cA elsewhere."""
+    constraints = twin.extension(x509.BasicConstraints)
+    if not twin.profile.authority:
+        if constraints is not None and constraints.value.ca:
+            yield "a leaf claims to be an authority"
+        return
+    if constraints is None or not constraints.value.ca:
+        yield "an authority lacks cA"
+    elif not constraints.critical:
+        yield "basicConstraints is not critical"
+    elif constraints.value.path_length != twin.profile.path_length:
+        yield f"path length {constraints.value.path_length}"
+
+
+def path_length_of_the_issuer_allows_it(twin: Twin) -> Iterator[str]:
+    """RFC 5280 6.1.4 (m): an issuer of path length 0 certifies no authority."""
+    if twin.issuer is None:
+        return
+    constraints = twin.issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
+    if twin.profile.authority and constraints.path_length == 0:
+        yield "the issuer may not certify authorities"
+
+
+def subject_key_identifier_fits_the_key(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.2: present, not critical, ours by RFC 7093."""
+    ski = twin.extension(x509.SubjectKeyIdentifier)
+    if ski is None:
+        yield "subjectKeyIdentifier is missing"
+    elif ski.critical:
+        yield "subjectKeyIdentifier is critical"
+    elif ski.value.digest != key_identifier(twin.tbs["subject_public_key_info"].dump()):
+        yield "subjectKeyIdentifier is not that of the key"
+
+
+def authority_key_identifier_fits_the_issuer(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.1: present, not critical, equal to what the issuer's certificate states."""
+    aki = twin.extension(x509.AuthorityKeyIdentifier)
+    if aki is None:
+        yield "authorityKeyIdentifier is missing"
+        return
+    if aki.critical:
+        yield "authorityKeyIdentifier is critical"
+    if aki.value.key_identifier != key_identifier_of(twin.issuer or twin.certificate):
+        yield "authorityKeyIdentifier is not the issuer's"
+
+
+def signature_algorithm_is_strong_and_stated_twice(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.1.1.2: inside and outside alike; SHA-2 only (Thông tư 15/2025)."""
+    if twin.asn1["signature_algorithm"].dump() != twin.tbs["signature"].dump():
+        yield "the two signature algorithms differ"
+    digest = twin.certificate.signature_hash_algorithm
+    if not isinstance(digest, _HASHES):
+        yield f"digest {digest.name if digest else 'none'}"
+
+
+def public_key_is_strong(twin: Twin) -> Iterator[str]:
+    """The kinds that requests are checked for, looked at once more in what would be signed."""
+    try:
+        check_public_key(twin.certificate.public_key())
+    except KeyWeak as error:
+        yield str(error)
+
+
+def extended_key_usage_is_the_profiles(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.12 and RFC 3161 2.3: exactly the profile's purposes and criticality."""
+    usage = twin.extension(x509.ExtendedKeyUsage)
+    wanted = [EXTENDED_KEY_USAGES.get(n) or x509.ObjectIdentifier(n) for n in twin.profile.extended_key_usage]
+    if (list(usage.value) if usage else []) != wanted:
+        yield "extendedKeyUsage is not the profile's"
+    elif usage is not None and usage.critical is not twin.profile.extended_key_usage_critical:
+        yield "extendedKeyUsage has the wrong criticality"
+
+
+def pointers_are_the_profiles(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.13 and 4.2.2.1: where the profile says so, not critical, plain HTTP(S) addresses."""
+    points = twin.extension(x509.CRLDistributionPoints)
+    access = twin.extension(x509.AuthorityInformationAccess)
+    if (points is not None) is not twin.profile.cdp:
+        yield "cRLDistributionPoints is not as the profile says"
+    if (access is not None) is not twin.profile.aia:
+        yield "authorityInfoAccess is not as the profile says"
+    urls: list[str] = []
+    if points is not None:
+        urls += [name.value for point in points.value for name in point.full_name or () if isinstance(name.value, str)]
+    if access is not None:
+        urls += [entry.access_location.value for entry in access.value]
+    if (points is not None and points.critical) or (access is not None and access.critical):
+        yield "a pointer is critical"
+    for url in urls:
+        if not url.startswith(("http://", "https://")):
+            yield f"{url} is not an HTTP address"
+
+
+def policies_are_the_profiles(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.4: exactly the profile's, none twice, anyPolicy in authorities only."""
+    extension = twin.extension(x509.CertificatePolicies)
+    present = [policy.policy_identifier for policy in extension.value] if extension else []
+    if [oid.dotted_string for oid in present] != list(twin.profile.policies):
+        yield "certificatePolicies is not the profile's"
+    if len(set(present)) != len(present):
+        yield "a policy stands twice"
+    if _OID_ANY_POLICY in present and not twin.profile.authority:
+        yield "anyPolicy in a leaf"
+
+
+def alternative_names_are_allowed(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.6: only kinds that the profile allows, there when it wants one."""
+    extension = twin.extension(x509.SubjectAlternativeName)
+    if extension is None:
+        if twin.profile.san_required:
+            yield "subjectAltName is missing"
+        return
+    kinds = {SanKind.DNS: x509.DNSName, SanKind.EMAIL: x509.RFC822Name}
+    allowed = tuple(kinds[kind] for kind in twin.profile.san)
+    for name in extension.value:
+        if not isinstance(name, allowed):
+            yield f"subjectAltName holds a {type(name).__name__}"
+
+
+def only_known_extensions(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2: one of each at most (the reader raises for two), and none that no profile can have asked for."""
+    known = (
+        x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectKeyIdentifier,
+        x509.AuthorityKeyIdentifier, x509.CertificatePolicies, x509.SubjectAlternativeName,
+        x509.CRLDistributionPoints, x509.AuthorityInformationAccess, x509.OCSPNoCheck,
+    )  # fmt: skip
+    for extension in twin.certificate.extensions:
+        if not isinstance(extension.value, known):
+            yield f"extension {extension.oid.dotted_string}"
+
+
+RULES: tuple[Rule, ...] = (
+    version_is_3,
+    serial_is_long_and_positive,
+    validity_is_ordered,
+    validity_lies_within_the_issuers,
+    times_have_the_form_of_their_year,
+    issuer_name_is_the_issuers_subject,
+    subject_is_well_formed,
+    key_usage_is_the_profiles,
+    signers_have_non_repudiation_alone,
+    basic_constraints_fit,
+    path_length_of_the_issuer_allows_it,
+    subject_key_identifier_fits_the_key,
+    authority_key_identifier_fits_the_issuer,
+    signature_algorithm_is_strong_and_stated_twice,
+    public_key_is_strong,
+    extended_key_usage_is_the_profiles,
+    pointers_are_the_profiles,
+    policies_are_the_profiles,
+    alternative_names_are_allowed,
+    only_known_extensions,
+)

@@ -1,0 +1,58 @@
+"""Object identifiers that Antin writes and `cryptography` has no name for, and the short names of subject attributes."""
+
+from __future__ import annotations
+
+from cryptography.x509 import ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+# X.520 6.2.11, used by EN 319 412-3 4.2.1 for the registration number of a legal person.
+ORGANIZATION_IDENTIFIER = ObjectIdentifier("2.5.4.97")
+
+# RFC 4514 section 3 and RFC 4519 give the short names; SN is surname there and serialNumber has its full name only.
+SUBJECT_ATTRIBUTES: dict[str, ObjectIdentifier] = {
+    "CN": NameOID.COMMON_NAME,
+    "O": NameOID.ORGANIZATION_NAME,
+    "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
+    "C": NameOID.COUNTRY_NAME,
+    "ST": NameOID.STATE_OR_PROVINCE_NAME,
+    "L": NameOID.LOCALITY_NAME,
+    "T": NameOID.TITLE,
+    "UID": NameOID.USER_ID,
+    "SN": NameOID.SURNAME,
+    "GN": NameOID.GIVEN_NAME,
+    "serialNumber": NameOID.SERIAL_NUMBER,
+    "emailAddress": NameOID.EMAIL_ADDRESS,
+    "organizationIdentifier": ORGANIZATION_IDENTIFIER,
+}
+
+# Spellings that other tools print for the same attributes.
+ATTRIBUTE_ALIASES: dict[str, str] = {
+    "title": "T",
+    "surname": "SN",
+    "givenName": "GN",
+    "E": "emailAddress",
+    "S": "ST",
+    "commonName": "CN",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "countryName": "C",
+    "localityName": "L",
+    "stateOrProvinceName": "ST",
+    "userId": "UID",
+}
+
+# What a relying party may see in names made by others; for display only.
+DISPLAY_NAMES: dict[ObjectIdentifier, str] = {oid: short for short, oid in SUBJECT_ATTRIBUTES.items()} | {
+    NameOID.STREET_ADDRESS: "STREET",
+    NameOID.DOMAIN_COMPONENT: "DC",
+}
+
+# Names of RFC 5280 4.2.1.12, and id-kp-documentSigning of RFC 9336. A profile may also give a dotted OID.
+EXTENDED_KEY_USAGES: dict[str, ObjectIdentifier] = {
+    "serverAuth": ExtendedKeyUsageOID.SERVER_AUTH,
+    "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "emailProtection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "timeStamping": ExtendedKeyUsageOID.TIME_STAMPING,
+    "OCSPSigning": ExtendedKeyUsageOID.OCSP_SIGNING,
+    "documentSigning": ObjectIdentifier("1.3.6.1.5.5.7.3.36"),
+}

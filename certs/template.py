@@ -1,0 +1,112 @@
+"""Profile, names and key to an unsigned certificate. Decides nothing and signs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from asn1crypto import keys as asn1_keys
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import AuthorityInformationAccessOID
+
+from certs.names import SubjectName, build_name
+from certs.oids import EXTENDED_KEY_USAGES
+from certs.profile import Profile, Usage, Validity
+from hsm.spec import PublicKey, spki_der
+
+
+@dataclass(frozen=True)
+class IssuerFacts:
+    """What a certificate says about its issuer."""
+
+    name: x509.Name
+    key_identifier: bytes
+    not_after: datetime | None
+    crl_url: str
+    ca_url: str
+
+
+def key_identifier(public_key_der: bytes) -> bytes:
+    """The subject key identifier: first 160 bits of the SHA-256 of the key's bits (RFC 7093 section 2, method 1)."""
+    bits = asn1_keys.PublicKeyInfo.load(public_key_der)["public_key"]
+    # The contents of a BIT STRING begin with the octet that counts unused bits; the digest is over what follows.
+    return hashlib.sha256(bits.contents[1:]).digest()[:20]
+
+
+def key_identifier_of(certificate: x509.Certificate) -> bytes:
+    """The key identifier that a certificate states, or the one we would give its key."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except x509.ExtensionNotFound:
+        spki = serialization.PublicFormat.SubjectPublicKeyInfo
+        return key_identifier(certificate.public_key().public_bytes(serialization.Encoding.DER, spki))
+
+
+def build_certificate(
+    profile: Profile,
+    subject: SubjectName,
+    public_key: PublicKey,
+    issuer: IssuerFacts,
+    *,
+    serial: int,
+    validity: Validity,
+    san: Sequence[str] = (),
+) -> x509.CertificateBuilder:
+    """The unsigned certificate. The order and criticality of extensions are fixed here, once for all profiles."""
+    builder = x509.CertificateBuilder(
+        issuer_name=issuer.name,
+        subject_name=build_name(subject),
+        serial_number=serial,
+        not_valid_before=validity.not_before.replace(tzinfo=None),
+        not_valid_after=validity.not_after.replace(tzinfo=None),
+    ).public_key(public_key)
+    if profile.authority:
+        # RFC 5280 4.2.1.9: critical in every certificate whose key signs certificates; absent from all others.
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=profile.path_length), critical=True)
+    builder = builder.add_extension(build_key_usage(profile.key_usage), critical=True)  # RFC 5280 4.2.1.3: SHOULD
+    if profile.extended_key_usage:
+        usages = [EXTENDED_KEY_USAGES.get(name) or x509.ObjectIdentifier(name) for name in profile.extended_key_usage]
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=profile.extended_key_usage_critical)
+    ski = x509.SubjectKeyIdentifier(key_identifier(spki_der(public_key)))
+    builder = builder.add_extension(ski, critical=False)  # RFC 5280 4.2.1.2: MUST be non-critical
+    # RFC 5280 4.2.1.1: key identifier only, so that a reissued issuer certificate still fits.
+    aki = x509.AuthorityKeyIdentifier(issuer.key_identifier, None, None)
+    builder = builder.add_extension(aki, critical=False)
+    if profile.policies:
+        policies = [x509.PolicyInformation(x509.ObjectIdentifier(oid), None) for oid in profile.policies]
+        builder = builder.add_extension(x509.CertificatePolicies(policies), critical=False)
+    if san:
+        builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(v) for v in san]), critical=False)
+    if profile.cdp:
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(issuer.crl_url)], None, None, None)
+        builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
+    if profile.aia:
+        access = x509.AccessDescription(
+            AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(issuer.ca_url)
+        )
+        builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+    if profile.ocsp_no_check:
+        builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)  # RFC 6960 4.2.2.2.1
+    return builder
+
+
+def build_key_usage(usages: Sequence[Usage]) -> x509.KeyUsage:
+    """The KeyUsage extension with exactly these bits."""
+    return x509.KeyUsage(
+        digital_signature=Usage.DIGITAL_SIGNATURE in usages,
+        content_commitment=Usage.NON_REPUDIATION in usages,
+        key_encipherment=Usage.KEY_ENCIPHERMENT in usages,
+        data_encipherment=Usage.DATA_ENCIPHERMENT in usages,
+        key_agreement=Usage.KEY_AGREEMENT in usages,
+        key_cert_sign=Usage.KEY_CERT_SIGN in usages,
+        crl_sign=Usage.CRL_SIGN in usages,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general_name(value: str) -> x509.GeneralName:
+    return x509.RFC822Name(value) if "@" in value else x509.DNSName(value)

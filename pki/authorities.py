@@ -1,0 +1,146 @@
+"""The register of our certificate authorities: names, parents, states and counters. All calls run in the caller's session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from pki.errors import AuthorityUnknown
+from pki.tables import AuthorityRow
+
+
+class AuthorityState(StrEnum):
+    """PENDING has a key and no certificate yet; RETIRED signs nothing but CRL."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True)
+class AuthorityRecord:
+    """One authority. `parent` is None for a root, `serial` None while pending."""
+
+    name: str
+    parent: str | None
+    profile: str
+    subject: str
+    public_key_der: bytes
+    serial: str | None
+    state: AuthorityState
+    created_at: datetime
+    crl_number: int
+    revocation_epoch: int
+
+
+def add_pending(
+    session: Session,
+    now: datetime,
+    *,
+    name: str,
+    parent: str | None,
+    profile: str,
+    subject: str,
+    public_key_der: bytes,
+) -> None:
+    """Note an authority whose key exists, before it has a certificate."""
+    session.add(
+        AuthorityRow(
+            name=name,
+            parent=parent,
+            profile=profile,
+            subject=subject,
+            public_key_der=public_key_der,
+            serial=None,
+            state=AuthorityState.PENDING.value,
+            created_at=now,
+            crl_number=0,
+            revocation_epoch=0,
+        )
+    )
+    session.flush()
+
+
+def activate(session: Session, name: str, serial: str) -> AuthorityRecord:
+    """Give a pending authority its certificate."""
+    row = _row(session, name)
+    row.serial, row.state = serial, AuthorityState.ACTIVE.value
+    session.flush()
+    return _record(row)
+
+
+def get_authority(session: Session, name: str) -> AuthorityRecord:
+    """The authority of this name, or AuthorityUnknown."""
+    return _record(_row(session, name))
+
+
+def find_authority(session: Session, name: str) -> AuthorityRecord | None:
+    """The authority of this name, if there is one."""
+    row = session.get(AuthorityRow, name)
+    return _record(row) if row is not None else None
+
+
+def list_authorities(session: Session) -> list[AuthorityRecord]:
+    """All of them: parents before children, active before others, then by name."""
+    records = [_record(row) for row in session.scalars(select(AuthorityRow))]
+    parents = {record.name: record.parent for record in records}
+
+    def depth(name: str) -> int:
+        parent = parents[name]
+        return 0 if parent is None else 1 + depth(parent)
+
+    return sorted(records, key=lambda r: (depth(r.name), r.state is not AuthorityState.ACTIVE, r.name))
+
+
+def next_crl_number(session: Session, name: str) -> int:
+    """One more than ever before (RFC 5280 5.2.3). The update holds the row, so two builders never get one number."""
+    number: int | None = session.scalar(
+        update(AuthorityRow)
+        .where(AuthorityRow.name == name)
+        .values(crl_number=AuthorityRow.crl_number + 1)
+        .returning(AuthorityRow.crl_number)
+    )
+    if number is None:
+        raise _unknown(session, name)
+    return number
+
+
+def note_revocation_change(session: Session, name: str) -> None:
+    """Something on this authority's CRL has changed, so its last CRL is out of date."""
+    session.execute(
+        update(AuthorityRow)
+        .where(AuthorityRow.name == name)
+        .values(revocation_epoch=AuthorityRow.revocation_epoch + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _row(session: Session, name: str) -> AuthorityRow:
+    row = session.get(AuthorityRow, name)
+    if row is None:
+        raise _unknown(session, name)
+    return row
+
+
+def _unknown(session: Session, name: str) -> AuthorityUnknown:
+    names = ", ".join(session.scalars(select(AuthorityRow.name).order_by(AuthorityRow.name)))
+    return AuthorityUnknown(f"no authority {name!r}", authority=name, valid=names)
+
+
+def _record(row: AuthorityRow) -> AuthorityRecord:
+    return AuthorityRecord(
+        name=row.name,
+        parent=row.parent,
+        profile=row.profile,
+        subject=row.subject,
+        public_key_der=row.public_key_der,
+        serial=row.serial,
+        state=AuthorityState(row.state),
+        created_at=row.created_at,
+        crl_number=row.crl_number,
+        revocation_epoch=row.revocation_epoch,
+    )

@@ -1,0 +1,97 @@
+"""The errors of what is drawn on a page: one tree, each with a stable reason code and its facts."""
+
+from __future__ import annotations
+
+
+class AppearanceError(Exception):
+    """Something visible could not be made or placed. `code` is stable; `facts` fill the sentences of the locale catalogues."""
+
+    code = "APPEARANCE_ERROR"
+
+    def __init__(self, message: str, **facts: str) -> None:
+        super().__init__(message)
+        self.facts: dict[str, str] = facts
+
+
+class FontMissing(AppearanceError):
+    """The font file is not there or is not a TrueType font that may be embedded. Facts: path."""
+
+    code = "FONT_MISSING"
+
+
+class GlyphMissing(AppearanceError):
+    """The font has no picture of a character. Facts: char (U+XXXX), name."""
+
+    code = "GLYPH_MISSING"
+
+
+class TextTooLong(AppearanceError):
+    """A value does not fit its box even at the smallest readable size. Facts: text."""
+
+    code = "TEXT_TOO_LONG"
+
+
+class ImageUnreadable(AppearanceError):
+    """The picture is damaged, or is not a PNG. Facts: file."""
+
+    code = "IMAGE_UNREADABLE"
+
+
+class ImageTooLarge(AppearanceError):
+    """The picture passes a limit of bytes or pixels; said before anything is unpacked. Facts: file, limit."""
+
+    code = "IMAGE_TOO_LARGE"
+
+
+class ImageKindUnsupported(AppearanceError):
+    """A PNG of a kind that is not taken: 16 bits a channel, animated. Facts: file, kind."""
+
+    code = "IMAGE_KIND_UNSUPPORTED"
+
+
+class ImageNotTransparent(AppearanceError):
+    """The picture's background is not transparent. Facts: file."""
+
+    code = "IMAGE_NOT_TRANSPARENT"
+
+
+class ImageBlank(AppearanceError):
+    """The picture shows nothing. Facts: file."""
+
+    code = "IMAGE_BLANK"
+
+
+class ImageColourWrong(AppearanceError):
+    """A seal that is not red or a signature that is not blue (ND30, Appendix I). Facts: file, wanted, found."""
+
+    code = "IMAGE_COLOUR_WRONG"
+
+
+class ImageNotRound(AppearanceError):
+    """A seal's picture that is not as wide as it is high: its diameter would be a guess. Facts: file, width, height."""
+
+    code = "IMAGE_NOT_ROUND"
+
+
+class PlacementMalformed(AppearanceError):
+    """A placement that is not auto, none, required or PAGE,X,Y. Facts: placement."""
+
+    code = "PLACEMENT_MALFORMED"
+
+
+class PlacementOffPage(AppearanceError):
+    """The page asked for does not exist, or the stamp would hang over its edge. Facts: placement, pages."""
+
+    code = "PLACEMENT_OFF_PAGE"
+
+
+class PlacementCoversText(AppearanceError):
+    """The stamp would cover what stands on the page. Facts: placement, page."""
+
+    code = "PLACEMENT_COVERS_TEXT"
+
+
+class SurveyFailed(AppearanceError):
+    """The document could not be looked at: the renderer refused the file or a page. Facts: detail."""
+
+    code = "SURVEY_FAILED"

@@ -1,0 +1,39 @@
+"""The lookup code of a document (mã tra cứu): random, readable aloud, with a check character."""
+
+from __future__ import annotations
+
+import secrets
+
+# 32 letters without 0/O and 1/I, which people confuse on paper.
+ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+_RANDOM_LETTERS = 19  # 95 bits: nobody finds a document by guessing
+LENGTH = _RANDOM_LETTERS + 1
+
+
+def _check_letter(body: str) -> str:
+    """Luhn's sum in base 32: finds every single wrong letter and nearly every swap of two neighbours."""
+    total = 0
+    for place, letter in enumerate(reversed(body)):
+        value = ALPHABET.index(letter)
+        doubled = value * 2 if place % 2 == 0 else value
+        total += doubled // 32 + doubled % 32
+    return ALPHABET[-total % 32]
+
+
+def new_code() -> str:
+    """A fresh code of 20 letters, without separators."""
+    body = "".join(secrets.choice(ALPHABET) for _ in range(_RANDOM_LETTERS))
+    return body + _check_letter(body)
+
+
+def parse_code(typed: str) -> str | None:
+    """The code a person typed (case, spaces and hyphens ignored), or None if it cannot be one."""
+    code = "".join(typed.split()).replace("-", "").upper()
+    if len(code) != LENGTH or any(letter not in ALPHABET for letter in code):
+        return None
+    return code if _check_letter(code[:-1]) == code[-1] else None
+
+
+def grouped(code: str) -> str:
+    """For people: groups of four."""
+    return "-".join(code[at : at + 4] for at in range(0, len(code), 4))

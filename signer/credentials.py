@@ -1,0 +1,195 @@
+"""Credentials: who signs with which key. The desk hands out those that may sign now, with everything a signature needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from certs.clock import Clock, rfc3339
+from certs.db import Database
+from certs.inventory import CertificateRecord, State, get_certificate
+from hsm.spec import PrivateKey, PublicKey, load_public_key
+from hsm.store import KeyStore
+from pki.authorities import AuthorityRecord, get_authority
+from pki.errors import IssuerNotGood
+from signer.cms import CmsTemplate, Scheme
+from signer.errors import Refused, UsageWrong
+from signer.tables import CredentialRow
+
+OFFICER, SEAL = "officer", "seal"
+# Which profile makes which kind of signer.
+ROLE_OF_PROFILE = {"officer": OFFICER, "agency-seal": SEAL}
+STANDING = "standing"
+_NAME = re.compile(r"[a-z0-9-]{1,32}")
+
+
+@dataclass(frozen=True)
+class NewCredential:
+    """A credential to be registered. The key is in the store and the certificate in the inventory already."""
+
+    name: str
+    role: str
+    agency: str
+    public_key_der: bytes
+    certificate_serial: str
+    scheme: Scheme
+    image_sha256: str | None
+    diameter_mm: float | None
+
+
+@dataclass(frozen=True)
+class CredentialSummary:
+    """A credential as lists and the doctor show it."""
+
+    name: str
+    role: str
+    activation: str
+    agency: str
+    certificate_serial: str
+    public_key_der: bytes
+    image_sha256: str | None
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A credential ready to sign."""
+
+    name: str
+    role: str
+    agency: str
+    common_name: str
+    serial: str
+    image_sha256: str | None
+    diameter_mm: float | None
+    template: CmsTemplate
+    public_key: PublicKey
+    public_key_der: bytes
+    authorities: tuple[str, ...]
+    keys: KeyStore
+
+    def key(self) -> PrivateKey:
+        """The private key's handle, found anew or from the store's cache."""
+        return self.keys.get(self.public_key_der)
+
+
+def check_name(name: str) -> None:
+    """Names match [a-z0-9-]{1,32}; UsageWrong NAME_MALFORMED."""
+    if not _NAME.fullmatch(name):
+        raise UsageWrong("CREDENTIAL_NAME_MALFORMED", name=name[:64])
+
+
+def credential_exists(session: Session, name: str) -> bool:
+    """Whether a credential of that name is registered."""
+    return session.get(CredentialRow, name) is not None
+
+
+def register_credential(session: Session, new: NewCredential, now: datetime) -> None:
+    """Store a credential; UsageWrong when the name is taken or malformed. One name, one key."""
+    check_name(new.name)
+    if credential_exists(session, new.name):
+        raise UsageWrong("CREDENTIAL_EXISTS", name=new.name)
+    session.add(CredentialRow(**(vars(new) | {"scheme": new.scheme.value}), activation=STANDING, created_at=now))
+
+
+def certificate_serial_of(session: Session, name: str) -> str | None:
+    """The serial of the certificate a credential signs with, or None if there is no such credential."""
+    row = session.get(CredentialRow, name)
+    return row.certificate_serial if row else None
+
+
+def list_credentials(session: Session) -> list[CredentialSummary]:
+    """All credentials by name."""
+    rows = session.scalars(select(CredentialRow).order_by(CredentialRow.name))
+    return [
+        CredentialSummary(
+            row.name, row.role, row.activation, row.agency, row.certificate_serial, row.public_key_der, row.image_sha256
+        )
+        for row in rows
+    ]
+
+
+class CredentialDesk:
+    """Hands out credentials that may sign now. What never changes about one is encoded once and kept."""
+
+    def __init__(self, database: Database, keys: KeyStore, clock: Clock) -> None:
+        self._database = database
+        self._keys = keys
+        self._clock = clock
+        self._ready: dict[tuple[str, str], Credential] = {}
+
+    def usable(self, name: str) -> Credential:
+        """The credential of that name; Refused unless its certificate and all above it are in force now."""
+        with self._database.read() as session:
+            row = session.get(CredentialRow, name)
+            if row is None:
+                raise UsageWrong("CREDENTIAL_UNKNOWN", name=name[:64])
+            credential = self._ready.get((name, row.certificate_serial)) or self._build(session, row)
+            self.refuse_if_unusable(session, credential)
+        return credential
+
+    def refuse_if_unusable(self, session: Session, credential: Credential) -> None:
+        """Ask the inventory, in the caller's transaction, whether this credential may sign now."""
+        now = self._clock.now()
+        for serial in (credential.serial, *credential.authorities):
+            _refuse(get_certificate(session, serial), credential.name, now)
+
+    def any_officer(self, serials: Iterable[str]) -> bool:
+        """Whether one of these certificates of ours belongs to a person who signs for an agency."""
+        with self._database.read() as session:
+            return any(ROLE_OF_PROFILE.get(get_certificate(session, serial).profile) == OFFICER for serial in serials)
+
+    def _build(self, session: Session, row: CredentialRow) -> Credential:
+        record = get_certificate(session, row.certificate_serial)
+        authorities = _authorities(session, record.issuer)
+        serials = tuple(_serial(each) for each in authorities)
+        # The root stays out of the signature: a relying party must have it from elsewhere.
+        above = tuple(get_certificate(session, serial).certificate() for serial in serials[:-1])
+        credential = Credential(
+            name=row.name,
+            role=row.role,
+            agency=row.agency,
+            common_name=record.common_name,
+            serial=record.serial,
+            image_sha256=row.image_sha256,
+            diameter_mm=row.diameter_mm,
+            template=CmsTemplate(record.certificate(), above, Scheme(row.scheme)),
+            public_key=load_public_key(row.public_key_der),
+            public_key_der=row.public_key_der,
+            authorities=serials,
+            keys=self._keys,
+        )
+        self._ready[row.name, record.serial] = credential
+        return credential
+
+
+def _authorities(session: Session, issuer: str) -> list[AuthorityRecord]:
+    """The issuer and all above it, the root last."""
+    path = [get_authority(session, issuer)]
+    while path[-1].parent is not None:
+        path.append(get_authority(session, path[-1].parent))
+    return path
+
+
+def _serial(authority: AuthorityRecord) -> str:
+    if authority.serial is None:
+        raise IssuerNotGood(
+            f"{authority.name} has no certificate", authority=authority.name, state=authority.state.value
+        )
+    return authority.serial
+
+
+def _refuse(record: CertificateRecord, name: str, now: datetime) -> None:
+    if record.state is State.REVOKED:
+        when = rfc3339(record.revoked_at) if record.revoked_at else ""
+        raise Refused("CREDENTIAL_REVOKED", name=name, when=when, reason=record.revocation_reason or "unspecified")
+    if record.state is State.SUSPENDED:
+        raise Refused("CREDENTIAL_SUSPENDED", name=name)
+    if record.state is not State.ACTIVE or now < record.not_before:
+        raise Refused("CREDENTIAL_NOT_YET_VALID", name=name, when=rfc3339(record.not_before))
+    if now > record.not_after:
+        raise Refused("CREDENTIAL_EXPIRED", name=name, when=rfc3339(record.not_after))

@@ -1,0 +1,177 @@
+"""The interactive form of a PDF as signing sees it: which fields wait, what earlier signatures forbid, filling a text field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.form_tools import enumerate_fields_in, get_single_field_annot
+from pyhanko.pdf_utils.generic import pdf_name
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign.fields import FieldMDPSpec
+
+from signer.appearance.fonts import EmbeddedFont, Style
+from signer.appearance.pdf_objects import PdfParts
+from signer.appearance.stamps import Align, value_stamp
+from signer.errors import Refused
+
+_READ_ONLY = 1  # /Ff bit 1, ISO 32000-2 table 227
+_USUAL_SIZE = 13.0  # the size of an office's text (ND30 PL1); also what "0 Tf", automatic, becomes
+_DEFAULT_APPEARANCE = re.compile(r"/(\S+)\s+([\d.]+)\s+Tf")
+_KINDS = ("/Sig", "/Tx", "/Btn", "/Ch", None)
+_ALIGN: dict[int, Align] = {0: "left", 1: "centre", 2: "right"}
+
+
+@dataclass(frozen=True)
+class SignatureField:
+    """A signature field: `box` (x0, y0, x1, y1) and `page` are None where it has no visible place; `free` when it has no value.
+
+    `rotation` is its page's /Rotate.
+    """
+
+    name: str
+    free: bool
+    box: tuple[float, float, float, float] | None
+    page: int | None
+    rotation: int = 0
+
+
+def signature_fields(writer: IncrementalPdfFileWriter) -> list[SignatureField]:
+    """All signature fields in the order of the form."""
+    fields = list(_fields(writer, "/Sig"))
+    if not fields:
+        return []  # the page tree of a thousand pages is not walked for nothing
+    pages = _pages_by_annotation(writer)
+    return [_signature_field(name, value, reference, pages) for name, value, reference in fields]
+
+
+def value_of(dictionary: Mapping[str, Any], key: str, default: Any = None) -> Any:
+    """An entry with its reference followed. pyHanko's own `get` hands out the reference itself."""
+    try:
+        return dictionary[key]
+    except KeyError:
+        return default
+
+
+def _signature_field(
+    name: str, value: object, reference: generic.IndirectObject, pages: Mapping[int, tuple[int, int]]
+) -> SignatureField:
+    nowhere = SignatureField(name, value is None, None, None)
+    field = reference.get_object()
+    try:
+        kids = value_of(field, "/Kids", ())
+        widget = kids.raw_get(0) if len(kids) == 1 else reference
+        page, rotation = pages[widget.idnum]
+        x0, y0, x1, y1 = (float(each) for each in get_single_field_annot(field)["/Rect"])
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return nowhere  # a field without a widget on a page, or with a broken one, simply has no place
+    if abs(x1 - x0) <= 1 or abs(y1 - y0) <= 1:
+        return nowhere
+    box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+    return SignatureField(name, value is None, box, page, rotation)
+
+
+def _fields(writer: IncrementalPdfFileWriter, kind: str | None) -> Iterator[tuple[str, object, generic.IndirectObject]]:
+    try:
+        fields = writer.root["/AcroForm"]["/Fields"]
+    except KeyError:
+        return
+    for name, value, reference in enumerate_fields_in(fields, refs_seen=set(), target_field_type=kind):
+        yield name, value.get_object() if isinstance(value, generic.IndirectObject) else value, reference
+
+
+def _pages_by_annotation(writer: IncrementalPdfFileWriter) -> dict[int, tuple[int, int]]:
+    """Object number of each annotation to the index and rotation of its page. /P is optional, so /Annots decides."""
+    found: dict[int, tuple[int, int]] = {}
+    seen: set[int] = set()
+    number = 0
+    waiting: list[tuple[object, int]] = [(writer.root.raw_get("/Pages"), 0)]
+    while waiting:
+        reference, rotation = waiting.pop()
+        if not isinstance(reference, generic.IndirectObject) or reference.idnum in seen:
+            continue
+        seen.add(reference.idnum)
+        node = reference.get_object()
+        rotation = int(value_of(node, "/Rotate", rotation)) % 360 // 90 * 90  # inherited (ISO 32000-2 table 31)
+        if "/Kids" in node:
+            kids = node["/Kids"]
+            waiting.extend((kids.raw_get(at), rotation) for at in reversed(range(len(kids))))
+            continue
+        annotations = value_of(node, "/Annots", ())
+        for at in range(len(annotations)):
+            annotation = annotations.raw_get(at)
+            if isinstance(annotation, generic.IndirectObject):
+                found[annotation.idnum] = (number, rotation)
+        number += 1
+    return found
+
+
+def refuse_taken_name(writer: IncrementalPdfFileWriter, name: str) -> None:
+    """Refused FIELD_EXISTS when a field of that name exists and is not a free signature field."""
+    for kind in _KINDS:
+        for existing, value, _reference in _fields(writer, kind):
+            if existing == name and (kind != "/Sig" or value is not None):
+                raise Refused("FIELD_EXISTS", field=name)
+
+
+def fresh_name(writer: IncrementalPdfFileWriter, stem: str) -> str:
+    """The stem with the lowest number that no field of the form has yet."""
+    taken = {name for kind in _KINDS for name, _, _ in _fields(writer, kind)}
+    return next(name for name in (f"{stem}{number}" for number in range(1, len(taken) + 2)) if name not in taken)
+
+
+def refuse_closed(writer: IncrementalPdfFileWriter, field: str) -> None:
+    """Refused when an earlier signature forbids another one in this field.
+
+    A certification with P=1 allows no change at all (ISO 32000-2 12.8.2.2); a FieldMDP lock may cover the field (12.8.2.4).
+    """
+    for _name, value, _reference in _fields(writer, "/Sig"):
+        if not isinstance(value, generic.DictionaryObject):
+            continue
+        for entry in value_of(value, "/Reference", ()):
+            method = value_of(entry, "/TransformMethod")
+            parameters = value_of(entry, "/TransformParams", {})
+            if method == "/DocMDP" and value_of(parameters, "/P", 2) == 1:
+                raise Refused("INPUT_CLOSED")
+            if method == "/FieldMDP" and FieldMDPSpec.from_pdf_object(parameters).is_locked(field):
+                raise Refused("FIELD_LOCKED", field=field)
+
+
+def fill_text_fields(
+    writer: IncrementalPdfFileWriter, parts: PdfParts, values: Mapping[str, str], fonts: Mapping[Style, EmbeddedFont]
+) -> list[str]:
+    """Fill those of the named text fields that exist, are empty and may be written; the names of the filled ones.
+
+    Only /V and /AP change: that much an earlier signature allows (ISO 32000-2 12.8.2.2, P=2).
+    """
+    filled = []
+    for name, value, reference in _fields(writer, "/Tx"):
+        field = reference.get_object()
+        if name not in values or value not in (None, "") or int(value_of(field, "/Ff", 0)) & _READ_ONLY:
+            continue
+        annotation = get_single_field_annot(field)
+        x0, y0, x1, y1 = (float(each) for each in annotation["/Rect"])
+        align = _ALIGN.get(int(value_of(field, "/Q", 0)), "left")
+        style, size = _look(writer, field)
+        stamp = value_stamp(values[name], fonts[style], abs(x1 - x0), abs(y1 - y0), size, align)
+        field[pdf_name("/V")] = generic.TextStringObject(values[name])
+        annotation[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): parts.form(stamp)})
+        writer.update_container(annotation)
+        writer.update_container(field)
+        filled.append(name)
+    return filled
+
+
+def _look(writer: IncrementalPdfFileWriter, field: generic.DictionaryObject) -> tuple[Style, float]:
+    """Upright or italic, and the size, as the field's default appearance asks for (ISO 32000-2 12.7.4.3)."""
+    form = writer.root["/AcroForm"]
+    asked = _DEFAULT_APPEARANCE.search(str(value_of(field, "/DA", value_of(form, "/DA", ""))))
+    if asked is None:
+        return "regular", _USUAL_SIZE
+    fonts = value_of(value_of(form, "/DR", {}), "/Font", {})
+    base_font = str(value_of(value_of(fonts, f"/{asked[1]}", {}), "/BaseFont", ""))
+    italic = "Italic" in base_font or "Oblique" in base_font
+    return "italic" if italic else "regular", float(asked[2]) or _USUAL_SIZE

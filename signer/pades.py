@@ -1,0 +1,99 @@
+"""One PDF from bytes to a PAdES signature: digest over a prepared file, CMS, a byte write into the hole (ETSI EN 319 142-1).
+
+Preparing (parsing the file, placing the field) is signer/preparing.py's, and may happen in another process; nothing here
+parses a PDF, and nothing here trusts what the preparing process says about its own output.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from hsm.spec import PrivateKey, PublicKey
+from signer.cms import CmsTemplate, SignatureMismatch, check_signature, sign_attributes
+from signer.errors import OwnOutputBroken
+
+_BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
+
+
+@dataclass(frozen=True)
+class PreparedPdf:
+    """A PDF whose last revision has a signature dictionary with an empty hole.
+
+    `hole`: offsets of the hex string's `<` and of the octet after its `>`; everything outside is what gets signed.
+    """
+
+    content: bytes
+    hole: tuple[int, int]
+    field: str
+
+    @property
+    def capacity(self) -> int:
+        """Octets of CMS that fit."""
+        return (self.hole[1] - self.hole[0] - 2) // 2
+
+
+def accept_prepared(original: bytes, tail: bytes, hole: tuple[int, int], field: str) -> PreparedPdf:
+    """Put the appended revision behind the very bytes that were given; raise OwnOutputBroken unless the hole is what it claims.
+
+    The tail comes from a process that parsed a stranger's file: its offsets are checked here, on our own copy.
+    """
+    content = original + tail
+    start, end = hole
+    zeros = content[start + 1 : end - 1]
+    ranges = [tuple(map(int, found.groups())) for found in _BYTE_RANGE.finditer(tail)]
+    sound = (
+        len(original) <= start < end <= len(content)
+        and content[start : start + 1] == b"<"
+        and content[end - 1 : end] == b">"
+        and len(zeros) % 2 == 0
+        and zeros.count(b"0") == len(zeros)
+        and ranges == [(0, start, end, len(content) - end)]
+    )
+    if not sound:
+        raise OwnOutputBroken("PREPARED_FILE_WRONG")
+    return PreparedPdf(content, hole, field)
+
+
+def document_digest(prepared: PreparedPdf, algorithm: str) -> bytes:
+    """Digest over the two ranges around the hole (ISO 32000-2 12.8.1)."""
+    view = memoryview(prepared.content)
+    digest = hashlib.new(algorithm, view[: prepared.hole[0]])
+    digest.update(view[prepared.hole[1] :])
+    return digest.digest()
+
+
+def embed_cms(prepared: PreparedPdf, cms: bytes) -> bytes:
+    """Write the CMS as hex into the hole; the rest of the hole stays zeros. No other octet changes."""
+    if len(cms) > prepared.capacity:
+        raise OwnOutputBroken("CMS_TOO_LARGE", octets=str(len(cms)), capacity=str(prepared.capacity))
+    start = prepared.hole[0] + 1
+    text = cms.hex().encode("ascii")
+    return b"".join((prepared.content[:start], text, prepared.content[start + len(text) :]))
+
+
+def sign_prepared(prepared: PreparedPdf, template: CmsTemplate, key: PrivateKey) -> bytes:
+    """Sign a prepared file: the bytes of the finished PDF. The key is used once."""
+    attributes = template.signed_attributes(document_digest(prepared, template.scheme.digest))
+    return embed_cms(prepared, template.assemble(attributes, sign_attributes(key, template.scheme, attributes)))
+
+
+def check_output(output: bytes, prepared: PreparedPdf, template: CmsTemplate, public_key: PublicKey) -> None:
+    """Check our own output before anybody gets it, from its own octets: digest, signature value, certificates.
+
+    Nothing remembered from signing is reused but the template. Raises OwnOutputBroken.
+    """
+    start, end = prepared.hole
+    digest = hashlib.new(template.scheme.digest, output[:start])
+    digest.update(output[end:])
+    attributes = template.signed_attributes(digest.digest())
+    # The template decides every octet of the CMS but the signature value, which is the last OCTET STRING.
+    hole = bytes.fromhex(output[start + 1 : end - 1].decode("ascii"))
+    signature = template.signature_of(hole, attributes)
+    if signature is None:
+        raise OwnOutputBroken("SELF_CHECK_FAILED", part="cms")
+    try:
+        check_signature(public_key, template.scheme, signature, attributes)
+    except SignatureMismatch:
+        raise OwnOutputBroken("SELF_CHECK_FAILED", part="signature") from None

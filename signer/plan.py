@@ -1,0 +1,112 @@
+"""What is to be put into a PDF before it is signed, as values that travel to the preparing process: the plan and its answer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from signer.appearance.fonts import EmbeddedFont, Style, pack_font, unpack_font
+from signer.appearance.images import StampImage
+
+Kind = Literal["signature", "seal"]
+Message = tuple[dict[str, Any], list[bytes]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One revision to be appended.
+
+    `kind` decides look and place: a person's signature, or an agency's seal of `diameter_mm` in its actual size. Without
+    a picture the lines of `text` are drawn, in the regular one of `fonts`. `signer` is the person's name, which tells two
+    signers' places apart. `ready_seal_mm` leaves an empty field for a seal of that diameter, because a field that comes
+    later would be a change to what this signature covers. `values` go into text fields of those names where they are
+    empty, and are locked then.
+    """
+
+    kind: Kind
+    claimed_time: datetime
+    contents_octets: int
+    placement: str = "auto"
+    field: str | None = None
+    signer: str | None = None
+    image: StampImage | None = None
+    diameter_mm: float | None = None
+    text: tuple[str, ...] = ()
+    fonts: Mapping[Style, EmbeddedFont] = dataclasses.field(default_factory=dict)
+    ready_seal_mm: float | None = None
+    values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def to_message(self) -> Message:
+        """Header and blobs for the preparing process."""
+        header: dict[str, Any] = {
+            "kind": self.kind,
+            "claimed_time": self.claimed_time.isoformat(),
+            "contents_octets": self.contents_octets,
+            "placement": self.placement,
+            "field": self.field,
+            "signer": self.signer,
+            "diameter_mm": self.diameter_mm,
+            "text": list(self.text),
+            "ready_seal_mm": self.ready_seal_mm,
+            "values": dict(self.values),
+            "image": None,
+        }
+        header["fonts"] = list(self.fonts)
+        blobs = [pack_font(font) for font in self.fonts.values()]
+        if self.image:
+            header["image"] = {
+                name: value for name, value in asdict(self.image).items() if name not in ("rgb", "alpha")
+            }
+            blobs += [self.image.rgb, self.image.alpha]
+        return header, blobs
+
+    @classmethod
+    def from_message(cls, header: Mapping[str, Any], blobs: list[bytes]) -> Plan:
+        """The plan of `to_message`."""
+        values = dict(header)
+        values["claimed_time"] = datetime.fromisoformat(values["claimed_time"])
+        values["text"] = tuple(values["text"])
+        styles = values["fonts"]
+        values["fonts"] = {style: unpack_font(blob) for style, blob in zip(styles, blobs[: len(styles)], strict=True)}
+        if values["image"] is not None:
+            rgb, alpha = blobs[len(styles) :]
+            values["image"] = StampImage(rgb=rgb, alpha=alpha, **values["image"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The appended revision. `tail` goes behind the input; `hole` counts from the input's first octet.
+
+    `placed` says how the place was found ("anchor", "field", "margin", "given", "reserved"), or None: nothing is drawn.
+    `filled` are the text fields that got their value.
+    """
+
+    tail: bytes
+    hole: tuple[int, int]
+    field: str
+    placed: str | None
+    filled: tuple[str, ...]
+    lenient: bool
+
+    def to_message(self) -> Message:
+        """Header and blobs for the way back."""
+        header = {name: value for name, value in vars(self).items() if name != "tail"}
+        return header | {"hole": list(self.hole), "filled": list(self.filled)}, [self.tail]
+
+    @classmethod
+    def from_message(cls, header: Mapping[str, Any], blobs: list[bytes]) -> Prepared:
+        """The answer of `to_message`. It comes from a process that parsed a stranger's file: types are made sure of."""
+        start, end = (int(offset) for offset in header["hole"])
+        placed = header["placed"]
+        return cls(
+            tail=blobs[0],
+            hole=(start, end),
+            field=str(header["field"]),
+            placed=None if placed is None else str(placed),
+            filled=tuple(str(name) for name in header["filled"]),
+            lenient=bool(header["lenient"]),
+        )

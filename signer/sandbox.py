@@ -1,0 +1,217 @@
+"""The judge process as its parent sees it: start, one task at a time, limits, throw away. Inside it runs sandbox_child.
+
+Nothing that a stranger wrote is parsed in the parent: the answer is a bounded JSON header and opaque blobs, never a
+pickle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from signer.sandbox_frame import FrameFormatError, FrameReader, FrameSizeError, encode_frame
+from signer.validation.errors import (
+    SandboxCrashed,
+    SandboxMemory,
+    SandboxTaskFailed,
+    SandboxTimeout,
+    SandboxTooLarge,
+)
+
+CHILD = ("-I", "-X", "utf8", "-m", "signer.sandbox_child")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one task may use, and how many tasks a process serves before a fresh one takes its place."""
+
+    memory_bytes: int = 1536 * 1024 * 1024
+    cpu_seconds: int = 20
+    wall_seconds: float = 30.0
+    message_bytes: int = 512 * 1024 * 1024
+    open_files: int = 64
+    tasks: int = 200
+
+
+class Judge:
+    """A disposable process that works on one untrusted file at a time; reused while it behaves, else replaced.
+
+    Any thread may call `run`; calls wait for each other. `child` names the program (tests bring tasks of their own).
+    """
+
+    def __init__(
+        self, limits: Limits | None = None, *, preload: Iterable[str] = (), child: Sequence[str] = CHILD
+    ) -> None:
+        self.limits = limits or Limits()
+        self._preload = tuple(preload)
+        self._child = tuple(child)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._served = 0
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the process now, so that it imports while the caller does other things. Returns at once."""
+        with self._lock:
+            self._alive()
+
+    def run(self, task: str, header: dict[str, Any], blobs: Sequence[bytes] = ()) -> tuple[dict[str, Any], list[bytes]]:
+        """Have one task done. Raises a SandboxFailure when limits are passed, the process dies or the task raises."""
+        with self._lock:
+            try:
+                frame = encode_frame({"task": task, "header": header}, blobs, self.limits.message_bytes)
+            except FrameSizeError as error:
+                raise _too_large(error) from error
+            process = self._alive()
+            self._served += 1
+            finished = False
+            try:
+                answer, parts = self._exchange(process, frame, time.monotonic() + self.limits.wall_seconds)
+                finished = bool(answer.get("ok"))
+            finally:
+                # A process that passed a limit, or whose task raised, may be left in any state: it serves nobody else.
+                if not finished or self._served >= self.limits.tasks:
+                    self._discard()
+            if not finished:
+                raise self._failure(answer)
+            body = answer.get("header")
+            if not isinstance(body, dict):
+                raise SandboxCrashed("the answer has no header", reason="protocol")
+            return body, parts
+
+    def close(self) -> None:
+        """End the process. It holds nothing worth saving; closing twice is harmless."""
+        with self._lock:
+            self._discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:
+            self._discard()
+        if self._process is None:
+            settings = json.dumps({"limits": asdict(self.limits), "preload": self._preload})
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, *self._child, settings],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    env={},  # no secret, path or proxy of ours is worth inheriting
+                    cwd="/",
+                    close_fds=True,
+                    start_new_session=True,  # Ctrl-C at the terminal is the parent's to answer
+                    bufsize=0,
+                )
+            except OSError as error:
+                raise SandboxCrashed("the judge process cannot be started", reason="start") from error
+            self._served = 0
+        return self._process
+
+    def _discard(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(OSError):
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def _exchange(
+        self, process: subprocess.Popen[bytes], frame: list[memoryview], deadline: float
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """Write the task and read the answer at once, so that neither side can block the other past the deadline."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        source, sink = process.stdout.fileno(), process.stdin.fileno()
+        os.set_blocking(source, False)
+        os.set_blocking(sink, False)
+        reader = FrameReader(self.limits.message_bytes)
+        with selectors.DefaultSelector() as selector:
+            selector.register(source, selectors.EVENT_READ)
+            selector.register(sink, selectors.EVENT_WRITE)
+            while True:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise SandboxTimeout("no answer in time", limit="wall", seconds=f"{self.limits.wall_seconds:g}")
+                for key, _ in selector.select(left):
+                    if key.fd == sink:
+                        if not _write_some(sink, frame):
+                            selector.unregister(sink)
+                        continue
+                    try:
+                        done = reader.read_some(source)
+                    except FrameSizeError as error:
+                        raise _too_large(error) from error
+                    except FrameFormatError as error:
+                        raise SandboxCrashed("the answer breaks the protocol", reason="protocol") from error
+                    if done is None:
+                        raise self._death(process, deadline)
+                    if done:
+                        return reader.header, reader.blobs()
+
+    def _death(self, process: subprocess.Popen[bytes], deadline: float) -> Exception:
+        """Why the pipe ended in the middle of a task."""
+        try:
+            status = process.wait(timeout=max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return SandboxTimeout("no answer in time", limit="wall", seconds=f"{self.limits.wall_seconds:g}")
+        if status == -signal.SIGXCPU:
+            return SandboxTimeout("too much processor time", limit="cpu", seconds=str(self.limits.cpu_seconds))
+        try:
+            reason = signal.Signals(-status).name if status < 0 else f"exit {status}"
+        except ValueError:
+            reason = f"signal {-status}"
+        return SandboxCrashed("the judge process died", reason=reason)
+
+    def _failure(self, answer: dict[str, Any]) -> Exception:
+        error = answer.get("error")
+        if not isinstance(error, dict):
+            return SandboxCrashed("the answer is neither a result nor an error", reason="protocol")
+        kind = str(error.get("kind", ""))[:80]
+        if kind == "MemoryError":
+            return SandboxMemory("the task ran out of memory", megabytes=str(self.limits.memory_bytes // (1024 * 1024)))
+        given = error.get("facts")
+        facts = {str(name): str(value) for name, value in given.items()} if isinstance(given, dict) else {}
+        return SandboxTaskFailed(
+            "the task raised", kind=kind, error_code=str(error.get("code", ""))[:80], error_facts=facts
+        )
+
+
+def _write_some(sink: int, frame: list[memoryview]) -> bool:
+    """Write what fits into the pipe; False when there is nothing left to write, or nobody to read it."""
+    while frame:
+        try:
+            written = os.write(sink, frame[0])
+        except BlockingIOError:
+            return True
+        except BrokenPipeError:
+            frame.clear()  # the reading side says what happened
+            return False
+        frame[0] = frame[0][written:]
+        if not frame[0]:
+            frame.pop(0)
+    return False
+
+
+def _too_large(error: FrameSizeError) -> SandboxTooLarge:
+    return SandboxTooLarge("a message passes the limit", bytes=str(error.size), limit=str(error.limit))

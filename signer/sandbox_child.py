@@ -1,0 +1,144 @@
+"""The judge process from the inside: gives up what it may not need, then does one task after another.
+
+Its parent is sandbox.py. Task names are resolved from a closed table; a message can choose among them and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from signer.sandbox_frame import FrameFormatError, FrameSizeError, encode_frame, read_frame
+
+Task = Callable[[dict[str, Any], list[bytes]], tuple[dict[str, Any], list[bytes]]]
+
+TASKS: Mapping[str, str] = {
+    "gather": "signer.validation.gathering:gather_task",
+    "prepare": "signer.preparing:prepare_task",
+}
+
+_PR_SET_NO_NEW_PRIVS = 38
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWNET = 0x40000000
+
+
+def serve(tasks: Mapping[str, str], settings: dict[str, Any]) -> None:
+    """Answer tasks until the parent closes the pipe."""
+    limits: dict[str, Any] = settings["limits"]
+    source, sink = _take_pipes()
+    _leave_network()
+    _limit(resource.RLIMIT_AS, limits["memory_bytes"])
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NOFILE, limits["open_files"])
+    loaded: dict[str, Task] = {}
+    for name in settings["preload"]:
+        with contextlib.suppress(Exception):  # said when the task is asked for
+            loaded[name] = _load(tasks, name)
+    # From here on no file can grow and no process or thread begin. Compiled modules were written above.
+    _limit(resource.RLIMIT_FSIZE, 0)
+    with contextlib.suppress(ValueError, OSError):
+        _limit(resource.RLIMIT_NPROC, 0)
+    gc.freeze()
+    with open(source, "rb", buffering=1 << 16, closefd=False) as stream:
+        while True:
+            try:
+                message = read_frame(stream, limits["message_bytes"])
+            except (FrameFormatError, FrameSizeError, MemoryError) as error:
+                _send(sink, {"ok": False, "error": {"kind": type(error).__name__}}, [], limits["message_bytes"])
+                return
+            if message is None:
+                return
+            header, blobs = message
+            _allow_processor_time(limits["cpu_seconds"])
+            answer, parts = _perform(tasks, loaded, header, blobs)
+            del message, header, blobs
+            _send(sink, answer, parts, limits["message_bytes"])
+            if not answer["ok"]:
+                return
+
+
+def _perform(
+    tasks: Mapping[str, str], loaded: dict[str, Task], header: dict[str, Any], blobs: list[bytes]
+) -> tuple[dict[str, Any], list[bytes]]:
+    try:
+        name = str(header.get("task"))
+        if name not in loaded:
+            loaded[name] = _load(tasks, name)
+        result, parts = loaded[name](header.get("header") or {}, blobs)
+    except Exception as error:  # noqa: BLE001  whatever a hostile file provokes must become an answer
+        # Class, code and facts only: messages and tracebacks may quote the file.
+        facts = getattr(error, "facts", {})
+        return {
+            "ok": False,
+            "error": {
+                "kind": type(error).__name__,
+                "code": str(getattr(error, "code", "")),
+                "facts": {str(k): str(v) for k, v in facts.items()} if isinstance(facts, dict) else {},
+            },
+        }, []
+    return {"ok": True, "header": result}, parts
+
+
+def _load(tasks: Mapping[str, str], name: str) -> Task:
+    module, _, function = tasks[name].partition(":")
+    task: Task = getattr(importlib.import_module(module), function)
+    return task
+
+
+def _send(sink: int, answer: dict[str, Any], parts: list[bytes], limit: int) -> None:
+    try:
+        frame = encode_frame(answer, parts, limit)
+    except (FrameSizeError, MemoryError, ValueError, TypeError, RecursionError) as error:
+        answer["ok"] = False
+        frame = encode_frame({"ok": False, "error": {"kind": type(error).__name__}}, [], limit)
+    for piece in frame:
+        rest = piece
+        while rest:
+            rest = rest[os.write(sink, rest) :]
+
+
+def _take_pipes() -> tuple[int, int]:
+    """Keep the two pipes under other numbers; what a library prints or reads goes nowhere."""
+    source, sink = os.dup(0), os.dup(1)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    os.closerange(max(source, sink) + 1, 1024)
+    return source, sink
+
+
+def _leave_network() -> None:
+    """Never gain privileges, and leave the network where the kernel lets us; a refusal is not an error."""
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+
+
+def _limit(what: int, value: int) -> None:
+    """Lower both bounds to value, so that they cannot be raised again; a bound that is tighter already stays."""
+    _, hard = resource.getrlimit(what)
+    bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(what, (bound, bound))
+
+
+def _allow_processor_time(seconds: int) -> None:
+    """Processor time is counted over the life of the process, so each task moves the soft bound."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    bound = int(usage.ru_utime + usage.ru_stime) + 1 + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (bound if hard == resource.RLIM_INFINITY else min(bound, hard), hard))
+
+
+if __name__ == "__main__":
+    serve(TASKS, json.loads(sys.argv[1]))

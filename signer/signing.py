@@ -1,0 +1,343 @@
+"""The signing cycle: one document from a request to a stored, registered signature, in one straight function."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from certs.clock import Clock, for_people
+from certs.db import Database
+from certs.errors import DatabaseUnavailable
+from hsm.errors import HSMError
+from pki.audit import Actor, append
+from signer.appearance.fonts import EmbeddedFont, Style
+from signer.appearance.images import Purpose, StampImage
+from signer.credentials import OFFICER, SEAL, Credential, CredentialDesk
+from signer.documents import (
+    ActIntent,
+    begin_act,
+    document_code,
+    fail_act,
+    find_by_revisions,
+    finish_act,
+    mark_issued,
+    merge_details,
+    open_document,
+)
+from signer.errors import InputUnreadable, Refused, SignerError
+from signer.metadata import Metadata
+from signer.numbering import reserve_number, use_number, void_number, written, written_date, year_of
+from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, sign_prepared
+from signer.plan import Plan, Prepared
+from signer.storage import BlobStore
+
+APPROVE, ISSUE = "approve", "issue"
+_INTENT_OF_ROLE = {OFFICER: APPROVE, SEAL: ISSUE}
+
+# Text fields that an office leaves open for the number and the date of issue.
+NUMBER_FIELD, DATE_FIELD = "SoVanBan", "NgayBanHanh"
+
+
+@dataclass(frozen=True)
+class EarlierSignatures:
+    """What is known of the signatures a file already bears.
+
+    `revisions`: SHA-256 of each signed revision. `fields`: names of the signed fields. `broken`: those whose content
+    changed or whose value is wrong. `signers`: serials of our own certificates behind valid signatures.
+    """
+
+    revisions: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    signers: tuple[str, ...] = ()
+
+
+class Preparer(Protocol):
+    """Appends the revision of a plan to a file that may be anybody's: signer/preparing.py, in whatever process."""
+
+    def prepare(self, pdf: bytes, plan: Plan) -> Prepared:
+        """Raises Refused, InputUnreadable or Unavailable; uses no key."""
+        ...
+
+
+@dataclass(frozen=True)
+class SignRequest:
+    """One document to be signed. `name` is the file's base name, for people. `intent` None: the credential's usual one."""
+
+    pdf: bytes
+    name: str
+    credential: str
+    intent: str | None = None
+    level: str = "B-B"
+    metadata: Metadata = dataclasses.field(default_factory=dict)
+    placement: str = "auto"
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class SignedDocument:
+    """What came out. `placed` None: nothing visible was drawn. `number` is the number this signature gave, if it gave one."""
+
+    code: str
+    content: bytes
+    sha256: str
+    field: str
+    intent: str
+    level: str
+    number: int | None
+    placed: str | None
+    filled: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SigningDeps:
+    """What the cycle works with; built once in api/wiring.py.
+
+    `image(sha256, purpose, width_mm)` and `font(style, text)` open what is drawn; `judge_earlier` reads the signatures of a file.
+    """
+
+    database: Database
+    clock: Clock
+    desk: CredentialDesk
+    preparer: Preparer
+    judge_earlier: Callable[[bytes], EarlierSignatures]
+    blobs: BlobStore
+    image: Callable[[str, Purpose, float], StampImage]
+    font: Callable[[Style, str], EmbeddedFont]
+    seal_diameter_mm: float
+    signature_width_mm: float
+    max_bytes: int
+
+
+@dataclass(frozen=True)
+class _Case:
+    """The decisions that stand once step 1 is over."""
+
+    request: SignRequest
+    actor: Actor
+    credential: Credential
+    intent: str
+    now: datetime
+    deps: SigningDeps
+
+
+def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> SignedDocument:
+    """Sign one document; raise before the key is used (Refused, InputUnreadable, UsageWrong) or leave a failed act behind.
+
+    A process that dies between steps 4 and 8 leaves an intent, which `antin doctor` names; no output exists then.
+    """
+    # 1. May this credential do this now? Its certificate and all above it are in force, or nothing else happens.
+    credential = deps.desk.usable(request.credential)
+    # /M holds whole seconds, and every record says the same.
+    case = _Case(
+        request, actor, credential, _intent(credential, request), deps.clock.now().replace(microsecond=0), deps
+    )
+    _refuse_size(request.pdf, deps.max_bytes)
+    # 2. What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
+    earlier = deps.judge_earlier(request.pdf) if b"/ByteRange" in request.pdf else EarlierSignatures()
+    _check_order(case, earlier)
+    # 3. Number and date belong into what the seal signs, so they are fixed before. A gap keeps its reason.
+    number = _reserve(case)
+    with _void_on_failure(case, number):
+        # The file is parsed elsewhere; what comes back is checked against our own copy.
+        answer = deps.preparer.prepare(request.pdf, _plan(case, number))
+        prepared = accept_prepared(request.pdf, answer.tail, answer.hole, answer.field)
+        _refuse_harm(earlier, prepared, deps)
+        # 4. Commit what we are about to sign. From here on a death leaves a trace.
+        document, act = _begin(case, earlier, prepared)
+        with _fail_act_on_failure(case, act):
+            # 5. The only line here that uses the credential's key.
+            output = sign_prepared(prepared, credential.template, credential.key())
+            # 6. Nothing leaves that does not verify with the certificate people will be shown.
+            check_output(output, prepared, credential.template, credential.public_key)
+            # 7. The bytes are on disk before the register says so.
+            sha256 = deps.blobs.put(output)
+            # 8. Result, number and audit row move together or not at all.
+            code = _finish(case, document, act, sha256, len(output), number)
+    return SignedDocument(
+        code, output, sha256, prepared.field, case.intent, request.level, number, answer.placed, answer.filled
+    )
+
+
+def _intent(credential: Credential, request: SignRequest) -> str:
+    usual = _INTENT_OF_ROLE[credential.role]
+    if request.level != "B-B":
+        raise Refused("LEVEL_UNAVAILABLE", level=request.level)
+    if request.intent not in (None, usual):
+        raise Refused("INTENT_NOT_ALLOWED", name=credential.name, intent=str(request.intent), usual=usual)
+    return usual
+
+
+def _refuse_size(pdf: bytes, limit: int) -> None:
+    if not pdf:
+        raise InputUnreadable("INPUT_EMPTY")
+    if len(pdf) > limit:
+        raise InputUnreadable("INPUT_TOO_LARGE", limit_mb=str(limit // (1024 * 1024)))
+
+
+def _check_order(case: _Case, earlier: EarlierSignatures) -> None:
+    if earlier.broken:
+        raise Refused("INPUT_SIGNATURE_BROKEN", field=", ".join(earlier.broken))
+    if case.intent != ISSUE:
+        return
+    # ND30 Đ.32.2.d: the agency's seal goes only on a document that the authorised person has signed.
+    if not case.deps.desk.any_officer(earlier.signers):
+        raise Refused("ISSUE_WITHOUT_OFFICER")
+    if case.credential.serial in earlier.signers:
+        raise Refused("ALREADY_ISSUED", name=case.credential.name)
+
+
+def _refuse_harm(earlier: EarlierSignatures, prepared: PreparedPdf, deps: SigningDeps) -> None:
+    """What we append must leave every earlier signature as good as it was: a lock or certification may forbid it."""
+    if not earlier.fields:
+        return
+    harmed = set(earlier.fields) & set(deps.judge_earlier(prepared.content).broken)
+    if harmed:
+        raise Refused("WOULD_BREAK_EARLIER", field=", ".join(sorted(harmed)))
+
+
+def _reserve(case: _Case) -> int | None:
+    if case.intent != ISSUE:
+        return None
+    given = case.request.metadata.get("CodeNumber")
+    agency, deps = case.credential.agency, case.deps
+    with deps.database.write() as session:
+        number = reserve_number(session, agency, case.now, int(given) if given else None)
+        append(session, deps.clock, case.actor, "number.reserve", "number", _series(case, number), agency=agency)
+    return number
+
+
+def _series(case: _Case, number: int) -> str:
+    return f"{year_of(case.now)}/{written(number)}"
+
+
+@contextlib.contextmanager
+def _void_on_failure(case: _Case, number: int | None) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if number is not None:
+            # If the database is what failed, the number stays reserved and the doctor names it.
+            with contextlib.suppress(DatabaseUnavailable), case.deps.database.write() as session:
+                void_number(session, case.credential.agency, year_of(case.now), number, _reason(error))
+                append(
+                    session,
+                    case.deps.clock,
+                    case.actor,
+                    "number.void",
+                    "number",
+                    _series(case, number),
+                    reason=_reason(error),
+                )
+        raise
+
+
+@contextlib.contextmanager
+def _fail_act_on_failure(case: _Case, act: int) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        with contextlib.suppress(DatabaseUnavailable), case.deps.database.write() as session:
+            fail_act(session, act, failure=_reason(error), now=case.now)
+            append(session, case.deps.clock, case.actor, "document.sign.fail", "act", str(act), reason=_reason(error))
+        raise
+
+
+def _reason(error: Exception) -> str:
+    return error.code if isinstance(error, SignerError | HSMError) else type(error).__name__
+
+
+def _plan(case: _Case, number: int | None) -> Plan:
+    """What the revision contains: a picture alone where there is one (ND30 PL1), lines of text for a credential without."""
+    request, credential, deps = case.request, case.credential, case.deps
+    drawn = request.placement != "none"
+    seal = case.intent == ISSUE
+    diameter = credential.diameter_mm or deps.seal_diameter_mm
+    image = None
+    if drawn and credential.image_sha256:
+        purpose: Purpose = "seal" if seal else "signature"
+        image = deps.image(credential.image_sha256, purpose, diameter if seal else deps.signature_width_mm)
+    text = () if image or not drawn else (credential.common_name, credential.agency, for_people(case.now))
+    values = {NUMBER_FIELD: written(number), DATE_FIELD: written_date(case.now)} if number is not None else {}
+    return Plan(
+        kind="seal" if seal else "signature",
+        claimed_time=case.now,
+        contents_octets=credential.template.reserved_octets(),
+        placement=request.placement,
+        field=request.field,
+        signer=None if seal else credential.common_name,
+        image=image,
+        diameter_mm=diameter if seal else None,
+        text=text,
+        fonts=_fonts(text, values, deps),
+        ready_seal_mm=deps.seal_diameter_mm if drawn and not seal else None,
+        values=values,
+    )
+
+
+def _fonts(text: tuple[str, ...], values: Mapping[str, str], deps: SigningDeps) -> dict[Style, EmbeddedFont]:
+    """Regular for text of ours; a form may want its values in italics, as ND30 PL1 has place and date."""
+    drawn = " ".join((*text, *values.values()))
+    styles: tuple[Style, ...] = ("regular", "italic") if values else ("regular",)
+    return {style: deps.font(style, drawn) for style in styles} if drawn else {}
+
+
+def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tuple[int, int]:
+    request, credential, deps = case.request, case.credential, case.deps
+    algorithm = credential.template.scheme.digest
+    input_sha256 = hashlib.sha256(request.pdf).hexdigest()
+    intent = ActIntent(
+        credential=credential.name,
+        intent=case.intent,
+        level=request.level,
+        field=prepared.field,
+        certificate_serial=credential.serial,
+        digest_algorithm=algorithm,
+        digest=document_digest(prepared, algorithm).hex(),
+        input_sha256=input_sha256,
+        actor=case.actor.name,
+        claimed_time=case.now,
+    )
+    with deps.database.write() as session:
+        # Revoked between step 1 and here? This commit decides.
+        deps.desk.refuse_if_unusable(session, credential)
+        document = find_by_revisions(session, (input_sha256, *earlier.revisions))
+        if document is None:
+            document = open_document(
+                session, agency=credential.agency, name=request.name, details=request.metadata, now=case.now
+            )
+        else:
+            merge_details(session, document, request.metadata)
+        act = begin_act(session, document, intent)
+        append(
+            session, deps.clock, case.actor, "document.sign.intent", "act", str(act), credential=credential.name,
+            digest=intent.digest,
+        )  # fmt: skip
+    return document, act
+
+
+def _finish(case: _Case, document: int, act: int, sha256: str, size: int, number: int | None) -> str:
+    credential, deps = case.credential, case.deps
+    with deps.database.write() as session:
+        finish_act(session, act, output_sha256=sha256, output_size=size, now=deps.clock.now())
+        if number is not None:
+            year = year_of(case.now)
+            use_number(session, credential.agency, year, number, document)
+            mark_issued(session, document, number=number, year=year, now=case.now)
+        code = document_code(session, document)
+        append(
+            session,
+            deps.clock,
+            case.actor,
+            "document.sign",
+            "document",
+            code,
+            credential=credential.name,
+            sha256=sha256,
+        )
+    return code

@@ -1,0 +1,89 @@
+"""The rows of the signer: credentials, documents, signing acts, numbers. They stay in this package (law 8)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from certs.db import Base
+
+
+class CredentialRow(Base):
+    """Who signs with which key: a name, a key on the token, the certificate in use, a picture."""
+
+    __tablename__ = "credentials"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    activation: Mapped[str] = mapped_column(String(16))
+    agency: Mapped[str] = mapped_column(String(64))
+    public_key_der: Mapped[bytes] = mapped_column(LargeBinary)
+    certificate_serial: Mapped[str] = mapped_column(String(40))
+    scheme: Mapped[str] = mapped_column(String(32))
+    image_sha256: Mapped[str | None] = mapped_column(String(64))
+    diameter_mm: Mapped[float | None]
+    created_at: Mapped[datetime]
+
+
+class DocumentRow(Base):
+    """One document of the register, by its code."""
+
+    __tablename__ = "documents"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    code: Mapped[str] = mapped_column(String(20), unique=True)
+    status: Mapped[str] = mapped_column(String(16))
+    agency: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(255))
+    subject: Mapped[str] = mapped_column(String(500))
+    number: Mapped[int | None]
+    number_year: Mapped[int | None]
+    notation: Mapped[str | None] = mapped_column(String(30))
+    # The words of Nghị định 30/2020, Appendix VI, whose names are not ours to type one by one.
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    issued_at: Mapped[datetime | None]
+
+
+class SigningActRow(Base):
+    """One use of a credential on a document: first an intent, then done or failed."""
+
+    __tablename__ = "signing_acts"
+    __table_args__ = (Index("ix_signing_acts_output_state", "output_sha256", "state"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
+    state: Mapped[str] = mapped_column(String(8), index=True)
+    credential: Mapped[str] = mapped_column(ForeignKey("credentials.name"))
+    intent: Mapped[str] = mapped_column(String(16))
+    level: Mapped[str] = mapped_column(String(8))
+    field: Mapped[str] = mapped_column(String(255))
+    certificate_serial: Mapped[str] = mapped_column(String(40))
+    digest_algorithm: Mapped[str] = mapped_column(String(16))
+    digest: Mapped[str] = mapped_column(String(128))
+    input_sha256: Mapped[str] = mapped_column(String(64))
+    output_sha256: Mapped[str | None] = mapped_column(String(64))
+    output_size: Mapped[int | None]
+    actor: Mapped[str] = mapped_column(String(255))
+    claimed_time: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    failure: Mapped[str | None] = mapped_column(Text)
+
+
+class NumberRow(Base):
+    """One number of an agency's yearly series: reserved, used, or void with its reason (a gap)."""
+
+    __tablename__ = "numbers"
+    __table_args__ = (UniqueConstraint("agency", "year", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    agency: Mapped[str] = mapped_column(String(64))
+    year: Mapped[int]
+    number: Mapped[int]
+    state: Mapped[str] = mapped_column(String(8))
+    reason: Mapped[str | None] = mapped_column(Text)
+    document_id: Mapped[int | None] = mapped_column(ForeignKey("documents.id"))
+    reserved_at: Mapped[datetime]

@@ -1,0 +1,92 @@
+"""Certificates as facts: names, serials, keys and usages read with asn1crypto, cleaned for people to read."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from datetime import UTC, datetime
+
+from asn1crypto import x509
+
+from certs.names import parse_name, rfc4514
+from certs.serial import serial_hex
+from signer.validation.facts import CertificateFacts, CrlFacts, base64_text
+
+_LONGEST = 600
+
+
+def plain_text(text: str, longest: int = _LONGEST) -> str:
+    """Text of a stranger made fit to be shown: NFC, no control, bidirectional or private characters, not endless."""
+    kept = (
+        " " if character in "\t\n\r" else character
+        for character in unicodedata.normalize("NFC", text[: longest * 4])
+        if character in "\t\n\r" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+    )
+    cleaned = "".join(kept)
+    return cleaned if len(cleaned) <= longest else cleaned[: longest - 1] + "…"
+
+
+def name_text(name: x509.Name) -> str:
+    """A distinguished name as the rest of Antin writes it; a name that cannot be written so, as asn1crypto would."""
+    try:
+        return plain_text(rfc4514(parse_name(name.dump())))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return plain_text(str(name.human_friendly))
+
+
+def certificate_facts(certificate: x509.Certificate, crls: tuple[CrlFacts, ...] = ()) -> CertificateFacts:
+    """The facts of one certificate. May raise anything that asn1crypto raises on a hostile one."""
+    der = certificate.dump()
+    validity = certificate["tbs_certificate"]["validity"]
+    key_type, key_bits = _key(certificate)
+    usage = certificate.key_usage_value
+    return CertificateFacts(
+        sha256=hashlib.sha256(der).hexdigest(),
+        subject=name_text(certificate.subject),
+        common_name=_first(certificate.subject, "common_name"),
+        organization=_first(certificate.subject, "organization_name"),
+        serial=_serial(certificate.serial_number),
+        issuer=name_text(certificate.issuer),
+        not_before=utc(validity["not_before"].native),
+        not_after=utc(validity["not_after"].native),
+        key_type=key_type,
+        key_bits=key_bits,
+        signature_hash=signature_hash(certificate),
+        key_usage=tuple(sorted(usage.native)) if usage is not None else None,
+        der=base64_text(der),
+        crls=crls,
+    )
+
+
+def signature_hash(certificate: x509.Certificate) -> str | None:
+    """The digest under the issuer's signature, or None for algorithms that name none (Ed25519) or are unknown."""
+    try:
+        return str(certificate["signature_algorithm"].hash_algo).replace("_", "-")
+    except ValueError:
+        return None
+
+
+def _serial(number: int) -> str:
+    return serial_hex(number) if number >= 0 else "-" + serial_hex(-number)  # negative ones exist, against RFC 5280
+
+
+def _key(certificate: x509.Certificate) -> tuple[str, int]:
+    key = certificate.public_key
+    kind = str(key.algorithm)
+    if kind == "rsa":
+        return kind, int(key["public_key"].parsed["modulus"].native).bit_length()
+    if kind == "ec":
+        return kind, int(key.bit_size or 0)
+    return kind, 0
+
+
+def _first(name: x509.Name, wanted: str) -> str | None:
+    value = name.native.get(wanted)
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return plain_text(str(value)) if value is not None else None
+
+
+def utc(moment: datetime) -> datetime:
+    """An aware time in UTC; a time without zone is taken as UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

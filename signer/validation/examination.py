@@ -1,0 +1,217 @@
+"""Examining one signature of a PDF: gate, CMS, path, coverage, changes. Returns facts whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from asn1crypto import cms
+from pyhanko.pdf_utils.misc import PdfReadError
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.validation.generic_cms import extract_self_reported_ts
+from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
+
+from signer.validation.certificates import certificate_facts, plain_text, utc
+from signer.validation.changes import Kind, changes_after, coverage_of
+from signer.validation.cms_check import (
+    SUBFILTER_SHA1,
+    SUBFILTER_TIMESTAMP,
+    SUBFILTERS_DETACHED,
+    check_cms,
+    digest_of,
+)
+from signer.validation.facts import ChangeFacts, SignatureFacts
+from signer.validation.paths import PathFinder
+from signer.validation.signature_value import SignatureValue, find_value_in_bytes, read_raw_value, read_value
+from signer.validation.structure import Finding, RawSignature, Section, check_after, check_byte_range
+
+Found = dict[str, Any]
+
+
+@dataclass
+class Document:
+    """One reading of a file, with what its signatures share."""
+
+    pdf: bytes
+    reader: PdfFileReader
+    lenient: bool
+    encrypted: bool
+    fields: list[tuple[str, Any]] = field(default_factory=list)
+    _sections: list[Section] = field(default_factory=list)
+
+    def sections(self) -> list[Section]:
+        """The cross-reference sections as the library read them, oldest first."""
+        if not self._sections:
+            table = self.reader.xrefs
+            for revision in range(table.total_revisions):
+                info = table.get_xref_container_info(revision)
+                places = table.get_xref_data(revision).standard_xrefs.values()
+                self._sections.append(
+                    Section(
+                        declared=info.declared_startxref,
+                        start=info.start_location,
+                        end=info.end_location,
+                        offsets=frozenset(offset for _, offset in places),
+                    )
+                )
+        return self._sections
+
+
+def examine(document: Document, name: str, dictionary: Any, paths: PathFinder) -> SignatureFacts:
+    """Facts of one filled signature field. Every failure but running out of memory is itself a fact."""
+    found: Found = {"field": plain_text(name), "type": "signature", "subfilter": "", "lenient": document.lenient}
+    values: list[SignatureValue] = []
+    in_bytes = not _step(found, lambda: values.append(_read(dictionary)))
+    if in_bytes:
+        # A dictionary the library refuses (a stray byte in a name) can still be judged when it signs the whole file.
+        _step(found, lambda: values.append(_read_from_bytes(document, dictionary)))
+    if not values:
+        return SignatureFacts(**found)
+    found["problem"] = ""
+    found["lenient"] = found["lenient"] or in_bytes
+    ranges = _examine_value(found, document.pdf, values[0], paths)
+    if ranges:
+        _step(found, lambda: _take_changes(found, document, dictionary, name, ranges))
+    return SignatureFacts(**found)
+
+
+def examine_raw(pdf: bytes, raw: RawSignature, paths: PathFinder) -> SignatureFacts | None:
+    """Facts of a signature in a file that cannot be opened; None unless a CMS signature really stands there."""
+    found: Found = {"field": "", "type": "signature", "subfilter": "", "lenient": True}
+    if not _examine_value(found, pdf, read_raw_value(pdf, raw), paths) or found.get("signer") is None:
+        return None
+    found["changes_after"] = "forbidden"
+    return SignatureFacts(**found)
+
+
+def _step(found: Found, work: Callable[[], None]) -> bool:
+    """Do one step; the class of whatever it raises becomes a fact and the other steps go on."""
+    try:
+        work()
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  pyHanko and asn1crypto raise many kinds on hostile files
+        found["problem"] = found.get("problem") or type(error).__name__
+        return False
+    return True
+
+
+def _read(dictionary: Any) -> SignatureValue:
+    value = read_value(dictionary)
+    if value is None:
+        raise ValueError("the field's value is not a dictionary")
+    return value
+
+
+def _read_from_bytes(document: Document, dictionary: Any) -> SignatureValue:
+    raw = find_value_in_bytes(document.pdf, document.reader, dictionary)
+    if raw is None:
+        raise ValueError("no signature stands in the object")
+    return read_raw_value(document.pdf, raw)
+
+
+def _examine_value(found: Found, pdf: bytes, value: SignatureValue, paths: PathFinder) -> tuple[int, ...]:
+    """Everything but the changes. Returns the ranges when a CMS structure could be looked for."""
+    found["subfilter"] = plain_text(value.subfilter, 60)
+    # Old document timestamps call themselves /Sig: the SubFilter tells (EN 319 142-1 5.4.3).
+    if value.subfilter == SUBFILTER_TIMESTAMP or value.type == "/DocTimeStamp":
+        found["type"] = "timestamp"
+    found["claimed_time"] = value.claimed_time
+    found["level"] = _level(value.subfilter, found["type"])
+    findings = check_byte_range(pdf, value.byte_range, value.contents)
+    found["findings"] = tuple(finding.value for finding in findings)
+    if not value.contents.strip(b"\x00"):
+        found["problem"] = "NO_CONTENTS"
+        return ()
+    if Finding.BYTERANGE_MALFORMED in findings:
+        found["problem"] = "NO_BYTE_RANGE"
+        return ()
+    ranges = tuple(int(str(number)) for number in value.byte_range)
+    if not {Finding.BYTERANGE_START, Finding.BYTERANGE_ORDER} & set(findings):
+        end = ranges[2] + ranges[3]
+        found["revision_end"] = end
+        found["revision_sha256"] = hashlib.sha256(memoryview(pdf)[:end]).hexdigest()
+    if value.subfilter not in (*SUBFILTERS_DETACHED, SUBFILTER_SHA1, SUBFILTER_TIMESTAMP):
+        found["problem"] = "UNSUPPORTED_SUBFILTER"
+        return ranges
+    _step(found, lambda: _take_cms(found, pdf, value, ranges, paths))
+    return ranges
+
+
+def _take_cms(found: Found, pdf: bytes, value: SignatureValue, ranges: tuple[int, ...], paths: PathFinder) -> None:
+    view = memoryview(pdf)
+    pieces = [view[start : start + length] for start, length in zip(ranges[::2], ranges[1::2], strict=True)]
+    signed_data = cms.ContentInfo.load(value.contents)["content"]
+    facts = check_cms(signed_data, value.subfilter, lambda algorithm: digest_of(algorithm, *pieces))
+    found.update(
+        problem=facts.problem,
+        digest_ok=facts.digest_ok,
+        signature_ok=facts.signature_ok,
+        ess=facts.ess,
+        digest_algorithm=facts.digest_algorithm,
+        signature_algorithm=facts.signature_algorithm,
+        pairing_ok=facts.pairing_ok,
+    )
+    if facts.signer is not None:
+        found["signer"] = certificate_facts(facts.signer)
+        found["path"] = paths.find(facts.signer, facts.others)
+    (info,) = signed_data["signer_infos"]
+    if found["type"] == "timestamp":
+        found["claimed_time"] = utc(signed_data["encap_content_info"]["content"].parsed["gen_time"].native)
+    elif found["claimed_time"] is None:
+        reported = extract_self_reported_ts(info)
+        found["claimed_time"] = utc(reported) if reported is not None else None
+    attributes = info["unsigned_attrs"]
+    if found["level"] == "PAdES-B-B" and any(
+        a["type"].native == "signature_time_stamp_token" for a in attributes or ()
+    ):
+        found["level"] = "PAdES-B-T"
+
+
+def _take_changes(found: Found, document: Document, dictionary: Any, name: str, ranges: tuple[int, ...]) -> None:
+    if found["findings"]:
+        found["changes_after"] = "forbidden"
+        return
+    end = ranges[2] + ranges[3]
+    if end == len(document.pdf):
+        # Our own gate has looked at the gap: every byte of the file but /Contents is signed.
+        found["coverage"], found["changes_after"] = "whole-file", "none"
+        return
+    found["coverage"] = "earlier-revision"
+    signature = EmbeddedPdfSignature(document.reader, dictionary, name)
+    later = document.sections()[signature.signed_revision + 1 :]
+    wrong = tuple(finding.value for finding in check_after(document.pdf, end, later))
+    if wrong:
+        found["findings"], found["changes_after"] = wrong, "forbidden"
+        found["changes"] = (ChangeFacts("forbidden", None, ", ".join(wrong)),)
+        return
+    found["docmdp"] = signature.docmdp_level.value if signature.docmdp_level is not None else None
+    found["coverage"] = coverage_of(signature)
+    others = _signed_later(document, signature)
+    after, found["changes"] = changes_after(signature, document.reader, others)
+    # White space may follow, but then the file is no longer what was signed, byte for byte.
+    found["changes_after"] = "permitted" if after == "none" else after
+
+
+def _signed_later(document: Document, signature: EmbeddedPdfSignature) -> list[tuple[str, Kind]]:
+    """Names and kinds of the signatures that came after this one, broken ones among them."""
+    later: list[tuple[str, Kind]] = []
+    for name, dictionary in document.fields:
+        with contextlib.suppress(KeyError, AttributeError, PdfReadError):
+            reference = dictionary.raw_get("/V").reference
+            if document.reader.xrefs.get_last_change(reference) > signature.signed_revision:
+                subfilter = dictionary["/V"].get("/SubFilter")
+                later.append((name, "timestamp" if subfilter == SUBFILTER_TIMESTAMP else "signature"))
+    return later
+
+
+def _level(subfilter: str, kind: str) -> str:
+    """The level that the embedded parts would make, whether or not they prove anything (EN 319 142-1 6)."""
+    if kind == "timestamp":
+        return "DocTimeStamp"
+    if subfilter in ("/ETSI.CAdES.detached", "/PBAD.PAdES"):
+        return "PAdES-B-B"
+    return "PDF-PKCS7" if subfilter.startswith("/adbe.pkcs7") else "PDF-UNKNOWN"

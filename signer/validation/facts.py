@@ -1,0 +1,213 @@
+"""Facts about a file, as data: what the judge process found, before anybody judges it. Quick to import; JSON both ways.
+
+The reading side trusts nothing: whatever does not fit the types is refused, because a judge process may have been taken.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Literal
+
+from signer.validation.errors import FactsUnreadable
+
+Trust = Literal["government", "public", "internal", "foreign", "unknown"]
+TRUST_KINDS: tuple[Trust, ...] = typing.get_args(Trust)
+
+
+@dataclass(frozen=True)
+class TrustAnchor:
+    """A certificate that is trusted because somebody said so, and the tree it stands for."""
+
+    der: bytes
+    kind: Trust
+
+
+@dataclass(frozen=True)
+class ValidationInputs:
+    """What the judge may lean on besides the file: anchors, further certificates, revocation lists, the time in question."""
+
+    at: datetime
+    anchors: tuple[TrustAnchor, ...] = ()
+    intermediates: tuple[bytes, ...] = ()
+    crls: tuple[bytes, ...] = ()
+
+    def to_message(self) -> tuple[dict[str, Any], list[bytes]]:
+        """Header and blobs for the judge process: anchors first, then intermediates, then revocation lists."""
+        header = {
+            "at": self.at.isoformat(),
+            "kinds": [anchor.kind for anchor in self.anchors],
+            "intermediates": len(self.intermediates),
+        }
+        return header, [*(anchor.der for anchor in self.anchors), *self.intermediates, *self.crls]
+
+    @classmethod
+    def from_message(cls, header: dict[str, Any], blobs: list[bytes]) -> ValidationInputs:
+        kinds = header["kinds"]
+        first, second = len(kinds), len(kinds) + int(header["intermediates"])
+        return cls(
+            at=datetime.fromisoformat(header["at"]),
+            anchors=tuple(TrustAnchor(der, kind) for der, kind in zip(blobs[:first], kinds, strict=True)),
+            intermediates=tuple(blobs[first:second]),
+            crls=tuple(blobs[second:]),
+        )
+
+
+@dataclass(frozen=True)
+class CrlFacts:
+    """What one revocation list, whose signature by the certificate's issuer was checked, says about one certificate."""
+
+    this_update: datetime
+    next_update: datetime | None
+    revoked_at: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class CertificateFacts:
+    """What stands in a certificate. Texts are cleaned for display; `der` (base64) and `sha256` are exact."""
+
+    sha256: str
+    subject: str
+    common_name: str | None
+    organization: str | None
+    serial: str
+    issuer: str
+    not_before: datetime
+    not_after: datetime
+    key_type: str
+    key_bits: int
+    signature_hash: str | None
+    key_usage: tuple[str, ...] | None
+    der: str
+    crls: tuple[CrlFacts, ...] = ()
+
+
+@dataclass(frozen=True)
+class PathFacts:
+    """The chain to an anchor: signer first, anchor left out. `problem` names a rule of RFC 5280 6.1 that it breaks."""
+
+    kind: Trust
+    anchor_sha256: str
+    certificates: tuple[CertificateFacts, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class ChangeFacts:
+    """One thing that came after the signature."""
+
+    kind: Literal["signature", "timestamp", "field", "validation-data", "forbidden"]
+    page: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class SignatureFacts:
+    """Everything found about one signature or document timestamp; None where it could not be found out."""
+
+    field: str
+    type: Literal["signature", "timestamp"]
+    subfilter: str
+    findings: tuple[str, ...] = ()
+    problem: str = ""
+    lenient: bool = False
+    digest_ok: bool | None = None
+    signature_ok: bool | None = None
+    ess: Literal["ok", "absent", "mismatch"] = "absent"
+    coverage: Literal["whole-file", "earlier-revision", "partial"] = "partial"
+    changes_after: Literal["none", "permitted", "forbidden", "unknown"] = "unknown"
+    changes: tuple[ChangeFacts, ...] = ()
+    docmdp: int | None = None
+    level: str = ""
+    digest_algorithm: str | None = None
+    signature_algorithm: str | None = None
+    pairing_ok: bool = True
+    claimed_time: datetime | None = None
+    signer: CertificateFacts | None = None
+    path: PathFacts | None = None
+    revision_end: int | None = None
+    revision_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """Everything found about one file. `unreadable` is a reason code or empty."""
+
+    sha256: str
+    size: int
+    format: Literal["PDF"] | None = None
+    unreadable: str = ""
+    encrypted: bool = False
+    lenient: bool = False
+    revisions: int = 0
+    signatures: tuple[SignatureFacts, ...] = field(default_factory=tuple)
+
+    def to_json(self) -> dict[str, Any]:
+        encoded: dict[str, Any] = _encode(dataclasses.asdict(self))
+        return encoded
+
+    @classmethod
+    def from_json(cls, data: object) -> FileFacts:
+        """Raises FactsUnreadable for anything that is not exactly these facts."""
+        built = _decode(cls, data)
+        assert isinstance(built, cls)
+        return built
+
+    def revision_hashes(self) -> list[str]:
+        """SHA-256 of the file and of every signed revision, each once: what a register can be asked for."""
+        hashes = [self.sha256, *(s.revision_sha256 for s in self.signatures if s.revision_sha256)]
+        return list(dict.fromkeys(hashes))
+
+
+def base64_text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, dict):
+        return {name: _encode(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode(item) for item in value]
+    return value
+
+
+@cache
+def _types_of(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _decode(kind: Any, data: object) -> Any:
+    if dataclasses.is_dataclass(kind):
+        hints = _types_of(typing.cast("type", kind))
+        if not isinstance(data, dict) or set(data) != set(hints):
+            raise FactsUnreadable("the judge's facts do not have the expected names")
+        return typing.cast("Any", kind)(**{name: _decode(hint, data[name]) for name, hint in hints.items()})
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        if data is None:
+            return None
+        return _decode(next(option for option in typing.get_args(kind) if option is not types.NoneType), data)
+    if origin is Literal:
+        if data not in typing.get_args(kind):
+            raise FactsUnreadable("the judge's facts hold a word that is not of the list")
+        return data
+    if origin is tuple:
+        if not isinstance(data, list):
+            raise FactsUnreadable("the judge's facts hold no list where one belongs")
+        return tuple(_decode(typing.get_args(kind)[0], item) for item in data)
+    if kind is datetime:
+        try:
+            return datetime.fromisoformat(str(data)).astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise FactsUnreadable("the judge's facts hold no time where one belongs") from error
+    if type(data) is not kind:
+        raise FactsUnreadable("the judge's facts hold a value of another type")
+    return data

@@ -1,0 +1,233 @@
+"""Gathering facts about one PDF: opens it, finds its signatures, has each examined by itself. Judges nothing.
+
+Runs in the judge process. One broken signature never hides another, and a file that does not open is still searched for
+the signed revisions inside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.crypt import AuthStatus, StandardSecurityHandler
+from pyhanko.pdf_utils.reader import PdfFileReader
+
+from signer.validation.examination import Document, examine, examine_raw
+from signer.validation.facts import FileFacts, SignatureFacts, ValidationInputs
+from signer.validation.paths import PathFinder
+from signer.validation.structure import Finding, find_raw_signatures, has_pdf_header, is_blank
+
+_MOST_FIELDS = 20_000
+_MOST_SIGNATURES = 200
+_MOST_ATTEMPTS = 12
+
+
+def gather_task(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+    """The task of the judge process: the first blob is the file, the others belong to ValidationInputs."""
+    logging.disable(logging.CRITICAL)  # the library's warnings quote the file and nobody would read them
+    pdf = blobs.pop(0)
+    return gather(pdf, ValidationInputs.from_message(header, blobs)).to_json(), []
+
+
+def gather(pdf: bytes, inputs: ValidationInputs) -> FileFacts:
+    """Everything that can be found out about the file."""
+    sha256 = hashlib.sha256(pdf).hexdigest()
+    unread = FileFacts(sha256=sha256, size=len(pdf))
+    if is_blank(pdf[:4096]) and is_blank(pdf):
+        return _replace(unread, unreadable="UNREADABLE_EMPTY")
+    if not has_pdf_header(pdf):
+        return _replace(unread, unreadable="UNREADABLE_NOT_PDF")
+    paths = PathFinder(inputs)
+    opened = _open(pdf)
+    if opened is None:
+        return _replace(unread, format="PDF", unreadable="UNREADABLE_ENCRYPTED", encrypted=True)
+    if not opened:
+        recovered = _recover(pdf, paths)
+        unreadable = "" if recovered else "UNREADABLE_DAMAGED"
+        return _replace(unread, format="PDF", unreadable=unreadable, lenient=True, signatures=recovered)
+    document = opened[0]
+    signatures, complete = _examine_all(pdf, document, paths)
+    lenient = document.lenient
+    if not signatures:
+        # A form that no longer names its signatures must not make a signed file look like one that never was.
+        signatures = _recover(pdf, paths)
+        if not complete and not signatures:
+            return _replace(unread, format="PDF", unreadable="UNREADABLE_DAMAGED", lenient=lenient)
+    return FileFacts(
+        sha256=sha256,
+        size=len(pdf),
+        format="PDF",
+        encrypted=document.encrypted,
+        lenient=lenient,
+        revisions=document.reader.xrefs.total_revisions,
+        signatures=signatures,
+    )
+
+
+def _replace(facts: FileFacts, **changed: Any) -> FileFacts:
+    return FileFacts(**{**facts.__dict__, **changed})
+
+
+def _open(pdf: bytes) -> list[Document] | None:
+    """The document, strictly read if it can be; an empty list when it cannot be read, None when it asks a password."""
+    for strict in (True, False):
+        try:
+            reader = PdfFileReader(io.BytesIO(pdf), strict=strict)
+            encrypted = reader.encrypted
+            if encrypted:
+                handler = reader.security_handler
+                # A file that opens for everybody has the empty password (ISO 32000-2 7.6.4.1).
+                if not isinstance(handler, StandardSecurityHandler):
+                    return None
+                if reader.decrypt("").status == AuthStatus.FAILED:
+                    return None
+            root = reader.root
+            if not isinstance(root, generic.DictionaryObject):
+                continue
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001, S112  pyHanko raises many kinds on damaged files; the lenient pass is next
+            continue
+        return [Document(pdf, reader, lenient=not strict, encrypted=encrypted)]
+    return []
+
+
+@dataclass(frozen=True)
+class _Field:
+    name: str
+    dictionary: Any
+    failed: bool = False
+
+
+def _examine_all(pdf: bytes, document: Document, paths: PathFinder) -> tuple[tuple[SignatureFacts, ...], bool]:
+    """Facts of every filled signature field, in the order of the file; and whether the form could be walked."""
+    complete = True
+    fields: list[_Field] = []
+    try:
+        for field in _signature_fields(document.reader):
+            fields.append(field)
+            if len(fields) == _MOST_SIGNATURES:
+                break
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  what was found so far is kept
+        complete = False
+    document.fields = [(field.name, field.dictionary) for field in fields]
+    lenient: list[Document] = []
+    facts: list[SignatureFacts] = []
+    for field in fields:
+        found = examine(document, field.name, field.dictionary, paths)
+        if found.problem and not document.lenient:
+            if not lenient:
+                lenient = _open_leniently(pdf, document)
+            again = _field_named(lenient, field.name)
+            if again is not None:
+                second = examine(lenient[0], field.name, again, paths)
+                found = found if second.problem else second
+        facts.append(found)
+    last = len(pdf) + 1
+    ordered = sorted(facts, key=lambda f: last if f.revision_end is None else f.revision_end)
+    return tuple(ordered), complete
+
+
+def _open_leniently(pdf: bytes, strict: Document) -> list[Document]:
+    try:
+        reader = PdfFileReader(io.BytesIO(pdf), strict=False)
+        if reader.encrypted:
+            reader.decrypt("")
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  then the strict reading stands
+        return []
+    return [Document(pdf, reader, lenient=True, encrypted=strict.encrypted, fields=_readable_fields(reader))]
+
+
+def _readable_fields(reader: PdfFileReader) -> list[tuple[str, Any]]:
+    try:
+        return [(field.name, field.dictionary) for field in _signature_fields(reader)]
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  only used to name what came later
+        return []
+
+
+def _field_named(documents: list[Document], name: str) -> Any:
+    try:
+        return next(
+            f.dictionary for document in documents for f in _signature_fields(document.reader) if f.name == name
+        )
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  not found or not readable: the strict reading stands
+        return None
+
+
+def _signature_fields(reader: PdfFileReader) -> Iterator[_Field]:
+    """Filled signature fields in the order of the form. A field that cannot be read is left out, not its neighbours."""
+    try:
+        form = reader.root["/AcroForm"]
+        queue: list[tuple[str, Any, Any, frozenset[int]]] = [("", item, None, frozenset()) for item in form["/Fields"]]
+    except KeyError:
+        return
+    queue.reverse()
+    budget = _MOST_FIELDS
+    while queue and budget:
+        budget -= 1
+        prefix, item, kind, above = queue.pop()
+        number = int(item.idnum) if isinstance(item, generic.IndirectObject) else -1
+        if number in above:
+            continue
+        try:
+            field = item.get_object()
+            part = field.get("/T")
+            name = prefix if part is None else (f"{prefix}.{part}" if prefix else str(part))
+            kind = field.get("/FT", kind)
+            filled = kind == "/Sig" and "/V" in field and not isinstance(field.raw_get("/V"), generic.NullObject)
+            kids = field.get("/Kids")
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001, S112  a damaged field hides only itself
+            continue
+        if filled:
+            yield _Field(name, field)
+        if isinstance(kids, generic.ArrayObject):
+            queue += [(name, kid, kind, above | {number}) for kid in reversed(list(kids))]
+
+
+def _recover(pdf: bytes, paths: PathFinder) -> tuple[SignatureFacts, ...]:
+    """Signatures that the bytes hold though the document, read as a whole, does not show them.
+
+    Each is examined in the revision that it signed; what follows is then bytes that no reader accounts for.
+    """
+    found: list[SignatureFacts] = []
+    seen: set[int] = set()
+    everything = find_raw_signatures(pdf)
+    for raw in everything:
+        if raw.end in seen or len(seen) == _MOST_ATTEMPTS:
+            continue
+        seen.add(raw.end)
+        revision = pdf[: raw.end]
+        for document in _open(revision) or []:
+            examined, _ = _examine_all(revision, document, paths)
+            found += [_after_removal(facts) for facts in examined if facts.revision_end == raw.end]
+    if not found:
+        raw_facts = (examine_raw(pdf, raw, paths) for raw in everything[:_MOST_ATTEMPTS])
+        found = [_after_removal(facts) for facts in raw_facts if facts is not None]
+    return tuple(found)
+
+
+def _after_removal(facts: SignatureFacts) -> SignatureFacts:
+    return SignatureFacts(
+        **{
+            **facts.__dict__,
+            "findings": (*facts.findings, Finding.SIGNATURE_REMOVED.value),
+            "coverage": "partial" if facts.findings else "earlier-revision",
+            "changes_after": "forbidden",
+            "lenient": True,
+        }
+    )

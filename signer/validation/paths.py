@@ -1,0 +1,195 @@
+"""The path from a signer's certificate to an anchor, and what the given revocation lists say along it. Judges no time.
+
+Path building is our own because it must end: names and key identifiers lead, and signature checks are counted.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from asn1crypto import crl as asn1_crl
+from asn1crypto import x509
+from cryptography import x509 as pyca_x509
+from cryptography.hazmat.primitives import serialization
+from pyhanko_certvalidator import ValidationContext
+from pyhanko_certvalidator.authority import CertTrustAnchor
+from pyhanko_certvalidator.path import ValidationPath
+from pyhanko_certvalidator.policy_decl import DisallowWeakAlgorithmsPolicy
+from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator
+from pyhanko_certvalidator.validate import async_validate_path
+
+from signer.validation.certificates import certificate_facts
+from signer.validation.facts import TRUST_KINDS, CrlFacts, PathFacts, Trust, ValidationInputs
+
+_DEEPEST = 8
+_MOST_CHECKS = 60
+
+# Whether an algorithm is strong enough is policy.py's to say, by the facts.
+_ANY_ALGORITHM = DisallowWeakAlgorithmsPolicy(  # type: ignore[no-untyped-call]  # the library's
+    weak_hash_algos=frozenset(),
+    weak_signature_algos=frozenset(),
+    rsa_key_size_threshold=0,
+    dsa_key_size_threshold=0,
+)
+
+
+@dataclass(frozen=True)
+class _Anchor:
+    certificate: x509.Certificate
+    kind: Trust
+
+
+class PathFinder:
+    """Finds paths for the signatures of one file. Built once a file."""
+
+    def __init__(self, inputs: ValidationInputs) -> None:
+        anchors = [_Anchor(x509.Certificate.load(a.der, strict=True), a.kind) for a in inputs.anchors]
+        # The order in which anchors are given must never change an answer.
+        self._anchors = sorted(anchors, key=lambda a: (TRUST_KINDS.index(a.kind), a.certificate.dump()))
+        self._pool = [x509.Certificate.load(der, strict=True) for der in inputs.intermediates]
+        self._crls = [asn1_crl.CertificateList.load(der, strict=True) for der in inputs.crls]
+        self._checks = 0
+
+    def find(self, signer: x509.Certificate, embedded: Sequence[x509.Certificate]) -> PathFacts | None:
+        """The first path that keeps every rule, else the first that breaks one, else None."""
+        for anchor in self._anchors:
+            if anchor.certificate.dump() == signer.dump():
+                return PathFacts(anchor.kind, anchor.certificate.sha256.hex(), ())
+        self._checks = 0
+        pool = [*self._pool, *embedded[:100]]
+        broken: PathFacts | None = None
+        for chain, anchor in self._walk([signer], pool):
+            problem = _broken_rule(chain, anchor)
+            facts = self._facts(chain, anchor, problem)
+            if not problem:
+                return facts
+            broken = broken or facts
+        return broken
+
+    def _walk(
+        self, chain: list[x509.Certificate], pool: Sequence[x509.Certificate]
+    ) -> list[tuple[list[x509.Certificate], _Anchor]]:
+        last = chain[-1]
+        found = [(chain, anchor) for anchor in self._anchors if self._is_issued_by(last, anchor.certificate)]
+        if len(chain) < _DEEPEST and not found:
+            for candidate in pool:
+                known = any(candidate.dump() == link.dump() for link in chain)
+                if not known and self._is_issued_by(last, candidate):
+                    found += self._walk([*chain, candidate], pool)
+        return found
+
+    def _is_issued_by(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+        if certificate.issuer.dump() != issuer.subject.dump() and certificate.issuer != issuer.subject:
+            return False
+        wanted, offered = certificate.authority_key_identifier, issuer.key_identifier
+        if wanted is not None and offered is not None and wanted != offered:
+            return False
+        if self._checks >= _MOST_CHECKS:
+            return False
+        self._checks += 1
+        try:
+            DefaultSignatureValidator().validate_signature(
+                certificate["signature_value"].native,
+                certificate["tbs_certificate"].dump(),
+                issuer.public_key,
+                certificate["signature_algorithm"],
+            )
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001  a key or algorithm that cannot be used is no issuer
+            return False
+        return True
+
+    def _facts(self, chain: list[x509.Certificate], anchor: _Anchor, problem: str) -> PathFacts:
+        issuers = [*chain[1:], anchor.certificate]
+        certificates = tuple(
+            certificate_facts(certificate, tuple(self._crl_facts(certificate, issuer)))
+            for certificate, issuer in zip(chain, issuers, strict=True)
+        )
+        return PathFacts(anchor.kind, anchor.certificate.sha256.hex(), certificates, problem)
+
+    def _crl_facts(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[CrlFacts]:
+        found = []
+        for crl in self._crls:
+            if crl.issuer.dump() != issuer.subject.dump():
+                continue
+            try:
+                facts = _read_crl(crl.dump(), certificate, issuer)
+            except MemoryError:
+                raise
+            except Exception:  # noqa: BLE001, S112  a list that cannot be read says nothing
+                continue
+            if facts is not None:
+                found.append(facts)
+        return found
+
+
+def _broken_rule(chain: list[x509.Certificate], anchor: _Anchor) -> str:
+    """Which rule of RFC 5280 6.1 the chain breaks apart from time and revocation; empty for none."""
+    try:
+        begin = max(c["tbs_certificate"]["validity"]["not_before"].native for c in chain)
+        end = min(c["tbs_certificate"]["validity"]["not_after"].native for c in chain)
+        if begin > end:
+            return "NO_COMMON_MOMENT"
+        moment = begin + (end - begin) / 2
+        context = ValidationContext(
+            trust_roots=[anchor.certificate],
+            moment=moment,
+            best_signature_time=moment,
+            allow_fetching=False,
+            revocation_mode="soft-fail",
+            algorithm_usage_policy=_ANY_ALGORITHM,
+        )
+        # Name constraints of an anchor count only when they are derived from its certificate.
+        trusted = CertTrustAnchor(anchor.certificate, derive_default_quals_from_cert=True)
+        path = ValidationPath(trusted, list(reversed(chain[1:])), chain[0])
+        steps = async_validate_path(context, path)
+        try:
+            steps.send(None)
+        except StopIteration:
+            return ""
+        finally:
+            steps.close()
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  pyHanko raises many kinds; each means that the path does not stand
+        return type(error).__name__
+    return "WAITED"
+
+
+def _read_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificate) -> CrlFacts | None:
+    """What the list says, or None when it does not cover this certificate or is not signed by its issuer."""
+    usage = issuer.key_usage_value
+    if usage is not None and "crl_sign" not in usage.native:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # cryptography counts bytes where X.520 counts characters
+        crl = pyca_x509.load_der_x509_crl(der)
+        key = serialization.load_der_public_key(issuer.public_key.dump())
+        if not crl.is_signature_valid(key):  # type: ignore[arg-type]  # any other kind of key raises
+            return None
+        for extension in crl.extensions:
+            scope = extension.value
+            if isinstance(scope, pyca_x509.IssuingDistributionPoint):
+                if scope.indirect_crl or scope.only_contains_attribute_certs or scope.only_some_reasons:
+                    return None
+                if scope.only_contains_user_certs and certificate.ca:
+                    return None
+                if scope.only_contains_ca_certs and not certificate.ca:
+                    return None
+            elif extension.critical:
+                return None  # RFC 5280 5.2: a delta list, or something we do not know
+        entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+        revoked_at, reason = None, None
+        if entry is not None:
+            revoked_at, reason = entry.revocation_date_utc, _crl_reason(entry)
+        return CrlFacts(crl.last_update_utc, crl.next_update_utc, revoked_at, reason)
+
+
+def _crl_reason(entry: pyca_x509.RevokedCertificate) -> str:
+    try:
+        return entry.extensions.get_extension_for_class(pyca_x509.CRLReason).value.reason.value
+    except pyca_x509.ExtensionNotFound:
+        return pyca_x509.ReasonFlags.unspecified.value

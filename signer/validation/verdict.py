@@ -1,0 +1,110 @@
+"""The verdict as people, scripts and pages get it: frozen values and their JSON, schema 1 (verdict.schema.json)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from certs.clock import rfc3339
+from signer.validation.policy import JudgedFile, JudgedSignature, Policy
+from signer.validation.reasons import INDICATIONS, REASONS
+
+SCHEMA = 1
+_OVERRIDING = {"recalled": "DOC_RECALLED", "replaced": "DOC_REPLACED"}
+
+
+@dataclass(frozen=True)
+class DocumentStatus:
+    """What the register says about the document: status is in-force, recalled, replaced or corrected."""
+
+    code: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One file, judged. Whatever went wrong, there is a verdict."""
+
+    file: str
+    sha256: str | None
+    format: str | None
+    judged: JudgedFile
+    document: DocumentStatus | None
+    policy: Policy
+    checked_at: datetime
+
+    @property
+    def conclusion(self) -> str:
+        return self.judged.conclusion
+
+    @property
+    def reason(self) -> str:
+        """The first thing to say: a document that is no longer in force comes before its signatures."""
+        status = self.document.status if self.document is not None else ""
+        return _OVERRIDING.get(status, self.judged.reason)
+
+    @property
+    def exit_code(self) -> int:
+        return REASONS[self.reason].exit_code
+
+    def to_json(self) -> dict[str, Any]:
+        """Exactly the object of the interface; no other keys."""
+        document = self.document
+        return {
+            "schema": SCHEMA,
+            "file": self.file,
+            "sha256": self.sha256,
+            "conclusion": self.conclusion,
+            "reason": self.reason,
+            "format": self.format,
+            "signatures": [_signature_json(signature) for signature in self.judged.signatures],
+            "document": None if document is None else {"code": document.code, "status": document.status},
+            "policy": {"name": self.policy.name, "version": self.policy.version},
+            "checked_at": rfc3339(self.checked_at),
+            "software": software(),
+        }
+
+
+@cache
+def software() -> str:
+    """Name and version of this program, as verdicts state it."""
+    try:
+        return f"antin {version('antin')}"
+    except PackageNotFoundError:
+        return "antin 0"
+
+
+def _signature_json(judged: JudgedSignature) -> dict[str, Any]:
+    facts = judged.facts
+    signer = facts.signer
+    return {
+        "field": facts.field,
+        "type": facts.type,
+        "conclusion": judged.conclusion,
+        "indication": INDICATIONS[judged.conclusion],
+        "sub_indication": judged.sub_indication,
+        "reason": judged.reason,
+        "level": facts.level or "PDF-UNKNOWN",
+        "integrity": judged.integrity,
+        "coverage": facts.coverage,
+        "changes_after": facts.changes_after,
+        "changes": [{"kind": c.kind, "page": c.page, "text": c.text} for c in facts.changes],
+        "signer": None
+        if signer is None
+        else {
+            "subject": signer.subject,
+            "common_name": signer.common_name,
+            "organization": signer.organization,
+            "serial": signer.serial,
+            "issuer": signer.issuer,
+        },
+        "trust": judged.trust,
+        "claimed_time": None if facts.claimed_time is None else rfc3339(facts.claimed_time),
+        "proven_time": None if judged.proven_time is None else rfc3339(judged.proven_time),
+        "revocation": judged.revocation,
+        "digest_algorithm": facts.digest_algorithm,
+        "signature_algorithm": facts.signature_algorithm,
+    }

@@ -1,0 +1,132 @@
+"""Verifying a file: the one function that command line, HTTP and pages call. Whatever happens becomes a verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from certs.clock import Clock
+from signer.sandbox import Judge
+from signer.validation.errors import FactsUnreadable, SandboxFailure
+from signer.validation.facts import FileFacts, ValidationInputs
+from signer.validation.policy import JudgedFile, OwnStatus, Policy, judge_file
+from signer.validation.verdict import DocumentStatus, Verdict
+
+FILE_LIMIT = 200 * 1024 * 1024
+
+FindDocument = Callable[[Sequence[str]], DocumentStatus | None]
+
+# What a failure of the judge process says about the file; everything else says that the file is damaged.
+_CAUSES = {
+    "SANDBOX_TIMEOUT": "UNREADABLE_LIMIT",
+    "SANDBOX_MEMORY": "UNREADABLE_LIMIT",
+    "SANDBOX_TOO_LARGE": "UNREADABLE_TOO_LARGE",
+}
+# These happen before a file is looked at.
+_OUR_FAULT = frozenset({"start", "ModuleNotFoundError", "ImportError"})
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """What verifying needs besides a file. `inputs.at` is the time in question, `clock` the time of the verdict."""
+
+    judge: Judge
+    inputs: ValidationInputs
+    own_status: OwnStatus
+    find_document: FindDocument
+    clock: Clock
+    policy: Policy
+    file_limit: int = FILE_LIMIT
+
+
+def verify_file(source: Path | bytes, name: str, verifier: Verifier) -> Verdict:
+    """Judge one file, given as a path or as its bytes; `name` is what the verdict calls it."""
+    if isinstance(source, bytes):
+        pdf, unreadable = source, "UNREADABLE_TOO_LARGE" if len(source) > verifier.file_limit else ""
+    else:
+        pdf, unreadable = _read(source, verifier.file_limit)
+    if unreadable:
+        return _verdict(name, None, None, JudgedFile("unreadable", unreadable), None, verifier)
+    sha256 = hashlib.sha256(pdf).hexdigest()
+    try:
+        facts = _gather(pdf, sha256, verifier)
+    except SandboxFailure as failure:
+        judged = JudgedFile("unreadable", _cause(failure))
+        return _verdict(name, sha256, None, judged, verifier.find_document([sha256]), verifier)
+    judged = judge_file(facts, verifier.own_status, verifier.inputs.at, verifier.policy)
+    document = verifier.find_document(_revision_hashes(pdf, sha256, facts))
+    return _verdict(name, sha256, facts.format, judged, document, verifier)
+
+
+def verify_many(sources: Iterable[tuple[Path | bytes, str]], verifier: Verifier) -> Iterator[Verdict]:
+    """Judge several files with one judge process, in the order given."""
+    for source, name in sources:
+        yield verify_file(source, name, verifier)
+
+
+def _read(path: Path, limit: int) -> tuple[bytes, str]:
+    """The file's bytes, or why there are none. Never waits on a pipe and never reads past the limit."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return b"", "UNREADABLE_MISSING"
+    except (OSError, ValueError):
+        return b"", "UNREADABLE_NO_ACCESS"
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return b"", "UNREADABLE_NOT_FILE"
+        if status.st_size > limit:
+            return b"", "UNREADABLE_TOO_LARGE"
+        with open(descriptor, "rb", closefd=False) as stream:
+            pdf = stream.read(limit + 1)
+    except OSError:
+        return b"", "UNREADABLE_NO_ACCESS"
+    finally:
+        os.close(descriptor)
+    return (b"", "UNREADABLE_TOO_LARGE") if len(pdf) > limit else (pdf, "")
+
+
+def _gather(pdf: bytes, sha256: str, verifier: Verifier) -> FileFacts:
+    header, blobs = verifier.inputs.to_message()
+    answer, _ = verifier.judge.run("gather", header, [pdf, *blobs])
+    facts = FileFacts.from_json(answer)
+    if facts.sha256 != sha256 or facts.size != len(pdf):
+        raise FactsUnreadable("the judge answered about another file")
+    return facts
+
+
+def _revision_hashes(pdf: bytes, sha256: str, facts: FileFacts) -> list[str]:
+    """SHA-256 of the file and of each signed revision, computed here: the judge process is not believed about them."""
+    ends = {s.revision_end for s in facts.signatures if s.revision_end is not None and 0 < s.revision_end <= len(pdf)}
+    view = memoryview(pdf)
+    return [sha256, *(hashlib.sha256(view[:end]).hexdigest() for end in sorted(ends, reverse=True) if end != len(pdf))]
+
+
+def _cause(failure: SandboxFailure) -> str:
+    if failure.facts.get("reason") in _OUR_FAULT or failure.facts.get("kind") in _OUR_FAULT:
+        return "JUDGE_UNAVAILABLE"
+    return _CAUSES.get(failure.code, "UNREADABLE_DAMAGED")
+
+
+def _verdict(
+    name: str,
+    sha256: str | None,
+    kind: str | None,
+    judged: JudgedFile,
+    document: DocumentStatus | None,
+    verifier: Verifier,
+) -> Verdict:
+    return Verdict(
+        file=name,
+        sha256=sha256,
+        format=kind,
+        judged=judged,
+        document=document,
+        policy=verifier.policy,
+        checked_at=verifier.clock.now(),
+    )

@@ -1,0 +1,57 @@
+"""One PKI for all attack tests of a run, and a short way from bytes to a judged file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from signer.validation.facts import FileFacts, TrustAnchor, ValidationInputs
+from signer.validation.gathering import gather
+from signer.validation.policy import JudgedFile, OwnStatus, judge_file, load_policy
+from tests.attacks.generator import Attack, all_attacks
+from tests.attacks.pki import NOW, Party, Pki, build_pki, make
+
+Judging = Callable[..., JudgedFile]
+
+
+@pytest.fixture(scope="session")
+def pki() -> Pki:
+    return build_pki()
+
+
+@pytest.fixture(scope="session")
+def rsa_officer(pki: Pki) -> Party:
+    return make("Người ký RSA", pki.issuing, key=rsa.generate_private_key(65537, 2048))
+
+
+@pytest.fixture(scope="session")
+def attacks(pki: Pki, rsa_officer: Party) -> list[Attack]:
+    short = make("Người ký RSA ngắn", pki.issuing, key=rsa.generate_private_key(65537, 1024))
+    return all_attacks(pki, rsa_officer, short)
+
+
+@pytest.fixture(scope="session")
+def judging(pki: Pki) -> Judging:
+    """Judge bytes with the test root as an internal anchor and fresh revocation lists, unless told otherwise."""
+    policy = load_policy()
+
+    def judged(
+        pdf: bytes,
+        *,
+        anchors: Iterable[Party] | None = None,
+        crls: Iterable[bytes] | None = None,
+        at: datetime = NOW,
+        own_status: OwnStatus = lambda _: None,
+    ) -> JudgedFile:
+        inputs = ValidationInputs(
+            at=at,
+            anchors=tuple(TrustAnchor(party.der, "internal") for party in ([pki.root] if anchors is None else anchors)),
+            crls=tuple(pki.crls() if crls is None else crls),
+        )
+        facts = gather(pdf, inputs)
+        return judge_file(FileFacts.from_json(facts.to_json()), own_status, at, policy)
+
+    return judged

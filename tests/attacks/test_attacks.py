@@ -1,0 +1,156 @@
+"""No attack is ever called valid, and the honest documents they are made from are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pyhanko.sign.fields import MDPPerm
+
+from signer.validation.policy import JudgedFile
+from tests.attacks import documents
+from tests.attacks.generator import Attack
+from tests.attacks.pki import Party, Pki
+
+Judging = Callable[..., JudgedFile]
+
+
+def test_a_signed_document_is_valid(pki: Pki, judging: Judging) -> None:
+    judged = judging(documents.sign(documents.page_pdf(), pki.officer))
+    (signature,) = judged.signatures
+    assert (judged.conclusion, judged.reason) == ("valid", "VALID")
+    assert (signature.integrity, signature.facts.coverage, signature.facts.changes_after) == ("intact", "whole-file", "none")
+    assert (signature.trust, signature.revocation, signature.facts.level) == ("internal", "good", "PAdES-B-B")
+    assert signature.facts.signer is not None
+    assert signature.facts.signer.common_name == "Nguyễn Thị Thử"
+
+
+@pytest.mark.parametrize("pss", [True, False])
+def test_rsa_signatures_of_both_kinds_are_valid(pki: Pki, rsa_officer: Party, judging: Judging, pss: bool) -> None:
+    judged = judging(documents.sign(documents.page_pdf(), rsa_officer, pss=pss))
+    assert judged.reason == "VALID"
+    assert judged.signatures[0].facts.signature_algorithm == ("rsassa-pss" if pss else "rsassa-pkcs1v15")
+
+
+def test_the_older_subfilter_is_valid_without_a_signing_certificate_attribute(pki: Pki, judging: Judging) -> None:
+    judged = judging(documents.sign(documents.page_pdf(), pki.officer, pades=False))
+    assert (judged.reason, judged.signatures[0].facts.level) == ("VALID", "PDF-PKCS7")
+
+
+def test_a_second_signature_extends_the_first(pki: Pki, judging: Judging) -> None:
+    first = documents.sign(documents.page_pdf(), pki.officer)
+    judged = judging(documents.sign(first, pki.seal, "Sig2"))
+    assert (judged.conclusion, judged.reason) == ("valid", "VALID_EXTENDED")
+    officer, seal = judged.signatures
+    assert (officer.reason, seal.reason) == ("VALID_EXTENDED", "VALID")
+    assert [(c.kind, c.text) for c in officer.facts.changes] == [("signature", "Sig2")]
+    assert officer.facts.revision_end == len(first)
+
+
+def test_a_form_filled_after_signing_says_what_was_filled(pki: Pki, judging: Judging) -> None:
+    judged = judging(documents.filled(documents.sign(documents.page_pdf(), pki.officer), "15"))
+    assert (judged.conclusion, judged.reason) == ("valid", "VALID_EXTENDED")
+    (change,) = judged.signatures[0].facts.changes
+    assert (change.kind, change.page) == ("field", 1)
+    assert change.text == "So: ∅ → 15"
+
+
+@pytest.mark.parametrize("level", [MDPPerm.NO_CHANGES, MDPPerm.FILL_FORMS])
+def test_validation_data_and_timestamps_are_permitted_after_any_certification(pki: Pki, judging: Judging, level: MDPPerm) -> None:
+    certified = documents.sign(documents.page_pdf(), pki.officer, certify=level)
+    judged = judging(documents.timestamped(documents.with_validation_data(certified, pki.root), pki.tsa))
+    assert judged.reason == "VALID_EXTENDED"
+    assert {c.kind for c in judged.signatures[0].facts.changes} == {"validation-data", "timestamp"}
+    assert [s.facts.type for s in judged.signatures] == ["signature", "timestamp"]
+
+
+def test_filling_a_form_is_permitted_after_a_certification_that_permits_it(pki: Pki, judging: Judging) -> None:
+    certified = documents.sign(documents.page_pdf(), pki.officer, certify=MDPPerm.FILL_FORMS)
+    assert judging(documents.filled(certified)).reason == "VALID_EXTENDED"
+
+
+def test_white_space_after_the_end_is_harmless_but_said(pki: Pki, judging: Judging) -> None:
+    judged = judging(documents.sign(documents.page_pdf(), pki.officer) + b"\r\n \n")
+    assert (judged.conclusion, judged.signatures[0].facts.changes_after) == ("valid", "permitted")
+
+
+def test_a_file_with_a_timestamp_alone_is_unsigned(pki: Pki, judging: Judging) -> None:
+    judged = judging(documents.timestamped(documents.page_pdf(), pki.tsa))
+    assert (judged.conclusion, judged.reason) == ("unsigned", "NOT_SIGNED")
+    assert [s.facts.type for s in judged.signatures] == ["timestamp"]
+
+
+def test_a_broken_timestamp_leaves_the_signature_valid(pki: Pki, judging: Judging) -> None:
+    stamped = documents.timestamped(documents.sign(documents.page_pdf(), pki.officer), pki.tsa)
+    broken = stamped.replace(b"/SubFilter /ETSI.RFC3161", b"/SubFilter /ETSI.RFC316X")
+    judged = judging(stamped[:-9] + b" " + stamped[-8:])
+    assert broken != stamped
+    assert [s.conclusion for s in judged.signatures if s.facts.type == "timestamp"] == ["invalid"]
+
+
+def test_no_attack_is_called_valid(attacks: list[Attack], judging: Judging) -> None:
+    assert len(attacks) >= 65
+    assert len({attack.name for attack in attacks}) == len(attacks)
+    verdicts = {attack.name: judging(attack.pdf) for attack in attacks}
+    assert {name for name, judged in verdicts.items() if judged.conclusion == "valid"} == set()
+
+
+@pytest.mark.parametrize(
+    ("family", "conclusions"),
+    [
+        ("usf_", {"invalid"}),
+        ("isa_", {"invalid"}),
+        ("swa_", {"invalid", "unreadable"}),
+        ("later_", {"invalid"}),
+        ("certified_", {"invalid"}),
+        ("two_", {"invalid"}),
+        ("cms_", {"invalid", "indeterminate"}),
+    ],
+)
+def test_each_family_of_attacks_is_recognised(attacks: list[Attack], judging: Judging, family: str, conclusions: set[str]) -> None:
+    members = [attack for attack in attacks if attack.name.startswith(family)]
+    assert members
+    for attack in members:
+        judged = judging(attack.pdf)
+        assert judged.conclusion in conclusions, attack.name
+        assert all(s.integrity != "intact" or s.facts.changes_after == "forbidden" for s in judged.signatures if s.conclusion == "invalid")
+
+
+def test_the_reason_tells_the_defects_of_the_cms_apart(attacks: list[Attack], judging: Judging) -> None:
+    wanted = {
+        "cms_sha1": "UNKNOWN_ALGORITHM",
+        "cms_rsa_1024": "UNKNOWN_ALGORITHM",
+        "cms_certificate_swapped_same_key": "UNKNOWN_SIGNER",
+        "cms_without_certificates": "UNKNOWN_SIGNER",
+        "cms_encapsulated_content": "INVALID_FORMAT",
+        "cms_of_another_document": "INVALID_MODIFIED",
+        "cms_attributes_removed": "INVALID_CRYPTO",
+    }
+    found = {attack.name: judging(attack.pdf).reason for attack in attacks if attack.name in wanted}
+    assert found == wanted
+
+
+def test_a_broken_first_signature_does_not_hide_a_good_second(attacks: list[Attack], judging: Judging) -> None:
+    by_name = {attack.name: attack.pdf for attack in attacks}
+    judged = judging(by_name["two_first_value_broken"])
+    assert [(s.conclusion, s.integrity) for s in judged.signatures] == [("invalid", "broken"), ("valid", "intact")]
+    judged = judging(by_name["two_second_has_no_contents"])
+    assert [(s.conclusion, s.reason) for s in judged.signatures] == [("valid", "VALID_EXTENDED"), ("invalid", "INVALID_FORMAT")]
+
+
+def test_a_valid_file_with_any_byte_flipped_is_never_valid(pki: Pki, judging: Judging) -> None:
+    signed = documents.sign(documents.page_pdf(), pki.officer)
+    steps = range(0, len(signed), 397)
+    survivors = []
+    for position in steps:
+        flipped = signed[:position] + bytes([signed[position] ^ 0x08]) + signed[position + 1 :]
+        if judging(flipped).conclusion == "valid":
+            survivors.append(position)
+    # The padding behind the CMS in its hole is the one place that nothing protects: it is zeros that nobody reads.
+    hole = range(signed.index(b"<308"), signed.rindex(b"0000>"))
+    assert [position for position in survivors if position not in hole] == []
+
+
+@pytest.mark.parametrize("tail", [b"x", b"\n%comment", b"\n1 0 obj\nnull\nendobj", b"\nstartxref\n0\n%%EOF", b"\x00\x01", b"%%EOF"])
+def test_a_valid_file_with_anything_appended_is_not_valid(pki: Pki, judging: Judging, tail: bytes) -> None:
+    assert judging(documents.sign(documents.page_pdf(), pki.officer) + tail).conclusion == "invalid"

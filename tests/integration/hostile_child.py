@@ -1,0 +1,92 @@
+"""The judge process with tasks that misbehave: the same program as signer.sandbox_child, with another table of tasks."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+import sys
+import time
+from typing import Any
+
+from signer.sandbox_child import serve
+
+Answer = tuple[dict[str, Any], list[bytes]]
+
+
+class Refusal(Exception):
+    """An error like those of our packages: a code and facts."""
+
+    code = "TEST_REFUSED"
+
+    def __init__(self) -> None:
+        super().__init__("a text that quotes the file")
+        self.facts = {"field": "Sig1"}
+
+
+def echo(header: dict[str, Any], blobs: list[bytes]) -> Answer:
+    return header, blobs
+
+
+def spin(header: dict[str, Any], blobs: list[bytes]) -> Answer:
+    while True:
+        pass
+
+
+def sleep(header: dict[str, Any], blobs: list[bytes]) -> Answer:
+    time.sleep(60)
+    return {}, []
+
+
+def hog(header: dict[str, Any], blobs: list[bytes]) -> Answer:
+    return {"length": len(bytes(header["bytes"]))}, []
+
+
+def abort(header: dict[str, Any], blobs: list[bytes]) -> Answer:
+    os.abort()
+
+
+def nonsense(header: dict[str, Any], blobs: list[bytes]) -> Answer:
+    for descriptor in range(3, 32):
+        try:
+            os.write(descriptor, b"not a frame at all")
+        except OSError:
+            continue
+    return {}, []
+
+
+def refuse(header: dict[str, Any], blobs: list[bytes]) -> Answer:
+    raise Refusal
+
+
+def flood(header: dict[str, Any], blobs: list[bytes]) -> Answer:
+    return {}, [bytes(header["bytes"])]
+
+
+def surroundings(header: dict[str, Any], blobs: list[bytes]) -> Answer:
+    """What the process can reach."""
+    facts: dict[str, Any] = {"pid": os.getpid(), "environment": sorted(os.environ), "descriptors": sorted(map(int, os.listdir("/proc/self/fd")))}
+    try:
+        with open(header["file"], "wb") as stream:
+            stream.write(b"x")
+        facts["wrote"] = True
+    except OSError:
+        facts["wrote"] = False
+    with socket.socket() as connection:
+        connection.settimeout(1)
+        try:
+            connection.connect(("127.0.0.1", header["port"]))
+            facts["connected"] = True
+        except OSError:
+            facts["connected"] = False
+    facts["core"] = resource.getrlimit(resource.RLIMIT_CORE)[0]
+    with open("/proc/self/status") as status:
+        facts["no_new_privileges"] = "NoNewPrivs:\t1" in status.read()
+    return facts, []
+
+
+if __name__ == "__main__":
+    sys.modules["hostile_child"] = sys.modules["__main__"]
+    names = ("echo", "spin", "sleep", "hog", "abort", "nonsense", "refuse", "flood", "surroundings")
+    serve({name: f"hostile_child:{name}" for name in names}, json.loads(sys.argv[1]))

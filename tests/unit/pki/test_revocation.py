@@ -1,0 +1,133 @@
+"""Revocation goes one way, suspension both, and each is written down with its reason and actor."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from certs.errors import CertificateNotFound
+from certs.inventory import State
+from pki.audit import list_acts
+from pki.errors import (
+    AlreadyRevoked,
+    AlreadySuspended,
+    NotSuspended,
+    ReasonUnknown,
+    RootNotRevocable,
+    SinceRefused,
+)
+from pki.revocation import REASONS, parse_reason, reinstate, revoke
+from tests.world import ADMIN
+
+
+def test_a_revoked_certificate_keeps_time_reason_and_suspicion(world):
+    serial = world.seal().record.serial
+    world.clock.advance(days=3)
+    record = world.revoke(serial, "keyCompromise", days=2)
+    assert (record.state, record.revocation_reason) == (State.REVOKED, "keyCompromise")
+    assert record.revoked_at == world.clock.now()
+    assert record.suspect_since == world.clock.now() - timedelta(days=2)
+    assert world.record(serial) == record
+
+
+def test_revoking_twice_is_refused_and_says_when_and_why(world):
+    serial = world.seal().record.serial
+    world.revoke(serial, "superseded")
+    world.clock.advance(days=1)
+    with pytest.raises(AlreadyRevoked) as refused:
+        world.revoke(serial, "keyCompromise")
+    assert refused.value.facts == {"serial": serial, "revoked_at": "2026-11-21T03:15:30Z", "reason": "superseded"}
+    assert world.record(serial).revocation_reason == "superseded"
+
+
+def test_a_hold_suspends_and_ends(world):
+    serial = world.officer().record.serial
+    assert world.revoke(serial, "certificateHold").state is State.SUSPENDED
+    with pytest.raises(AlreadySuspended):
+        world.revoke(serial, "certificateHold")
+    back = reinstate(serial, ADMIN, world.revocation_deps)
+    assert (back.state, back.revoked_at, back.revocation_reason) == (State.ACTIVE, None, None)
+
+
+def test_a_hold_that_becomes_final_keeps_the_date_of_the_hold(world):
+    serial = world.officer().record.serial
+    world.revoke(serial, "certificateHold")
+    held_at = world.clock.now()
+    world.clock.advance(days=5)
+    record = world.revoke(serial, "keyCompromise")
+    assert (record.state, record.revoked_at) == (State.REVOKED, held_at)
+
+
+@pytest.mark.parametrize("reason", [None, "superseded"])
+def test_only_a_suspended_certificate_is_reinstated(world, reason):
+    serial = world.officer().record.serial
+    if reason is not None:
+        world.revoke(serial, reason)
+    with pytest.raises(NotSuspended):
+        reinstate(serial, ADMIN, world.revocation_deps)
+
+
+def test_the_reasons_are_those_of_rfc_5280():
+    assert set(REASONS) == {
+        "unspecified",
+        "keyCompromise",
+        "cACompromise",
+        "affiliationChanged",
+        "superseded",
+        "cessationOfOperation",
+        "certificateHold",
+        "privilegeWithdrawn",
+        "aACompromise",
+    }
+    assert parse_reason("KEYCOMPROMISE").value == "keyCompromise"
+
+
+@pytest.mark.parametrize(("reason", "nearest"), [("keyCompromize", "keyCompromise"), ("removeFromCRL", ""), ("", "")])
+def test_another_reason_is_refused_with_the_nearest(world, reason, nearest):
+    serial = world.seal().record.serial
+    with pytest.raises(ReasonUnknown) as refused:
+        world.revoke(serial, reason)
+    assert refused.value.facts["nearest"] == nearest
+    assert world.record(serial).state is State.ACTIVE
+
+
+def test_suspicion_cannot_begin_in_the_future(world):
+    serial = world.seal().record.serial
+    with pytest.raises(SinceRefused):
+        revoke(serial, "keyCompromise", ADMIN, world.revocation_deps, since=world.clock.now() + timedelta(seconds=1))
+
+
+def test_an_unknown_serial_cannot_be_revoked(world):
+    with pytest.raises(CertificateNotFound):
+        world.revoke("ff", "superseded")
+
+
+def test_a_root_cannot_be_revoked_and_its_children_can(world):
+    with pytest.raises(RootNotRevocable):
+        world.revoke(world.root.serial, "cACompromise")
+    assert world.revoke(world.issuing.serial, "cACompromise").state is State.REVOKED
+
+
+def test_every_act_is_audited_with_reason_and_former_state(world):
+    serial = world.seal().record.serial
+    world.revoke(serial, "certificateHold")
+    reinstate(serial, ADMIN, world.revocation_deps)
+    world.revoke(serial, "keyCompromise", days=0.0)
+    with world.database.read() as session:
+        acts = list_acts(session, subject_id=serial)[2:]
+    assert [(act.action, act.actor) for act in acts] == [
+        ("certificate.suspend", "ceremony-admin"),
+        ("certificate.reinstate", "ceremony-admin"),
+        ("certificate.revoke", "ceremony-admin"),
+    ]
+    assert acts[-1].details == {"reason": "keyCompromise", "was": "active", "since": "2026-11-21T03:15:30Z"}
+
+
+def test_a_refused_revocation_leaves_no_audit_row(world):
+    serial = world.seal().record.serial
+    world.revoke(serial, "superseded")
+    with pytest.raises(AlreadyRevoked):
+        world.revoke(serial, "superseded")
+    with world.database.read() as session:
+        assert [act.action for act in list_acts(session, subject_id=serial)].count("certificate.revoke") == 1

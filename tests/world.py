@@ -1,0 +1,138 @@
+"""A fictive public-key infrastructure for tests: a migrated SQLite file, keys in memory, `root`, `issuing`, an agency and an officer.
+
+Everything in it is made by the same code as in production; only the key store and the clock are the tests' own. Tests
+that need a token pass its store as `keys`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from api.migrations.runner import upgrade
+from certs.catalogue import Catalogue, read_catalogue
+from certs.db import Database
+from certs.inventory import CertificateRecord, get_certificate
+from certs.names import parse_subject
+from hsm.memory_store import InsecureKeyStoreWarning, MemoryStore
+from hsm.spec import KeyRef, KeySpec
+from hsm.store import KeyStore
+from pki.audit import Actor
+from pki.ceremony import CeremonyDeps, create_issuing, create_root
+from pki.crl import CrlDeps, CrlRecord, sign_crl
+from pki.issuance import IssuanceRequest, IssuingDeps, TwinKeys, issue
+from pki.issuer import Issuer, load_issuer
+from pki.revocation import RevocationDeps, revoke
+from tests.fakes.clock import FixedClock
+
+PUBLIC_URL = "http://pki.huonggiang.example"
+AGENCY = "TRUNG TÂM PHỤC VỤ HÀNH CHÍNH CÔNG THÀNH PHỐ HƯƠNG GIANG"
+ROOT_SUBJECT = "CN=Hương Giang Root CA,O=Sở Khoa học và Công nghệ Hương Giang,C=VN"
+ISSUING_SUBJECT = "CN=Hương Giang Issuing CA,O=Sở Khoa học và Công nghệ Hương Giang,C=VN"
+SEAL_SUBJECT = f"CN={AGENCY},UID=MST:0400000001,UID=MNS:1000001,O={AGENCY},C=VN"
+OFFICER_SUBJECT = f"CN=Nguyễn Thị Thử Nghiệm,T=Phó Giám đốc,UID=CCCD:000000000001,O={AGENCY},C=VN"
+ADMIN = Actor("ceremony-admin")
+
+
+def memory_store() -> MemoryStore:
+    """A MemoryStore without its warning, which is meant for everybody but tests."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InsecureKeyStoreWarning)
+        return MemoryStore()
+
+
+def new_database(folder: Path, *, busy_timeout: float = 5.0) -> Database:
+    """A migrated, empty SQLite file."""
+    database = Database(f"sqlite:///{folder / 'antin.db'}", busy_timeout=busy_timeout)
+    upgrade(database.engine)
+    return database
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A certified key: what a credential is made of."""
+
+    ref: KeyRef
+    record: CertificateRecord
+
+
+@dataclass
+class World:
+    """The infrastructure. `root` and `issuing` are loaded issuers."""
+
+    database: Database
+    clock: FixedClock
+    keys: KeyStore
+    catalogue: Catalogue
+    root: Issuer
+    issuing: Issuer
+    twins: TwinKeys = field(default_factory=TwinKeys)
+
+    @property
+    def issuing_deps(self) -> IssuingDeps:
+        return IssuingDeps(self.database, self.clock, self.issuing, self.catalogue, self.twins)
+
+    @property
+    def revocation_deps(self) -> RevocationDeps:
+        return RevocationDeps(self.database, self.clock)
+
+    @property
+    def crl_deps(self) -> CrlDeps:
+        return CrlDeps(self.database, self.clock)
+
+    def certify(self, profile: str, subject: str, *, spec: KeySpec = KeySpec.P_256, label: str = "leaf") -> Signer:
+        """A new key and its certificate."""
+        ref = self.keys.generate(spec, label)
+        request = IssuanceRequest(profile, parse_subject(subject), ref.public_key_der)
+        return Signer(ref, issue(request, ADMIN, self.issuing_deps))
+
+    def seal(self, *, spec: KeySpec = KeySpec.P_256) -> Signer:
+        return self.certify("agency-seal", SEAL_SUBJECT, spec=spec, label="seal")
+
+    def officer(self, *, spec: KeySpec = KeySpec.P_256) -> Signer:
+        return self.certify("officer", OFFICER_SUBJECT, spec=spec, label="officer")
+
+    def revoke(self, serial: str, reason: str = "keyCompromise", **since: float) -> CertificateRecord:
+        """Revoke now; `revoke(serial, days=3)` makes it suspect since three days."""
+        suspect = self.clock.now() - timedelta(**since) if since else None
+        return revoke(serial, reason, ADMIN, self.revocation_deps, since=suspect)
+
+    def crls(self) -> tuple[CrlRecord, CrlRecord]:
+        """Fresh CRLs of root and issuing."""
+        return sign_crl(self.root, ADMIN, self.crl_deps), sign_crl(self.issuing, ADMIN, self.crl_deps)
+
+    def record(self, serial: str) -> CertificateRecord:
+        """The inventory's record of a certificate."""
+        with self.database.read() as session:
+            return get_certificate(session, serial)
+
+    def close(self) -> None:
+        self.database.close()
+        self.keys.close()
+
+
+def build_world(
+    folder: Path,
+    *,
+    keys: KeyStore | None = None,
+    clock: FixedClock | None = None,
+    root_spec: KeySpec = KeySpec.P_384,
+    issuing_spec: KeySpec = KeySpec.P_256,
+) -> World:
+    """Make all of it in a folder. The caller closes it."""
+    database, clock, keys = new_database(folder), clock or FixedClock(), keys or memory_store()
+    catalogue, twins = read_catalogue(), TwinKeys()
+    deps = CeremonyDeps(database, clock, keys, catalogue, PUBLIC_URL, twins)
+    create_root("root", parse_subject(ROOT_SUBJECT), ADMIN, deps, spec=root_spec)
+    create_issuing("issuing", "root", parse_subject(ISSUING_SUBJECT), ADMIN, deps, spec=issuing_spec)
+    return World(
+        database=database,
+        clock=clock,
+        keys=keys,
+        catalogue=catalogue,
+        root=load_issuer(database, keys, "root", PUBLIC_URL),
+        issuing=load_issuer(database, keys, "issuing", PUBLIC_URL),
+        twins=twins,
+    )
