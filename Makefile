@@ -53,7 +53,7 @@ format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix .
 
 accept: system-test $(VENV)/.dev
-	@$(BIN)/python -m pytest -v tests/acceptance
+	@$(BIN)/python -m pytest -v tests/acceptance tests/integration/test_corpus_verify.py tests/integration/test_sign_corpus.py
 
 bench: system-test $(VENV)/.dev
 	@$(BIN)/python -m tests.bench

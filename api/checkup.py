@@ -12,13 +12,14 @@ from sqlalchemy import text
 from api.migrations import is_current
 from api.wiring import Installation
 from certs.clock import for_people
-from certs.db import database_errors
+from certs.db_failures import database_errors
 from certs.errors import CertsError
 from certs.inventory import State, get_certificate, list_certificates
 from hsm.errors import HSMError
 from pki.authorities import AuthorityState, list_authorities
 from pki.crl import CrlDeps, crl_due, find_latest_crl
 from pki.errors import PkiError
+from pki.service_keys import list_services
 from signer.credentials import STANDING, list_credentials
 from signer.documents import finished_revisions, open_intents
 from signer.errors import SignerError
@@ -84,6 +85,7 @@ def _keys(installation: Installation) -> Iterator[Finding]:
         return
     with installation.database.read() as session:
         wanted = {each.public_key_der: each.name for each in list_authorities(session)}
+        wanted |= {each.public_key_der: each.name for each in list_services(session)}
         credentials = list_credentials(session)
     wanted |= {each.public_key_der: each.name for each in credentials}
     for public_key_der, name in wanted.items():

@@ -18,3 +18,7 @@ class UsageError(ApiError):
 
 class ComponentError(ApiError):
     """Something the command needs is not there."""
+
+
+class RequestError(ApiError):
+    """An HTTP request cannot be answered as it was asked; api/problems.py decides the status."""

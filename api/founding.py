@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.ahead import judge_limits
 from api.demo.pictures import draw_seal, draw_signature
 from api.demo.texts_vi import AGENCY_NAME, OFFICER, POSITION
 from api.errors import UsageError
@@ -18,7 +19,7 @@ from api.home import Home
 from api.migrations.runner import upgrade
 from api.publishing import publish
 from api.settings import HttpSettings, Settings, load_settings
-from api.wiring import Installation, enter_token_folder, judge_limits, locate, module_path
+from api.wiring import Installation, enter_token_folder, locate, module_path
 from certs.clock import SystemClock
 from certs.names import SubjectName, parse_subject, subject_name
 from hsm.softhsm import configuration, create_token, has_token
@@ -26,6 +27,7 @@ from hsm.spec import KeySpec
 from pki.audit import Actor
 from pki.authorities import AuthorityState, find_authority, get_authority
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
+from pki.service_keys import ServiceKind, ensure_service, is_service_ready
 from signer.appearance.images import Purpose
 from signer.credentials import credential_exists
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
@@ -36,6 +38,7 @@ from signer.storage import write_once
 NO_AGENCY = "Antin"
 DEMO_TAX_CODE = "MST:0000000000"
 _PIN_OCTETS = 16
+_SERVICE_TITLES = {ServiceKind.OCSP: "OCSP Responder", ServiceKind.TSA: "Time-Stamping Authority"}
 
 
 @dataclass(frozen=True)
@@ -53,18 +56,23 @@ def found(wish: Wish, environment: Mapping[str, str], actor: Actor) -> tuple[Ins
     fresh = not home.exists()
     if wish.demo and wish.agency:
         raise UsageError("DEMO_HAS_ITS_AGENCY", agency=AGENCY_NAME)
-    if fresh and wish.public_url:
-        HttpSettings(public_url=_checked_url(wish.public_url))
-        settings = load_settings(home.settings_file, {**environment, "ANTIN_HTTP__PUBLIC_URL": wish.public_url})
+    if wish.public_url is not None:
+        url = _checked_url(wish.public_url)
+        if not fresh and url != settings.http.public_url:
+            raise UsageError("PUBLIC_URL_FIXED", url=settings.http.public_url)
+        settings = load_settings(home.settings_file, {**environment, "ANTIN_HTTP__PUBLIC_URL": url})
     _make_folders(home)
     with _only_one(home):
         _make_token(home, settings)
         installation = Installation(home, settings, SystemClock(), Judge(judge_limits(settings)))
-        upgrade(installation.database.engine)
-        _make_authorities(installation, wish, actor)
-        publish(installation, actor)
-        if wish.demo:
-            _make_demo_signers(installation, actor)
+        # A database may serve several homes, so the lock of this one is not enough.
+        with installation.database.alone("init"):
+            upgrade(installation.database.engine)
+            _make_authorities(installation, wish, actor)
+            _make_services(installation, actor)
+            publish(installation, actor)
+            if wish.demo:
+                _make_demo_signers(installation, actor)
         # The settings file says that the home is complete, so it comes last.
         if fresh:
             write_once(home.settings_file, _settings_text(settings).encode())
@@ -121,6 +129,9 @@ def _make_authorities(installation: Installation, wish: Wish, actor: Actor) -> N
     """Root and issuing authority, unless they are there: an existing home keeps the names it was founded with."""
     with installation.database.read() as session:
         present = [find_authority(session, name) for name in ("root", "issuing")]
+    root = present[0]
+    if root is not None and wish.agency not in (None, founder := parse_subject(root.subject).organization):
+        raise UsageError("AGENCY_FIXED", agency=founder)
     if all(each is not None and each.state is not AuthorityState.PENDING for each in present):
         return
     agency = wish.agency or (AGENCY_NAME if wish.demo else NO_AGENCY)
@@ -131,6 +142,18 @@ def _make_authorities(installation: Installation, wish: Wish, actor: Actor) -> N
     keys = installation.settings.keys
     create_root("root", _authority_subject("Root", agency), actor, deps, spec=KeySpec(keys.root))
     create_issuing("issuing", "root", _authority_subject("Issuing", agency), actor, deps, spec=KeySpec(keys.issuing))
+
+
+def _make_services(installation: Installation, actor: Actor) -> None:
+    """The OCSP responder and the time-stamping authority, also in a home of an older release; what is due is renewed."""
+    with installation.database.read() as session:
+        founder = parse_subject(get_authority(session, "issuing").subject).organization
+        due = [kind for kind in ServiceKind if not is_service_ready(session, kind.value, installation.clock.now())]
+    spec = KeySpec(installation.settings.keys.service)
+    for kind in due:
+        title = _SERVICE_TITLES[kind]
+        subject = subject_name(CN=f"Antin {title}", O=founder, C="VN")
+        ensure_service(kind.value, kind, subject, installation.keys, actor, installation.issuing(), spec)
 
 
 def _authority_subject(kind: str, agency: str) -> SubjectName:

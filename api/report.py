@@ -32,16 +32,15 @@ def _describe_signature(number: int, judged: JudgedSignature, words: Words) -> l
     if signer and signer.organization and signer.organization != name:
         name = f"{name} ({signer.organization})"
     kind = words.say(f"REPORT_{facts.type.upper()}", {"number": str(number), "name": name})
-    claimed = for_people(facts.claimed_time) if facts.claimed_time else "–"
-    time = {"time": for_people(judged.proven_time) if judged.proven_time else claimed}
-    lines = [
-        f"  {_MARKS[judged.conclusion]} {kind}",
-        f"    {words.say(judged.reason)}",
-        f"    {words.say('REPORT_TIME_PROVEN' if judged.proven_time else 'REPORT_TIME_CLAIMED', time)}",
-        f"    {words.say('REPORT_TRUST', {'trust': words.say(f'TRUST_{judged.trust}'), 'level': facts.level or '–'})}",
-    ]
+    lines = [f"  {_MARKS[judged.conclusion]} {kind}", f"    {words.say(judged.reason)}"]
+    if judged.proven_time:
+        lines.append("    " + words.say("REPORT_TIME_PROVEN", {"time": for_people(judged.proven_time)}))
+    elif facts.claimed_time:
+        lines.append("    " + words.say("REPORT_TIME_CLAIMED", {"time": for_people(facts.claimed_time)}))
+    trust = {"trust": words.say(f"TRUST_{judged.trust}"), "level": facts.level or "–"}
+    lines.append("    " + words.say("REPORT_TRUST", trust))
     for change in facts.changes:
         page = words.say("REPORT_PAGE", {"page": str(change.page)}) if change.page else ""
-        detail = {"kind": words.say(f"CHANGE_{change.kind}"), "page": page, "text": change.text}
+        detail = {"kind": words.say(f"CHANGE_{change.kind}") + page, "text": change.text}
         lines.append(f"    {words.say('REPORT_CHANGE', detail)}")
     return lines

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
+import math
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from certs.errors import TableKeyUnknown, TableUnreadable, TableValueWrong
 from certs.strict import nearest, parse_text, parse_toml, read_table
+from hsm.spec import KeySpec
 
 PREFIX = "ANTIN_"
 # Variables of the same prefix that are not settings: where the home is, the language, and what demo and tests read.
-NOT_SETTINGS = {"ANTIN_HOME", "ANTIN_LANG", "ANTIN_DEMO_DOCUMENTS", "ANTIN_TEST_CORPUS"}
+NOT_SETTINGS = {"ANTIN_HOME", "ANTIN_LANG", "ANTIN_DEMO_DOCUMENTS", "ANTIN_TEST_CORPUS", "ANTIN_TEST_DATABASE"}
+
+# X.660: the first arc is 0 to 2, the second below 40 under 0 and 1; no leading zeros.
+_OBJECT_IDENTIFIER = re.compile(r"(?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]{0,38}))(?:\.(?:0|[1-9][0-9]{0,38})){1,20}")
+
+
+def refuse_value(key: str, expected: str, found: object) -> NoReturn:
+    """A value of the right type that cannot be meant, whichever of file and environment it came from."""
+    raise TableValueWrong(
+        f"{key} should be {expected}", where="the settings", key=key, expected=expected, found=str(found)
+    )
+
+
+def _at_least(key: str, value: float, least: int) -> None:
+    if not least <= value < math.inf:  # false for "not a number" too
+        refuse_value(key, f"{least} or more", value)
 
 
 @dataclass(frozen=True)
@@ -22,6 +42,9 @@ class DatabaseSettings:
 
     url: str = ""
     busy_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        _at_least("database.busy_seconds", self.busy_seconds, 0)
 
 
 @dataclass(frozen=True)
@@ -33,6 +56,10 @@ class HsmSettings:
     pin_file: str = ""
     max_sessions: int = 8
     wait_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        _at_least("hsm.max_sessions", self.max_sessions, 1)
+        _at_least("hsm.wait_seconds", self.wait_seconds, 0)
 
 
 @dataclass(frozen=True)
@@ -58,20 +85,44 @@ class SignSettings:
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
-            raise ValueError("sign.level should be one of " + ", ".join(LEVELS))
+            refuse_value("sign.level", ", ".join(LEVELS), self.level)
         if self.rsa_padding not in ("pss", "pkcs1v15"):
-            raise ValueError("sign.rsa_padding should be pss or pkcs1v15")
+            refuse_value("sign.rsa_padding", "pss or pkcs1v15", self.rsa_padding)
+        _at_least("sign.max_bytes", self.max_bytes, 1)
         if not 20 <= self.seal_diameter_mm <= 60:
-            raise ValueError("sign.seal_diameter_mm should lie between 20 and 60")
+            refuse_value("sign.seal_diameter_mm", "between 20 and 60", self.seal_diameter_mm)
 
 
 @dataclass(frozen=True)
 class KeySettings:
-    """Kinds of the keys that `init` and `cert issue` make."""
+    """Kinds of the keys that `init` and `cert issue` make; `service` are the OCSP responder's and the TSA's."""
 
     root: str = "p-384"
     issuing: str = "p-256"
     credential: str = "p-256"
+    service: str = "p-256"
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value not in set(KeySpec):
+                refuse_value(f"keys.{name}", ", ".join(KeySpec), value)
+
+
+@dataclass(frozen=True)
+class TsaSettings:
+    """How time-stamps are made. `accuracy_seconds` is a promise: how far this machine's clock may be off.
+
+    The default policy is an identifier that anybody may make from a UUID (ITU-T X.667). It promises nothing; an operator
+    who follows a policy of his own, or the best-practices policy of EN 319 421 (0.4.0.2023.1.1), sets that one.
+    """
+
+    policy: str = "2.25.195083350197969538904333480239290237894"
+    accuracy_seconds: int = 1
+
+    def __post_init__(self) -> None:
+        if not _OBJECT_IDENTIFIER.fullmatch(self.policy):
+            refuse_value("tsa.policy", "an object identifier like 1.3.6.1.4.1.99999.1", self.policy)
+        _at_least("tsa.accuracy_seconds", self.accuracy_seconds, 1)
 
 
 @dataclass(frozen=True)
@@ -84,8 +135,39 @@ class ValidationSettings:
     max_bytes: int = 200 * 1024 * 1024
 
     def __post_init__(self) -> None:
+        # With less the judge process cannot load its libraries, and every file would look damaged.
+        _at_least("validation.memory_mb", self.memory_mb, 256)
+        _at_least("validation.seconds", self.seconds, 1)
+        _at_least("validation.max_bytes", self.max_bytes, 1)
         if self.fetch:
-            raise ValueError("validation.fetch = true is not offered by this version; leave it false")
+            refuse_value("validation.fetch", "false, the only value that this version offers", "true")
+
+
+@dataclass(frozen=True)
+class WebSettings:
+    """The HTTP service. Rates are for one client (a token, or an address without one) in one web process."""
+
+    workers: int = 2
+    judges: int = 2
+    signing_threads: int = 3
+    max_upload_mb: int = 50
+    upload_seconds: float = 60.0
+    anonymous_per_second: float = 20.0
+    token_per_second: float = 500.0
+    # Addresses of reverse proxies whose X-Forwarded-Proto and X-Forwarded-For are believed.
+    trusted_proxies: tuple[str, ...] = ()
+    public_metrics: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "judges", "signing_threads", "max_upload_mb"):
+            _at_least(f"web.{name}", getattr(self, name), 1)
+        for name in ("upload_seconds", "anonymous_per_second", "token_per_second"):
+            _at_least(f"web.{name}", getattr(self, name), 1)
+        for address in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(address)
+            except ValueError:
+                refuse_value("web.trusted_proxies", "addresses or networks like 10.0.0.1, 10.0.0.0/24", address)
 
 
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
@@ -100,7 +182,9 @@ class Settings:
     http: HttpSettings = field(default_factory=HttpSettings)
     keys: KeySettings = field(default_factory=KeySettings)
     sign: SignSettings = field(default_factory=SignSettings)
+    tsa: TsaSettings = field(default_factory=TsaSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
+    web: WebSettings = field(default_factory=WebSettings)
 
 
 def _sections() -> dict[str, type]:

@@ -10,11 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
+from api.ahead import judge_limits
 from api.errors import ComponentError, UsageError
 from api.home import Home, locate_home
-from api.settings import Settings, load_settings
+from api.settings import Settings, load_settings, refuse_value
 from certs.catalogue import Catalogue, read_catalogue
 from certs.clock import Clock, SystemClock
 from certs.db import Database
@@ -23,13 +25,17 @@ from hsm.softhsm import find_module
 from hsm.store import KeyStore
 from pki.issuance import IssuingDeps, TwinKeys
 from pki.issuer import Issuer, load_issuer
+from pki.ocsp import OcspResponder
+from pki.service_keys import ServiceDesk
+from pki.tsa.authority import TimeStampingAuthority, TsaPolicy
 from signer.appearance.fonts import FontShelf
 from signer.credentials import CredentialDesk
 from signer.images import ImageShelf
 from signer.judging import JudgeDesk
-from signer.sandbox import Judge, Limits
+from signer.sandbox import Judge
 from signer.signing import SigningDeps
 from signer.storage import BlobStore
+from signer.timestamps import OwnTimestamper
 
 SIGNATURE_WIDTH_MM = 45.0
 
@@ -92,6 +98,19 @@ class Installation:
         return JudgeDesk(self.judge, self.database, self.clock)
 
     @cached_property
+    def services(self) -> ServiceDesk:
+        return ServiceDesk(self.database, self.keys, self.clock)
+
+    @cached_property
+    def ocsp(self) -> OcspResponder:
+        return OcspResponder(self.database, self.clock, self.services)
+
+    @cached_property
+    def tsa(self) -> TimeStampingAuthority:
+        policy = TsaPolicy(self.settings.tsa.policy, self.settings.tsa.accuracy_seconds)
+        return TimeStampingAuthority(self.database, self.clock, self.services, policy)
+
+    @cached_property
     def signing(self) -> SigningDeps:
         return SigningDeps(
             database=self.database,
@@ -105,6 +124,7 @@ class Installation:
             seal_diameter_mm=self.settings.sign.seal_diameter_mm,
             signature_width_mm=SIGNATURE_WIDTH_MM,
             max_bytes=self.settings.sign.max_bytes,
+            timestamper=OwnTimestamper(self.tsa),
         )
 
     def close(self) -> None:
@@ -140,9 +160,17 @@ def open_installation(
     return Installation(home, settings, clock or SystemClock(), judge or Judge(judge_limits(settings)))
 
 
-def database_url(home: Home, settings: Settings) -> str | URL:
-    """The setting, or the home's SQLite file."""
-    return settings.database.url or URL.create("sqlite", database=str(home.database_file))
+def database_url(home: Home, settings: Settings) -> URL:
+    """The setting, or the home's SQLite file; TableValueWrong for a URL that nothing here can open."""
+    if not settings.database.url:
+        return URL.create("sqlite", database=str(home.database_file))
+    try:
+        url = make_url(settings.database.url)
+        url.get_dialect().import_dbapi()
+    except (ArgumentError, ImportError):
+        # The URL itself may hold a password, and is not repeated.
+        refuse_value("database.url", "the URL of a database whose driver is installed", "another")
+    return url
 
 
 def module_path(settings: Settings) -> Path:
@@ -175,14 +203,4 @@ def open_key_store(home: Home, settings: Settings) -> KeyStore:
         Path(settings.hsm.pin_file) if settings.hsm.pin_file else home.pin_file,
         max_sessions=settings.hsm.max_sessions,
         wait_seconds=settings.hsm.wait_seconds,
-    )
-
-
-def judge_limits(settings: Settings) -> Limits:
-    """What the judge process may use."""
-    wanted = settings.validation
-    return Limits(
-        memory_bytes=wanted.memory_mb * 1024 * 1024,
-        cpu_seconds=max(1, int(wanted.seconds)),
-        wall_seconds=wanted.seconds,
     )

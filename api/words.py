@@ -21,7 +21,7 @@ class Words:
         if not self._sentences:
             self._sentences = read_catalogues(self.language)
         sentence = self._sentences.get(code, code)
-        return sentence.format_map(_Blank({name: one_line(value) for name, value in (facts or {}).items()}))
+        return sentence.format_map(_Blank({name: one_line(value) for name, value in (facts or {}).items() if value != ""}))
 
 
 def read_catalogues(language: str) -> dict[str, str]:
@@ -34,7 +34,7 @@ def read_catalogues(language: str) -> dict[str, str]:
 
 
 class _Blank(dict[str, str]):
-    """A fact that an error did not bring shows as a dash, never as a traceback."""
+    """A fact that an error did not bring, or that is empty, shows as a dash, never as a traceback."""
 
     def __missing__(self, key: str) -> str:
         return "–"

@@ -1,19 +1,24 @@
-"""The database: one engine, sessions that read, and sessions that write in one transaction. Knows no table."""
+"""The database: one engine, sessions that read, and sessions that write in one transaction. Knows no table.
+
+What each kind of database says when it fails is known to db_failures.py.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, make_url
-from sqlalchemy import exc as sa_exc
+from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, make_url, text
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-from certs.errors import DatabaseUnavailable
+from certs.db_failures import database_errors
 
 # Names for constraints, so that a migration can alter them on any database.
 _NAMING = {
@@ -23,17 +28,22 @@ _NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
-# The extended result codes begin with these (sqlite.org/rescode.html).
-_SQLITE_REASONS = {
-    "SQLITE_BUSY": "locked",
-    "SQLITE_LOCKED": "locked",
-    "SQLITE_CANTOPEN": "unopenable",
-    "SQLITE_FULL": "full",
-    "SQLITE_READONLY": "readonly",
-    "SQLITE_PERM": "readonly",
-    "SQLITE_IOERR": "damaged",
-    "SQLITE_CORRUPT": "damaged",
-    "SQLITE_NOTADB": "damaged",
+# What a connection to PostgreSQL asks of the server where nobody has asked for something else: no lock is waited for longer
+# than on SQLite, no statement runs for ever, and a client that has vanished inside a transaction gives its locks back.
+# A commit must survive the loss of power (synchronous_commit), as it does on SQLite.
+_SERVER_SETTINGS = {
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "30s",
+    "synchronous_commit": "on",
+}
+# How long a server may be silent before it counts as gone (libpq; tcp_user_timeout in milliseconds).
+_CLIENT_SETTINGS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "fallback_application_name": "antin",
 }
 
 
@@ -68,9 +78,12 @@ class Database:
     """Opens sessions on one database. Built once; safe for threads.
 
     `read()` sees one consistent state and cannot write. `write()` is one transaction, committed at the end of the
-    block and rolled back by any exception; on SQLite it takes the write lock at the start (BEGIN IMMEDIATE), because
-    a transaction that reads first and writes later may be refused in the middle. No key and no network call belongs
-    inside either (law 4). Every failure of the database itself is DatabaseUnavailable.
+    block and rolled back by any exception. No key and no network call belongs inside either (law 4). Every failure of
+    the database itself is DatabaseUnavailable; after one at the end of a `write()`, whether it was committed is unknown.
+
+    On SQLite a writer is alone (BEGIN IMMEDIATE: a transaction that reads first and writes later may be refused in the
+    middle). On PostgreSQL writers work side by side at READ COMMITTED: whoever decides by what he has read locks the row,
+    or holds the name of what has no row yet (`hold`). So no transaction is ever refused for being late, and none is retried.
     """
 
     def __init__(self, url: str | URL, *, busy_timeout: float = 5.0) -> None:
@@ -91,14 +104,50 @@ class Database:
             session.connection()
             yield session
 
+    @contextmanager
+    def alone(self, deed: str) -> Iterator[None]:
+        """Be the only one, in any process, who does this deed: across several transactions and the use of keys between them.
+
+        Waits as long as it takes. Never inside a `read()` or `write()`. Ends with the process, however that dies.
+        """
+        keeping = self._lock_file(deed) if self.url.get_backend_name() == "sqlite" else self._keep_name(deed)
+        with keeping:
+            yield
+
     def close(self) -> None:
         """Close every idle connection."""
         self.engine.dispose()
         self._reader.dispose()
 
+    @contextmanager
+    def _lock_file(self, deed: str) -> Iterator[None]:
+        # Beside the database and never the file itself: closing that would drop SQLite's own locks in this process.
+        path = Path(f"{self.url.database}.{deed}-lock")
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _keep_name(self, deed: str) -> Iterator[None]:
+        with database_errors():
+            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            # The lock belongs to this connection, which therefore goes back to no pool.
+            connection.detach()
+        try:
+            with database_errors():
+                connection.execute(text("SET lock_timeout = 0"))
+                connection.execute(text("SET statement_timeout = 0"))
+                connection.execute(text("SELECT pg_advisory_lock(:name)"), {"name": _number_of(f"alone {deed}")})
+            yield
+        finally:
+            connection.close()
+
     def _build_engine(self, *, query_only: bool) -> Engine:
-        if self.url.get_backend_name() != "sqlite":
-            return create_engine(self.url, pool_pre_ping=True, execution_options={"postgresql_readonly": query_only})
+        if self.url.get_backend_name() == "sqlite":
+            return self._build_sqlite(query_only=query_only)
+        return self._build_postgresql(query_only=query_only)
+
+    def _build_sqlite(self, *, query_only: bool) -> Engine:
         engine = create_engine(self.url, connect_args={"timeout": self._busy_timeout})
         begin = "BEGIN" if query_only else "BEGIN IMMEDIATE"
 
@@ -121,31 +170,49 @@ class Database:
         event.listen(engine, "begin", start)
         return engine
 
+    def _build_postgresql(self, *, query_only: bool) -> Engine:
+        settings = _SERVER_SETTINGS | {"lock_timeout": f"{max(1, round(self._busy_timeout * 1000))}ms"}
+        # What an operator or a database's owner has set stays; only what would wait for ever, or forget, is changed.
+        asked = " UNION ALL ".join(
+            f"SELECT set_config('{name}', '{value}', false) WHERE current_setting('{name}') IN ('0', 'off')"
+            for name, value in settings.items()
+        )
+        engine = create_engine(
+            self.url,
+            # A connection may have died while it lay in the pool: the server was restarted, a firewall forgot it.
+            pool_pre_ping=True,
+            isolation_level="REPEATABLE READ" if query_only else "READ COMMITTED",
+            connect_args={name: value for name, value in _CLIENT_SETTINGS.items() if name not in self.url.query},
+        )
 
-@contextmanager
-def database_errors() -> Iterator[None]:
-    """Turn the driver's and the pool's failures inside the block into DatabaseUnavailable; leave mistakes of ours alone."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        # Raised by the pragmas of a new connection, outside SQLAlchemy's wrapping.
-        _raise_if_unavailable(error)
-        raise
-    except sa_exc.TimeoutError as error:
-        raise DatabaseUnavailable("no database connection came free", reason="locked") from error
-    except sa_exc.DBAPIError as error:
-        if not isinstance(error, (sa_exc.IntegrityError, sa_exc.ProgrammingError, sa_exc.DataError)):
-            _raise_if_unavailable(error.orig)
-        raise
+        def set_up(connection: Any, _record: Any) -> None:
+            connection.autocommit = True
+            connection.execute(asked)
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.autocommit = False
+            connection.read_only = query_only
+
+        event.listen(engine, "connect", set_up)
+        return engine
 
 
-def _raise_if_unavailable(cause: BaseException | None) -> None:
-    reason = "away"
-    if isinstance(cause, sqlite3.Error):
-        name = getattr(cause, "sqlite_errorname", "")
-        reason = next((word for prefix, word in _SQLITE_REASONS.items() if name.startswith(prefix)), "")
-        if "no such table" in str(cause) or "no such column" in str(cause):
-            reason = "no-schema"
-    # SQLite's general error is a statement it does not understand: a mistake of ours, which must not look like an outage.
-    if reason:
-        raise DatabaseUnavailable(f"database unavailable: {reason}: {cause}", reason=reason) from cause
+def hold(within: Session | Connection, *names: str, shared: bool = False) -> None:
+    """Keep names to this transaction until it ends, for what has no row to lock yet: whoever holds one elsewhere is waited for.
+
+    Those who hold a name `shared` do not wait for each other. Unlike shared row locks these are granted in the order of
+    asking, so that a revocation is not kept waiting by signatures without end, and they write nothing. On SQLite a writer
+    is alone anyway.
+    """
+    connection = within.connection() if isinstance(within, Session) else within
+    if connection.dialect.name == "postgresql":
+        # Always in one order, so that two who want the same names do not wait for each other for ever.
+        connection.execute(_HOLD_SHARED if shared else _HOLD, {"names": sorted(_number_of(name) for name in names)})
+
+
+_HOLD = text("SELECT pg_advisory_xact_lock(name) FROM unnest(CAST(:names AS bigint[])) AS name")
+_HOLD_SHARED = text("SELECT pg_advisory_xact_lock_shared(name) FROM unnest(CAST(:names AS bigint[])) AS name")
+
+
+def _number_of(name: str) -> int:
+    """PostgreSQL's advisory locks are 64-bit numbers. Two names of one number would only wait for each other."""
+    return int.from_bytes(hashlib.sha256(f"antin {name}".encode()).digest()[:8], "big", signed=True)

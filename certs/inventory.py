@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import cast
 
 from cryptography import x509
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, Table, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
+from certs.db import hold
 from certs.errors import CertificateNotFound
 from certs.tables import CertificateRow
 from hsm.spec import key_id_of
@@ -62,6 +64,18 @@ class CertificateRecord:
         if self.der is None:
             raise CertificateNotFound(f"{self.serial} was never finished", serial=self.serial)
         return x509.load_der_x509_certificate(self.der)
+
+
+@dataclass(frozen=True)
+class RevocationState:
+    """The little of a record that a status answer needs."""
+
+    issuer: str
+    state: State
+    not_after: datetime
+    revoked_at: datetime | None
+    revocation_reason: str | None
+    suspect_since: datetime | None
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,62 @@ def set_state(
 def get_certificate(session: Session, serial: str, *, lock: bool = False) -> CertificateRecord:
     """The certificate of a serial, or CertificateNotFound. `lock` keeps the row until the transaction ends."""
     return _record(_row(session, serial, lock=lock))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Whether a certificate is in force, without the certificate itself."""
+
+    serial: str
+    state: State
+    not_before: datetime
+    not_after: datetime
+    revoked_at: datetime | None
+    revocation_reason: str | None
+
+
+# Made once: building the statement anew costs more than running it, and every signature asks.
+_TABLE = cast("Table", CertificateRow.__table__)
+_STANDINGS = select(
+    _TABLE.c.serial,
+    _TABLE.c.state,
+    _TABLE.c.not_before,
+    _TABLE.c.not_after,
+    _TABLE.c.revoked_at,
+    _TABLE.c.revocation_reason,
+).where(_TABLE.c.serial.in_(bindparam("serials", expanding=True)))
+
+
+def get_standings(session: Session, serials: Sequence[str], *, keep: bool = False) -> list[Standing]:
+    """The standing of each serial, in the order given; CertificateNotFound for one that is not there. One query.
+
+    With `keep` none of them changes before the transaction ends: a revocation waits for it, or has come before it.
+    """
+    if keep:
+        hold(session, *map(_lock_name, serials), shared=True)
+    rows = session.execute(_STANDINGS, {"serials": list(serials)})
+    found = {row[0]: Standing(row[0], State(row[1]), *row[2:]) for row in rows}
+    missing = next((serial for serial in serials if serial not in found), None)
+    if missing is not None:
+        raise CertificateNotFound(f"no certificate {missing}", serial=missing)
+    return [found[serial] for serial in serials]
+
+
+_REVOCATION_STATES = select(
+    _TABLE.c.serial,
+    _TABLE.c.issuer,
+    _TABLE.c.state,
+    _TABLE.c.not_after,
+    _TABLE.c.revoked_at,
+    _TABLE.c.revocation_reason,
+    _TABLE.c.suspect_since,
+).where(_TABLE.c.serial.in_(bindparam("serials", expanding=True)))
+
+
+def revocation_states(session: Session, serials: Sequence[str]) -> dict[str, RevocationState]:
+    """What OCSP says about certificates, by serial; those that were never issued are not in it. One query."""
+    rows = session.execute(_REVOCATION_STATES, {"serials": list(serials)})
+    return {row[0]: RevocationState(row[1], State(row[2]), *row[3:]) for row in rows}
 
 
 def find_by_sha256(session: Session, sha256: str) -> CertificateRecord | None:
@@ -193,7 +263,13 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))
 
 
+def _lock_name(serial: str) -> str:
+    return f"certificate {serial}"
+
+
 def _row(session: Session, serial: str, *, lock: bool) -> CertificateRow:
+    if lock:
+        hold(session, _lock_name(serial))
     row = session.get(CertificateRow, serial, with_for_update=lock)
     if row is None:
         raise CertificateNotFound(f"no certificate {serial}", serial=serial)

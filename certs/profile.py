@@ -111,6 +111,15 @@ def check_profile(profile: Profile) -> None:
             profile.signs_documents and profile.key_usage != (Usage.NON_REPUDIATION,)
         ),
         "san_required needs san": profile.san_required and not profile.san,
+        # RFC 3161 2.3.
+        "timeStamping stands alone in extended_key_usage and is critical": (
+            "timeStamping" in profile.extended_key_usage
+            and not (profile.extended_key_usage == ("timeStamping",) and profile.extended_key_usage_critical)
+        ),
+        # RFC 6960 4.2.2.2.1: for nobody else may revocation go unasked.
+        "ocsp_no_check belongs to OCSP responders": (
+            profile.ocsp_no_check and profile.extended_key_usage != ("OCSPSigning",)
+        ),
         "a self-signed certificate has neither aia nor cdp": profile.is_self_signed and (profile.aia or profile.cdp),
     }
     unknown = [name for name in profile.extended_key_usage if not _is_extended_key_usage(name)]

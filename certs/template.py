@@ -20,13 +20,14 @@ from hsm.spec import PublicKey, spki_der
 
 @dataclass(frozen=True)
 class IssuerFacts:
-    """What a certificate says about its issuer."""
+    """What a certificate says about its issuer. `ocsp_url` None: no responder answers for this issuer."""
 
     name: x509.Name
     key_identifier: bytes
     not_after: datetime | None
     crl_url: str
     ca_url: str
+    ocsp_url: str | None = None
 
 
 def key_identifier(public_key_der: bytes) -> bytes:
@@ -84,10 +85,11 @@ def build_certificate(
         point = x509.DistributionPoint([x509.UniformResourceIdentifier(issuer.crl_url)], None, None, None)
         builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
     if profile.aia:
-        access = x509.AccessDescription(
-            AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(issuer.ca_url)
-        )
-        builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+        pointers = [(AuthorityInformationAccessOID.CA_ISSUERS, issuer.ca_url)]
+        if issuer.ocsp_url is not None:
+            pointers.insert(0, (AuthorityInformationAccessOID.OCSP, issuer.ocsp_url))  # RFC 6960 3.1
+        access = [x509.AccessDescription(method, x509.UniformResourceIdentifier(url)) for method, url in pointers]
+        builder = builder.add_extension(x509.AuthorityInformationAccess(access), critical=False)
     if profile.ocsp_no_check:
         builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)  # RFC 6960 4.2.2.2.1
     return builder

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import select
+from sqlalchemy import Table, insert, select
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock
 from pki.tables import AuditRow
+
+# One statement for all: it stands in every transaction, and the unit of work or a fresh statement costs several times as much.
+_INSERT = insert(cast("Table", AuditRow.__table__))
 
 
 @dataclass(frozen=True)
@@ -36,17 +40,17 @@ def append(
     session: Session, clock: Clock, actor: Actor, action: str, subject_kind: str, subject_id: str, **details: str
 ) -> None:
     """Add one row. It is committed with the act, or not at all."""
-    session.add(
-        AuditRow(
-            time=clock.now(),
-            actor=actor.name,
-            action=action,
-            subject_kind=subject_kind,
-            subject_id=subject_id,
-            details=details,
-        )
+    session.execute(
+        _INSERT,
+        {
+            "time": clock.now(),
+            "actor": actor.name,
+            "action": action,
+            "subject_kind": subject_kind,
+            "subject_id": subject_id,
+            "details": details,
+        },
     )
-    session.flush()
 
 
 def list_acts(session: Session, *, subject_id: str | None = None, limit: int = 1000) -> list[AuditRecord]:

@@ -107,3 +107,27 @@ class CrlNotFound(PkiError):
     """The authority has no CRL, or none of this number. Facts: authority, number (may be empty)."""
 
     code = "CRL_NOT_FOUND"
+
+
+class ServiceExists(PkiError):
+    """The name is taken by another service, or by one of another authority. Facts: service, kind, authority."""
+
+    code = "SERVICE_EXISTS"
+
+
+class ServiceNameRefused(PkiError):
+    """Not [a-z0-9-]{1,32}. Facts: service."""
+
+    code = "SERVICE_NAME_REFUSED"
+
+
+class ServiceNotReady(PkiError):
+    """No key of this service has a certificate in force. Facts: kind (ocsp or tsa)."""
+
+    code = "SERVICE_NOT_READY"
+
+
+class TokenWrong(PkiError):
+    """A time-stamp token of our own is not what was asked for. Facts: part (structure, imprint, attributes or signature)."""
+
+    code = "TIMESTAMP_TOKEN_WRONG"

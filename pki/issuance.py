@@ -10,13 +10,22 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from sqlalchemy.orm import Session
 
 from certs.catalogue import Catalogue
 from certs.clock import Clock
 from certs.csr import parse_public_key
 from certs.db import Database
 from certs.errors import KeySpecRefused
-from certs.inventory import CertificateRecord, NewCertificate, State, add_intent, complete, get_certificate
+from certs.inventory import (
+    CertificateRecord,
+    NewCertificate,
+    State,
+    add_intent,
+    complete,
+    get_certificate,
+    get_standings,
+)
 from certs.lint.judge import check_certificate
 from certs.lint.twin import Twin
 from certs.names import SubjectName
@@ -164,6 +173,8 @@ def issue_draft(
     #    so that a restored backup can learn from the audit log which serials were given since.
     new = _new_certificate(draft, serial_hex(serial), tbs, clock)
     with database.write() as session:
+        # Revoked since step 1? This commit decides.
+        _refuse_ended_issuer(session, draft, clock)
         add_intent(session, new)
         audit.append(
             session,
@@ -186,6 +197,16 @@ def issue_draft(
         record = complete(session, new.serial, certificate.public_bytes(serialization.Encoding.DER))
         audit.append(session, clock, actor, "certificate.issue", "certificate", new.serial, sha256=record.sha256 or "")
     return record
+
+
+def _refuse_ended_issuer(session: Session, draft: Draft, clock: Clock) -> None:
+    """IssuerNotGood unless the issuer's certificate is in force; it stays so until the caller's transaction ends."""
+    if draft.issuer_certificate is None:
+        return
+    own = get_standings(session, [serial_hex(draft.issuer_certificate.serial_number)], keep=True)[0]
+    state = State.EXPIRED if clock.now() > own.not_after else own.state
+    if state is not State.ACTIVE:
+        raise IssuerNotGood(f"{draft.authority} is {state}", authority=draft.authority, state=state.value)
 
 
 def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> NewCertificate:

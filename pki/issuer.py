@@ -42,6 +42,8 @@ class Issuer:
             not_after=self.certificate.not_valid_after_utc,
             crl_url=crl_url(self.public_url, self.name),
             ca_url=ca_url(self.public_url, self.name),
+            # A root's responder would need the root's key every few weeks: for what it certifies there is the CRL.
+            ocsp_url=None if self.is_root else ocsp_url(self.public_url),
         )
 
 
@@ -99,6 +101,11 @@ def crl_url(public_url: str, authority: str) -> str:
 def ca_url(public_url: str, authority: str) -> str:
     """Where an authority's own certificate is fetched (DER)."""
     return f"{public_url.rstrip('/')}/ca/{authority}.cer"
+
+
+def ocsp_url(public_url: str) -> str:
+    """Where the status of a certificate is asked for."""
+    return f"{public_url.rstrip('/')}/ocsp"
 
 
 def sign_certificate(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate:

@@ -1,4 +1,4 @@
-"""Rows of the trust services: audit, authorities, CRLs. They stay in this package; others see frozen records (law 8)."""
+"""Rows of the trust services: audit, authorities, CRLs, service keys. They stay in this package; others see frozen records (law 8)."""
 
 from __future__ import annotations
 
@@ -61,3 +61,17 @@ class CrlRow(Base):
     next_update: Mapped[datetime]
     der: Mapped[bytes | None] = mapped_column(LargeBinary)
     sha256: Mapped[str | None] = mapped_column(String(64))
+
+
+class ServiceKeyRow(Base):
+    """One key of a service that an authority has delegated: an OCSP responder's or a TSA's. `serial` is null while pending."""
+
+    __tablename__ = "service_keys"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    authority: Mapped[str] = mapped_column(ForeignKey("authorities.name"))
+    public_key_der: Mapped[bytes] = mapped_column(LargeBinary)
+    serial: Mapped[str | None] = mapped_column(ForeignKey("certificates.serial"))
+    state: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime]

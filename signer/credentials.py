@@ -7,17 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock, rfc3339
-from certs.db import Database
-from certs.inventory import CertificateRecord, State, get_certificate
+from certs.db import Database, hold
+from certs.inventory import Standing, State, get_certificate, get_standings
 from hsm.spec import PrivateKey, PublicKey, load_public_key
 from hsm.store import KeyStore
 from pki.authorities import AuthorityRecord, get_authority
 from pki.errors import IssuerNotGood
-from signer.cms import CmsTemplate, Scheme
+from pki.schemes import Scheme
+from signer.cms import CmsTemplate
 from signer.errors import Refused, UsageWrong
 from signer.tables import CredentialRow
 
@@ -25,6 +26,7 @@ OFFICER, SEAL = "officer", "seal"
 # Which profile makes which kind of signer.
 ROLE_OF_PROFILE = {"officer": OFFICER, "agency-seal": SEAL}
 STANDING = "standing"
+_SERIAL_OF = select(CredentialRow.certificate_serial).where(CredentialRow.name == bindparam("name"))
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 
 
@@ -91,6 +93,7 @@ def credential_exists(session: Session, name: str) -> bool:
 def register_credential(session: Session, new: NewCredential, now: datetime) -> None:
     """Store a credential; UsageWrong when the name is taken or malformed. One name, one key."""
     check_name(new.name)
+    hold(session, f"credential {new.name}")
     if credential_exists(session, new.name):
         raise UsageWrong("CREDENTIAL_EXISTS", name=new.name)
     session.add(CredentialRow(**(vars(new) | {"scheme": new.scheme.value}), activation=STANDING, created_at=now))
@@ -125,25 +128,26 @@ class CredentialDesk:
     def usable(self, name: str) -> Credential:
         """The credential of that name; Refused unless its certificate and all above it are in force now."""
         with self._database.read() as session:
-            row = session.get(CredentialRow, name)
-            if row is None:
+            serial = session.scalar(_SERIAL_OF, {"name": name})
+            if serial is None:
                 raise UsageWrong("CREDENTIAL_UNKNOWN", name=name[:64])
-            credential = self._ready.get((name, row.certificate_serial)) or self._build(session, row)
+            credential = self._ready.get((name, serial)) or self._build(session, name)
             self.refuse_if_unusable(session, credential)
         return credential
 
-    def refuse_if_unusable(self, session: Session, credential: Credential) -> None:
-        """Ask the inventory, in the caller's transaction, whether this credential may sign now."""
+    def refuse_if_unusable(self, session: Session, credential: Credential, *, keep: bool = False) -> None:
+        """Ask the inventory, in the caller's transaction, whether this credential may sign now; with `keep`, until it ends."""
         now = self._clock.now()
-        for serial in (credential.serial, *credential.authorities):
-            _refuse(get_certificate(session, serial), credential.name, now)
+        for standing in get_standings(session, (credential.serial, *credential.authorities), keep=keep):
+            _refuse(standing, credential.name, now)
 
     def any_officer(self, serials: Iterable[str]) -> bool:
         """Whether one of these certificates of ours belongs to a person who signs for an agency."""
         with self._database.read() as session:
             return any(ROLE_OF_PROFILE.get(get_certificate(session, serial).profile) == OFFICER for serial in serials)
 
-    def _build(self, session: Session, row: CredentialRow) -> Credential:
+    def _build(self, session: Session, name: str) -> Credential:
+        row = session.get_one(CredentialRow, name)
         record = get_certificate(session, row.certificate_serial)
         authorities = _authorities(session, record.issuer)
         serials = tuple(_serial(each) for each in authorities)
@@ -183,7 +187,7 @@ def _serial(authority: AuthorityRecord) -> str:
     return authority.serial
 
 
-def _refuse(record: CertificateRecord, name: str, now: datetime) -> None:
+def _refuse(record: Standing, name: str, now: datetime) -> None:
     if record.state is State.REVOKED:
         when = rfc3339(record.revoked_at) if record.revoked_at else ""
         raise Refused("CREDENTIAL_REVOKED", name=name, when=when, reason=record.revocation_reason or "unspecified")

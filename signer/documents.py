@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from signer.codes import new_code, parse_code
@@ -15,6 +15,29 @@ from signer.errors import UsageWrong
 from signer.tables import DocumentRow, SigningActRow
 
 IN_FORCE = "in-force"
+
+# The statements of the signing cycle, made once: building one anew costs more than running it.
+_DOCUMENTS = cast("Table", DocumentRow.__table__)
+_ACTS = cast("Table", SigningActRow.__table__)
+_INSERT_DOCUMENT = insert(_DOCUMENTS).returning(_DOCUMENTS.c.id)
+_INSERT_ACT = insert(_ACTS).returning(_ACTS.c.id)
+_FINISH_ACT = (
+    update(_ACTS)
+    .where(_ACTS.c.id == bindparam("act"))
+    .values(
+        state="done",
+        output_sha256=bindparam("sha256"),
+        output_size=bindparam("size"),
+        finished_at=bindparam("finished"),
+    )
+)
+_FIND_BY_REVISIONS = (
+    select(_DOCUMENTS.c.id, _DOCUMENTS.c.code, _DOCUMENTS.c.status)
+    .join(_ACTS, _ACTS.c.document_id == _DOCUMENTS.c.id)
+    .where(_ACTS.c.output_sha256.in_(bindparam("sha256s", expanding=True)), _ACTS.c.state == "done")
+    .order_by(_ACTS.c.id)
+    .limit(1)
+)
 
 
 @dataclass(frozen=True)
@@ -89,30 +112,10 @@ def _document(session: Session, row: DocumentRow) -> Document:
     )  # fmt: skip
 
 
-def find_by_revisions(session: Session, sha256s: Sequence[str]) -> int | None:
-    """The id of the document one of whose finished revisions has one of these digests."""
-    if not sha256s:
-        return None
-    return session.scalar(
-        select(SigningActRow.document_id)
-        .where(SigningActRow.output_sha256.in_(sha256s), SigningActRow.state == "done")
-        .order_by(SigningActRow.id)
-        .limit(1)
-    )
-
-
-def status_by_revisions(session: Session, sha256s: Sequence[str]) -> tuple[str, str] | None:
-    """Code and status of the document one of whose finished revisions has one of these digests."""
-    document_id = find_by_revisions(session, sha256s)
-    if document_id is None:
-        return None
-    row = session.get_one(DocumentRow, document_id)
-    return row.code, row.status
-
-
-def document_code(session: Session, document_id: int) -> str:
-    """The code of a document."""
-    return session.get_one(DocumentRow, document_id).code
+def find_by_revisions(session: Session, sha256s: Sequence[str]) -> tuple[int, str, str] | None:
+    """Id, code and status of the document one of whose finished revisions has one of these digests."""
+    found = session.execute(_FIND_BY_REVISIONS, {"sha256s": list(sha256s)}).one_or_none()
+    return None if found is None else (found[0], found[1], found[2])
 
 
 def document_by_code(session: Session, typed: str) -> Document:
@@ -126,32 +129,51 @@ def document_by_code(session: Session, typed: str) -> Document:
     return _document(session, row)
 
 
+def find_signed(session: Session, input_sha256: str, credential: str, actor: str, since: datetime) -> Document | None:
+    """The document that an actor signed from these bytes with this credential, finished after a moment; the newest such."""
+    row = session.scalar(
+        select(DocumentRow)
+        .join(SigningActRow, SigningActRow.document_id == DocumentRow.id)
+        .where(
+            SigningActRow.input_sha256 == input_sha256,
+            SigningActRow.credential == credential,
+            SigningActRow.actor == actor,
+            SigningActRow.state == "done",
+            SigningActRow.finished_at >= since,
+        )
+        .order_by(SigningActRow.id.desc())
+        .limit(1)
+    )
+    return None if row is None else _document(session, row)
+
+
 def list_documents(session: Session, limit: int = 1000) -> list[Document]:
     """The newest documents first."""
     rows = session.scalars(select(DocumentRow).order_by(DocumentRow.id.desc()).limit(limit))
     return [_document(session, row) for row in rows]
 
 
-def open_document(session: Session, *, agency: str, name: str, details: dict[str, Any], now: datetime) -> int:
-    """A new record with a fresh code; its id. The code is kept by every later signature."""
-    row = DocumentRow(
-        code=new_code(),
-        status=IN_FORCE,
-        agency=agency,
-        name=name[:255],
-        subject=str(details.get("Subject", "")),
-        notation=details.get("CodeNotation"),
-        details=details,
-        created_at=now,
-    )
-    session.add(row)
-    session.flush()
-    return row.id
+def open_document(
+    session: Session, *, agency: str, name: str, details: dict[str, Any], now: datetime
+) -> tuple[int, str]:
+    """A new record; its id and its fresh code, which every later signature keeps."""
+    code = new_code()
+    values = {
+        "code": code,
+        "status": IN_FORCE,
+        "agency": agency,
+        "name": _storable(name)[:255],
+        "subject": str(details.get("Subject", "")),
+        "notation": details.get("CodeNotation"),
+        "details": details,
+        "created_at": now,
+    }
+    return session.execute(_INSERT_DOCUMENT, values).scalar_one(), code
 
 
 def mark_issued(session: Session, document_id: int, *, number: int, year: int, now: datetime) -> None:
     """The agency's seal has given the document its number and date."""
-    row = session.get_one(DocumentRow, document_id)
+    row = session.get_one(DocumentRow, document_id, with_for_update=True)
     row.number, row.number_year, row.issued_at = number, year, now
 
 
@@ -159,30 +181,37 @@ def merge_details(session: Session, document_id: int, details: dict[str, Any]) -
     """What a later signature says about the document is added to what is known."""
     if not details:
         return
-    row = session.get_one(DocumentRow, document_id)
+    # Two signatures on one document may each add something; the row is locked, so that neither forgets the other's.
+    row = session.get_one(DocumentRow, document_id, with_for_update=True)
     row.details = {**row.details, **details}
     row.subject = str(row.details.get("Subject", ""))
     row.notation = row.details.get("CodeNotation")
 
 
+def _storable(text: str) -> str:
+    """A name as its file or a stranger's form has it: no database stores half a surrogate pair, and PostgreSQL no U+0000."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def begin_act(session: Session, document_id: int, intent: ActIntent) -> int:
     """Store what is about to be signed; the act's id."""
-    row = SigningActRow(document_id=document_id, state="intent", **vars(intent))
-    session.add(row)
-    session.flush()
-    return row.id
+    values = {"document_id": document_id, "state": "intent", **vars(intent), "field": _storable(intent.field)}
+    act_id: int = session.execute(_INSERT_ACT, values).scalar_one()
+    return act_id
 
 
 def finish_act(session: Session, act_id: int, *, output_sha256: str, output_size: int, now: datetime) -> None:
     """The signature exists, was checked and is stored."""
-    row = session.get_one(SigningActRow, act_id)
-    row.state, row.output_sha256, row.output_size, row.finished_at = "done", output_sha256, output_size, now
+    session.execute(_FINISH_ACT, {"act": act_id, "sha256": output_sha256, "size": output_size, "finished": now})
 
 
-def fail_act(session: Session, act_id: int, *, failure: str, now: datetime) -> None:
-    """No signature left the house for this intent."""
-    row = session.get_one(SigningActRow, act_id)
+def fail_act(session: Session, act_id: int, *, failure: str, now: datetime) -> bool:
+    """No signature left the house for this intent. False when it is done after all: the answer to the commit was lost on its way."""
+    row = session.get_one(SigningActRow, act_id, with_for_update=True)
+    if row.state != "intent":
+        return False
     row.state, row.failure, row.finished_at = "failed", failure, now
+    return True
 
 
 def open_intents(session: Session, before: datetime) -> list[SigningAct]:
@@ -200,5 +229,5 @@ def finished_revisions(session: Session) -> list[tuple[str, str]]:
         .join(SigningActRow, SigningActRow.document_id == DocumentRow.id)
         .where(SigningActRow.state == "done", SigningActRow.output_sha256.is_not(None))
         .order_by(SigningActRow.id)
-    ).tuples()
+    )
     return [(code, sha256) for code, sha256 in rows if sha256 is not None]

@@ -11,7 +11,7 @@ from hsm.spec import KeyRef, KeySpec, spki_der
 from hsm.store import KeyStore
 from pki.audit import Actor, append
 from pki.issuance import IssuanceRequest, IssuingDeps, decide, issue
-from signer.cms import scheme_for
+from pki.schemes import scheme_for
 from signer.credentials import (
     ROLE_OF_PROFILE,
     NewCredential,
@@ -56,12 +56,18 @@ def free_name(database: Database, profile: str) -> str:
 
 def enrol(request: EnrolmentRequest, actor: Actor, deps: EnrolmentDeps) -> CertificateRecord:
     """Make key, certificate and credential; run again after a death, it takes up the key and certificate it finds."""
-    database, clock = deps.issuing.database, deps.issuing.clock
-    # 1. Refuse before a key exists: keys in a token are for ever.
     check_name(request.name)
     role = ROLE_OF_PROFILE.get(request.profile)
     if role is None:
         raise UsageWrong("PROFILE_SIGNS_NOTHING", profile=request.profile, valid=", ".join(ROLE_OF_PROFILE))
+    # Two at once would each take up what the other has just made: one key for two certificates.
+    with deps.issuing.database.alone("enrolment"):
+        return _enrol(request, role, actor, deps)
+
+
+def _enrol(request: EnrolmentRequest, role: str, actor: Actor, deps: EnrolmentDeps) -> CertificateRecord:
+    database, clock = deps.issuing.database, deps.issuing.clock
+    # 1. Refuse before a key exists: keys in a token are for ever.
     with database.read() as session:
         if credential_exists(session, request.name):
             raise UsageWrong("CREDENTIAL_EXISTS", name=request.name)

@@ -10,7 +10,7 @@ from certs.clock import Clock
 from certs.db import Database
 from certs.inventory import State, find_by_sha256, get_certificate
 from pki.authorities import list_authorities
-from signer.documents import status_by_revisions
+from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
 from signer.plan import Plan, Prepared
 from signer.sandbox import Judge
@@ -24,7 +24,8 @@ from signer.verification import Verifier, verify_file
 # Refusals travel by name from the preparing process; nothing else it says becomes an exception.
 _KINDS: dict[str, type[SignerError]] = {kind.__name__: kind for kind in (Refused, InputUnreadable, UsageWrong)}
 _INTERNAL: Trust = "internal"
-_STATES = {State.REVOKED: "revoked", State.SUSPENDED: "suspended"}
+# A state that is not here is no answer, and no answer is never "good".
+_STATES = {State.ACTIVE: "good", State.EXPIRED: "good", State.REVOKED: "revoked", State.SUSPENDED: "suspended"}
 
 
 class JudgeDesk:
@@ -97,13 +98,13 @@ class JudgeDesk:
             record = find_by_sha256(session, sha256)
         if record is None:
             return None
-        state = _STATES.get(record.state, "good")
+        state = _STATES.get(record.state, "unknown")
         return OwnCertificate(state, record.revoked_at, record.revocation_reason, record.suspect_since)
 
     def _find_document(self, sha256s: Sequence[str]) -> DocumentStatus | None:
         with self._database.read() as session:
-            found = status_by_revisions(session, sha256s)
-        return DocumentStatus(*found) if found else None
+            found = find_by_revisions(session, sha256s)
+        return DocumentStatus(found[1], found[2]) if found else None
 
 
 def build_verifier(

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from certs.clock import VIETNAM
+from certs.db import hold
 from signer.errors import Refused
 from signer.tables import NumberRow
 
@@ -24,6 +25,8 @@ def reserve_number(session: Session, agency: str, moment: datetime, wanted: int 
     A wanted number ahead of the series leaves a gap that has no row; the next one counts on from the highest.
     """
     year = year_of(moment)
+    # The next number can only be read from rows that are there, so nobody else may be adding one.
+    hold(session, f"numbers {year} {agency}")
     if wanted is None:
         highest = select(func.max(NumberRow.number)).where(NumberRow.agency == agency, NumberRow.year == year)
         wanted = (session.scalar(highest) or 0) + 1
@@ -41,11 +44,13 @@ def use_number(session: Session, agency: str, year: int, number: int, document_i
     row.state, row.document_id = "used", document_id
 
 
-def void_number(session: Session, agency: str, year: int, number: int, reason: str) -> None:
-    """The number will not be used: a gap, with its reason. One that is used already stays used."""
+def void_number(session: Session, agency: str, year: int, number: int, reason: str) -> bool:
+    """The number will not be used: a gap, with its reason. One that is used already stays used; False then."""
     row = _row(session, agency, year, number)
-    if row.state == "reserved":
-        row.state, row.reason = "void", reason
+    if row.state != "reserved":
+        return False
+    row.state, row.reason = "void", reason
+    return True
 
 
 def open_reservations(session: Session, before: datetime) -> list[str]:
@@ -56,7 +61,9 @@ def open_reservations(session: Session, before: datetime) -> list[str]:
 
 def _row(session: Session, agency: str, year: int, number: int) -> NumberRow:
     return session.scalars(
-        select(NumberRow).where(NumberRow.agency == agency, NumberRow.year == year, NumberRow.number == number)
+        select(NumberRow)
+        .where(NumberRow.agency == agency, NumberRow.year == year, NumberRow.number == number)
+        .with_for_update()
     ).one()
 
 

@@ -11,8 +11,10 @@ import re
 from dataclasses import dataclass
 
 from hsm.spec import PrivateKey, PublicKey
-from signer.cms import CmsTemplate, SignatureMismatch, check_signature, sign_attributes
+from pki.schemes import SignatureMismatch, check_signature, sign_message
+from signer.cms import CmsTemplate, timestamp_attribute
 from signer.errors import OwnOutputBroken
+from signer.timestamps import Timestamper
 
 _BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
 
@@ -73,14 +75,25 @@ def embed_cms(prepared: PreparedPdf, cms: bytes) -> bytes:
     return b"".join((prepared.content[:start], text, prepared.content[start + len(text) :]))
 
 
-def sign_prepared(prepared: PreparedPdf, template: CmsTemplate, key: PrivateKey) -> bytes:
-    """Sign a prepared file: the bytes of the finished PDF. The key is used once."""
+def sign_prepared(
+    prepared: PreparedPdf, template: CmsTemplate, key: PrivateKey, timestamper: Timestamper | None = None
+) -> bytes:
+    """Sign a prepared file: the bytes of the finished PDF. The key is used once; a `timestamper` makes it B-T."""
     attributes = template.signed_attributes(document_digest(prepared, template.scheme.digest))
-    return embed_cms(prepared, template.assemble(attributes, sign_attributes(key, template.scheme, attributes)))
+    signature = sign_message(key, template.scheme, attributes)
+    # EN 319 142-1 6.3: the time-stamp of B-T is over the signature value, so it can only come after it.
+    unsigned = timestamp_attribute(timestamper.timestamp(signature)) if timestamper is not None else b""
+    return embed_cms(prepared, template.assemble(attributes, signature, unsigned))
 
 
-def check_output(output: bytes, prepared: PreparedPdf, template: CmsTemplate, public_key: PublicKey) -> None:
-    """Check our own output before anybody gets it, from its own octets: digest, signature value, certificates.
+def check_output(
+    output: bytes,
+    prepared: PreparedPdf,
+    template: CmsTemplate,
+    public_key: PublicKey,
+    timestamper: Timestamper | None = None,
+) -> None:
+    """Check our own output before anybody gets it, from its own octets: digest, signature value, certificates, time-stamp.
 
     Nothing remembered from signing is reused but the template. Raises OwnOutputBroken.
     """
@@ -88,12 +101,15 @@ def check_output(output: bytes, prepared: PreparedPdf, template: CmsTemplate, pu
     digest = hashlib.new(template.scheme.digest, output[:start])
     digest.update(output[end:])
     attributes = template.signed_attributes(digest.digest())
-    # The template decides every octet of the CMS but the signature value, which is the last OCTET STRING.
+    # The template decides every octet of the CMS but the signature value and the time-stamp token.
     hole = bytes.fromhex(output[start + 1 : end - 1].decode("ascii"))
-    signature = template.signature_of(hole, attributes)
-    if signature is None:
+    parts = template.parts_of(hole, attributes)
+    if parts is None or bool(parts[1]) is not (timestamper is not None):
         raise OwnOutputBroken("SELF_CHECK_FAILED", part="cms")
+    signature, token = parts
     try:
         check_signature(public_key, template.scheme, signature, attributes)
     except SignatureMismatch:
         raise OwnOutputBroken("SELF_CHECK_FAILED", part="signature") from None
+    if timestamper is not None:
+        timestamper.check(token, signature)

@@ -34,6 +34,8 @@ from signer.form import (
     refuse_taken_name,
     signature_fields,
 )
+from signer.plain_increment import prepare_plain
+from signer.plain_pdf import NotPlain
 from signer.plan import Message, Plan, Prepared
 
 _HEADER = re.compile(rb"%PDF-\d\.\d")
@@ -58,6 +60,8 @@ def prepare(pdf: bytes, plan: Plan) -> Prepared:
     """Append the revision; Refused or InputUnreadable when it cannot be. Uses no key."""
     if _HEADER.search(pdf, 0, _HEADER_WITHIN) is None:
         raise InputUnreadable("INPUT_NOT_PDF")
+    with contextlib.suppress(NotPlain):
+        return prepare_plain(pdf, plan, plan.field or f"{_STEMS[plan.kind]}1")
     with contextlib.suppress(_LibraryTrouble):
         return _guarded(pdf, plan, strict=True)
     # Strict first; hybrid cross-references and dangling references of honest files only pass leniently.
@@ -106,7 +110,8 @@ def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
     refuse_closed(writer, target.name)
     parts = PdfParts(writer)
     filled = fill_text_fields(writer, parts, plan.values, plan.fonts) if plan.values else []
-    leave_room = bool(plan.ready_seal_mm) and not _ready_seal(fields, plan.ready_seal_mm or 0.0)
+    # Only the first signature may leave an empty field: to the earlier ones it would be a change nobody asked for.
+    leave_room = all(each.free for each in fields) and not _ready_seal(fields, plan.ready_seal_mm or 0.0)
     hole, output = _append_signature(writer, plan, target, parts, filled, leave_room=leave_room)
     return Prepared(output[len(pdf) :], hole, target.name, target.how, tuple(filled), lenient=not strict)
 
@@ -118,7 +123,7 @@ def _target(pdf: bytes, plan: Plan, writer: IncrementalPdfFileWriter, fields: li
         if named is not None:
             # Somebody has decided where: the field's own box, or nowhere if it has none.
             return _Target(named.name, True, _box_of(named, plan), "field" if named.box else None)
-    if plan.kind == "seal":
+    if plan.kind == "seal" and parse_placement(plan.placement).kind != "given":
         ready = _ready_seal(fields, plan.diameter_mm or 0.0)
         if ready is not None:
             place = None if plan.placement == "none" else _box_of(ready, plan)

@@ -7,6 +7,7 @@ pickle.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import selectors
@@ -29,6 +30,7 @@ from signer.validation.errors import (
     SandboxTooLarge,
 )
 
+_PIPE_BYTES = 1024 * 1024  # halves the time a large file takes to cross
 CHILD = ("-I", "-X", "utf8", "-m", "signer.sandbox_child")
 
 
@@ -58,6 +60,7 @@ class Judge:
         self._child = tuple(child)
         self._process: subprocess.Popen[bytes] | None = None
         self._served = 0
+        self._ready = False
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -94,6 +97,13 @@ class Judge:
         with self._lock:
             self._discard()
 
+    def abort(self) -> None:
+        """End the process at once, also in the middle of a task: whoever waits for its answer gets SandboxCrashed."""
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(OSError):
+                process.kill()
+
     def __enter__(self) -> Self:
         return self
 
@@ -121,7 +131,11 @@ class Judge:
                 )
             except OSError as error:
                 raise SandboxCrashed("the judge process cannot be started", reason="start") from error
-            self._served = 0
+            self._served, self._ready = 0, False
+            for pipe in (self._process.stdin, self._process.stdout):
+                assert pipe is not None
+                with contextlib.suppress(OSError):  # a user may have used up the pages granted to pipes
+                    fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return self._process
 
     def _discard(self) -> None:
@@ -166,8 +180,12 @@ class Judge:
                         raise SandboxCrashed("the answer breaks the protocol", reason="protocol") from error
                     if done is None:
                         raise self._death(process, deadline)
-                    if done:
+                    if done and self._ready:
                         return reader.header, reader.blobs()
+                    if done:
+                        # The first frame of a process says that it has started; only then can a file be to blame.
+                        self._ready = True
+                        reader = FrameReader(self.limits.message_bytes)
 
     def _death(self, process: subprocess.Popen[bytes], deadline: float) -> Exception:
         """Why the pipe ended in the middle of a task."""
@@ -175,6 +193,8 @@ class Judge:
             status = process.wait(timeout=max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             return SandboxTimeout("no answer in time", limit="wall", seconds=f"{self.limits.wall_seconds:g}")
+        if not self._ready:
+            return SandboxCrashed("the judge process does not start", reason="start")
         if status == -signal.SIGXCPU:
             return SandboxTimeout("too much processor time", limit="cpu", seconds=str(self.limits.cpu_seconds))
         try:

@@ -21,7 +21,6 @@ from signer.credentials import OFFICER, SEAL, Credential, CredentialDesk
 from signer.documents import (
     ActIntent,
     begin_act,
-    document_code,
     fail_act,
     find_by_revisions,
     finish_act,
@@ -35,6 +34,7 @@ from signer.numbering import reserve_number, use_number, void_number, written, w
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, sign_prepared
 from signer.plan import Plan, Prepared
 from signer.storage import BlobStore
+from signer.timestamps import Timestamper
 
 APPROVE, ISSUE = "approve", "issue"
 _INTENT_OF_ROLE = {OFFICER: APPROVE, SEAL: ISSUE}
@@ -99,6 +99,7 @@ class SigningDeps:
     """What the cycle works with; built once in api/wiring.py.
 
     `image(sha256, purpose, width_mm)` and `font(style, text)` open what is drawn; `judge_earlier` reads the signatures of a file.
+    Without a `timestamper` there is no level above B-B.
     """
 
     database: Database
@@ -112,6 +113,7 @@ class SigningDeps:
     seal_diameter_mm: float
     signature_width_mm: float
     max_bytes: int
+    timestamper: Timestamper | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class _Case:
     intent: str
     now: datetime
     deps: SigningDeps
+    timestamper: Timestamper | None
 
 
 def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> SignedDocument:
@@ -134,9 +137,8 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
     # 1. May this credential do this now? Its certificate and all above it are in force, or nothing else happens.
     credential = deps.desk.usable(request.credential)
     # /M holds whole seconds, and every record says the same.
-    case = _Case(
-        request, actor, credential, _intent(credential, request), deps.clock.now().replace(microsecond=0), deps
-    )
+    now = deps.clock.now().replace(microsecond=0)
+    case = _Case(request, actor, credential, _intent(credential, request), now, deps, _timestamper(request, deps))
     _refuse_size(request.pdf, deps.max_bytes)
     # 2. What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
     earlier = deps.judge_earlier(request.pdf) if b"/ByteRange" in request.pdf else EarlierSignatures()
@@ -149,16 +151,16 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
         prepared = accept_prepared(request.pdf, answer.tail, answer.hole, answer.field)
         _refuse_harm(earlier, prepared, deps)
         # 4. Commit what we are about to sign. From here on a death leaves a trace.
-        document, act = _begin(case, earlier, prepared)
+        document, code, act = _begin(case, earlier, prepared)
         with _fail_act_on_failure(case, act):
             # 5. The only line here that uses the credential's key.
-            output = sign_prepared(prepared, credential.template, credential.key())
+            output = sign_prepared(prepared, credential.template, credential.key(), case.timestamper)
             # 6. Nothing leaves that does not verify with the certificate people will be shown.
-            check_output(output, prepared, credential.template, credential.public_key)
+            check_output(output, prepared, credential.template, credential.public_key, case.timestamper)
             # 7. The bytes are on disk before the register says so.
             sha256 = deps.blobs.put(output)
             # 8. Result, number and audit row move together or not at all.
-            code = _finish(case, document, act, sha256, len(output), number)
+            _finish(case, (document, code), act, (sha256, len(output)), number)
     return SignedDocument(
         code, output, sha256, prepared.field, case.intent, request.level, number, answer.placed, answer.filled
     )
@@ -166,11 +168,19 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
 
 def _intent(credential: Credential, request: SignRequest) -> str:
     usual = _INTENT_OF_ROLE[credential.role]
-    if request.level != "B-B":
-        raise Refused("LEVEL_UNAVAILABLE", level=request.level)
     if request.intent not in (None, usual):
         raise Refused("INTENT_NOT_ALLOWED", name=credential.name, intent=str(request.intent), usual=usual)
     return usual
+
+
+def _timestamper(request: SignRequest, deps: SigningDeps) -> Timestamper | None:
+    """What the level needs, asked whether it is there before any key is used."""
+    if request.level == "B-B":
+        return None
+    if request.level != "B-T" or deps.timestamper is None:
+        raise Refused("LEVEL_UNAVAILABLE", level=request.level)
+    deps.timestamper.check_ready()
+    return deps.timestamper
 
 
 def _refuse_size(pdf: bytes, limit: int) -> None:
@@ -224,16 +234,16 @@ def _void_on_failure(case: _Case, number: int | None) -> Iterator[None]:
         if number is not None:
             # If the database is what failed, the number stays reserved and the doctor names it.
             with contextlib.suppress(DatabaseUnavailable), case.deps.database.write() as session:
-                void_number(session, case.credential.agency, year_of(case.now), number, _reason(error))
-                append(
-                    session,
-                    case.deps.clock,
-                    case.actor,
-                    "number.void",
-                    "number",
-                    _series(case, number),
-                    reason=_reason(error),
-                )
+                if void_number(session, case.credential.agency, year_of(case.now), number, _reason(error)):
+                    append(
+                        session,
+                        case.deps.clock,
+                        case.actor,
+                        "number.void",
+                        "number",
+                        _series(case, number),
+                        reason=_reason(error),
+                    )
         raise
 
 
@@ -243,8 +253,10 @@ def _fail_act_on_failure(case: _Case, act: int) -> Iterator[None]:
         yield
     except Exception as error:
         with contextlib.suppress(DatabaseUnavailable), case.deps.database.write() as session:
-            fail_act(session, act, failure=_reason(error), now=case.now)
-            append(session, case.deps.clock, case.actor, "document.sign.fail", "act", str(act), reason=_reason(error))
+            if fail_act(session, act, failure=_reason(error), now=case.now):
+                append(
+                    session, case.deps.clock, case.actor, "document.sign.fail", "act", str(act), reason=_reason(error)
+                )
         raise
 
 
@@ -287,7 +299,7 @@ def _fonts(text: tuple[str, ...], values: Mapping[str, str], deps: SigningDeps) 
     return {style: deps.font(style, drawn) for style in styles} if drawn else {}
 
 
-def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tuple[int, int]:
+def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tuple[int, str, int]:
     request, credential, deps = case.request, case.credential, case.deps
     algorithm = credential.template.scheme.digest
     input_sha256 = hashlib.sha256(request.pdf).hexdigest()
@@ -305,31 +317,32 @@ def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tu
     )
     with deps.database.write() as session:
         # Revoked between step 1 and here? This commit decides.
-        deps.desk.refuse_if_unusable(session, credential)
-        document = find_by_revisions(session, (input_sha256, *earlier.revisions))
-        if document is None:
-            document = open_document(
+        deps.desk.refuse_if_unusable(session, credential, keep=True)
+        found = find_by_revisions(session, (input_sha256, *earlier.revisions))
+        if found is None:
+            document, code = open_document(
                 session, agency=credential.agency, name=request.name, details=request.metadata, now=case.now
             )
         else:
+            document, code, _ = found
             merge_details(session, document, request.metadata)
         act = begin_act(session, document, intent)
         append(
             session, deps.clock, case.actor, "document.sign.intent", "act", str(act), credential=credential.name,
             digest=intent.digest,
         )  # fmt: skip
-    return document, act
+    return document, code, act
 
 
-def _finish(case: _Case, document: int, act: int, sha256: str, size: int, number: int | None) -> str:
+def _finish(case: _Case, document: tuple[int, str], act: int, output: tuple[str, int], number: int | None) -> None:
+    (document_id, code), (sha256, size) = document, output
     credential, deps = case.credential, case.deps
     with deps.database.write() as session:
         finish_act(session, act, output_sha256=sha256, output_size=size, now=deps.clock.now())
         if number is not None:
             year = year_of(case.now)
-            use_number(session, credential.agency, year, number, document)
-            mark_issued(session, document, number=number, year=year, now=case.now)
-        code = document_code(session, document)
+            use_number(session, credential.agency, year, number, document_id)
+            mark_issued(session, document_id, number=number, year=year, now=case.now)
         append(
             session,
             deps.clock,
@@ -340,4 +353,3 @@ def _finish(case: _Case, document: int, act: int, sha256: str, size: int, number
             credential=credential.name,
             sha256=sha256,
         )
-    return code

@@ -7,12 +7,15 @@ import errno
 import hashlib
 import os
 import secrets
+from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from signer.errors import Refused, Unavailable
+from signer.errors import Unavailable, UsageWrong
 
+# What open(2) says where the file system or the kernel does not know O_TMPFILE.
+_NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -64,8 +67,20 @@ class BlobStore:
     def put(self, content: bytes) -> str:
         """Store bytes, synced to disk, and return their SHA-256 in hex. Raises Unavailable; then nothing stays."""
         sha256 = hashlib.sha256(content).hexdigest()
-        write_once(self.path_of(sha256), content)
+        path = self.path_of(sha256)
+        if not path.parent.is_dir():
+            self._make_folders()
+        write_once(path, content)
         return sha256
+
+    def _make_folders(self) -> None:
+        """All 256 at once: one sync instead of one at each of the first few hundred documents."""
+        try:
+            for number in range(256):
+                (self._folder / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+            _sync_folder(self._folder)
+        except OSError as error:
+            raise _unavailable(error, self._folder) from error
 
     def get(self, sha256: str) -> bytes:
         """The bytes of a blob; Unavailable when missing or when they no longer have that digest."""
@@ -79,6 +94,18 @@ class BlobStore:
         return content
 
 
+def _open_nameless(folder: Path) -> BufferedWriter | None:
+    """A file that has no name yet, so that even a process that is killed leaves nothing; None where that cannot be had."""
+    if not os.path.isdir("/proc/self/fd"):  # noqa: PTH112  a name is given through it
+        return None
+    try:
+        return open(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666), "wb")  # noqa: PTH123
+    except OSError as error:
+        if error.errno in _NO_NAMELESS:
+            return None
+        raise
+
+
 class OutputFile:
     """A file that is reserved before the key is used and appears under its name only when it is whole.
 
@@ -88,11 +115,12 @@ class OutputFile:
     def __init__(self, target: Path, *, expected_size: int, replace: bool) -> None:
         self._target = target
         self._replace = replace
-        self._partial = target.with_name(f".{target.name[:80]}.{secrets.token_hex(6)}.part")
+        # Short: a name of 255 octets, which Vietnamese letters reach soon, leaves no room for more.
+        self._partial = target.with_name(f".{secrets.token_hex(8)}.part")
         if not replace and target.exists():
-            raise Refused("OUTPUT_EXISTS", path=str(target))
+            raise UsageWrong("OUTPUT_EXISTS", path=str(target))
         try:
-            self._file = self._partial.open("xb")
+            self._file = _open_nameless(target.parent) or self._partial.open("xb")
         except OSError as error:
             raise _unavailable(error, target) from error
         try:
@@ -114,6 +142,21 @@ class OutputFile:
         with contextlib.suppress(OSError):
             self._partial.unlink(missing_ok=True)
 
+    def _name(self, path: Path) -> None:
+        """Give the whole file a name that nobody has."""
+        if isinstance(self._file.name, str):
+            if path != self._partial:
+                os.link(self._partial, path)
+                self._partial.unlink()
+            return
+        # The descriptor of the folder changes nothing about an absolute path, but makes Python call linkat(2), which
+        # alone follows the link below /proc.
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.link(f"/proc/self/fd/{self._file.fileno()}", path, src_dir_fd=folder, follow_symlinks=True)
+        finally:
+            os.close(folder)
+
     def publish(self, content: bytes) -> None:
         """Write, sync and give the file its name, all or nothing."""
         try:
@@ -122,13 +165,13 @@ class OutputFile:
             self._file.flush()
             os.fsync(self._file.fileno())
             if self._replace:
+                self._name(self._partial)
                 self._partial.replace(self._target)
             else:
                 # link() refuses a name that somebody else has taken in the meantime; rename() would not.
-                os.link(self._partial, self._target)
-                self._partial.unlink()
+                self._name(self._target)
             _sync_folder(self._target.parent)
         except FileExistsError as error:
-            raise Refused("OUTPUT_EXISTS", path=str(self._target)) from error
+            raise UsageWrong("OUTPUT_EXISTS", path=str(self._target)) from error
         except OSError as error:
             raise _unavailable(error, self._target) from error

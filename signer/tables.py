@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from certs.db import Base
@@ -39,7 +39,8 @@ class DocumentRow(Base):
     agency: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(255))
     subject: Mapped[str] = mapped_column(String(500))
-    number: Mapped[int | None]
+    # An agency may type eleven digits (Nghị định 30/2020, Appendix VI: CodeNumber).
+    number: Mapped[int | None] = mapped_column(BigInteger)
     number_year: Mapped[int | None]
     notation: Mapped[str | None] = mapped_column(String(30))
     # The words of Nghị định 30/2020, Appendix VI, whose names are not ours to type one by one.
@@ -60,7 +61,8 @@ class SigningActRow(Base):
     credential: Mapped[str] = mapped_column(ForeignKey("credentials.name"))
     intent: Mapped[str] = mapped_column(String(16))
     level: Mapped[str] = mapped_column(String(8))
-    field: Mapped[str] = mapped_column(String(255))
+    # As long as whoever made the form liked it.
+    field: Mapped[str] = mapped_column(Text)
     certificate_serial: Mapped[str] = mapped_column(String(40))
     digest_algorithm: Mapped[str] = mapped_column(String(16))
     digest: Mapped[str] = mapped_column(String(128))
@@ -82,8 +84,21 @@ class NumberRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     agency: Mapped[str] = mapped_column(String(64))
     year: Mapped[int]
-    number: Mapped[int]
+    number: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(8))
     reason: Mapped[str | None] = mapped_column(Text)
     document_id: Mapped[int | None] = mapped_column(ForeignKey("documents.id"))
     reserved_at: Mapped[datetime]
+
+
+class StatusChangeRow(Base):
+    """One change of a document's status after it was signed (ND30 Đ.18). Added, never altered."""
+
+    __tablename__ = "document_status_changes"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
+    status: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(500))
+    actor: Mapped[str] = mapped_column(String(200))
+    changed_at: Mapped[datetime]

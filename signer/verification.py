@@ -11,7 +11,7 @@ from pathlib import Path
 
 from certs.clock import Clock
 from signer.sandbox import Judge
-from signer.validation.errors import FactsUnreadable, SandboxFailure
+from signer.validation.errors import FactsUnreadable, InputsUnreadable, SandboxFailure, SandboxTaskFailed
 from signer.validation.facts import FileFacts, ValidationInputs
 from signer.validation.policy import JudgedFile, OwnStatus, Policy, judge_file
 from signer.validation.verdict import DocumentStatus, Verdict
@@ -44,7 +44,10 @@ class Verifier:
 
 
 def verify_file(source: Path | bytes, name: str, verifier: Verifier) -> Verdict:
-    """Judge one file, given as a path or as its bytes; `name` is what the verdict calls it."""
+    """Judge one file, given as a path or as its bytes; `name` is what the verdict calls it.
+
+    Whatever is wrong with the file becomes a verdict. InputsUnreadable is raised when an anchor or list given is none.
+    """
     if isinstance(source, bytes):
         pdf, unreadable = source, "UNREADABLE_TOO_LARGE" if len(source) > verifier.file_limit else ""
     else:
@@ -55,6 +58,8 @@ def verify_file(source: Path | bytes, name: str, verifier: Verifier) -> Verdict:
     try:
         facts = _gather(pdf, sha256, verifier)
     except SandboxFailure as failure:
+        if isinstance(failure, SandboxTaskFailed) and failure.error_code == InputsUnreadable.code:
+            raise InputsUnreadable("what validation should lean on cannot be read", **failure.error_facts) from failure
         judged = JudgedFile("unreadable", _cause(failure))
         return _verdict(name, sha256, None, judged, verifier.find_document([sha256]), verifier)
     judged = judge_file(facts, verifier.own_status, verifier.inputs.at, verifier.policy)

@@ -1,4 +1,4 @@
-"""A fictive public-key infrastructure for tests: a migrated SQLite file, keys in memory, `root`, `issuing`, an agency and an officer.
+"""A fictive public-key infrastructure for tests: a migrated database, keys in memory, `root`, `issuing`, an agency and an officer.
 
 Everything in it is made by the same code as in production; only the key store and the clock are the tests' own. Tests
 that need a token pass its store as `keys`.
@@ -25,6 +25,7 @@ from pki.crl import CrlDeps, CrlRecord, sign_crl
 from pki.issuance import IssuanceRequest, IssuingDeps, TwinKeys, issue
 from pki.issuer import Issuer, load_issuer
 from pki.revocation import RevocationDeps, revoke
+from tests import postgres
 from tests.fakes.clock import FixedClock
 
 PUBLIC_URL = "http://pki.huonggiang.example"
@@ -43,9 +44,17 @@ def memory_store() -> MemoryStore:
         return MemoryStore()
 
 
+def empty_database(folder: Path, *, busy_timeout: float = 5.0) -> Database:
+    """A database without a table: an SQLite file in the folder, or one on PostgreSQL when the tests run there."""
+    url = postgres.cluster().new() if postgres.wanted() else f"sqlite:///{folder / 'antin.db'}"
+    return Database(url, busy_timeout=busy_timeout)
+
+
 def new_database(folder: Path, *, busy_timeout: float = 5.0) -> Database:
-    """A migrated, empty SQLite file."""
-    database = Database(f"sqlite:///{folder / 'antin.db'}", busy_timeout=busy_timeout)
+    """A migrated database without a row."""
+    if postgres.wanted():
+        return Database(postgres.cluster().migrated(), busy_timeout=busy_timeout)
+    database = empty_database(folder, busy_timeout=busy_timeout)
     upgrade(database.engine)
     return database
 
@@ -109,7 +118,7 @@ class World:
             return get_certificate(session, serial)
 
     def close(self) -> None:
-        self.database.close()
+        postgres.discard(self.database)
         self.keys.close()
 
 

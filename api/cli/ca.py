@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from typing import Any, TextIO
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from api.cli.call import Call
 from api.cli.context import acting, print_json, print_table
 from api.publishing import publish
 from api.wiring import Installation, open_installation
@@ -18,14 +18,14 @@ from pki.authorities import AuthorityRecord, AuthorityState, get_authority, list
 from pki.errors import IssuerNotGood
 
 
-def run(options: argparse.Namespace, environment: Mapping[str, str], words: Words, out: TextIO) -> int:
-    """Carry out one action."""
-    with open_installation(environment) as installation:
+def run(options: argparse.Namespace, call: Call) -> int:
+    """Carry call.out one action."""
+    with open_installation(call.environment) as installation:
         if options.action == "list":
-            return _list(options, installation, words, out)
+            return _list(options, installation, call.words, call.out)
         if options.action == "show":
-            return _show(options, installation, words, out)
-        return _publish(options, installation, words, out)
+            return _show(options, installation, call.words, call.out)
+        return _publish(options, installation, call.words, call.out)
 
 
 def _rows(installation: Installation) -> list[tuple[AuthorityRecord, CertificateRecord | None]]:

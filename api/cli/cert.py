@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import contextlib
+import dataclasses
 from typing import Any, TextIO
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from api.cli.call import Call
 from api.cli.context import acting, find_record, parse_time, print_json, print_table, read_input, refuse_existing
 from api.errors import UsageError
 from api.publishing import publish
@@ -27,14 +29,15 @@ from signer.errors import UsageWrong
 from signer.storage import OutputFile
 
 _SMALL_FILE = 1024 * 1024
+_PEM_FILE = 16 * 1024
 _PICTURE_FILE = 8 * 1024 * 1024
 
 
-def run(options: argparse.Namespace, environment: Mapping[str, str], words: Words, out: TextIO) -> int:
-    """Carry out one action."""
+def run(options: argparse.Namespace, call: Call) -> int:
+    """Carry call.out one action."""
     action = {"list": _list, "show": _show, "issue": _issue, "revoke": _revoke}[options.action]
-    with open_installation(environment) as installation:
-        return action(options, installation, words, out)
+    with open_installation(call.environment) as installation:
+        return action(options, installation, call.words, call.out)
 
 
 def _as_json(record: CertificateRecord, installation: Installation) -> dict[str, Any]:
@@ -90,15 +93,19 @@ def _issue(options: argparse.Namespace, installation: Installation, words: Words
     if output is not None:
         refuse_existing(output.path, output.typed, force=options.force)
     installation.catalogue.get(options.profile)
-    if options.csr is not None:
-        if options.credential or options.image:
-            raise UsageError("CSR_MAKES_NO_CREDENTIAL")
-        record, name = _issue_for_csr(options, installation, acting()), None
-    else:
-        record, name = _issue_with_key(options, installation, acting())
-    pem = record.certificate().public_bytes(Encoding.PEM)
-    if output is not None:
-        with OutputFile(output.path, expected_size=len(pem), replace=options.force) as file:
+    if options.csr is not None and (options.credential or options.image):
+        raise UsageError("CSR_MAKES_NO_CREDENTIAL")
+    # The output's space is taken first: a folder that is not there must not cost a key and a certificate.
+    with contextlib.ExitStack() as stack:
+        file = None
+        if output is not None:
+            file = stack.enter_context(OutputFile(output.path, expected_size=_PEM_FILE, replace=options.force))
+        if options.csr is not None:
+            record, name = _issue_for_csr(options, installation, acting()), None
+        else:
+            record, name = _issue_with_key(options, installation, acting())
+        pem = record.certificate().public_bytes(Encoding.PEM)
+        if file is not None:
             file.publish(pem)
     if options.json:
         print_json(out, _as_json(record, installation) | {"credential": name})
@@ -137,7 +144,14 @@ def _issue_with_key(
         diameter_mm=settings.sign.seal_diameter_mm if seal else None,
     )
     deps = EnrolmentDeps(installation.keys, installation.issuing(), settings.sign.rsa_padding)
-    return enrol(request, actor, deps), request.name
+    while True:
+        try:
+            return enrol(request, actor, deps), request.name
+        except UsageWrong as error:
+            if options.credential or error.code != "CREDENTIAL_EXISTS":
+                raise
+            # Somebody has taken the free name in the meantime, before a key was made for it: the next one, then.
+            request = dataclasses.replace(request, name=free_name(installation.database, options.profile))
 
 
 def _revoke(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:

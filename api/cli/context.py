@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
+import contextlib
 import json
 import os
+import pwd
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,10 +25,10 @@ from signer.errors import Unavailable
 
 
 def acting() -> Actor:
-    """The actor of a command is the operating-system user."""
+    """The actor of a command is the operating-system user: the kernel's word, never LOGNAME or USER, which anybody may set."""
     try:
-        return Actor(getpass.getuser())
-    except (KeyError, OSError):
+        return Actor(pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:
         return Actor(f"uid {os.getuid()}")
 
 
@@ -37,21 +39,30 @@ def print_json(out: TextIO, value: Any) -> None:
 
 def print_table(out: TextIO, rows: Sequence[Sequence[str]]) -> None:
     """Columns as wide as their widest cell; the first row is the heading."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        cells = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
         out.write("  ".join(cells).rstrip() + "\n")
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: Korean letters take two, combining marks none (Unicode annex 11)."""
+    return sum(
+        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        for letter in text
+    )
 
 
 def parse_time(text: str) -> datetime:
     """RFC 3339 with a zone; UsageError TIME_MALFORMED otherwise."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError("TIME_MALFORMED", text=text) from None
-    if moment.tzinfo is None:
+    moment = None
+    # OverflowError: the year 1 east of Greenwich lies before the calendar begins.
+    with contextlib.suppress(ValueError, OverflowError):
+        typed = datetime.fromisoformat(text)
+        moment = typed.astimezone(UTC) if typed.tzinfo else None
+    if moment is None:
         raise UsageError("TIME_MALFORMED", text=text)
-    return moment.astimezone(UTC)
+    return moment
 
 
 def read_input(file: TypedPath, limit: int) -> bytes:

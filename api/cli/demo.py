@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
 
+from api.cli.call import Call
 from api.cli.context import acting, print_table
 from api.demo.run import DemoResult, run_demo
 from api.wiring import open_installation
@@ -14,26 +13,30 @@ from api.words import Words, one_line
 from signer.codes import grouped
 
 
-def run(options: argparse.Namespace, environment: Mapping[str, str], words: Words, out: TextIO) -> int:
+def run(options: argparse.Namespace, call: Call) -> int:
     """Run the demo; exit 1 if a document that was signed does not verify, or the tampered one does."""
     del options
-    own = environment.get("ANTIN_DEMO_DOCUMENTS")
+    own = call.environment.get("ANTIN_DEMO_DOCUMENTS")
     folder = Path(own).absolute() if own else None
-    with open_installation(environment) as installation:
+    with open_installation(call.environment, judge=call.judge) as installation:
         results, tampered = run_demo(installation, folder, acting())
         home = installation.home
     done = [result for result in results if result.verdict]
-    out.write(
-        words.say("DEMO_READY", {"more": str(len(done) - 3)}) + "\n" if own else words.say("DEMO_READY_PLAIN") + "\n"
+    call.out.write(
+        call.words.say("DEMO_READY", {"more": str(len(done) - 3)}) + "\n"
+        if own
+        else call.words.say("DEMO_READY_PLAIN") + "\n"
     )
-    print_table(out, [_heading(words), *(_row(result, words) for result in done)])
+    print_table(call.out, [_heading(call.words), *(_row(result, call.words) for result in done)])
     for result in results:
         if result.refusal:
-            out.write(words.say("DEMO_SKIPPED", {"file": result.name, "why": words.say(*result.refusal)}) + "\n")
+            call.out.write(
+                call.words.say("DEMO_SKIPPED", {"file": result.name, "why": call.words.say(*result.refusal)}) + "\n"
+            )
     if tampered is not None:
-        out.write("\n" + words.say("DEMO_TAMPERED") + "\n")
-        print_table(out, [_heading(words), _row(tampered, words)])
-    out.write("\n" + words.say("DEMO_WHERE", {"out": str(home.out), "demo": str(home.demo)}) + "\n")
+        call.out.write("\n" + call.words.say("DEMO_TAMPERED") + "\n")
+        print_table(call.out, [_heading(call.words), _row(tampered, call.words)])
+    call.out.write("\n" + call.words.say("DEMO_WHERE", {"out": str(home.out), "demo": str(home.demo)}) + "\n")
     good = all(result.verdict and result.verdict.conclusion == "valid" for result in done)
     caught = tampered is not None and tampered.verdict is not None and tampered.verdict.conclusion == "invalid"
     return 0 if good and caught else 1

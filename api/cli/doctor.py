@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import TextIO
 
 from api.checkup import examine
+from api.cli.call import Call
 from api.cli.context import print_json
 from api.wiring import open_installation
-from api.words import Words, one_line
+from api.words import one_line
 
 _MARKS = {"ok": "✓", "note": "•", "wrong": "✗"}
 
 
-def run(options: argparse.Namespace, environment: Mapping[str, str], words: Words, out: TextIO) -> int:
+def run(options: argparse.Namespace, call: Call) -> int:
     """Run the checks; exit 1 when something is wrong."""
-    with open_installation(environment) as installation:
+    with open_installation(call.environment) as installation:
         findings = examine(installation)
     if options.json:
         print_json(
-            out,
+            call.out,
             [
                 {"check": each.check, "severity": each.severity, "code": each.code, "facts": each.facts}
                 for each in findings
@@ -28,5 +27,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], words: Word
         )
     else:
         for each in findings:
-            out.write(f"{_MARKS[each.severity]} {each.check:<12} {one_line(words.say(each.code, each.facts))}\n")
+            call.out.write(
+                f"{_MARKS[each.severity]} {each.check:<12} {one_line(call.words.say(each.code, each.facts))}\n"
+            )
     return 1 if any(each.severity == "wrong" for each in findings) else 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from typing import Any, TextIO
 
+from api.cli.call import Call
 from api.cli.context import print_json, print_table
 from api.wiring import open_installation
 from api.words import Words
@@ -15,17 +15,17 @@ from signer.documents import Document, document_by_code, list_documents
 from signer.numbering import written
 
 
-def run(options: argparse.Namespace, environment: Mapping[str, str], words: Words, out: TextIO) -> int:
+def run(options: argparse.Namespace, call: Call) -> int:
     """List documents or show one."""
-    with open_installation(environment) as installation, installation.database.read() as session:
+    with open_installation(call.environment) as installation, installation.database.read() as session:
         documents = list_documents(session) if options.action == "list" else [document_by_code(session, options.code)]
     if options.json:
         shown = [_as_json(document) for document in documents]
-        print_json(out, shown if options.action == "list" else shown[0])
+        print_json(call.out, shown if options.action == "list" else shown[0])
     elif options.action == "list":
-        _print_list(documents, words, out)
+        _print_list(documents, call.words, call.out)
     else:
-        _print_one(documents[0], words, out)
+        _print_one(documents[0], call.words, call.out)
     return 0
 
 
@@ -82,7 +82,7 @@ def _print_one(document: Document, words: Words, out: TextIO) -> None:
         ("STATUS", words.say(f"STATUS_{document.status}")),
         ("NUMBER", _number(document)),
         ("AGENCY", document.agency),
-        ("SUBJECT", document.subject or "–"),
+        ("SUMMARY", document.subject or "–"),
         ("NAME", document.name),
         ("CREATED_AT", for_people(document.created_at)),
         ("SHA256", document.sha256 or "–"),

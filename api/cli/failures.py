@@ -8,10 +8,20 @@ from pathlib import Path
 from api.errors import ComponentError, UsageError
 from certs.errors import CertsError, DatabaseUnavailable
 from hsm.errors import HSMError
-from pki.errors import PkiError, RevocationRefused, SignedOtherBytes
-from signer.appearance.errors import AppearanceError, PlacementMalformed
+from pki.errors import (
+    AuthorityExists,
+    AuthorityNameRefused,
+    AuthorityUnknown,
+    PkiError,
+    RevocationRefused,
+    ServiceNameRefused,
+    ServiceNotReady,
+    SignedOtherBytes,
+    TokenWrong,
+)
+from signer.appearance.errors import AppearanceError, FontMissing, ImageUnreadable, PlacementMalformed
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
-from signer.validation.errors import ValidationError
+from signer.validation.errors import InputsUnreadable, ValidationError
 
 # The first row that fits decides (interface.md: 1 the answer is no, 2 usage or unreadable input, 5 a component is away).
 _EXITS: tuple[tuple[type[Exception], int], ...] = (
@@ -20,6 +30,12 @@ _EXITS: tuple[tuple[type[Exception], int], ...] = (
     (HSMError, 5),
     (DatabaseUnavailable, 5),
     (SignedOtherBytes, 5),
+    (AuthorityUnknown, 2),
+    (AuthorityExists, 2),
+    (AuthorityNameRefused, 2),
+    (ServiceNameRefused, 2),
+    (ServiceNotReady, 5),
+    (TokenWrong, 5),
     (RevocationRefused, 1),
     (PkiError, 1),
     (CertsError, 2),
@@ -29,7 +45,10 @@ _EXITS: tuple[tuple[type[Exception], int], ...] = (
     (Unavailable, 5),
     (OwnOutputBroken, 5),
     (PlacementMalformed, 2),
+    (FontMissing, 5),
+    (ImageUnreadable, 2),
     (AppearanceError, 1),
+    (InputsUnreadable, 2),
     (ValidationError, 5),
 )
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import TextIO
 
+from api.cli.call import Call
 from api.cli.context import print_json, print_table
 from api.wiring import open_installation
-from api.words import Words
 
 
-def run(options: argparse.Namespace, environment: Mapping[str, str], words: Words, out: TextIO) -> int:
+def run(options: argparse.Namespace, call: Call) -> int:
     """Show the token; exit 5 when it is away."""
-    with open_installation(environment) as installation:
+    with open_installation(call.environment) as installation:
         status = installation.keys.status()
     if options.json:
         sessions = {"open": status.sessions_open, "limit": status.session_limit}
         print_json(
-            out,
+            call.out,
             [
                 {
                     "module": status.module,
@@ -31,7 +29,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], words: Word
             ],
         )
     else:
-        heading = [words.say(f"COLUMN_{name}") for name in ("TOKEN", "STATE", "SESSIONS", "MODULE", "DETAIL")]
+        heading = [call.words.say(f"COLUMN_{name}") for name in ("TOKEN", "STATE", "SESSIONS", "MODULE", "DETAIL")]
         sessions_text = f"{status.sessions_open}/{status.session_limit or '∞'}"
-        print_table(out, [heading, [status.token, status.state, sessions_text, status.module, status.detail]])
+        print_table(call.out, [heading, [status.token, status.state, sessions_text, status.module, status.detail]])
     return 0 if status.state == "ok" else 5

@@ -4,44 +4,57 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TextIO
 
+from api.cli.call import Call
 from api.cli.parser import build_parser
 from api.words import Words, one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (interface: 0 done, 1 no, 2 usage, 3 indeterminate, 4 unsigned, 5 unavailable)."""
-    # A reader that goes away (| head) ends us quietly, as it ends every other tool.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    return run(sys.argv[1:] if arguments is None else arguments, os.environ, sys.stdout, sys.stderr)
+    try:
+        code = run(sys.argv[1:] if arguments is None else arguments, os.environ, sys.stdout, sys.stderr)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # A reader that goes away (| head) ends us quietly. Not by SIGPIPE: a judge process that dies while a file is
+        # written to it would end us too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # what a shell shows for a tool that SIGPIPE has ended
+    return code
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, err: TextIO) -> int:
     """`main` with its surroundings given."""
     options = build_parser().parse_args(arguments)
     words = Words(environment.get("ANTIN_LANG", "en"))
+    judge = None
     try:
-        command = _module(options.command)
-        code: int = command.run(options, environment, words, out)
+        judge = _module("api.ahead").start_judge(options.command, environment)
+        command = _module(f"api.cli.{options.command}")
+        code: int = command.run(options, Call(environment, words, out, err, judge))
     except KeyboardInterrupt:
         err.write("\n")
         return 130
+    except BrokenPipeError:
+        raise
     except Exception as error:  # noqa: BLE001  the last door: whatever happened becomes one line, never a traceback
         return _say_failure(error, words, err)
+    finally:
+        if judge is not None:
+            judge.close()
     return code
 
 
-def _module(command: str) -> ModuleType:
+def _module(name: str) -> ModuleType:
     """The one import by name (law 1): FastAPI, SQLAlchemy and pyHanko together take longer to load than `--help` may."""
-    return importlib.import_module(f"api.cli.{command}")
+    return importlib.import_module(name)
 
 
 def _say_failure(error: Exception, words: Words, err: TextIO) -> int:
-    exit_code, code, facts = _module("failures").describe(error)
+    exit_code, code, facts = _module("api.cli.failures").describe(error)
     err.write(f"antin: {one_line(words.say(code, facts))}\n")
     return int(exit_code)

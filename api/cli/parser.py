@@ -22,7 +22,8 @@ class Parser(argparse.ArgumentParser):
     """argparse with one line on wrong usage, as every other error has."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"antin: {message}. See: {self.prog} --help\n")
+        line = "".join(character if character.isprintable() else "?" for character in message)
+        self.exit(2, f"antin: {line}. See: {self.prog} --help\n")
 
 
 @dataclass(frozen=True)

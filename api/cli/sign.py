@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from api.cli.call import Call
 from api.cli.context import acting, print_json, read_input, refuse_existing, writable_folder
 from api.cli.failures import describe
 from api.cli.parser import TypedPath
@@ -36,17 +37,17 @@ class _Job:
     target: TypedPath
 
 
-def run(options: argparse.Namespace, environment: Mapping[str, str], words: Words, out: TextIO) -> int:
+def run(options: argparse.Namespace, call: Call) -> int:
     """Sign every file; a line each, or a JSON array. A single file's failure is the command's."""
     parse_placement(options.placement)
-    jobs = _jobs(options)
-    with open_installation(environment) as installation:
+    with open_installation(call.environment, judge=call.judge) as installation:
+        jobs = _jobs(options)
         metadata = _metadata(options)
         if len(jobs) == 1:
             document = _sign(jobs[0], metadata, options, installation, acting())
-            _say(jobs[0], document, options, words, out)
+            _say(jobs[0], document, options, call.words, call.out)
             return 0
-        return _sign_many(jobs, metadata, options, installation, words, out)
+        return _sign_many(jobs, metadata, options, installation, call.words, call.out)
 
 
 def _sign_many(
@@ -68,7 +69,7 @@ def _sign_many(
             exits.add(exit_code)
             results.append({"file": job.source.typed, "error": code, "facts": facts})
             if not options.json:
-                out.write(f"{one_line(job.source.typed)}: {one_line(words.say(code, facts))}\n")
+                sys.stderr.write(f"antin: {one_line(job.source.typed)}: {one_line(words.say(code, facts))}\n")
         else:
             results.append(_as_json(job, document))
             if not options.json:
@@ -132,19 +133,30 @@ def _jobs(options: argparse.Namespace) -> list[_Job]:
 
 
 def _distinct(jobs: list[_Job]) -> list[_Job]:
+    inputs = {(status.st_dev, status.st_ino) for job in jobs if (status := _status(job.source.path))}
     seen: set[Path] = set()
     for job in jobs:
-        if job.target.path.exists() and job.source.path.exists() and job.target.path.samefile(job.source.path):
+        # Any of the inputs, not only its own: with --force NAME-signed.pdf of one file may be another.
+        present = _status(job.target.path)
+        if present and (present.st_dev, present.st_ino) in inputs:
             raise UsageError("OUTPUT_IS_INPUT", path=job.target.typed)
-        if job.target.path in seen:
+        target = job.target.path.parent.resolve() / job.target.path.name
+        if target in seen:
             raise UsageError("OUTPUT_TWICE", path=job.target.typed)
-        seen.add(job.target.path)
+        seen.add(target)
     return jobs
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None  # said when it is read or written
 
 
 def _default_target(source: TypedPath) -> TypedPath:
     name = f"{source.path.stem}-signed.pdf"
-    return TypedPath(str(Path(source.typed).with_name(name)) if source.path.name else name, source.path.with_name(name))
+    return TypedPath(str(Path(source.typed).parent / name), source.path.parent / name)
 
 
 def _as_json(job: _Job, document: SignedDocument) -> dict[str, Any]:

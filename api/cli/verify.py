@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from typing import TextIO
+from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from api.cli.call import Call
 from api.cli.context import parse_time, print_json, read_input
 from api.cli.parser import TypedPath
 from api.errors import UsageError
 from api.report import describe_verdict
-from api.wiring import judge_limits, locate, open_installation
-from api.words import Words
+from api.wiring import locate, open_installation
 from certs.clock import SystemClock
 from signer.judging import stranger_verifier
-from signer.sandbox import Judge
 from signer.validation.facts import TrustAnchor, ValidationInputs
 from signer.validation.reasons import combined_exit_code
 from signer.validation.verdict import Verdict
@@ -27,37 +25,35 @@ _TRUST_FILE = 16 * 1024 * 1024
 _CRL_BEGIN, _CRL_END = b"-----BEGIN X509 CRL-----", b"-----END X509 CRL-----"
 
 
-def run(options: argparse.Namespace, environment: Mapping[str, str], words: Words, out: TextIO) -> int:
+def run(options: argparse.Namespace, call: Call) -> int:
     """Judge every file; works without a home too, and then knows only what --trust names."""
-    home, settings = locate(environment)
+    home, settings = locate(call.environment)
+    assert call.judge is not None, "started ahead for this command"
     clock = SystemClock()
     at = parse_time(options.at) if options.at else clock.now()
-    # The judge imports its libraries while this process reads trust, settings and database.
-    with Judge(judge_limits(settings), preload=("gather",)) as judge:
-        judge.start()
-        trusted = _trusted(options.trust)
-        extra = ValidationInputs(at, trusted[0], (), trusted[1])
-        if not home.exists():
-            verifier = stranger_verifier(judge, extra, clock, settings.validation.max_bytes)
-            return _report(options, _judge(options.files, verifier), words, out)
-        with open_installation(environment, clock, judge) as installation:
-            verifier = installation.judging.verifier(at, extra, file_limit=settings.validation.max_bytes)
-            return _report(options, _judge(options.files, verifier), words, out)
+    anchors, crls = _trusted(options.trust)
+    extra = ValidationInputs(at, anchors, (), crls)
+    limit = settings.validation.max_bytes
+    if not home.exists():
+        return _report(options, _judge(options.files, stranger_verifier(call.judge, extra, clock, limit)), call)
+    with open_installation(call.environment, clock, call.judge) as installation:
+        verifier = installation.judging.verifier(at, extra, file_limit=limit)
+        return _report(options, _judge(options.files, verifier), call)
 
 
 def _judge(files: Sequence[TypedPath], verifier: Verifier) -> list[Verdict]:
     return list(verify_many([(file.path, file.path.name) for file in files], verifier))
 
 
-def _report(options: argparse.Namespace, verdicts: list[Verdict], words: Words, out: TextIO) -> int:
+def _report(options: argparse.Namespace, verdicts: list[Verdict], call: Call) -> int:
     if options.json:
         shown = [verdict.to_json() for verdict in verdicts]
-        print_json(out, shown if len(shown) > 1 else shown[0])
+        print_json(call.out, shown if len(shown) > 1 else shown[0])
     else:
         for number, verdict in enumerate(verdicts):
             if number:
-                out.write("\n")
-            out.write("\n".join(describe_verdict(verdict, words)) + "\n")
+                call.out.write("\n")
+            call.out.write("\n".join(describe_verdict(verdict, call.words)) + "\n")
     return combined_exit_code(verdict.exit_code for verdict in verdicts)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from api.migrations import is_current
-from certs.db import database_errors
+from certs.db import hold
+from certs.db_failures import database_errors
 
 
 def build_config() -> Config:
@@ -25,6 +26,11 @@ def upgrade(engine: Engine) -> bool:
         return False
     config = build_config()
     with database_errors(), engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # A large table may take its time, and so may another process that migrates: this one waits and finds it done.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
+        hold(connection, "migration")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return True

@@ -204,6 +204,31 @@ def extended_key_usage_is_the_profiles(twin: Twin) -> Iterator[str]:
         yield "extendedKeyUsage has the wrong criticality"
 
 
+def no_check_is_the_profiles(twin: Twin) -> Iterator[str]:
+    """RFC 6960 4.2.2.2.1: only where the profile says so, not critical, and only beside OCSPSigning."""
+    extension = twin.extension(x509.OCSPNoCheck)
+    if (extension is not None) is not twin.profile.ocsp_no_check:
+        yield "ocsp-nocheck is not as the profile says"
+    if extension is None:
+        return
+    usage = twin.extension(x509.ExtendedKeyUsage)
+    if usage is None or list(usage.value) != [EXTENDED_KEY_USAGES["OCSPSigning"]]:
+        yield "ocsp-nocheck in a certificate that is not an OCSP responder's"
+    if extension.critical:
+        yield "ocsp-nocheck is critical"
+
+
+def time_stamping_stands_alone(twin: Twin) -> Iterator[str]:
+    """RFC 3161 2.3: the purpose timeStamping is the only one, and critical."""
+    usage = twin.extension(x509.ExtendedKeyUsage)
+    if usage is None or EXTENDED_KEY_USAGES["timeStamping"] not in usage.value:
+        return
+    if len(list(usage.value)) != 1:
+        yield "timeStamping has company"
+    if not usage.critical:
+        yield "extendedKeyUsage with timeStamping is not critical"
+
+
 def pointers_are_the_profiles(twin: Twin) -> Iterator[str]:
     """RFC 5280 4.2.1.13 and 4.2.2.1: where the profile says so, not critical, plain HTTP(S) addresses."""
     points = twin.extension(x509.CRLDistributionPoints)
@@ -279,6 +304,8 @@ RULES: tuple[Rule, ...] = (
     signature_algorithm_is_strong_and_stated_twice,
     public_key_is_strong,
     extended_key_usage_is_the_profiles,
+    no_check_is_the_profiles,
+    time_stamping_stands_alone,
     pointers_are_the_profiles,
     policies_are_the_profiles,
     alternative_names_are_allowed,

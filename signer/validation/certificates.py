@@ -39,7 +39,7 @@ def certificate_facts(certificate: x509.Certificate, crls: tuple[CrlFacts, ...] 
     der = certificate.dump()
     validity = certificate["tbs_certificate"]["validity"]
     key_type, key_bits = _key(certificate)
-    usage = certificate.key_usage_value
+    usage, extended = certificate.key_usage_value, certificate.extended_key_usage_value
     return CertificateFacts(
         sha256=hashlib.sha256(der).hexdigest(),
         subject=name_text(certificate.subject),
@@ -55,6 +55,8 @@ def certificate_facts(certificate: x509.Certificate, crls: tuple[CrlFacts, ...] 
         key_usage=tuple(sorted(usage.native)) if usage is not None else None,
         der=base64_text(der),
         crls=crls,
+        extended_key_usage=tuple(plain_text(str(purpose), 60) for purpose in extended.native) if extended else None,
+        extended_key_usage_critical="extended_key_usage" in certificate.critical_extensions,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pyhanko.pdf_utils import generic
@@ -34,7 +36,7 @@ def coverage_of(signature: EmbeddedPdfSignature) -> str:
 def changes_after(
     signature: EmbeddedPdfSignature, reader: PdfFileReader, later: Iterable[tuple[str, Kind]]
 ) -> tuple[str, tuple[ChangeFacts, ...]]:
-    """none, permitted or forbidden, with the list. `later` are (field, type) of the signatures made after this one."""
+    """none, permitted, forbidden or unknown, with the list. `later` are (field, type) of the signatures made after this one."""
     result: Any = signature.evaluate_modifications(DEFAULT_DIFF_POLICY)
     signed_later = list(later)
     if isinstance(result, SuspiciousModification):
@@ -45,13 +47,15 @@ def changes_after(
     changes = [ChangeFacts(kind, None, plain_text(name)) for name, kind in signed_later]
     names = {name for name, _ in signed_later}
     filled = sorted(str(name) for name in result.changed_form_fields if name not in names)
-    changes += _field_changes(reader, signature.signed_revision, filled)
+    fields, deceptive = _field_changes(reader, signature.signed_revision, filled)
+    changes += fields
     if _dss(reader, signature.signed_revision) != _dss(reader, reader.xrefs.total_revisions - 1):
         changes.append(ChangeFacts("validation-data", None, ""))
     limit = signature.docmdp_level
     # ISO 32000-2 12.8.2.2: what a certification does not permit invalidates it.
     forbidden = level == ModificationLevel.OTHER or (limit is not None and level.value > limit.value)
-    return ("forbidden" if forbidden else "permitted"), tuple(changes[:_MOST_CHANGES])
+    answer = "forbidden" if forbidden else "unknown" if deceptive else "permitted"
+    return answer, tuple(changes[:_MOST_CHANGES])
 
 
 def _unexplained(reader: PdfFileReader, message: str) -> tuple[ChangeFacts, ...]:
@@ -96,23 +100,39 @@ def _dss(reader: PdfFileReader, revision: int) -> str:
         return ""
 
 
-def _field_changes(reader: PdfFileReader, signed_revision: int, names: list[str]) -> list[ChangeFacts]:
+@dataclass(frozen=True)
+class _FieldState:
+    """What a field holds and what it shows."""
+
+    page: int | None
+    value: str
+    appearance: bytes
+
+
+_NO_FIELD = _FieldState(None, "", b"")
+
+
+def _field_changes(reader: PdfFileReader, signed_revision: int, names: list[str]) -> tuple[list[ChangeFacts], bool]:
+    """The fields that differ, and whether one of them shows something else while its value stayed (shadow attack, 2020)."""
     if not names:
-        return []
-    before = _field_values(reader.get_historical_resolver(signed_revision).root, names)
-    after = _field_values(reader.get_historical_resolver(reader.xrefs.total_revisions - 1).root, names)
+        return [], False
+    before = _field_states(reader.get_historical_resolver(signed_revision).root, names)
+    after = _field_states(reader.get_historical_resolver(reader.xrefs.total_revisions - 1).root, names)
     pages = _page_numbers(reader)
-    changes = []
+    changes, deceptive = [], False
     for name in names:
-        _, old = before.get(name, (None, ""))
-        page, new = after.get(name, (None, ""))
-        changes.append(ChangeFacts("field", pages.get(page or 0), plain_text(f"{name}: {old or '∅'} → {new or '∅'}")))
-    return changes
+        old, new = before.get(name, _NO_FIELD), after.get(name, _NO_FIELD)
+        if (old.value, old.appearance) == (new.value, new.appearance):
+            continue  # another signature wrote the field anew, as it was
+        deceptive = deceptive or old.value == new.value
+        text = plain_text(f"{name}: {old.value or '∅'} → {new.value or '∅'}")
+        changes.append(ChangeFacts("field", pages.get(new.page or 0), text))
+    return changes, deceptive
 
 
-def _field_values(root: Any, names: list[str]) -> dict[str, tuple[int | None, str]]:
-    """Page object and shown value of the wanted fields, by full name."""
-    found: dict[str, tuple[int | None, str]] = {}
+def _field_states(root: Any, names: list[str]) -> dict[str, _FieldState]:
+    """The wanted fields by full name."""
+    found: dict[str, _FieldState] = {}
     try:
         queue = [("", item) for item in root["/AcroForm"]["/Fields"]]
     except (KeyError, TypeError):
@@ -127,11 +147,29 @@ def _field_values(root: Any, names: list[str]) -> dict[str, tuple[int | None, st
         part = field.get("/T")
         name = prefix if part is None else (f"{prefix}.{part}" if prefix else str(part))
         if name in names and name not in found:
-            found[name] = (_page_of(field), str(field.get("/V", "")))
+            found[name] = _FieldState(_page_of(field), str(field.get("/V", "")), _appearance(field))
         kids = field.get("/Kids")
         if isinstance(kids, generic.ArrayObject):
             queue += [(name, kid) for kid in kids]
     return found
+
+
+def _appearance(field: generic.DictionaryObject) -> bytes:
+    """A digest of what the field's widgets show."""
+    hasher = hashlib.sha256()
+    kids = field.get("/Kids")
+    queue: list[Any] = [field.get("/AP")]
+    if isinstance(kids, generic.ArrayObject):
+        queue += [kid.get_object().get("/AP") for kid in kids[:_MOST_CHANGES]]
+    budget = _MOST_CHANGES
+    while queue and budget:
+        budget -= 1
+        item = queue.pop(0)
+        if isinstance(item, generic.StreamObject):
+            hasher.update(item.encoded_data)
+        elif isinstance(item, generic.DictionaryObject):
+            queue += [item[key] for key in sorted(item)]
+    return hasher.digest()
 
 
 def _page_of(field: generic.DictionaryObject) -> int | None:

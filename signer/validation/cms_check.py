@@ -134,7 +134,9 @@ def _content_digest(
     imprint = content.parsed["message_imprint"]
     held_algorithm = imprint["hash_algorithm"]["algorithm"].native
     facts.digest_ok = imprint["hashed_message"].native == digest(held_algorithm)
-    facts.digest_algorithm = held_algorithm.replace("_", "-")
+    if algorithm not in _WEAK_DIGESTS:
+        # Imprint and attributes each have a digest; the weaker one is what the token rests on.
+        facts.digest_algorithm = held_algorithm.replace("_", "-")
     return digest_of(algorithm, bytes(content))
 
 
@@ -214,6 +216,7 @@ def digest_of(algorithm: str, *pieces: bytes | memoryview) -> bytes:
     return hasher.digest()
 
 
+_WEAK_DIGESTS = frozenset({"md5", "sha1"})
 _DIGESTS = frozenset(
     {"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_224", "sha3_256", "sha3_384", "sha3_512"}
 )

@@ -15,6 +15,12 @@ class ValidationError(Exception):
         self.facts: dict[str, str] = facts
 
 
+class InputsUnreadable(ValidationError):
+    """An anchor, certificate or revocation list given to lean on is not one. The caller's fault, not the file's. Facts: kind."""
+
+    code = "VALIDATION_INPUTS_UNREADABLE"
+
+
 class SandboxFailure(ValidationError):
     """The judge process gave no answer that can be used."""
 

@@ -27,6 +27,7 @@ from signer.validation.facts import ChangeFacts, SignatureFacts
 from signer.validation.paths import PathFinder
 from signer.validation.signature_value import SignatureValue, find_value_in_bytes, read_raw_value, read_value
 from signer.validation.structure import Finding, RawSignature, Section, check_after, check_byte_range
+from signer.validation.tokens import examine_token, signature_timestamps
 
 Found = dict[str, Any]
 
@@ -48,14 +49,13 @@ class Document:
             table = self.reader.xrefs
             for revision in range(table.total_revisions):
                 info = table.get_xref_container_info(revision)
-                places = table.get_xref_data(revision).standard_xrefs.values()
+                data = table.get_xref_data(revision)
+                places = {offset for _, offset in data.standard_xrefs.values()}
+                if data.hybrid is not None:  # ISO 32000-2 7.5.8.4: a table and a stream make one section
+                    places |= {offset for _, offset in data.hybrid.xref_data.standard_xrefs.values()}
+                    places.add(data.hybrid.meta_info.start_location)
                 self._sections.append(
-                    Section(
-                        declared=info.declared_startxref,
-                        start=info.start_location,
-                        end=info.end_location,
-                        offsets=frozenset(offset for _, offset in places),
-                    )
+                    Section(info.declared_startxref, info.start_location, info.end_location, frozenset(places))
                 )
         return self._sections
 
@@ -164,11 +164,10 @@ def _take_cms(found: Found, pdf: bytes, value: SignatureValue, ranges: tuple[int
     elif found["claimed_time"] is None:
         reported = extract_self_reported_ts(info)
         found["claimed_time"] = utc(reported) if reported is not None else None
-    attributes = info["unsigned_attrs"]
-    if found["level"] == "PAdES-B-B" and any(
-        a["type"].native == "signature_time_stamp_token" for a in attributes or ()
-    ):
-        found["level"] = "PAdES-B-T"
+    tokens = signature_timestamps(info)
+    if tokens:
+        found["timestamps"] = tuple(examine_token(token, info["signature"].native, paths) for token in tokens)
+        found["level"] = "PAdES-B-T" if found["level"] == "PAdES-B-B" else found["level"]
 
 
 def _take_changes(found: Found, document: Document, dictionary: Any, name: str, ranges: tuple[int, ...]) -> None:

@@ -86,6 +86,8 @@ class CertificateFacts:
     key_usage: tuple[str, ...] | None
     der: str
     crls: tuple[CrlFacts, ...] = ()
+    extended_key_usage: tuple[str, ...] | None = None
+    extended_key_usage_critical: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,22 @@ class ChangeFacts:
     kind: Literal["signature", "timestamp", "field", "validation-data", "forbidden"]
     page: int | None
     text: str
+
+
+@dataclass(frozen=True)
+class TokenFacts:
+    """Everything found about one time-stamp token, wherever it stands. `digest_ok` is about the imprint and the attributes."""
+
+    problem: str = ""
+    digest_ok: bool | None = None
+    signature_ok: bool | None = None
+    ess: Literal["ok", "absent", "mismatch"] = "absent"
+    digest_algorithm: str | None = None
+    signature_algorithm: str | None = None
+    pairing_ok: bool = True
+    time: datetime | None = None
+    signer: CertificateFacts | None = None
+    path: PathFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +151,8 @@ class SignatureFacts:
     path: PathFacts | None = None
     revision_end: int | None = None
     revision_sha256: str | None = None
+    # The signature time-stamps among the unsigned attributes (EN 319 122-1 5.3).
+    timestamps: tuple[TokenFacts, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator
 from pyhanko_certvalidator.validate import async_validate_path
 
 from signer.validation.certificates import certificate_facts
+from signer.validation.errors import InputsUnreadable
 from signer.validation.facts import TRUST_KINDS, CrlFacts, PathFacts, Trust, ValidationInputs
 
 _DEEPEST = 8
@@ -45,11 +46,11 @@ class PathFinder:
     """Finds paths for the signatures of one file. Built once a file."""
 
     def __init__(self, inputs: ValidationInputs) -> None:
-        anchors = [_Anchor(x509.Certificate.load(a.der, strict=True), a.kind) for a in inputs.anchors]
+        anchors = [_Anchor(_load_certificate(a.der), a.kind) for a in inputs.anchors]
         # The order in which anchors are given must never change an answer.
         self._anchors = sorted(anchors, key=lambda a: (TRUST_KINDS.index(a.kind), a.certificate.dump()))
-        self._pool = [x509.Certificate.load(der, strict=True) for der in inputs.intermediates]
-        self._crls = [asn1_crl.CertificateList.load(der, strict=True) for der in inputs.crls]
+        self._pool = [_load_certificate(der) for der in inputs.intermediates]
+        self._crls = [_load_crl(der) for der in inputs.crls]
         self._checks = 0
 
     def find(self, signer: x509.Certificate, embedded: Sequence[x509.Certificate]) -> PathFacts | None:
@@ -81,15 +82,15 @@ class PathFinder:
         return found
 
     def _is_issued_by(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-        if certificate.issuer.dump() != issuer.subject.dump() and certificate.issuer != issuer.subject:
-            return False
-        wanted, offered = certificate.authority_key_identifier, issuer.key_identifier
-        if wanted is not None and offered is not None and wanted != offered:
-            return False
-        if self._checks >= _MOST_CHECKS:
-            return False
-        self._checks += 1
         try:
+            if certificate.issuer.dump() != issuer.subject.dump() and certificate.issuer != issuer.subject:
+                return False
+            wanted, offered = certificate.authority_key_identifier, issuer.key_identifier
+            if wanted is not None and offered is not None and wanted != offered:
+                return False
+            if self._checks >= _MOST_CHECKS:
+                return False
+            self._checks += 1
             DefaultSignatureValidator().validate_signature(
                 certificate["signature_value"].native,
                 certificate["tbs_certificate"].dump(),
@@ -124,6 +125,29 @@ class PathFinder:
             if facts is not None:
                 found.append(facts)
         return found
+
+
+def _load_certificate(der: bytes) -> x509.Certificate:
+    """A certificate the caller gave; its parts are parsed now, so that what is wrong with it is not blamed on a file."""
+    try:
+        certificate = x509.Certificate.load(der, strict=True)
+        certificate_facts(certificate)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise InputsUnreadable("not a certificate", kind="certificate") from error
+    return certificate
+
+
+def _load_crl(der: bytes) -> asn1_crl.CertificateList:
+    try:
+        crl = asn1_crl.CertificateList.load(der, strict=True)
+        crl.issuer.dump()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise InputsUnreadable("not a revocation list", kind="crl") from error
+    return crl
 
 
 def _broken_rule(chain: list[x509.Certificate], anchor: _Anchor) -> str:

@@ -1,20 +1,40 @@
 """Judging: facts, the state of our own certificates and a time make an indication and a reason (EN 319 102-1).
 
-Runs in the parent and knows no PDF. Nothing is proved yet about when a signature was made, so the best signature time is
-the time in question; whatever would need an earlier proof is indeterminate.
+Runs in the parent and knows no PDF. The best signature time is what time-stamps prove (proofs.py), else the time in
+question; whatever would need an earlier proof is indeterminate.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-from signer.validation.facts import CertificateFacts, FileFacts, PathFacts, SignatureFacts
+from signer.validation.facts import FileFacts, SignatureFacts
+from signer.validation.proofs import NO_PROOF, Proof, Proofs, document_token
 from signer.validation.reasons import REASONS
+from signer.validation.standing import (
+    Answer,
+    Moment,
+    OwnCertificate,
+    OwnStatus,
+    Policy,
+    algorithm_reason,
+    load_policy,
+    standing_at,
+)
 from signer.validation.structure import Finding
+
+# What a caller of the judging needs, from one place.
+__all__ = [
+    "JudgedFile",
+    "JudgedSignature",
+    "OwnCertificate",
+    "OwnStatus",
+    "Policy",
+    "judge_file",
+    "judge_signature",
+    "load_policy",
+]
 
 # These say that the signature does not span what it claims to span; the others, that something came after it.
 _BROKEN_RANGES = frozenset(
@@ -28,31 +48,6 @@ _BROKEN_RANGES = frozenset(
     }
 )
 _UNSUPPORTED = frozenset({"UNSUPPORTED_SUBFILTER", "AlgorithmNotSupported", "UnsupportedAlgorithm"})
-
-
-@dataclass(frozen=True)
-class Policy:
-    """Which algorithms are good enough; named and versioned, because every verdict says by which rules it was made."""
-
-    name: str
-    version: str
-    digests: frozenset[str]
-    signatures: frozenset[str]
-    rsa_bits: int
-    ec_bits: int
-
-
-@dataclass(frozen=True)
-class OwnCertificate:
-    """What the inventory knows about a certificate of ours. `since` is when its key came under suspicion, if earlier."""
-
-    state: str
-    revoked_at: datetime | None = None
-    reason: str | None = None
-    since: datetime | None = None
-
-
-OwnStatus = Callable[[str], OwnCertificate | None]
 
 
 @dataclass(frozen=True)
@@ -78,19 +73,6 @@ class JudgedFile:
     signatures: tuple[JudgedSignature, ...] = ()
 
 
-def load_policy(name: str = "vn-2025") -> Policy:
-    """A policy that ships with the package."""
-    values = tomllib.loads((Path(__file__).parent / "policies" / f"{name}.toml").read_text(encoding="utf-8"))
-    return Policy(
-        name=values["name"],
-        version=values["version"],
-        digests=frozenset(values["digests"]),
-        signatures=frozenset(values["signatures"]),
-        rsa_bits=values["rsa_bits"],
-        ec_bits=values["ec_bits"],
-    )
-
-
 def judge_file(facts: FileFacts, own_status: OwnStatus, at: datetime, policy: Policy) -> JudgedFile:
     """The conclusion of a file is the worst of its signatures; timestamps do not count."""
     if facts.unreadable:
@@ -98,7 +80,14 @@ def judge_file(facts: FileFacts, own_status: OwnStatus, at: datetime, policy: Po
         row = REASONS.get(facts.unreadable)
         known = row is not None and row.conclusion == "unreadable"
         return JudgedFile("unreadable", facts.unreadable if known else "UNREADABLE_DAMAGED")
-    judged = tuple(judge_signature(signature, own_status, at, policy) for signature in facts.signatures)
+    intact = [each for each in facts.signatures if each.type == "timestamp" and _integrity_reason(each) is None]
+    proofs = Proofs(facts.signatures, intact, own_status, at, policy)
+    judged = tuple(
+        _judge_timestamp(each, proofs, own_status, at)
+        if each.type == "timestamp"
+        else judge_signature(each, own_status, at, policy, proofs.of(each))
+        for each in facts.signatures
+    )
     counted = [signature for signature in judged if signature.facts.type == "signature"]
     if not counted:
         return JudgedFile("unsigned", "NOT_SIGNED", judged)
@@ -111,27 +100,54 @@ def judge_file(facts: FileFacts, own_status: OwnStatus, at: datetime, policy: Po
     return JudgedFile("valid", reason, judged)
 
 
-def judge_signature(facts: SignatureFacts, own_status: OwnStatus, at: datetime, policy: Policy) -> JudgedSignature:
+def judge_signature(
+    facts: SignatureFacts, own_status: OwnStatus, at: datetime, policy: Policy, proof: Proof = NO_PROOF
+) -> JudgedSignature:
     """Integrity before anything about people: a changed file is invalid whoever signed it."""
-    path = facts.path
-    revocation, revoked = _revocation(path, own_status, at)
-    reason, sub = (
+    answer = (
         _integrity_reason(facts)
-        or _algorithm_reason(facts, policy)
+        or algorithm_reason(facts, policy)
         or _path_reason(facts)
-        or _time_reason(facts, at, revocation, revoked)
-        or ("VALID" if facts.changes_after == "none" else "VALID_EXTENDED", None)
+        or _time_reason(facts, own_status, at, proof)
+        or (_valid_reason(facts, at), None)
     )
+    return _judged(facts, answer, own_status, at, proof.existed)
+
+
+def _judge_timestamp(facts: SignatureFacts, proofs: Proofs, own_status: OwnStatus, at: datetime) -> JudgedSignature:
+    """A document time-stamp: what a signature is judged by, for the one who stamps instead of the one who signs."""
+    failure = _integrity_reason(facts) or proofs.judge_token(document_token(facts), facts.revision_end)
+    answer = failure or (_valid_reason(facts, at), None)
+    return _judged(facts, answer, own_status, at, facts.claimed_time if failure is None else None)
+
+
+def _valid_reason(facts: SignatureFacts, at: datetime) -> str:
+    if facts.changes_after != "none":
+        return "VALID_EXTENDED"
+    path = facts.path.certificates if facts.path is not None else ()
+    return "VALID_LATER_EXPIRED" if any(at > certificate.not_after for certificate in path) else "VALID"
+
+
+def _judged(
+    facts: SignatureFacts,
+    answer: tuple[str, str | None],
+    own_status: OwnStatus,
+    at: datetime,
+    proven_time: datetime | None,
+) -> JudgedSignature:
+    reason, sub = answer
     row = REASONS[reason]
     assert row.conclusion is not None
+    path = facts.path
     return JudgedSignature(
         facts=facts,
         conclusion=row.conclusion,
         reason=reason,
         sub_indication=sub or row.sub_indications[0],
         integrity=_integrity(facts),
-        revocation=revocation,
+        revocation=standing_at(path, own_status, Moment(at, at)).state,
         trust=path.kind if path is not None and not path.problem else "unknown",
+        proven_time=proven_time,
     )
 
 
@@ -141,10 +157,7 @@ def _integrity(facts: SignatureFacts) -> str:
     return "intact" if facts.digest_ok and facts.signature_ok else "unknown"
 
 
-_Answer = tuple[str, str | None] | None
-
-
-def _integrity_reason(facts: SignatureFacts) -> _Answer:
+def _integrity_reason(facts: SignatureFacts) -> Answer:
     """EN 319 102-1 5.2.2 (format), 5.2.7 (cryptographic verification) and what came after the signature."""
     if facts.digest_ok is False:
         return "INVALID_MODIFIED", "HASH_FAILURE"
@@ -165,32 +178,7 @@ def _integrity_reason(facts: SignatureFacts) -> _Answer:
     return None
 
 
-def _algorithm_reason(facts: SignatureFacts, policy: Policy) -> _Answer:
-    """5.2.8: algorithms must be good at the time in question, along the whole path, the anchor's own signature aside."""
-    weak = ("UNKNOWN_ALGORITHM", None)
-    if facts.digest_algorithm not in policy.digests or facts.signature_algorithm not in policy.signatures:
-        return weak
-    if not facts.pairing_ok:
-        return weak
-    signer = (facts.signer,) if facts.signer is not None else ()
-    if any(not _is_key_strong(certificate, policy) for certificate in signer):
-        return weak
-    for certificate in facts.path.certificates if facts.path is not None else ():
-        digest = certificate.signature_hash
-        if not _is_key_strong(certificate, policy) or (digest is not None and digest not in policy.digests):
-            return weak
-    return None
-
-
-def _is_key_strong(certificate: CertificateFacts, policy: Policy) -> bool:
-    if certificate.key_type in ("rsa", "rsassa_pss"):
-        return certificate.key_bits >= policy.rsa_bits
-    if certificate.key_type == "ec":
-        return certificate.key_bits >= policy.ec_bits
-    return certificate.key_type in ("ed25519", "ed448")
-
-
-def _path_reason(facts: SignatureFacts) -> _Answer:
+def _path_reason(facts: SignatureFacts) -> Answer:
     """5.2.3 (which certificate signed) and 5.2.6 (where its path leads)."""
     # EN 319 142-1 6.3: a PAdES signature names its certificate; without that another one of the same key could be put in.
     needs_name = facts.subfilter == "/ETSI.CAdES.detached"
@@ -206,55 +194,40 @@ def _path_reason(facts: SignatureFacts) -> _Answer:
     return None
 
 
-def _time_reason(facts: SignatureFacts, at: datetime, revocation: str, revoked: int | None) -> _Answer:
-    """5.2.6 and 5.3 with the time in question as best signature time."""
+def _time_reason(facts: SignatureFacts, own_status: OwnStatus, at: datetime, proof: Proof) -> Answer:
+    """5.2.6, 5.3 and 5.5: whether the certificate was in force at the best signature time."""
     assert facts.path is not None
     assert facts.signer is not None
-    if revocation == "revoked":
-        return "UNKNOWN_REVOKED_NO_TIME", "REVOKED_NO_POE" if revoked == 0 else "REVOKED_CA_NO_POE"
+    best = min(proof.existed or at, at)
+    standing = standing_at(facts.path, own_status, Moment(best, at))
+    if standing.state == "revoked":
+        if standing.link == 0 and standing.since is not None and _is_made_after(facts, proof, standing.since):
+            return "INVALID_REVOKED", None
+        return "UNKNOWN_REVOKED_NO_TIME", "REVOKED_NO_POE" if standing.link == 0 else "REVOKED_CA_NO_POE"
     chain = facts.path.certificates or (facts.signer,)
-    if at < chain[0].not_before:
+    if best < chain[0].not_before:
         return "INVALID_NOT_YET_VALID", None
-    if any(at < certificate.not_before for certificate in chain):
+    if any(best < certificate.not_before for certificate in chain):
         return "UNKNOWN_CHAIN", None
-    if any(at > certificate.not_after for certificate in chain):
-        return "UNKNOWN_EXPIRED_NO_TIME", None
-    if revocation == "suspended":
+    if any(best > certificate.not_after for certificate in chain):
+        made_after = best > chain[0].not_after and _is_made_after(facts, proof, chain[0].not_after)
+        return ("INVALID_EXPIRED" if made_after else "UNKNOWN_EXPIRED_NO_TIME"), None
+    if standing.state == "suspended":
         return "UNKNOWN_SUSPENDED", None
-    if revocation != "good":
+    if standing.state != "good":
         return "UNKNOWN_REVOCATION", None
     return None
 
 
-def _revocation(path: PathFacts | None, own_status: OwnStatus, at: datetime) -> tuple[str, int | None]:
-    """The worst state along the path at the time in question, and the first certificate that is in it."""
-    if path is None:
-        return "unknown", None
-    states = [_state(certificate, own_status, at) for certificate in path.certificates]
-    for worst in ("revoked", "suspended", "unknown"):
-        if worst in states:
-            return worst, states.index(worst)
-    return "good", None
+def _is_made_after(facts: SignatureFacts, proof: Proof, end: datetime) -> bool:
+    """Whether the signing itself, and not only its proof, came after the certificate's end.
 
-
-def _state(certificate: CertificateFacts, own_status: OwnStatus, at: datetime) -> str:
-    own = own_status(certificate.sha256)
-    if own is not None:
-        return _own_state(own, at)
-    # EN 319 102-1 5.2.5: only a list that covers the time in question is fresh; the latest of them speaks.
-    fresh = [crl for crl in certificate.crls if crl.this_update <= at and (crl.next_update or crl.this_update) >= at]
-    if not fresh:
-        return "unknown"
-    latest = max(fresh, key=lambda crl: crl.this_update)
-    if latest.revoked_at is None or latest.revoked_at > at or latest.reason == "removeFromCRL":
-        return "good"
-    return "suspended" if latest.reason == "certificateHold" else "revoked"
-
-
-def _own_state(own: OwnCertificate, at: datetime) -> str:
-    if own.state == "good":
-        return "good"
-    if own.state not in ("revoked", "suspended"):
-        return "unknown"
-    moments = [moment for moment in (own.revoked_at, own.since) if moment is not None]
-    return "good" if moments and at < min(moments) else own.state
+    A time-stamp on a signature says that it was there by then, which it may have been long before (5.5.4 leaves it
+    indeterminate). Signing came after when the signature covers a token of a later time; or when the signer's own claim
+    and the time-stamp agree that it did: nobody gains by claiming that against himself.
+    """
+    if proof.made_after is not None and proof.made_after > end:
+        return True
+    if proof.existed is None or facts.claimed_time is None:
+        return False
+    return proof.existed > end and facts.claimed_time > end

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name, pdf_string
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.writer import copy_into_new_writer
 from pyhanko.sign import fields, signers
 from pyhanko.sign.timestamps import DummyTimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
@@ -32,7 +34,9 @@ def page_pdf(text: str = "Quyet dinh so 15/QD-UBND", *, pages: int = 1, form: bo
     return out.getvalue()
 
 
-def simple_signer(party: Party, certificate: x509.Certificate | None = None, *, pss: bool = False) -> signers.SimpleSigner:
+def simple_signer(
+    party: Party, certificate: x509.Certificate | None = None, *, pss: bool = False
+) -> signers.SimpleSigner:
     store = SimpleCertificateStore()
     for link in party.chain[:1]:
         store.register(x509.Certificate.load(link.public_bytes(serialization.Encoding.DER)))
@@ -103,11 +107,28 @@ def filled(pdf: bytes, value: str = "15") -> bytes:
     return _written(writer)
 
 
+def with_other_appearance(pdf: bytes, text: str = "99") -> bytes:
+    """The document after the field `So` was given another appearance and kept its value: the shadow `replace` of 2020."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+    for reference in writer.root["/AcroForm"]["/Fields"]:
+        field = reference.get_object()
+        if field.get("/T") == "So":
+            old = field["/AP"]["/N"]
+            shown = generic.StreamObject(dict(old), stream_data=f"/Tx BMC BT /F1 12 Tf ({text}) Tj ET EMC".encode())
+            for key in ("/Filter", "/Length", "/DecodeParms"):
+                shown.pop(key, None)
+            field["/AP"] = generic.DictionaryObject({pdf_name("/N"): writer.add_object(shown)})
+            writer.mark_update(reference)
+    return _written(writer)
+
+
 def with_validation_data(pdf: bytes, party: Party) -> bytes:
     """The document with a document security store (EN 319 142-1 5.4.2)."""
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
     held = writer.add_object(generic.StreamObject(stream_data=party.der))
-    store = generic.DictionaryObject({pdf_name("/Type"): pdf_name("/DSS"), pdf_name("/Certs"): generic.ArrayObject([held])})
+    store = generic.DictionaryObject(
+        {pdf_name("/Type"): pdf_name("/DSS"), pdf_name("/Certs"): generic.ArrayObject([held])}
+    )
     writer.root["/DSS"] = writer.add_object(store)
     writer.update_root()
     return _written(writer)
@@ -140,6 +161,13 @@ def with_other_page(pdf: bytes, *, remove: bool = False) -> bytes:
     pages["/Count"] = generic.NumberObject(len(pages["/Kids"]))
     writer.mark_update(writer.root.raw_get("/Pages"))
     return _written(writer)
+
+
+def with_stream_tables(pdf: bytes) -> bytes:
+    """The same document with a cross-reference stream instead of a table (ISO 32000-2 7.5.8)."""
+    out = io.BytesIO()
+    copy_into_new_writer(PdfFileReader(io.BytesIO(pdf)), writer_kwargs={"stream_xrefs": True}).write(out)
+    return out.getvalue()
 
 
 def with_other_text(pdf: bytes, text: str = "GIA MAO") -> bytes:

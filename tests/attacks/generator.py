@@ -129,7 +129,9 @@ def incremental_savings(signed: bytes) -> Iterator[Attack]:
     yield Attack("isa_copied_signature_without_eof", signed + body + table + trailer + start)
     two = documents.filled(signed, "20")
     inside = two.rfind(b"startxref")
-    yield Attack("isa_hidden_object_in_honest_update", two[:inside] + b"9 0 obj\n<< /Type /Page >>\nendobj\n" + two[inside:])
+    yield Attack(
+        "isa_hidden_object_in_honest_update", two[:inside] + b"9 0 obj\n<< /Type /Page >>\nendobj\n" + two[inside:]
+    )
     yield Attack("isa_honest_update_then_tail", two + b"\n4 0 obj\nnull\nendobj\n")
 
 
@@ -146,7 +148,10 @@ def signature_wrappings(signed: bytes, party: Party) -> Iterator[Attack]:
     yield Attack("swa_three_ranges", resigned(signed, party, (0, 5, 5, length - 5, resume, rest)))
     padding = b"\n8 0 obj\nnull\nendobj\n"
     moved = signed[:resume] + padding + signed[resume:]
-    yield Attack("swa_second_range_moved", _set_byte_range(moved, b"/ByteRange [0 %d %d %d]" % (length, resume + len(padding), rest)))
+    yield Attack(
+        "swa_second_range_moved",
+        _set_byte_range(moved, b"/ByteRange [0 %d %d %d]" % (length, resume + len(padding), rest)),
+    )
     yield Attack("swa_inserted_after_gap", moved)
 
 
@@ -164,17 +169,17 @@ def later_changes(signed: bytes, certified_1: bytes, certified_2: bytes) -> Iter
 def several_signatures(page: bytes, pki: Pki) -> Iterator[Attack]:
     """One of two signatures is broken."""
     first = documents.sign(page, pki.officer, "Sig1")
-    broken = _flipped_signature(first)
+    broken = flipped_signature(first)
     yield Attack("two_first_value_broken", documents.sign(broken, pki.seal, "Sig2"))
     both = documents.sign(first, pki.seal, "Sig2")
-    yield Attack("two_second_value_broken", _flipped_signature(both))
+    yield Attack("two_second_value_broken", flipped_signature(both))
     yield Attack("two_text_replaced_between", documents.sign(documents.with_other_text(first), pki.seal, "Sig2"))
-    yield Attack("two_second_has_no_contents", _no_contents(both))
+    yield Attack("two_second_without_contents", without_contents(both))
     inside = both.index(b"trang 1") if b"trang 1" in both else 200
     yield Attack("two_first_byte_flipped", both[:inside] + bytes([both[inside] ^ 1]) + both[inside + 1 :])
 
 
-def _flipped_signature(pdf: bytes) -> bytes:
+def flipped_signature(pdf: bytes) -> bytes:
     info = contents(pdf)
     signer = info["content"]["signer_infos"][0]
     value = bytearray(signer["signature"].native)
@@ -183,7 +188,7 @@ def _flipped_signature(pdf: bytes) -> bytes:
     return replace_contents(pdf, info.dump(force=True))
 
 
-def _no_contents(pdf: bytes) -> bytes:
+def without_contents(pdf: bytes) -> bytes:
     _, start, end, _ = ranges(pdf)
     return pdf[: start + 1] + b"0" * (end - start - 2) + pdf[end - 1 :]
 

@@ -82,7 +82,9 @@ def make(
     if timestamping:
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
     if permitted_dns:
-        constraint = x509.NameConstraints([x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, permitted_dns)]))], None)
+        constraint = x509.NameConstraints(
+            [x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, permitted_dns)]))], None
+        )
         builder = builder.add_extension(constraint, critical=True)
     certificate = builder.sign(signer, hashes.SHA256())
     return Party(certificate, key, issuer, [issuer.certificate, *issuer.chain] if issuer else [])

@@ -61,8 +61,12 @@ def test_a_list_for_the_leaf_alone_does_not_speak_for_the_authority(signed: byte
         {"this_update": NOW + timedelta(days=1), "next_update": NOW + timedelta(days=8)},
     ],
 )
-def test_a_list_of_another_time_says_nothing(signed: bytes, pki: Pki, judging: Judging, stale: dict[str, object]) -> None:
-    assert outcome(judging(signed, crls=[make_crl(pki.root), make_crl(pki.issuing, **stale)]))[0] == "UNKNOWN_REVOCATION"
+def test_a_list_of_another_time_says_nothing(
+    signed: bytes, pki: Pki, judging: Judging, stale: dict[str, object]
+) -> None:
+    assert (
+        outcome(judging(signed, crls=[make_crl(pki.root), make_crl(pki.issuing, **stale)]))[0] == "UNKNOWN_REVOCATION"
+    )
 
 
 def test_a_forged_list_says_nothing(signed: bytes, pki: Pki, judging: Judging) -> None:
@@ -83,7 +87,10 @@ def test_a_revoked_or_suspended_certificate_without_proof_of_time_is_indetermina
     entry = {pki.officer.certificate.serial_number: (NOW - timedelta(days=1), reason)}
     crls = [make_crl(pki.root), make_crl(pki.issuing, entry)]
     assert outcome(judging(signed, crls=crls)) == wanted
-    assert outcome(judging(signed, crls=[*crls, make_crl(pki.issuing, this_update=NOW - timedelta(days=3))]))[0] == wanted[0]
+    assert (
+        outcome(judging(signed, crls=[*crls, make_crl(pki.issuing, this_update=NOW - timedelta(days=3))]))[0]
+        == wanted[0]
+    )
 
 
 def test_a_revoked_authority_has_its_own_sub_indication(signed: bytes, pki: Pki, judging: Judging) -> None:
@@ -112,14 +119,19 @@ def test_the_inventory_speaks_before_any_list(signed: bytes, pki: Pki, judging: 
         pki.issuing.sha256: OwnCertificate("good"),
     }
     assert outcome(judging(signed, own_status=own.get))[0] == "UNKNOWN_REVOKED_NO_TIME"
-    assert outcome(judging(signed, crls=[], own_status={**own, pki.officer.sha256: OwnCertificate("good")}.get))[0] == "VALID"
+    assert (
+        outcome(judging(signed, crls=[], own_status={**own, pki.officer.sha256: OwnCertificate("good")}.get))[0]
+        == "VALID"
+    )
     earlier = NOW - timedelta(hours=3)
     assert outcome(judging(signed, at=earlier, own_status=own.get))[0] == "VALID"
 
 
 def test_a_key_under_suspicion_counts_as_revoked_from_then_on(signed: bytes, pki: Pki, judging: Judging) -> None:
     own = {
-        pki.officer.sha256: OwnCertificate("revoked", NOW - timedelta(hours=2), "keyCompromise", since=NOW - timedelta(days=2)),
+        pki.officer.sha256: OwnCertificate(
+            "revoked", NOW - timedelta(hours=2), "keyCompromise", since=NOW - timedelta(days=2)
+        ),
         pki.issuing.sha256: OwnCertificate("good"),
     }
     assert outcome(judging(signed, at=NOW - timedelta(days=1), own_status=own.get))[0] == "UNKNOWN_REVOKED_NO_TIME"
@@ -148,7 +160,8 @@ def broken_chains(pki: Pki) -> dict[str, tuple[Party, list[Party]]]:
 
 
 @pytest.mark.parametrize(
-    "rule", ["a leaf issues", "path too long", "an authority that may not certify", "a name outside the anchor's constraints"]
+    "rule",
+    ["a leaf issues", "path too long", "an authority that may not certify", "a name outside the anchor's constraints"],
 )
 def test_a_chain_that_breaks_a_rule_is_not_trusted(pki: Pki, judging: Judging, rule: str) -> None:
     leaf, anchors = broken_chains(pki)[rule]

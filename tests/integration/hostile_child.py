@@ -8,6 +8,7 @@ import resource
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from signer.sandbox_child import serve
@@ -66,10 +67,13 @@ def flood(header: dict[str, Any], blobs: list[bytes]) -> Answer:
 
 def surroundings(header: dict[str, Any], blobs: list[bytes]) -> Answer:
     """What the process can reach."""
-    facts: dict[str, Any] = {"pid": os.getpid(), "environment": sorted(os.environ), "descriptors": sorted(map(int, os.listdir("/proc/self/fd")))}
+    facts: dict[str, Any] = {
+        "pid": os.getpid(),
+        "environment": sorted(os.environ),
+        "descriptors": sorted(int(entry.name) for entry in Path("/proc/self/fd").iterdir()),
+    }
     try:
-        with open(header["file"], "wb") as stream:
-            stream.write(b"x")
+        Path(header["file"]).write_bytes(b"x")
         facts["wrote"] = True
     except OSError:
         facts["wrote"] = False
@@ -81,8 +85,7 @@ def surroundings(header: dict[str, Any], blobs: list[bytes]) -> Answer:
         except OSError:
             facts["connected"] = False
     facts["core"] = resource.getrlimit(resource.RLIMIT_CORE)[0]
-    with open("/proc/self/status") as status:
-        facts["no_new_privileges"] = "NoNewPrivs:\t1" in status.read()
+    facts["no_new_privileges"] = "NoNewPrivs:\t1" in Path("/proc/self/status").read_text(encoding="ascii")
     return facts, []
 
 

@@ -85,7 +85,11 @@ def test_an_answer_that_is_no_frame_is_refused(judge: Judge) -> None:
 def test_an_error_brings_its_code_and_facts_but_not_its_text(judge: Judge) -> None:
     with pytest.raises(SandboxTaskFailed) as caught:
         judge.run("refuse", {})
-    assert (caught.value.kind, caught.value.error_code, caught.value.error_facts) == ("Refusal", "TEST_REFUSED", {"field": "Sig1"})
+    assert (caught.value.kind, caught.value.error_code, caught.value.error_facts) == (
+        "Refusal",
+        "TEST_REFUSED",
+        {"field": "Sig1"},
+    )
     assert "quotes" not in str(caught.value)
 
 
@@ -150,8 +154,9 @@ def test_nothing_is_left_running_after_close(tmp_path: Path) -> None:
 
 
 def test_a_program_that_is_not_there_is_a_crash_and_no_hang() -> None:
-    with Judge(LIMITS, child=("-I", "/nonexistent/child.py")) as judge, pytest.raises(SandboxCrashed):
+    with Judge(LIMITS, child=("-I", "/nonexistent/child.py")) as judge, pytest.raises(SandboxCrashed) as caught:
         judge.run("echo", {})
+    assert caught.value.facts == {"reason": "start"}
 
 
 # Hostile files, through the real tasks.
@@ -168,12 +173,21 @@ def _pdf(objects: dict[int, bytes], root: int = 1) -> bytes:
         out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     table = b"".join(b"%d 1\n%010d 00000 n \n" % (n, place) for n, place in sorted(places.items()))
     start = len(out)
-    return out + b"xref\n0 1\n0000000000 65535 f \n" + table + b"trailer\n<< /Size 99 /Root %d 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (root, start)
+    return (
+        out
+        + b"xref\n0 1\n0000000000 65535 f \n"
+        + table
+        + b"trailer\n<< /Size 99 /Root %d 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (root, start)
+    )
 
 
 def _xref_stream(dictionary: bytes, data: bytes) -> bytes:
     head = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\n"
-    body = b"2 0 obj\n<< /Type /XRef /Root 1 0 R /Length %d %s >>\nstream\n" % (len(data), dictionary) + data + b"\nendstream\nendobj\n"
+    body = (
+        b"2 0 obj\n<< /Type /XRef /Root 1 0 R /Length %d %s >>\nstream\n" % (len(data), dictionary)
+        + data
+        + b"\nendstream\nendobj\n"
+    )
     return head + body + b"startxref\n%d\n%%%%EOF\n" % len(head)
 
 
@@ -187,7 +201,9 @@ HOSTILE_FILES = {
         b"/W [0 0 0] /Size 2147483647 /Index [0 2147483647]", b""
     ),
     "a deflate bomb": _bomb,
-    "a table that comes before itself": lambda: b"%PDF-1.7\nxref\n0 0\ntrailer\n<< /Size 1 /Prev 9 >>\nstartxref\n9\n%%EOF\n",
+    "a table that comes before itself": lambda: (
+        b"%PDF-1.7\nxref\n0 0\ntrailer\n<< /Size 1 /Prev 9 >>\nstartxref\n9\n%%EOF\n"
+    ),
     "a page tree that is its own child": lambda: _pdf(
         {1: b"<< /Type /Catalog /Pages 2 0 R >>", 2: b"<< /Type /Pages /Kids [2 0 R] /Count 1 >>"}
     ),
@@ -195,10 +211,14 @@ HOSTILE_FILES = {
         {1: b"<< /Type /Catalog /AcroForm << /Fields [3 0 R] >> >>", 3: b"<< /T (a) /FT /Sig /Kids [3 0 R] >>"}
     ),
     "an object that is its own value": lambda: _pdf({1: b"1 0 R"}),
-    "arrays nested a hundred thousand deep": lambda: _pdf({1: b"<< /Type /Catalog /AcroForm " + b"[" * 100_000 + b" >>"}),
+    "arrays nested a hundred thousand deep": lambda: _pdf(
+        {1: b"<< /Type /Catalog /AcroForm " + b"[" * 100_000 + b" >>"}
+    ),
     "a million objects": lambda: _pdf({1: b"<< /Type /Catalog >>"}) + b"2 0 obj\nnull\nendobj\n" * 1_000_000,
     "a million byte ranges": lambda: _pdf({1: b"<< /Type /Catalog >>"}) + b"/ByteRange [0 10 20 30]\n" * 1_000_000,
-    "ten megabytes of digits": lambda: b"%PDF-1.7\n" + b"1" * 10_000_000 + b"\nstartxref\n" + b"9" * 4000 + b"\n%%EOF\n",
+    "ten megabytes of digits": lambda: (
+        b"%PDF-1.7\n" + b"1" * 10_000_000 + b"\nstartxref\n" + b"9" * 4000 + b"\n%%EOF\n"
+    ),
     "ten megabytes of obj": lambda: documents.page_pdf() + b"obj" * 3_000_000,
 }
 

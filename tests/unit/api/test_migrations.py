@@ -7,49 +7,53 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
+import api.auth.tables
 import certs.tables
 import pki.tables
 import signer.tables
 from api.migrations import HEAD, is_current
 from api.migrations.runner import build_config, upgrade
-from certs.db import Base, Database
+from certs.db import Base
+from tests.postgres import discard
+from tests.world import empty_database
 
 # The models that Base.metadata must know before it is compared: each package declares its own.
-MODELS = (certs.tables.CertificateRow, pki.tables.AuditRow, signer.tables)
+MODELS = (api.auth.tables, certs.tables.CertificateRow, pki.tables.AuditRow, signer.tables)
 
 
-def test_an_empty_database_is_brought_to_head_and_a_current_one_is_left_alone(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+@pytest.fixture
+def database(tmp_path):
+    database = empty_database(tmp_path)
+    yield database
+    discard(database)
+
+
+def test_an_empty_database_is_brought_to_head_and_a_current_one_is_left_alone(database):
     assert not is_current(database.engine)
     assert upgrade(database.engine)
     assert is_current(database.engine)
     assert not upgrade(database.engine)
-    database.close()
 
 
 def test_the_named_head_is_the_newest_revision():
     assert ScriptDirectory.from_config(build_config()).get_heads() == [HEAD]
 
 
-def test_the_migrated_schema_is_that_of_the_models(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+def test_the_migrated_schema_is_that_of_the_models(database):
     upgrade(database.engine)
     with database.engine.connect() as connection:
         tables = set(inspect(connection).get_table_names()) - {"alembic_version"}
         assert tables == set(Base.metadata.tables)
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
-    database.close()
 
 
-def test_a_migration_that_fails_leaves_nothing(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+def test_a_migration_that_fails_leaves_nothing(database):
     with database.write() as session:
         session.execute(text("CREATE TABLE crls (id INTEGER)"))
-    with pytest.raises(OperationalError, match="crls already exists"):
+    with pytest.raises(DBAPIError, match=r'crls"? already exists'):
         upgrade(database.engine)
     with database.engine.connect() as connection:
         assert inspect(connection).get_table_names() == ["crls"]
-    database.close()

@@ -43,12 +43,20 @@ def catalogue():
 
 
 def test_the_shipped_profiles_are_there(catalogue):
-    assert {profile.name for profile in catalogue} == {"root", "issuing", "agency-seal", "officer"}
+    names = {"root", "issuing", "agency-seal", "officer", "ocsp-responder", "tsa"}
+    assert {profile.name for profile in catalogue} == names
 
 
-def test_terms_are_twenty_ten_and_two_years(catalogue):
+def test_terms_are_twenty_ten_five_and_two_years(catalogue):
     years = {profile.name: round(profile.validity_days / 365.25) for profile in catalogue}
-    assert years == {"root": 20, "issuing": 10, "agency-seal": 2, "officer": 2}
+    del years["ocsp-responder"]
+    assert years == {"root": 20, "issuing": 10, "agency-seal": 2, "officer": 2, "tsa": 5}
+
+
+def test_a_responder_whose_revocation_nobody_asks_for_ends_within_a_quarter(catalogue):
+    responder = catalogue.get("ocsp-responder")
+    assert responder.ocsp_no_check
+    assert responder.validity_days <= 92
 
 
 def test_signers_may_do_nothing_but_sign_documents(catalogue):
@@ -106,6 +114,9 @@ def test_a_profile_issued_by_nobody_known_is_refused(tmp_path):
         ('issued_by = ["issuing"]', 'issued_by = ["self"]'),
         ('"1.2.3.4"', '"clientauth"'),
         ('san = ["dns"]', "san_required = true"),
+        ('san = ["dns"]', "ocsp_no_check = true"),
+        ('["clientAuth", "1.2.3.4"]', '["timeStamping"]'),
+        ('["clientAuth", "1.2.3.4"]', '["timeStamping", "clientAuth"]\nextended_key_usage_critical = true'),
     ],
 )
 def test_a_profile_that_contradicts_the_standard_is_refused(old, new):

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from certs.db import Base, Database
 from certs.errors import CertificateNotFound
 from certs.inventory import (
     NewCertificate,
@@ -24,6 +23,8 @@ from certs.inventory import (
     revoked_by,
     set_state,
 )
+from tests.postgres import discard
+from tests.world import new_database
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 KEY = b"0Y0\x13"
@@ -31,10 +32,9 @@ KEY = b"0Y0\x13"
 
 @pytest.fixture
 def database(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
-    Base.metadata.create_all(database.engine)
+    database = new_database(tmp_path)
     yield database
-    database.close()
+    discard(database)
 
 
 @pytest.fixture

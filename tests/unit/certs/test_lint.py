@@ -88,6 +88,7 @@ def naive(moment: datetime) -> datetime:
     return moment.replace(tzinfo=None)
 
 
+TIME_STAMPING = x509.ExtendedKeyUsageOID.TIME_STAMPING
 WEAK_KEY = rsa.generate_private_key(public_exponent=3, key_size=2048)
 OTHER_NAME = build_name(parse_subject("CN=Somebody else,C=VN"))
 # Written past our own parser, as a bug in it would.
@@ -142,6 +143,15 @@ BROKEN = {
     "purpose that nobody asked for": (
         "extended_key_usage_is_the_profiles",
         {"add": [(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), False)]},
+    ),
+    "nocheck outside a responder": ("no_check_is_the_profiles", {"add": [(x509.OCSPNoCheck(), False)]}),
+    "time-stamping beside another purpose": (
+        "time_stamping_stands_alone",
+        {"add": [(x509.ExtendedKeyUsage([TIME_STAMPING, x509.ExtendedKeyUsageOID.SERVER_AUTH]), True)]},
+    ),
+    "time-stamping not critical": (
+        "time_stamping_stands_alone",
+        {"add": [(x509.ExtendedKeyUsage([TIME_STAMPING]), False)]},
     ),
     "no CRL pointer": ("pointers_are_the_profiles", {"drop": x509.CRLDistributionPoints}),
     "CRL pointer that is not HTTP": (

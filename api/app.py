@@ -1,0 +1,89 @@
+"""The application: routes, handlers and what they share, put together for one web process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from api.auth.access import Access
+from api.edge import Edge
+from api.errors import ApiError
+from api.lanes import Lanes
+from api.logs import LOGGER
+from api.metrics import Metrics
+from api.openapi import build_openapi
+from api.problems import FAMILIES, answer_failure
+from api.routes import certificates, documents, health, manual, ocsp, publications, tsa, verify
+from api.services import Services
+from api.web import pages
+from api.wiring import Installation
+from certs.errors import CertsError
+from pki.audit import Actor
+from signer.validation.verdict import software
+
+# How often what is counted in memory goes to the database.
+_TALLY_SECONDS = 60.0
+_SYSTEM = Actor("web")
+
+
+def create_app(installation: Installation) -> FastAPI:
+    """The whole HTTP service on an installation. `app.state` has services, lanes, access and metrics.
+
+    Opens nothing by itself; started and closed by the ASGI lifespan, which also closes the installation.
+    """
+    settings = installation.settings.web
+    services = Services(installation)
+    lanes = Lanes(signing=settings.signing_threads, judging=settings.judges)
+    app = FastAPI(
+        title="Antin", version=software().removeprefix("antin "), openapi_url=None, docs_url=None, redoc_url=None,
+        lifespan=_lifespan,
+    )  # fmt: skip
+    app.state.services = services
+    app.state.lanes = lanes
+    app.state.metrics = Metrics()
+    app.state.access = Access(settings, services.tokens, lanes.quick)
+    for family in (*FAMILIES, HTTPException, RequestValidationError):
+        app.add_exception_handler(family, answer_failure)
+    for module in (verify, documents, certificates, ocsp, publications, tsa, health, manual, pages):
+        app.include_router(module.router)
+    app.openapi = lambda: build_openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to replace it
+    app.add_middleware(Edge, settings=settings, metrics=app.state.metrics, logger=logging.getLogger(LOGGER))
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    services.start()
+    tallying = asyncio.create_task(_tally(app))
+    try:
+        yield
+    finally:
+        tallying.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await tallying
+        services.end_work()
+        app.state.lanes.close()
+        with contextlib.suppress(ApiError, CertsError):
+            _write_tallies(services)
+        services.close()
+
+
+async def _tally(app: FastAPI) -> None:
+    while True:
+        await asyncio.sleep(_TALLY_SECONDS)
+        # Kept until next time when the database is away.
+        with contextlib.suppress(ApiError, CertsError):
+            await app.state.lanes.quick.run(_write_tallies, app.state.services)
+
+
+def _write_tallies(services: Services) -> None:
+    services.tokens.write_uses()
+    services.idempotency.forget_old()
+    services.installation.tsa.write_tally(_SYSTEM)

@@ -1,0 +1,21 @@
+"""One call of the command line: its surroundings, and the judge process if one was started ahead. Quick to import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TextIO
+
+from api.words import Words
+from signer.sandbox import Judge
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a command gets besides its options."""
+
+    environment: Mapping[str, str]
+    words: Words
+    out: TextIO
+    err: TextIO
+    judge: Judge | None = None

@@ -1,0 +1,109 @@
+"""Multipart forms (RFC 7578): read strictly, files spooled to disk, never more kept than was asked for."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from python_multipart.exceptions import FormParserError
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from api.errors import RequestError
+
+_FIELD_OCTETS = 64 * 1024
+_LONGEST_NAME = 255
+# Characters that turn a name around, hide in it or end a line.
+_FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+@dataclass
+class Form:
+    """What was sent: one file, and the plain fields by name."""
+
+    fields: dict[str, str]
+    name: str
+    _file: UploadFile
+
+    def content(self) -> bytes:
+        """The file's bytes. Blocks: call it on a thread."""
+        self._file.file.seek(0)
+        return self._file.file.read()
+
+
+class _Parser(MultiPartParser):
+    """Starlette's parser, which forgives what we do not: a body that ends early, text that is not UTF-8."""
+
+    ended = False
+
+    def on_headers_finished(self) -> None:
+        part = self._current_part
+        disposition = part.content_disposition or b""
+        # A client that sends `file` without a filename still means a file.
+        if b'name="file"' in disposition and b"filename" not in disposition.lower():
+            part.content_disposition = disposition + b'; filename=""'
+        super().on_headers_finished()
+
+    def on_part_end(self) -> None:
+        if self._current_part.file is None:
+            try:
+                self._current_part.data.decode("utf-8")
+            except UnicodeDecodeError:
+                raise MultiPartException("a field is not UTF-8") from None
+        super().on_part_end()
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
+@asynccontextmanager
+async def read_form(request: Request, known: Collection[str] = ()) -> AsyncIterator[Form]:
+    """The form of a request with one `file` and the known fields, each once; RequestError otherwise. The file is gone afterwards."""
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != "multipart/form-data":
+        raise RequestError("MEDIA_TYPE_WRONG", wanted="multipart/form-data")
+    parser = _Parser(
+        request.headers, request.stream(), max_files=1, max_fields=len(known) + 1, max_part_size=_FIELD_OCTETS
+    )
+    parser._charset = "utf-8"  # noqa: SLF001  whatever the Content-Type claims, RFC 7578 5.1.2 text is UTF-8
+    try:
+        data = await parser.parse()
+    except MultiPartException as error:
+        raise RequestError("FORM_MALFORMED") from error
+    except (FormParserError, ValueError, AssertionError) as error:
+        raise RequestError("FORM_MALFORMED") from error
+    try:
+        if not parser.ended:
+            raise RequestError("FORM_MALFORMED")
+        yield _checked(data, known)
+    finally:
+        await data.close()
+
+
+def _checked(data: FormData, known: Collection[str]) -> Form:
+    fields: dict[str, str] = {}
+    file: UploadFile | None = None
+    for name, value in data.multi_items():
+        if isinstance(value, UploadFile):
+            if name != "file":
+                raise RequestError("FORM_FIELD_UNKNOWN", field=clean_name(name), valid=", ".join(("file", *known)))
+            file = value
+        elif name not in known:
+            raise RequestError("FORM_FIELD_UNKNOWN", field=clean_name(name), valid=", ".join(("file", *known)))
+        elif name in fields:
+            raise RequestError("FORM_FIELD_TWICE", field=name)
+        else:
+            fields[name] = value
+    if file is None:
+        raise RequestError("FORM_FILE_MISSING")
+    return Form(fields, clean_name(file.filename or ""), file)
+
+
+def clean_name(text: str) -> str:
+    """A file's base name as it may be shown and kept: no folders, nothing invisible, NFC, bounded."""
+    base = unicodedata.normalize("NFC", text).replace("\\", "/").rsplit("/", 1)[-1]
+    shown = "".join(each for each in base if unicodedata.category(each) not in _FORBIDDEN).strip()
+    return shown[:_LONGEST_NAME] or "document.pdf"

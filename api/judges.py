@@ -1,0 +1,53 @@
+"""A pool of judge processes for one process that serves many: each call gets one that is free, or waits for its turn."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from api.errors import RequestError
+from certs.clock import Clock
+from certs.db import Database
+from signer.judging import JudgeDesk
+from signer.sandbox import Judge, Limits
+from signer.validation.verdict import Verdict
+
+
+class JudgePool:
+    """Judging desks, each with a judge process of its own. Any thread may call."""
+
+    def __init__(self, size: int, limits: Limits, database: Database, clock: Clock) -> None:
+        self._judges = [Judge(limits, preload=("gather",)) for _ in range(size)]
+        # The one used last comes first: it is the one that has everything loaded, and a quiet service needs no other.
+        self._free: queue.LifoQueue[JudgeDesk] = queue.LifoQueue()
+        for judge in reversed(self._judges):
+            self._free.put(JudgeDesk(judge, database, clock))
+        self._wait_seconds = limits.wall_seconds
+
+    def start(self) -> None:
+        """Start the first process, so that the first file does not wait for its imports. Returns at once."""
+        self._judges[0].start()
+
+    def verify(self, pdf: bytes, name: str) -> Verdict:
+        """The verdict on one file; RequestError BUSY when no process comes free in time."""
+        with self._borrowed() as desk:
+            return desk.verify(pdf, name)
+
+    def close(self) -> None:
+        """End every process, also those that are in the middle of a file."""
+        for judge in self._judges:
+            judge.abort()
+        for judge in self._judges:
+            judge.close()
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[JudgeDesk]:
+        try:
+            desk = self._free.get(timeout=self._wait_seconds)
+        except queue.Empty:
+            raise RequestError("BUSY") from None
+        try:
+            yield desk
+        finally:
+            self._free.put(desk)

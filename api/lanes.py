@@ -1,0 +1,59 @@
+"""Lanes: threads that blocking work of one kind runs on, and how much may wait for them.
+
+One processor-bound Python thread makes a key operation in another many times slower, so there are few threads; and
+what takes seconds (judging) must not hold up what takes milliseconds (status answers).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from api.errors import RequestError
+
+T = TypeVar("T")
+
+
+class Lane:
+    """A few threads and a bounded queue before them. Used from one event loop only."""
+
+    def __init__(self, name: str, threads: int, waiting: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._room = threads + waiting
+        self._inside = 0
+
+    async def run(self, work: Callable[..., T], *arguments: object) -> T:
+        """Do it on a thread; RequestError BUSY at once when too much waits already.
+
+        Work that has begun is finished even when the client goes away: a signature is never half made.
+        """
+        if self._inside >= self._room:
+            raise RequestError("BUSY")
+        self._inside += 1
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        future.add_done_callback(self._done)
+        return await asyncio.shield(future)
+
+    def close(self) -> None:
+        """Take no more work, and forget what has not begun."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _done(self, future: asyncio.Future[T]) -> None:
+        self._inside -= 1
+        if not future.cancelled():
+            future.exception()  # seen: a client that went away leaves nobody to ask
+
+
+class Lanes:
+    """The lanes of one web process: `quick` for look-ups and status answers, `sign`, and `judge` for files of strangers."""
+
+    def __init__(self, *, signing: int, judging: int) -> None:
+        self.quick = Lane("quick", 3, 500)
+        self.sign = Lane("sign", signing, 200)
+        self.judge = Lane("judge", judging, 60)
+
+    def close(self) -> None:
+        for lane in (self.quick, self.sign, self.judge):
+            lane.close()

@@ -1,0 +1,53 @@
+"""Metrics in the Prometheus text form, over all web processes of a service when they share a folder."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+# prometheus_client reads it when it is imported: the supervisor sets it for the processes it starts.
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """What is counted. Built once a process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "antin_http_requests", "Requests answered", ("method", "route", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "antin_http_request_seconds", "Time to the end of an answer", ("route",), buckets=_BUCKETS, registry=self._registry
+        )
+        self._open = Gauge(
+            "antin_http_requests_open", "Requests being answered", registry=self._registry, multiprocess_mode="livesum"
+        )
+        self._verdicts = Counter("antin_verdicts", "Files judged", ("conclusion",), registry=self._registry)
+        self._signed = Counter("antin_documents_signed", "Documents signed", ("level",), registry=self._registry)
+
+    def begin_request(self) -> None:
+        self._open.inc()
+
+    def end_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """`route` is a template, never a path: paths hold codes and serials, and are without number."""
+        self._open.dec()
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def count_verdict(self, conclusion: str) -> None:
+        self._verdicts.labels(conclusion).inc()
+
+    def count_signed(self, level: str) -> None:
+        self._signed.labels(level).inc()
+
+    def text(self) -> tuple[bytes, str]:
+        """All counts, and the media type they are in."""
+        registry = self._registry
+        if SHARED_FOLDER in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,153 @@
+"""Problems: every failure as an HTTP answer (RFC 9457). The only place that knows which status an error has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api.cli.failures import describe
+from api.errors import ApiError, ComponentError, RequestError, UsageError
+from api.words import Words, one_line
+from certs.errors import CertificateNotFound, CertsError, DatabaseUnavailable
+from hsm.errors import HSMError
+from pki.errors import AuthorityUnknown, CrlNotFound, PkiError, RevocationRefused
+from signer.appearance.errors import AppearanceError, FontMissing, PlacementMalformed
+from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
+from signer.validation.errors import ValidationError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 5
+
+# Codes whose status is not that of their kind. 409: order, idempotency or state (interface.md).
+_BY_CODE = {
+    "ISSUE_WITHOUT_OFFICER": 409, "ALREADY_ISSUED": 409, "NUMBER_TAKEN": 409, "DOCUMENT_NOT_IN_FORCE": 409,
+    "CREDENTIAL_REVOKED": 409, "CREDENTIAL_SUSPENDED": 409, "CREDENTIAL_NOT_YET_VALID": 409, "CREDENTIAL_EXPIRED": 409,
+    "IDEMPOTENCY_KEY_REUSED": 409, "IDEMPOTENCY_IN_PROGRESS": 409, "IDEMPOTENCY_KEY_WRONG": 400,
+    "INPUT_EMPTY": 400, "INPUT_TOO_LARGE": 413, "INPUT_NOT_PDF": 415, "INPUT_DAMAGED": 422, "INPUT_NO_PAGES": 422,
+    "INPUT_SIGNATURES_UNREADABLE": 422, "INPUT_BEYOND_LIMITS": 422,
+    "CODE_MALFORMED": 404, "CODE_NOT_FOUND": 404, "CREDENTIAL_UNKNOWN": 422, "CREDENTIAL_NAME_MALFORMED": 422,
+    "TOKEN_MISSING": 401, "TOKEN_WRONG": 401, "TOKEN_REVOKED": 401, "TOKEN_EXPIRED": 401,
+    "TOKEN_SCOPE_MISSING": 403, "TOKEN_NEEDS_TLS": 403, "METRICS_PRIVATE": 403,
+    "NOT_FOUND": 404, "METHOD_NOT_ALLOWED": 405, "BODY_TOO_SLOW": 408, "BODY_TOO_LARGE": 413, "MEDIA_TYPE_WRONG": 415,
+    "TOO_MANY_REQUESTS": 429, "BUSY": 503, "NOT_READY": 503,
+}  # fmt: skip
+
+# The first row that fits decides.
+_BY_KIND: tuple[tuple[type[Exception], int], ...] = (
+    (CertificateNotFound, 404),
+    (AuthorityUnknown, 404),
+    (CrlNotFound, 404),
+    (RequestError, 400),
+    (UsageError, 400),
+    (ComponentError, 503),
+    (HSMError, 503),
+    (DatabaseUnavailable, 503),
+    (RevocationRefused, 409),
+    (PkiError, 422),
+    (CertsError, 400),
+    (Refused, 422),
+    (InputUnreadable, 422),
+    (UsageWrong, 400),
+    (Unavailable, 503),
+    (OwnOutputBroken, 503),
+    (PlacementMalformed, 400),
+    (FontMissing, 503),
+    (AppearanceError, 422),
+    (ValidationError, 503),
+    (OSError, 503),
+)
+
+# What a stranger learns about a part of ours that is away: which, and not where it is or what it said.
+_OUTAGES: tuple[tuple[type[Exception], str], ...] = (
+    (HSMError, "KEYS_UNAVAILABLE"),
+    (ComponentError, "KEYS_UNAVAILABLE"),
+    (DatabaseUnavailable, "DATABASE_UNAVAILABLE"),
+)
+_SHOWN_OUTAGES = {"BUSY", "NOT_READY", "JUDGE_UNAVAILABLE", "TIMESTAMP_UNAVAILABLE"}
+# Every family of errors that a route may raise; what belongs to none of them is a defect of ours.
+FAMILIES: tuple[type[Exception], ...] = (
+    ApiError, SignerError, PkiError, CertsError, HSMError, AppearanceError, ValidationError, OSError,
+)  # fmt: skip
+_BY_STATUS = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of a failure; 500 is a defect of ours."""
+    code = str(getattr(error, "code", ""))
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    return next((status for kind, status in _BY_KIND if isinstance(error, kind)), 500)
+
+
+def describe_problem(error: Exception) -> tuple[int, str, dict[str, str]]:
+    """Status, code and facts as the outside may know them. Outages keep their details for the log."""
+    status = status_of(error)
+    _, code, facts = describe(error)
+    if status < 500 or code in _SHOWN_OUTAGES:
+        return status, code, facts
+    if status == 500:
+        return status, "INTERNAL_PROBLEM", {}
+    outage = next((name for kind, name in _OUTAGES if isinstance(error, kind)), "STORAGE_UNAVAILABLE")
+    return status, "DATABASE_UNAVAILABLE" if outage.startswith("DATABASE") else outage, {}
+
+
+def problem(status: int, code: str, facts: Mapping[str, str] | None = None, **members: Any) -> JSONResponse:
+    """A problem document. `detail` is the sentence of the code in English: JSON never changes with the language."""
+    headers = {}
+    if status == 503 or code == "IDEMPOTENCY_IN_PROGRESS":
+        headers["Retry-After"] = str(RETRY_SECONDS)
+    if status == 429:
+        headers["Retry-After"] = "1"
+    if status == 401:
+        # RFC 6750 3: no error code when no token was sent.
+        headers["WWW-Authenticate"] = 'Bearer realm="antin"' + ("" if code == "TOKEN_MISSING" else ', error="invalid_token"')
+    if code == "TOKEN_SCOPE_MISSING":
+        headers["WWW-Authenticate"] = 'Bearer realm="antin", error="insufficient_scope"'
+    if status in (408, 413):
+        headers["Connection"] = "close"  # the rest of the body is not wanted
+    detail = Words("en").say(code, facts)
+    body = {"type": f"urn:antin:problem:{code}", "title": _TITLES.get(status, "Error"), "status": status, "code": code, "detail": detail}
+    return JSONResponse(body | members, status, headers, media_type=MEDIA_TYPE)
+
+
+async def answer_failure(request: Request, error: Exception) -> Response:
+    """The handler of everything that routes raise. A page answers with a page where the pages have said how."""
+    note = request.scope.setdefault("antin.note", {})
+    if isinstance(error, HTTPException):
+        code = _BY_STATUS.get(error.status_code, "REQUEST_MALFORMED")
+        status, facts = error.status_code, {"method": request.method}
+    else:
+        status, code, facts = describe_problem(error)
+        note["error"] = _inner_code(error)
+    note["code"] = code
+    page = getattr(request.app.state, "page_error", None)
+    if page is not None and is_page(request.url.path):
+        answer: Response = await page(request, status, code, facts)
+    else:
+        answer = problem(status, code, facts)
+    if isinstance(error, HTTPException) and error.headers:
+        answer.headers.update({name: value for name, value in error.headers.items() if name.lower() == "allow"})
+    return answer
+
+
+def is_page(path: str) -> bool:
+    """Whether a path belongs to people: the pages answer their own way there."""
+    return path == "/" or path.split("/")[1] in _PAGES
+
+
+_PAGES = {"v", "verify", "certificates", "desk", "admin", "static"}
+_TITLES = {
+    400: "Malformed request", 401: "Not authenticated", 403: "Not allowed", 404: "Not found", 405: "Method not allowed",
+    408: "Too slow", 409: "Conflict with the present state", 413: "Too large", 415: "Unsupported media type",
+    422: "Refused by a rule", 429: "Too many requests", 500: "Internal error", 503: "Not available now",
+}  # fmt: skip
+
+
+def _inner_code(error: Exception) -> str:
+    _, code, facts = describe(error)
+    # The kind and the place of a defect are for engineers; facts of other errors may hold names.
+    return f"{code} {facts['kind']} {facts['place']}" if code == "INTERNAL_ERROR" else one_line(code)

@@ -1,0 +1,247 @@
+"""/api/v1/documents: sign one, look one up by its code, fetch its file, take it back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from api.auth.idempotency import LONGEST_KEY
+from api.auth.tokens import TokenRecord
+from api.errors import ApiError, RequestError
+from api.forms import Form, read_form
+from api.services import Services
+from api.settings import LEVELS
+from certs.clock import rfc3339
+from certs.errors import CertsError
+from signer.appearance.geometry import parse_placement
+from signer.documents import Document
+from signer.metadata import parse_metadata
+from signer.recall import StatusChange
+from signer.signing import APPROVE, ISSUE, SignRequest
+
+_FIELDS = ("credential", "intent", "level", "metadata", "placement")
+_FILE_MEDIA_TYPE = "application/pdf"
+# Who may see more of a document than its code shows everybody.
+_READERS = ("sign", "verify", "audit")
+
+
+async def sign(request: Request) -> Response:
+    """Sign the file; under an Idempotency-Key once, however often it is asked."""
+    state = request.app.state
+    token: TokenRecord = await state.access.require(request, "sign")
+    key = _idempotency_key(request)
+    async with read_form(request, _FIELDS) as form:
+        answer, level = await state.lanes.sign.run(_sign, state.services, token, form, key)
+    if level:
+        state.metrics.count_signed(level)
+    return JSONResponse(answer, 201, {"Location": answer["links"]["self"]})
+
+
+async def show(request: Request) -> Response:
+    """What everybody may know of a document, and with a token all that is recorded."""
+    state = request.app.state
+    token: TokenRecord | None = await state.access.welcome(request)
+    document, changes = await state.lanes.quick.run(state.services.document_history, request.path_params["code"])
+    known = token is not None and bool(token.scopes.intersection(_READERS))
+    return JSONResponse(_describe(document, changes) | (_describe_inside(document) if known else {}))
+
+
+async def fetch(request: Request) -> Response:
+    """The newest signed revision. Its code is the key to it: whoever holds the paper may have the file."""
+    state = request.app.state
+    await state.access.welcome(request)
+    document, content = await state.lanes.quick.run(state.services.document_file, request.path_params["code"])
+    headers = {
+        "Content-Disposition": f'attachment; filename="{document.code}.pdf"',
+        "ETag": f'"{document.sha256}"',
+    }
+    return Response(content, 200, headers, media_type=_FILE_MEDIA_TYPE)
+
+
+async def recall(request: Request) -> Response:
+    """Take the document back; the reason is required and kept."""
+    state = request.app.state
+    token: TokenRecord = await state.access.require(request, "sign")
+    reason = _reason(await _read_json(request))
+    code = request.path_params["code"]
+    document = await state.lanes.quick.run(state.services.recall, code, reason, token.actor)
+    _, changes = await state.lanes.quick.run(state.services.document_history, document.code)
+    return JSONResponse(_describe(document, changes))
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """A request to sign, as it was meant."""
+
+    request: SignRequest
+    body_sha256: str
+
+
+def _sign(services: Services, token: TokenRecord, form: Form, key: str | None) -> tuple[dict[str, Any], str]:
+    """The answer, and the level when something was signed just now."""
+    wish = _wish(form, services.installation.settings.sign.level)
+    if key is None:
+        return _carry_out(services, token, wish), wish.request.level
+    stored = services.idempotency.begin(
+        token.id, key, wish.body_sha256, lambda since: _recover(services, token, wish, since)
+    )
+    if stored is not None:
+        return stored, ""
+    try:
+        answer = _carry_out(services, token, wish)
+    except Exception:
+        _forget(services, token, key)
+        raise
+    try:
+        services.idempotency.finish(token.id, key, answer)
+    except CertsError:
+        # The document is signed and registered, and the client learns so. A repetition finds it in the register.
+        pass
+    return answer, wish.request.level
+
+
+def _carry_out(services: Services, token: TokenRecord, wish: _Wish) -> dict[str, Any]:
+    signed = services.sign(wish.request, token.actor)
+    # The first signature makes a document of the register, a later one leaves its status as it is.
+    status = services.document(signed.code).status
+    return _signed(signed.code, signed.sha256, status, signed.level)
+
+
+def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetime) -> dict[str, Any] | None:
+    """What a process that died had finished of this request."""
+    input_sha256 = hashlib.sha256(wish.request.pdf).hexdigest()
+    document = services.signed_since(input_sha256, wish.request.credential, token.actor, since)
+    if document is None or document.sha256 is None:
+        return None
+    return _signed(document.code, document.sha256, document.status, wish.request.level)
+
+
+def _forget(services: Services, token: TokenRecord, key: str) -> None:
+    try:
+        services.idempotency.forget(token.id, key)
+    except (CertsError, ApiError):
+        # The key stays taken until its request counts as dead; the failure that brought us here is what is said.
+        return
+
+
+def _wish(form: Form, level: str) -> _Wish:
+    fields = form.fields
+    if not fields.get("credential"):
+        raise RequestError("FORM_FIELD_MISSING", field="credential")
+    level = fields.get("level") or level
+    if level not in LEVELS:
+        raise RequestError("FORM_VALUE_WRONG", field="level", valid=", ".join(LEVELS))
+    intent = fields.get("intent") or None
+    if intent not in (None, APPROVE, ISSUE):
+        raise RequestError("FORM_VALUE_WRONG", field="intent", valid=f"{APPROVE}, {ISSUE}")
+    placement = fields.get("placement") or "auto"
+    parse_placement(placement)
+    try:
+        metadata = json.loads(fields["metadata"]) if fields.get("metadata") else {}
+    except (ValueError, RecursionError):
+        raise RequestError("FORM_VALUE_WRONG", field="metadata", valid="a JSON object") from None
+    request = SignRequest(
+        pdf=form.content(), name=form.name, credential=fields["credential"], intent=intent, level=level,
+        metadata=parse_metadata(metadata), placement=placement,
+    )  # fmt: skip
+    return _Wish(request, _body_sha256(form.fields, request.pdf))
+
+
+def _body_sha256(fields: dict[str, str], pdf: bytes) -> str:
+    """What makes two requests the same one: file and fields, however the form around them was written."""
+    written = json.dumps([sorted(fields.items()), hashlib.sha256(pdf).hexdigest()])
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+def _idempotency_key(request: Request) -> str | None:
+    values = request.headers.getlist("idempotency-key")
+    if not values:
+        return None
+    if len(values) > 1 or not 1 <= len(values[0]) <= LONGEST_KEY or not values[0].isprintable():
+        raise RequestError("IDEMPOTENCY_KEY_WRONG", limit=str(LONGEST_KEY))
+    return values[0]
+
+
+async def _read_json(request: Request) -> object:
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise RequestError("MEDIA_TYPE_WRONG", wanted="application/json")
+    try:
+        value: object = json.loads((await request.body()).decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise RequestError("BODY_NOT_JSON") from None
+    return value
+
+
+def _reason(body: object) -> str:
+    if not isinstance(body, dict) or set(body) != {"reason"} or not isinstance(body["reason"], str):
+        raise RequestError("FORM_VALUE_WRONG", field="body", valid='{"reason": "…"}')
+    return body["reason"]
+
+
+def _links(code: str) -> dict[str, str]:
+    """Relative references: a client may reach us by another name than we know (RFC 3986 4.2)."""
+    own = f"/api/v1/documents/{code}"
+    return {"self": own, "file": f"{own}/file", "verify": f"/v/{code}"}
+
+
+def _signed(code: str, sha256: str, status: str, level: str) -> dict[str, Any]:
+    return {"code": code, "sha256": sha256, "status": status, "level": level, "links": _links(code)}
+
+
+def _describe(document: Document, changes: list[StatusChange]) -> dict[str, Any]:
+    done = [act for act in document.acts if act.state == "done"]
+    return {
+        "code": document.code,
+        "status": document.status,
+        "sha256": document.sha256,
+        "level": done[-1].level if done else None,
+        "agency": document.agency,
+        "number": document.number,
+        "year": document.number_year,
+        "notation": document.notation,
+        "created_at": rfc3339(document.created_at),
+        "issued_at": rfc3339(document.issued_at) if document.issued_at else None,
+        "changes": [
+            {"status": each.status, "reason": each.reason, "changed_at": rfc3339(each.changed_at)} for each in changes
+        ],
+        "links": _links(document.code),
+    }
+
+
+def _describe_inside(document: Document) -> dict[str, Any]:
+    """What the agency's own systems see besides."""
+    return {
+        "name": document.name,
+        "subject": document.subject,
+        "metadata": document.details,
+        "signatures": [
+            {
+                "state": act.state,
+                "credential": act.credential,
+                "intent": act.intent,
+                "level": act.level,
+                "field": act.field,
+                "certificate": act.certificate_serial,
+                "claimed_time": rfc3339(act.claimed_time),
+                "sha256": act.output_sha256,
+                "actor": act.actor,
+            }
+            for act in document.acts
+        ],
+    }
+
+
+routes = [
+    Route("/api/v1/documents", sign, methods=["POST"]),
+    Route("/api/v1/documents/{code}", show, methods=["GET"]),
+    Route("/api/v1/documents/{code}/file", fetch, methods=["GET"]),
+    Route("/api/v1/documents/{code}/recall", recall, methods=["POST"]),
+]

@@ -1,0 +1,36 @@
+"""POST /tsa: time-stamps over HTTP (RFC 3161 3.4)."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api.logs import LOGGER
+from api.routes.binary import read_structure
+from pki.tsa.authority import TimeStampAnswer, refusal
+from pki.tsa.failure import Failure
+
+_QUERY, _REPLY = "application/timestamp-query", "application/timestamp-reply"
+# A query has about 70 octets; one with a policy and a nonce some more.
+_MOST_OCTETS = 4096
+
+
+async def post(request: Request) -> Response:
+    state = request.app.state
+    note = request.scope["antin.note"]
+    body = await read_structure(request, _QUERY, _MOST_OCTETS)
+    try:
+        answer: TimeStampAnswer = await state.lanes.quick.run(state.services.installation.tsa.answer, body)
+    except Exception as error:  # noqa: BLE001  the protocol has an answer for defects too (RFC 3161 2.4.2)
+        logging.getLogger(LOGGER).exception("tsa")
+        answer = TimeStampAnswer(refusal(Failure.SYSTEM_FAILURE), failure=Failure.SYSTEM_FAILURE, cause=error)
+    if answer.failure is not None:
+        note["code"] = f"TSA {answer.failure.name.lower()}"
+        note["error"] = getattr(answer.cause, "code", type(answer.cause).__name__)
+    return Response(answer.der, 200, {"Cache-Control": "no-store"}, media_type=_REPLY)
+
+
+routes = [Route("/tsa", post, methods=["POST"])]

@@ -1,0 +1,145 @@
+"""What a web process can do, without HTTP: every method blocks, may be called from any thread, and raises the rooms' own errors."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+
+from api.ahead import judge_limits
+from api.auth.idempotency import IdempotencyDesk
+from api.auth.tokens import TokenDesk
+from api.judges import JudgePool
+from api.wiring import Installation
+from certs.errors import CertificateNotFound
+from certs.inventory import CertificateRecord, find_by_sha256, get_certificate
+from certs.serial import parse_serial
+from pki.audit import Actor
+from pki.authorities import AuthorityRecord, AuthorityState, get_authority, list_authorities
+from pki.crl import CrlRecord, find_latest_crl, get_crl
+from pki.errors import AuthorityUnknown, CrlNotFound
+from signer.documents import Document, document_by_code, find_by_revisions, find_signed
+from signer.errors import UsageWrong
+from signer.recall import StatusChange, recall_document, status_changes
+from signer.signing import SignedDocument, SignRequest, sign_document
+from signer.validation.verdict import DocumentStatus, Verdict
+
+
+class Services:
+    """Built once a process from its installation. Pages and API call the same methods."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self._judges = JudgePool(
+            installation.settings.web.judges, judge_limits(installation.settings), installation.database, installation.clock
+        )
+
+    @cached_property
+    def tokens(self) -> TokenDesk:
+        return TokenDesk(self.installation.database, self.installation.clock)
+
+    @cached_property
+    def idempotency(self) -> IdempotencyDesk:
+        return IdempotencyDesk(self.installation.database, self.installation.clock)
+
+    def start(self) -> None:
+        """Build what threads share, and start the judge processes that the first requests will want. Opens no key."""
+        deps = self.installation
+        for part in (deps.signing, deps.ocsp, deps.tsa, self.tokens, self.idempotency):
+            assert part is not None
+        deps.judge.start()
+        self._judges.start()
+
+    def verify(self, pdf: bytes, name: str) -> Verdict:
+        """The verdict on one file. Needs no key; DatabaseUnavailable when the register cannot be asked."""
+        return self._judges.verify(pdf, name)
+
+    def sign(self, request: SignRequest, actor: Actor) -> SignedDocument:
+        """Sign one document by the whole signing cycle."""
+        return sign_document(request, actor, self.installation.signing)
+
+    def document(self, code: str) -> Document:
+        """A document by its code as people type it; UsageWrong CODE_MALFORMED or CODE_NOT_FOUND."""
+        with self.installation.database.read() as session:
+            return document_by_code(session, code)
+
+    def document_history(self, code: str) -> tuple[Document, list[StatusChange]]:
+        """A document and what became of it since it was signed."""
+        with self.installation.database.read() as session:
+            document = document_by_code(session, code)
+            return document, status_changes(session, document.code)
+
+    def document_file(self, code: str) -> tuple[Document, bytes]:
+        """A document and the bytes of its newest signed revision; UsageWrong CODE_NOT_FOUND when none was finished."""
+        document = self.document(code)
+        if document.sha256 is None:
+            raise UsageWrong("CODE_NOT_FOUND", typed=document.code)
+        return document, self.installation.blobs.get(document.sha256)
+
+    def recall(self, code: str, reason: str, actor: Actor) -> Document:
+        """Take a document out of force, for everybody and at once."""
+        return recall_document(code, reason, actor, self.installation.database, self.installation.clock)
+
+    def signed_since(self, input_sha256: str, credential: str, actor: Actor, since: datetime) -> Document | None:
+        """The document that an actor signed from these bytes with this credential, finished after a moment."""
+        with self.installation.database.read() as session:
+            return find_signed(session, input_sha256, credential, actor.name, since)
+
+    def registered(self, sha256: str) -> DocumentStatus | None:
+        """Code and status of the document that one of its signed revisions has this SHA-256, if there is one."""
+        with self.installation.database.read() as session:
+            found = find_by_revisions(session, [sha256.lower()])
+        return DocumentStatus(found[1], found[2]) if found else None
+
+    def certificate(self, serial: str) -> CertificateRecord:
+        """A certificate by its serial as people paste it; CertificateNotFound also for one that was never finished."""
+        with self.installation.database.read() as session:
+            record = get_certificate(session, parse_serial(serial))
+        if record.der is None:
+            raise CertificateNotFound(f"{record.serial} was never finished", serial=record.serial)
+        return record
+
+    def certificate_by_sha256(self, sha256: str) -> CertificateRecord | None:
+        """The certificate of ours with this fingerprint, if there is one."""
+        with self.installation.database.read() as session:
+            return find_by_sha256(session, sha256)
+
+    def authorities(self) -> list[tuple[AuthorityRecord, CertificateRecord | None]]:
+        """Our authorities, roots first, each with its certificate."""
+        with self.installation.database.read() as session:
+            return [(each, get_certificate(session, each.serial) if each.serial else None) for each in list_authorities(session)]
+
+    def authority_certificate(self, name: str) -> CertificateRecord:
+        """An authority's certificate; AuthorityUnknown when it has none yet."""
+        with self.installation.database.read() as session:
+            authority = get_authority(session, name)
+            if authority.serial is None:
+                raise AuthorityUnknown(f"{name} has no certificate", authority=name, valid="")
+            return get_certificate(session, authority.serial)
+
+    def crl(self, authority: str, number: int | None = None) -> CrlRecord:
+        """An authority's newest CRL, or the one of a number; AuthorityUnknown or CrlNotFound."""
+        with self.installation.database.read() as session:
+            get_authority(session, authority)
+            if number is not None:
+                return get_crl(session, authority, number)
+            latest = find_latest_crl(session, authority)
+        if latest is None:
+            raise CrlNotFound(f"{authority} has no CRL", authority=authority, number="")
+        return latest
+
+    def stale_crls(self, now: datetime) -> list[str]:
+        """Authorities without a CRL that is good now."""
+        with self.installation.database.read() as session:
+            names = [each.name for each in list_authorities(session) if each.state is not AuthorityState.PENDING]
+            latest = {name: find_latest_crl(session, name) for name in names}
+        return [name for name, crl in latest.items() if crl is None or crl.next_update <= now]
+
+    def end_work(self) -> None:
+        """End the judge processes, so that nobody waits for a file any more."""
+        self._judges.close()
+        self.installation.judge.abort()
+
+    def close(self) -> None:
+        """Give back everything that was opened."""
+        self.end_work()
+        self.installation.close()

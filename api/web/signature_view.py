@@ -1,0 +1,113 @@
+"""One signature as a card of the page: who, in what role, when and by whose clock, what came after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from api.web.sentences import Sentence
+from api.web.text import Attribute, masked, shown, subject_attributes
+from certs.clock import for_people
+from signer.credentials import OFFICER, SEAL
+from signer.validation.facts import CertificateFacts, ChangeFacts
+from signer.validation.policy import JudgedSignature
+
+_TONES = {"valid": "good", "invalid": "bad", "indeterminate": "unsure"}
+# Subject numbers of Thông tư 15/2025/TT-BKHCN: these belong to a person, those to an agency.
+_OF_PERSON = ("CCCD", "CMND", "HC")
+_OF_AGENCY = ("MST", "MNS")
+
+
+@dataclass(frozen=True)
+class SignatureView:
+    """A card. `role` is officer, seal or empty when it cannot be told; `proven` says whether a time-stamp bears the time."""
+
+    number: int
+    type: str
+    tone: str
+    conclusion: str
+    reason: str
+    name: str
+    title: str
+    organization: str
+    role: str
+    trust: str
+    time: str
+    proven: bool
+    claimed: str
+    harmless: tuple[Sentence, ...]
+    forbidden: tuple[Sentence, ...]
+    serial: str
+    issuer: str
+    subject: tuple[Attribute, ...]
+    revocation: str
+    level: str
+    algorithm: str
+
+
+def view_signature(number: int, judged: JudgedSignature, roles: Mapping[str, str]) -> SignatureView:
+    """`roles` names the credential role of our own certificates by SHA-256."""
+    facts = judged.facts
+    signer = facts.signer
+    subject = subject_attributes(signer.subject) if signer else ()
+    claimed = for_people(facts.claimed_time) if facts.claimed_time else ""
+    proven = for_people(judged.proven_time) if judged.proven_time else ""
+    changes = [(change.kind == "forbidden", _tell(change)) for change in facts.changes]
+    return SignatureView(
+        number=number,
+        type=facts.type,
+        tone=_TONES[judged.conclusion],
+        conclusion=judged.conclusion,
+        reason=judged.reason,
+        name=masked(shown((signer.common_name or signer.organization or "") if signer else "")),
+        title=next((each.value for each in subject if each.name == "T"), ""),
+        organization=masked(shown(signer.organization or "")) if signer else "",
+        role=_role(signer, subject, roles) if facts.type == "signature" else "",
+        trust=judged.trust,
+        time=proven or claimed,
+        proven=bool(proven),
+        claimed=claimed,
+        harmless=_once(sentence for forbidden, sentence in changes if not forbidden),
+        forbidden=_once(sentence for forbidden, sentence in changes if forbidden),
+        serial=shown(signer.serial) if signer else "",
+        issuer=masked(shown(signer.issuer)) if signer else "",
+        subject=subject,
+        revocation=judged.revocation,
+        level=shown(facts.level),
+        algorithm=shown(" · ".join(filter(None, (facts.signature_algorithm, facts.digest_algorithm)))),
+    )
+
+
+def _role(signer: CertificateFacts | None, subject: tuple[Attribute, ...], roles: Mapping[str, str]) -> str:
+    """What the inventory says of our own certificates; of others what their numbers say, and nothing when those are silent."""
+    if signer is None:
+        return ""
+    if signer.sha256 in roles:
+        return roles[signer.sha256]
+    numbers = [each.value.upper() for each in subject if each.name in ("UID", "serialNumber")]
+    if any(number.startswith(_OF_PERSON) for number in numbers):
+        return OFFICER
+    # An employee's certificate may bear the tax code of the agency too: then the names differ.
+    if any(number.startswith(_OF_AGENCY) for number in numbers) and signer.common_name == signer.organization:
+        return SEAL
+    return ""
+
+
+def _tell(change: ChangeFacts) -> Sentence:
+    """One change in plain words; the numbers of objects, which an engineer finds in the JSON, are left out."""
+    facts = {"page": str(change.page or ""), "text": masked(shown(change.text))}
+    if change.kind == "forbidden":
+        return Sentence("WEB_FORBIDDEN_PAGE", {"page": facts["page"]}) if change.page else Sentence("WEB_FORBIDDEN_FILE")
+    if change.kind == "validation-data":
+        return Sentence("WEB_AFTER_DATA")
+    if change.kind == "field":
+        return Sentence("WEB_AFTER_FIELD_PAGE" if change.page else "WEB_AFTER_FIELD", facts)
+    return Sentence("WEB_AFTER_SIGNATURE" if change.kind == "signature" else "WEB_AFTER_TIMESTAMP", facts)
+
+
+def _once(sentences: object) -> tuple[Sentence, ...]:
+    kept: list[Sentence] = []
+    for sentence in sentences:  # type: ignore[attr-defined]
+        if sentence not in kept:
+            kept.append(sentence)
+    return tuple(kept)

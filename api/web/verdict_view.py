@@ -1,0 +1,194 @@
+"""A verdict as a page shows it: headline, three checks, signatures, report. Codes and facts, no words and no HTML."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from api.web.sentences import Sentence
+from api.web.signature_view import SignatureView, view_signature
+from api.web.text import in_groups, shown
+from certs.clock import for_people
+from signer.codes import grouped
+from signer.credentials import OFFICER, SEAL
+from signer.validation.policy import JudgedSignature
+from signer.validation.verdict import Verdict, software
+
+# What a conclusion looks like; the word beside it says the same, so colour is never the only bearer (WCAG 2.2 1.4.1).
+TONES = {"valid": "good", "invalid": "bad", "indeterminate": "unsure", "unsigned": "plain", "unreadable": "plain"}
+
+# Why and what to do, by reason: several reasons ask the same of the reader.
+_ADVICE = {
+    "VALID": "USE",
+    "VALID_EXTENDED": "USE_EXTENDED",
+    "VALID_LATER_EXPIRED": "USE_EXPIRED",
+    "INVALID_MODIFIED": "DISCARD",
+    "INVALID_CRYPTO": "DISCARD",
+    "INVALID_FORMAT": "DISCARD",
+    "INVALID_REVOKED": "RESIGN",
+    "INVALID_EXPIRED": "RESIGN",
+    "INVALID_NOT_YET_VALID": "RESIGN",
+    "UNKNOWN_REVOKED_NO_TIME": "PROOF",
+    "UNKNOWN_EXPIRED_NO_TIME": "PROOF",
+    "UNKNOWN_TIME": "PROOF",
+    "UNKNOWN_SUSPENDED": "WAIT",
+    "UNKNOWN_REVOCATION": "WAIT",
+    "UNKNOWN_ISSUER": "ISSUER",
+    "UNKNOWN_CHAIN": "ASK",
+    "UNKNOWN_KEY_USAGE": "ASK",
+    "UNKNOWN_SIGNER": "ASK",
+    "UNKNOWN_ALGORITHM": "ASK",
+    "UNKNOWN_CHANGES": "ASK",
+    "NOT_SIGNED": "UNSIGNED",
+    "DOC_RECALLED": "RECALLED",
+    "DOC_REPLACED": "REPLACED",
+    "DOC_CORRECTED": "CORRECTED",
+}
+# A document that nobody should act on any more comes before what its signatures are worth.
+_ENDED = {"DOC_RECALLED", "DOC_REPLACED"}
+_NOT_IN_FORCE = {"recalled": "DOC_RECALLED", "replaced": "DOC_REPLACED"}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The first line: a tone with its icon, a word and a sentence."""
+
+    tone: str
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One of the three named checks. `state`: pass, fail or unknown."""
+
+    name: str
+    state: str
+    why: str
+
+
+@dataclass(frozen=True)
+class VerdictView:
+    """Everything about one judged file, in the order of the page."""
+
+    headline: Headline
+    second: Headline | None
+    advice: str
+    document: tuple[str, str, str] | None
+    checks: tuple[Check, ...]
+    warnings: tuple[Sentence, ...]
+    signatures: tuple[SignatureView, ...]
+    roots: tuple[tuple[str, str], ...]
+    report: tuple[tuple[str, str], ...]
+    json_link: str
+
+
+def view_verdict(verdict: Verdict, roles: Mapping[str, str], *, sealed_alone: bool = False) -> VerdictView:
+    """`roles` names the credential role of our own certificates by fingerprint; `sealed_alone`: no officer is expected."""
+    signatures = tuple(view_signature(n, each, roles) for n, each in enumerate(verdict.judged.signatures, start=1))
+    document = verdict.document
+    return VerdictView(
+        headline=_headline(verdict, verdict.reason),
+        second=_headline(verdict, verdict.judged.reason) if verdict.reason in _ENDED else None,
+        advice=_ADVICE[verdict.reason],
+        document=None if document is None else (document.code, grouped(document.code), document.status),
+        checks=_checks(verdict),
+        warnings=_missing_half(signatures, sealed_alone=sealed_alone),
+        signatures=signatures,
+        roots=_roots(verdict.judged.signatures),
+        report=_report(verdict),
+        json_link=_json_link(verdict),
+    )
+
+
+def _headline(verdict: Verdict, reason: str) -> Headline:
+    if reason in _ENDED:
+        return Headline("bad", f"WEB_WORD_{reason}", reason)
+    return Headline(TONES[verdict.conclusion], f"CONCLUSION_{verdict.conclusion}", reason)
+
+
+def _checks(verdict: Verdict) -> tuple[Check, ...]:
+    """The three questions of TT15/2025: unchanged, by the right person, in force then. The worst signature answers each."""
+    counted = [each for each in verdict.judged.signatures if each.facts.type == "signature"]
+    if not counted:
+        return ()
+    status = _NOT_IN_FORCE.get(verdict.document.status) if verdict.document is not None else None
+    force = Check("FORCE", "fail", status) if status else _worst("FORCE", [_force(each) for each in counted])
+    return (
+        _worst("CONTENT", [_content(each) for each in counted]),
+        _worst("SIGNER", [_signer(each) for each in counted]),
+        force,
+    )
+
+
+def _worst(name: str, answers: list[tuple[str, str]]) -> Check:
+    state, why = min(answers, key=lambda answer: ("fail", "unknown", "pass").index(answer[0]))
+    return Check(name, state, why)
+
+
+def _content(judged: JudgedSignature) -> tuple[str, str]:
+    if judged.integrity == "broken" or judged.reason in ("INVALID_MODIFIED", "INVALID_CRYPTO", "INVALID_FORMAT"):
+        return "fail", judged.reason
+    # A digest that can be forged proves nothing about the content.
+    if judged.integrity != "intact" or judged.reason in ("UNKNOWN_CHANGES", "UNKNOWN_ALGORITHM"):
+        return "unknown", judged.reason
+    if judged.facts.changes_after == "permitted":
+        return "pass", "WEB_CONTENT_EXTENDED"
+    return "pass", "WEB_CONTENT_PASS"
+
+
+def _signer(judged: JudgedSignature) -> tuple[str, str]:
+    if _content(judged)[0] == "fail":
+        return "unknown", "WEB_NOT_ASKED_CONTENT"
+    path = judged.facts.path
+    if path is None or path.problem or judged.trust == "unknown":
+        return "unknown", judged.reason
+    if judged.reason in ("UNKNOWN_SIGNER", "UNKNOWN_KEY_USAGE", "UNKNOWN_CHAIN", "UNKNOWN_ALGORITHM"):
+        return "unknown", judged.reason
+    return "pass", "WEB_SIGNER_PASS"
+
+
+def _force(judged: JudgedSignature) -> tuple[str, str]:
+    if judged.reason in ("INVALID_REVOKED", "INVALID_EXPIRED", "INVALID_NOT_YET_VALID"):
+        return "fail", judged.reason
+    if judged.conclusion == "valid":
+        return "pass", "VALID_LATER_EXPIRED" if judged.reason == "VALID_LATER_EXPIRED" else "WEB_FORCE_PASS"
+    if _content(judged)[0] == "fail":
+        return "unknown", "WEB_NOT_ASKED_CONTENT"
+    return ("unknown", "WEB_NOT_ASKED_SIGNER") if _signer(judged)[0] != "pass" else ("unknown", judged.reason)
+
+
+def _missing_half(signatures: tuple[SignatureView, ...], *, sealed_alone: bool) -> tuple[Sentence, ...]:
+    """Nghị định 30/2020/NĐ-CP Đ.13 and 14: a person signs, then the agency. Said only where every role is known."""
+    roles = {each.role for each in signatures if each.type == "signature"}
+    if roles == {OFFICER}:
+        return (Sentence("WEB_MISSING_SEAL"),)
+    if roles == {SEAL} and not sealed_alone:
+        return (Sentence("WEB_MISSING_OFFICER"),)
+    return ()
+
+
+def _roots(signatures: tuple[JudgedSignature, ...]) -> tuple[tuple[str, str], ...]:
+    """Name and fingerprint of the roots that other software may not know: those of trees that no vendor ships."""
+    found: dict[str, str] = {}
+    for each in signatures:
+        path = each.facts.path
+        if path is not None and each.trust != "unknown":
+            top = path.certificates[-1].issuer if path.certificates else ""
+            found.setdefault(in_groups(path.anchor_sha256), shown(top))
+    return tuple((name, fingerprint) for fingerprint, name in found.items())
+
+
+def _report(verdict: Verdict) -> tuple[tuple[str, str], ...]:
+    rows = [("CHECKED_AT", for_people(verdict.checked_at))]
+    rows += [("POLICY", f"{verdict.policy.name}, {verdict.policy.version}")]
+    rows += [("SHA256", in_groups(verdict.sha256))] if verdict.sha256 else []
+    return (*rows, ("SOFTWARE", software()))
+
+
+def _json_link(verdict: Verdict) -> str:
+    """The verdict itself inside the link: nothing of an upload is kept, so there is no address to fetch it from."""
+    text = json.dumps(verdict.to_json(), ensure_ascii=False, indent=1)
+    return "data:application/json;base64," + base64.b64encode(text.encode()).decode("ascii")

@@ -1,0 +1,106 @@
+"""The time-stamp token: TSTInfo signed by one TSA key (RFC 3161 2.4.2, RFC 5816), from parts that are encoded once."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+from certs import der
+from certs.der import Reader
+from certs.serial import random_serial
+from pki.errors import TokenWrong
+from pki.schemes import DIGEST_OIDS, SignatureMismatch, check_signature, sign_message
+from pki.service_keys import Service
+from pki.signed_data import TST_INFO, SignerTemplate
+from pki.tsa.request import TimeStampRequest
+
+_VERSION_1 = der.integer(1)
+
+
+class TokenTemplate:
+    """Everything of a service's tokens that depends on no request."""
+
+    def __init__(self, service: Service, policy: str, accuracy: int) -> None:
+        """`policy` in dotted form; `accuracy` in whole seconds (EN 319 422 5.2.2 wants it stated)."""
+        self.service = service
+        self._policy = der.oid(policy)
+        self._accuracy = der.sequence(der.integer(accuracy))
+        self._signer = SignerTemplate(service.certificate, service.scheme, TST_INFO)
+        self._certificates = self._signer.certificates(service.chain)
+
+    def sign(self, request: TimeStampRequest, moment: datetime) -> bytes:
+        """A token for a checked request: a ContentInfo in DER. The key is used once."""
+        scheme = self.service.scheme
+        content = der.sequence(
+            _VERSION_1,
+            self._policy,
+            request.imprint,
+            # RFC 3161 2.4.2: unique for ever, which 158 random bits are without a counter that a restored backup could repeat.
+            der.integer(random_serial()),
+            der.generalized_time(moment, milliseconds=True),
+            self._accuracy,
+            # ordering is FALSE by DEFAULT, and so not written: two processes share no clock tick.
+            b"" if request.nonce is None else der.integer(request.nonce),
+        )
+        attributes = self._signer.signed_attributes(hashlib.new(scheme.digest, content).digest())
+        signature = sign_message(self.service.key, scheme, attributes)
+        head = self._signer.head(content)
+        if request.wants_certificates:
+            head += self._certificates  # RFC 3161 2.4.1: certReq decides whether they are there at all
+        return self._signer.content_info(head, attributes, signature)
+
+
+def check_token(token: bytes, digest: str, hashed: bytes, service: Service) -> datetime:
+    """The time of a token by this service over this hash, from the token's own octets; TokenWrong unless all of it is right."""
+    try:
+        content, attributes, signature = _read_signed_data(token)
+        imprint, moment = _read_content(content)
+    except (ValueError, OverflowError) as error:
+        raise TokenWrong(f"not a token: {error}", part="structure") from error
+    if imprint != der.algorithm(DIGEST_OIDS[digest]) + der.octets(hashed):
+        raise TokenWrong("the imprint is another", part="imprint")
+    signer = SignerTemplate(service.certificate, service.scheme, TST_INFO)
+    expected = signer.signed_attributes(hashlib.new(service.scheme.digest, content).digest())
+    if Reader(expected).take(der.SET) != attributes:
+        raise TokenWrong("the attributes are others", part="attributes")
+    try:
+        check_signature(service.public_key, service.scheme, signature, expected)
+    except SignatureMismatch as error:
+        raise TokenWrong(str(error), part="signature") from error
+    return moment
+
+
+def _read_signed_data(token: bytes) -> tuple[bytes, bytes, bytes]:
+    """TSTInfo, the content of the signed attributes, and the signature value."""
+    outer = Reader(token)
+    content_info = outer.enter()
+    outer.end()
+    content_info.take(der.OID)
+    signed_data = content_info.enter(0xA0).enter()
+    signed_data.integer()
+    signed_data.take(der.SET)
+    encapsulated = signed_data.enter()
+    if der.tlv(der.OID, encapsulated.take(der.OID)) != der.oid(TST_INFO):
+        raise ValueError("the content is no TSTInfo")
+    content = encapsulated.enter(0xA0).take(der.OCTET_STRING)
+    if signed_data.next_is(0xA0):
+        signed_data.take(0xA0)  # certificates
+    signer = signed_data.enter(der.SET).enter()
+    signer.integer()
+    for _ in ("sid", "digestAlgorithm"):
+        signer.take(der.SEQUENCE)
+    attributes = signer.take(0xA0)
+    signer.take(der.SEQUENCE)  # signatureAlgorithm
+    return content, attributes, signer.take(der.OCTET_STRING)
+
+
+def _read_content(content: bytes) -> tuple[bytes, datetime]:
+    """The content of the imprint, and genTime."""
+    info = Reader(content).enter()
+    info.integer()
+    info.take(der.OID)
+    imprint = info.take(der.SEQUENCE)
+    info.integer()
+    text = info.take(der.GENERALIZED_TIME).decode("ascii")
+    form = "%Y%m%d%H%M%S.%fZ" if "." in text else "%Y%m%d%H%M%SZ"
+    return imprint, datetime.strptime(text, form).replace(tzinfo=UTC)

@@ -1,0 +1,80 @@
+"""Recall: the agency takes a document back (ND30 Đ.18). The signature stays as good as it was; the document is out of force."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from certs.clock import Clock
+from certs.db import Database
+from pki.audit import Actor, append
+from signer.codes import parse_code
+from signer.documents import Document, document_by_code
+from signer.errors import Refused, UsageWrong
+from signer.tables import DocumentRow, StatusChangeRow
+
+RECALLED = "recalled"
+# What may still be taken back: a document in force, also with a correction beside it.
+_RECALLABLE = ("in-force", "corrected")
+LONGEST_REASON = 500
+# Characters that turn text around or hide in it.
+_FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
+
+
+@dataclass(frozen=True)
+class StatusChange:
+    """One change of a document's status: what it became, why, by whom and when."""
+
+    status: str
+    reason: str
+    actor: str
+    changed_at: datetime
+
+
+def recall_document(typed: str, reason: str, actor: Actor, database: Database, clock: Clock) -> Document:
+    """Take a document out of force, at once and for everybody who asks; Refused when it is out of force already."""
+    code, why = parse_code(typed), _clean(reason)
+    if code is None:
+        raise UsageWrong("CODE_MALFORMED", typed=typed[:40])
+    with database.write() as session:
+        row = session.scalar(select(DocumentRow).where(DocumentRow.code == code).with_for_update())
+        if row is None:
+            raise UsageWrong("CODE_NOT_FOUND", typed=typed[:40])
+        if row.status not in _RECALLABLE:
+            raise Refused("DOCUMENT_NOT_IN_FORCE", code=code, status=row.status)
+        was, row.status = row.status, RECALLED
+        session.add(
+            StatusChangeRow(
+                document_id=row.id, status=RECALLED, reason=why, actor=actor.name, changed_at=clock.now()
+            )
+        )
+        append(session, clock, actor, "document.recall", "document", code, reason=why, was=was)
+        session.flush()
+        return document_by_code(session, code)
+
+
+def status_changes(session: Session, code: str) -> list[StatusChange]:
+    """What became of a document since it was signed, oldest first."""
+    rows = session.scalars(
+        select(StatusChangeRow)
+        .join(DocumentRow, DocumentRow.id == StatusChangeRow.document_id)
+        .where(DocumentRow.code == code)
+        .order_by(StatusChangeRow.id)
+    )
+    return [StatusChange(row.status, row.reason, row.actor, row.changed_at) for row in rows]
+
+
+def _clean(reason: str) -> str:
+    """The reason as it is kept: one line that nothing hides in."""
+    text = " ".join(unicodedata.normalize("NFC", reason).split())
+    if not text:
+        raise UsageWrong("RECALL_REASON_MISSING")
+    if len(text) > LONGEST_REASON:
+        raise UsageWrong("RECALL_REASON_TOO_LONG", limit=str(LONGEST_REASON))
+    if any(unicodedata.category(character) in _FORBIDDEN for character in text):
+        raise UsageWrong("RECALL_REASON_CHARACTER")
+    return text

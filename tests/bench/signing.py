@@ -1,0 +1,117 @@
+"""Signing beside pyHanko's own PdfSigner with its PKCS11Signer: the same token, key, file, machine and run."""
+
+from __future__ import annotations
+
+import io
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pkcs11
+from asn1crypto import x509 as asn1_x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign import PdfSignatureMetadata, PdfSigner
+from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.pkcs11 import PKCS11Signer
+from reportlab.lib.pagesizes import A4
+from reportlab.pdfgen.canvas import Canvas
+
+from api.wiring import Installation, open_installation
+from certs.inventory import get_certificate
+from hsm.module import load_module
+from hsm.spec import key_id_of
+from pki.audit import Actor
+from signer.credentials import Credential
+from signer.pades import accept_prepared, sign_prepared
+from signer.plan import Plan
+from signer.preparing import prepare
+from signer.signing import SignRequest, sign_document
+from tests.bench.measure import Row, faster, interleaved
+
+_ACTOR = Actor("bench")
+_TEXT = "Căn cứ Nghị định số 30/2020/NĐ-CP ngày 05 tháng 3 năm 2020 của Chính phủ về công tác văn thư. " * 2
+
+
+def pages(count: int) -> bytes:
+    """A PDF of plain text pages."""
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=A4, invariant=1, pageCompression=0)
+    for number in range(count):
+        for line in range(28):
+            canvas.drawString(
+                60, 780 - line * 24, f"{number + 1}.{line + 1} {_TEXT.encode('ascii', 'replace').decode()[:90]}"
+            )
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
+def run(home: Path, *, full: bool) -> list[Row]:
+    """Open the demo home and sign."""
+    environment = {**os.environ, "ANTIN_HOME": str(home)}
+    with open_installation(environment) as installation:
+        credential = installation.desk.usable("officer")
+        peer = _peer(installation, credential)
+        rows = [
+            _pades("pades, B-B, 3 pages, P-256", pages(3), credential, peer, 60, goal=12.0),
+            _whole("sign_document, everything on, 3 pages, P-256", pages(3), installation, peer, 60, goal=3.5),
+        ]
+        if full:
+            rows.append(_pades("pades, B-B, 1,000 pages, P-256", pages(1000), credential, peer, 10))
+    return rows
+
+
+def _peer(installation: Installation, credential: Credential) -> PdfSigner:
+    """PdfSigner on our token: the module is loaded and logged in by our store, so its session needs no PIN."""
+    settings = installation.settings.hsm
+    installation.keys.get(credential.public_key_der)
+    token = load_module(Path(installation.keys.status().module)).lib.get_token(token_label=settings.token_label)
+    session = token.open()
+    with installation.database.read() as database:
+        certificate = get_certificate(database, credential.serial).certificate()
+    signer = PKCS11Signer(
+        session,
+        signing_cert=asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER)),
+        key_id=key_id_of(credential.public_key_der),
+        other_certs_to_pull=(),
+        use_raw_mechanism=True,  # SoftHSM 2.6 has no ECDSA with hash
+    )
+    metadata = PdfSignatureMetadata(field_name="Signature1", md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)
+    assert session.get_objects({pkcs11.Attribute.ID: key_id_of(credential.public_key_der)})
+    return PdfSigner(metadata, signer)
+
+
+def _peer_call(pdf: bytes, peer: PdfSigner) -> bytes:
+    signed: bytes = peer.sign_pdf(IncrementalPdfFileWriter(io.BytesIO(pdf))).getvalue()
+    return signed
+
+
+def _pades(
+    name: str, pdf: bytes, credential: Credential, peer: PdfSigner, rounds: int, goal: float | None = None
+) -> Row:
+    def ours() -> bytes:
+        plan = Plan("signature", datetime.now(UTC), credential.template.reserved_octets(), placement="none")
+        prepared = prepare(pdf, plan)
+        accepted = accept_prepared(pdf, prepared.tail, prepared.hole, prepared.field)
+        return sign_prepared(accepted, credential.template, credential.key())
+
+    seconds = interleaved([ours, lambda: _peer_call(pdf, peer)], rounds)
+    return faster(name, *seconds, rounds, goal)
+
+
+def _whole(
+    name: str, pdf: bytes, installation: Installation, peer: PdfSigner, rounds: int, goal: float | None = None
+) -> Row:
+    """Two commits with synchronous=FULL, audit rows, the judge process, a synced blob, our own check of the output.
+
+    A comment makes every input another document, so that each blob is new and really written.
+    """
+    numbers = iter(range(1_000_000))
+
+    def ours() -> bytes:
+        request = SignRequest(pdf + b"%% %d\n" % next(numbers), "bench.pdf", "officer", placement="none")
+        return sign_document(request, _ACTOR, installation.signing).content
+
+    seconds = interleaved([ours, lambda: _peer_call(pdf, peer)], rounds)
+    return faster(name, *seconds, rounds, goal)

@@ -1,0 +1,306 @@
+"""A signature of level B-T bears our own time-stamp, others read it, and it proves when the signature was there, no more and no less."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from asn1crypto import cms, x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.validation import validate_pdf_signature
+from pyhanko_certvalidator import ValidationContext
+
+from hsm.spec import KeySpec, spki_der
+from pki.schemes import scheme_for
+from pki.service_keys import ServiceKind, list_services
+from signer.credentials import CredentialDesk, NewCredential, register_credential
+from signer.documents import open_intents
+from signer.errors import OwnOutputBroken, Refused, Unavailable
+from signer.judging import JudgeDesk
+from signer.sandbox import Judge
+from signer.signing import SigningDeps, SignRequest, sign_document
+from signer.storage import BlobStore
+from signer.timestamps import OwnTimestamper
+from tests.attacks.documents import page_pdf
+from tests.unit.pki.services import Services, build_services
+from tests.world import ADMIN, AGENCY, World, build_world
+
+PDF = page_pdf()
+CONTENTS = re.compile(rb"/Contents\s*<([0-9a-fA-F]+)>")
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    with Judge() as judge:
+        yield judge
+
+
+def never(*_: object) -> None:
+    raise AssertionError("nothing is drawn in these tests")
+
+
+@dataclass
+class Office:
+    """An officer's credential with everything that signing and verifying need."""
+
+    world: World
+    services: Services
+    serial: str
+    deps: SigningDeps
+    judging: JudgeDesk
+    blobs: Path
+
+    def sign(self, level: str = "B-T", pdf: bytes = PDF) -> bytes:
+        request = SignRequest(pdf=pdf, name="a.pdf", credential="officer", level=level, placement="none")
+        return sign_document(request, ADMIN, self.deps).content
+
+    def judged(self, pdf: bytes, **how: object):
+        verdict = self.judging.verify(pdf, "a.pdf", **how)
+        return next(each for each in verdict.judged.signatures if each.facts.type == "signature")
+
+    def revoke_tsa(self, reason: str) -> None:
+        with self.world.database.read() as session:
+            (record,) = list_services(session, ServiceKind.TSA)
+        self.world.revoke(record.serial, reason)
+
+
+def open_office(tmp_path, judge: Judge, spec: KeySpec = KeySpec.P_256) -> Office:
+    world = build_world(tmp_path)
+    services = build_services(world)
+    officer = world.officer(spec=spec)
+    public_key = officer.ref.public_key()
+    credential = NewCredential(
+        "officer", "officer", AGENCY, spki_der(public_key), officer.record.serial, scheme_for(public_key), None, None
+    )
+    with world.database.write() as session:
+        register_credential(session, credential, world.clock.now())
+    judging = JudgeDesk(judge, world.database, world.clock)
+    deps = SigningDeps(
+        database=world.database,
+        clock=world.clock,
+        desk=CredentialDesk(world.database, world.keys, world.clock),
+        preparer=judging,
+        judge_earlier=judging.earlier_signatures,
+        blobs=BlobStore(tmp_path / "blobs"),
+        image=never,
+        font=never,
+        seal_diameter_mm=36.0,
+        signature_width_mm=45.0,
+        max_bytes=1024 * 1024,
+        timestamper=OwnTimestamper(services.tsa),
+    )
+    return Office(world, services, officer.record.serial, deps, judging, tmp_path / "blobs")
+
+
+@pytest.fixture
+def office(tmp_path, judge):
+    office = open_office(tmp_path, judge)
+    yield office
+    office.world.close()
+
+
+def embedded(pdf: bytes) -> tuple[cms.ContentInfo, tuple[int, int]]:
+    """The CMS of the last signature, and where its hex digits begin and end."""
+    *_, found = CONTENTS.finditer(pdf)
+    start, end = found.span(1)
+    return cms.ContentInfo.load(bytes.fromhex(pdf[start:end].decode())), (start, end)
+
+
+def token_of(pdf: bytes) -> cms.ContentInfo:
+    (attribute,) = embedded(pdf)[0]["content"]["signer_infos"][0]["unsigned_attrs"]
+    assert attribute["type"].native == "signature_time_stamp_token"
+    (token,) = attribute["values"]
+    return token
+
+
+def with_token(pdf: bytes, token: cms.ContentInfo) -> bytes:
+    """The file with another token in the unsigned attributes, which nothing protects."""
+    content, (start, end) = embedded(pdf)
+    attribute = cms.CMSAttribute({"type": "signature_time_stamp_token", "values": [token]})
+    content["content"]["signer_infos"][0]["unsigned_attrs"] = [attribute]
+    digits = content.dump(force=True).hex().encode()
+    assert len(digits) <= end - start
+    return pdf[:start] + digits.ljust(end - start, b"0") + pdf[end:]
+
+
+@pytest.mark.parametrize("spec", [KeySpec.P_256, KeySpec.P_384, KeySpec.RSA_2048])
+def test_the_token_is_over_the_signature_value(tmp_path, judge, spec):
+    office = open_office(tmp_path, judge, spec)
+    signed = office.sign()
+    value = embedded(signed)[0]["content"]["signer_infos"][0]["signature"].native
+    info = token_of(signed)["content"]["encap_content_info"]["content"].parsed
+    assert info["message_imprint"]["hashed_message"].native == hashlib.sha256(value).digest()
+    judged = office.judged(signed)
+    assert (judged.conclusion, judged.reason, judged.facts.level) == ("valid", "VALID", "PAdES-B-T")
+    assert judged.proven_time == office.world.clock.now()
+    office.world.close()
+
+
+def test_another_library_finds_signature_and_timestamp_valid_and_trusted(office):
+    signed = office.sign()
+    root = x509.Certificate.load(office.world.root.certificate.public_bytes(Encoding.DER))
+    context = ValidationContext(trust_roots=[root], moment=office.world.clock.now(), revocation_mode="soft-fail")
+    (signature,) = PdfFileReader(io.BytesIO(signed)).embedded_signatures
+    status = validate_pdf_signature(signature, context, ts_validation_context=context)
+    assert status.bottom_line
+    assert status.timestamp_validity.bottom_line
+    assert status.timestamp_validity.timestamp == office.world.clock.now()
+
+
+def test_level_b_b_has_no_timestamp_and_proves_no_time(office):
+    judged = office.judged(office.sign("B-B"))
+    assert (judged.reason, judged.facts.level, judged.proven_time) == ("VALID", "PAdES-B-B", None)
+
+
+def test_a_signature_with_proof_outlives_its_certificate(office):
+    with_proof, without = office.sign(), office.sign("B-B")
+    signed_at = office.world.clock.now()
+    office.world.clock.advance(days=732)
+    judged = office.judged(with_proof)
+    assert (judged.conclusion, judged.reason, judged.proven_time) == ("valid", "VALID_LATER_EXPIRED", signed_at)
+    assert office.judged(without).reason == "UNKNOWN_EXPIRED_NO_TIME"
+
+
+def test_a_signature_with_proof_outlives_the_revocation_of_its_certificate(office):
+    with_proof, without = office.sign(), office.sign("B-B")
+    office.world.clock.advance(days=10)
+    office.world.revoke(office.serial)
+    office.world.clock.advance(days=1)
+    judged = office.judged(with_proof)
+    assert (judged.conclusion, judged.reason, judged.revocation) == ("valid", "VALID", "revoked")
+    assert office.judged(without).reason == "UNKNOWN_REVOKED_NO_TIME"
+
+
+def test_signed_and_stamped_after_the_key_became_suspect_is_invalid(office):
+    office.world.clock.advance(days=10)
+    with_proof, without = office.sign(), office.sign("B-B")
+    office.world.clock.advance(days=1)
+    office.world.revoke(office.serial, days=3)
+    judged = office.judged(with_proof)
+    assert (judged.conclusion, judged.reason, judged.sub_indication) == ("invalid", "INVALID_REVOKED", "REVOKED")
+    assert office.judged(without).reason == "UNKNOWN_REVOKED_NO_TIME"
+
+
+def test_a_stamp_that_came_after_the_revocation_does_not_prove_that_the_signing_did(office):
+    signed = office.sign("B-B")
+    value = embedded(signed)[0]["content"]["signer_infos"][0]["signature"].native
+    office.world.clock.advance(days=10)
+    office.world.revoke(office.serial)
+    office.world.clock.advance(days=1)
+    later = with_token(signed, cms.ContentInfo.load(OwnTimestamper(office.services.tsa).timestamp(value)))
+    judged = office.judged(later)
+    assert (judged.conclusion, judged.reason) == ("indeterminate", "UNKNOWN_REVOKED_NO_TIME")
+    assert judged.proven_time == office.world.clock.now()
+
+
+def test_signed_on_hold_is_unknown_and_before_the_hold_is_valid(office):
+    before = office.sign()
+    office.world.clock.advance(days=1)
+    office.world.revoke(office.serial, "certificateHold")
+    judged = office.judged(before)
+    assert (judged.reason, judged.revocation) == ("VALID", "suspended")
+
+
+def broken_token(pdf: bytes) -> bytes:
+    token = token_of(pdf)
+    signature = token["content"]["signer_infos"][0]["signature"].native
+    token["content"]["signer_infos"][0]["signature"] = signature[:-1] + bytes((signature[-1] ^ 1,))
+    return with_token(pdf, token)
+
+
+def test_a_damaged_token_takes_only_the_proof_away(office):
+    signed = broken_token(office.sign())
+    judged = office.judged(signed)
+    assert (judged.conclusion, judged.reason, judged.proven_time) == ("valid", "VALID", None)
+    office.world.clock.advance(days=732)
+    assert office.judged(signed).reason == "UNKNOWN_EXPIRED_NO_TIME"
+
+
+def test_the_token_of_another_signature_proves_nothing(office):
+    first = office.sign()
+    other = office.sign(pdf=page_pdf("Quyet dinh khac"))
+    assert office.judged(with_token(first, token_of(other))).proven_time is None
+
+
+def test_what_is_no_token_at_all_proves_nothing(office):
+    signed = office.sign()
+    assert office.judged(with_token(signed, embedded(signed)[0].copy())).proven_time is None
+
+
+def test_a_token_from_a_tsa_that_nobody_trusts_proves_nothing(office, tmp_path, judge):
+    (tmp_path / "other").mkdir()
+    stranger = open_office(tmp_path / "other", judge)
+    signed = office.sign()
+    value = embedded(signed)[0]["content"]["signer_infos"][0]["signature"].native
+    foreign = cms.ContentInfo.load(OwnTimestamper(stranger.services.tsa).timestamp(value))
+    assert office.judged(with_token(signed, foreign)).proven_time is None
+    stranger.world.close()
+
+
+@pytest.mark.parametrize(("reason", "holds"), [("keyCompromise", False), ("unspecified", False), ("superseded", True)])
+def test_a_revoked_tsa_proves_the_past_only_when_its_key_was_not_at_fault(office, reason, holds):
+    signed = office.sign()
+    stamped_at = office.world.clock.now()
+    office.world.clock.advance(days=1)
+    office.revoke_tsa(reason)
+    office.world.clock.advance(days=1)
+    judged = office.judged(signed)
+    assert judged.conclusion == "valid"
+    assert judged.proven_time == (stamped_at if holds else None)
+
+
+def test_a_time_before_the_stamp_is_not_proved_by_it(office):
+    signed = office.sign()
+    judged = office.judged(signed, at=office.world.clock.now() - timedelta(hours=1) + timedelta(minutes=59))
+    assert judged.proven_time is None
+
+
+def test_without_a_tsa_nothing_is_begun(office):
+    office.revoke_tsa("superseded")
+    with pytest.raises(Unavailable) as refused:
+        office.sign()
+    assert (refused.value.code, refused.value.facts) == ("TIMESTAMP_UNAVAILABLE", {"reason": "SERVICE_NOT_READY"})
+    office.world.clock.advance(hours=1)
+    with office.world.database.read() as session:
+        assert open_intents(session, office.world.clock.now()) == []
+    assert office.judged(office.sign("B-B")).reason == "VALID"
+
+
+def test_levels_that_are_not_there_are_refused(office):
+    for level in ("B-LT", "B-LTA"):
+        with pytest.raises(Refused) as refused:
+            office.sign(level)
+        assert refused.value.code == "LEVEL_UNAVAILABLE"
+    office.deps = replace(office.deps, timestamper=None)
+    with pytest.raises(Refused):
+        office.sign("B-T")
+
+
+class StampsSomethingElse(OwnTimestamper):
+    """A time-stamper whose answers belong to another signature."""
+
+    def timestamp(self, signature: bytes) -> bytes:
+        return super().timestamp(signature + b"x")
+
+
+class StampsNothing(OwnTimestamper):
+    """A time-stamper that answers with an element that is no token."""
+
+    def timestamp(self, signature: bytes) -> bytes:
+        return b"\x30\x00"
+
+
+@pytest.mark.parametrize("kind", [StampsSomethingElse, StampsNothing])
+def test_a_wrong_token_never_leaves(office, kind):
+    office.deps = replace(office.deps, timestamper=kind(office.services.tsa))
+    with pytest.raises(OwnOutputBroken) as alarm:
+        office.sign()
+    assert (alarm.value.code, alarm.value.facts) == ("SELF_CHECK_FAILED", {"part": "timestamp"})
+    assert [path for path in office.blobs.rglob("*") if path.is_file()] == []
