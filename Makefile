@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format accept bench bench-full picture lock system-run system-test
+.PHONY: help demo serve test check format accept bench bench-full picture lock system-run system-test
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo "make demo    from nothing to stamped, signed, verified documents"
+	@echo "make serve   the service on http://127.0.0.1:8080, same home"
 	@echo "make test    all tests"
 	@echo "make check   format, lint, types, architecture"
 	@echo "make accept  the done-when checks on a fresh home"
@@ -38,6 +39,10 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.run | system-test
 demo: system-run $(VENV)/.run
 	@$(BIN)/antin init --demo
 	@$(BIN)/antin demo
+
+serve: system-run $(VENV)/.run
+	@$(BIN)/antin init
+	@exec $(BIN)/antin serve
 
 test: system-test $(VENV)/.dev
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -rs

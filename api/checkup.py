@@ -12,7 +12,7 @@ from sqlalchemy import text
 from api.migrations import is_current
 from api.wiring import Installation
 from certs.clock import for_people
-from certs.db_failures import database_errors
+from certs.db import database_errors
 from certs.errors import CertsError
 from certs.inventory import State, get_certificate, list_certificates
 from hsm.errors import HSMError

@@ -10,8 +10,10 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Sequence
 
 from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import RequestError
@@ -39,8 +41,17 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 class Edge:
     """ASGI middleware. Built once a process."""
 
-    def __init__(self, app: ASGIApp, *, settings: WebSettings, metrics: Metrics, logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: WebSettings,
+        metrics: Metrics,
+        logger: logging.Logger,
+        routes: Sequence[BaseRoute],
+    ) -> None:
         self._app = app
+        self._templates = {each.endpoint: each.path for each in routes if isinstance(each, Route)}
         self._settings = settings
         self._metrics = metrics
         self._logger = logger
@@ -57,7 +68,8 @@ class Edge:
         self._metrics.begin_request()
         try:
             await self._app(scope, body.receive, answer.send)
-        except Exception as error:  # noqa: BLE001  the last door: an answer and a log line, never a traceback
+        except Exception as error:
+            # The last door: an answer and a log line, never a traceback.
             if not answer.started:
                 response = await answer_failure(Request(scope, body.receive), error)
                 await response(scope, body.receive, answer.send)
@@ -70,7 +82,7 @@ class Edge:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        route = getattr(scope.get("route"), "path", None) or "-"
+        route = self._templates.get(scope.get("endpoint", _nowhere)) or getattr(scope.get("route"), "path", None) or "-"
         self._metrics.end_request(method, route, status, seconds)
         level = logging.ERROR if status == 500 else logging.WARNING if status >= 500 or status == 0 else logging.INFO
         if self._logger.isEnabledFor(level):
@@ -168,3 +180,7 @@ def _request_id(scope: Scope) -> str:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
     return uuid.uuid4().hex
+
+
+def _nowhere() -> None:
+    """The endpoint of a request that no route took."""

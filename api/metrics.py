@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 # prometheus_client reads it when it is imported: the supervisor sets it for the processes it starts.
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -21,7 +22,11 @@ class Metrics:
             "antin_http_requests", "Requests answered", ("method", "route", "status"), registry=self._registry
         )
         self._seconds = Histogram(
-            "antin_http_request_seconds", "Time to the end of an answer", ("route",), buckets=_BUCKETS, registry=self._registry
+            "antin_http_request_seconds",
+            "Time to the end of an answer",
+            ("route",),
+            buckets=_BUCKETS,
+            registry=self._registry,
         )
         self._open = Gauge(
             "antin_http_requests_open", "Requests being answered", registry=self._registry, multiprocess_mode="livesum"
@@ -49,5 +54,10 @@ class Metrics:
         registry = self._registry
         if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry)
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client leaves it without types
         return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def forget_process(folder: Path, pid: int) -> None:
+    """A web process died: what it counted stays, what it was just doing does not."""
+    mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]  # prometheus_client leaves it without types

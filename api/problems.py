@@ -61,18 +61,11 @@ _BY_KIND: tuple[tuple[type[Exception], int], ...] = (
     (OSError, 503),
 )
 
-# What a stranger learns about a part of ours that is away: which, and not where it is or what it said.
-_OUTAGES: tuple[tuple[type[Exception], str], ...] = (
-    (HSMError, "KEYS_UNAVAILABLE"),
-    (ComponentError, "KEYS_UNAVAILABLE"),
-    (DatabaseUnavailable, "DATABASE_UNAVAILABLE"),
-)
 _SHOWN_OUTAGES = {"BUSY", "NOT_READY", "JUDGE_UNAVAILABLE", "TIMESTAMP_UNAVAILABLE"}
 # Every family of errors that a route may raise; what belongs to none of them is a defect of ours.
 FAMILIES: tuple[type[Exception], ...] = (
     ApiError, SignerError, PkiError, CertsError, HSMError, AppearanceError, ValidationError, OSError,
 )  # fmt: skip
-_BY_STATUS = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 
 
 def status_of(error: Exception) -> int:
@@ -86,13 +79,30 @@ def status_of(error: Exception) -> int:
 def describe_problem(error: Exception) -> tuple[int, str, dict[str, str]]:
     """Status, code and facts as the outside may know them. Outages keep their details for the log."""
     status = status_of(error)
-    _, code, facts = describe(error)
+    code, facts = _said(error)
     if status < 500 or code in _SHOWN_OUTAGES:
         return status, code, facts
+    return status, _outage(error, status).code, {}
+
+
+def _outage(error: Exception, status: int) -> RequestError:
+    """What a stranger learns about a part of ours that is away: which, and not where it is or what it said."""
     if status == 500:
-        return status, "INTERNAL_PROBLEM", {}
-    outage = next((name for kind, name in _OUTAGES if isinstance(error, kind)), "STORAGE_UNAVAILABLE")
-    return status, "DATABASE_UNAVAILABLE" if outage.startswith("DATABASE") else outage, {}
+        return RequestError("INTERNAL_PROBLEM")
+    if isinstance(error, DatabaseUnavailable):
+        return RequestError("REGISTER_UNAVAILABLE")
+    if isinstance(error, HSMError | ComponentError):
+        return RequestError("KEYS_UNAVAILABLE")
+    return RequestError("STORAGE_UNAVAILABLE")
+
+
+def _routing_failure(error: HTTPException, method: str) -> RequestError:
+    """What the framework says by itself, in our words."""
+    if error.status_code == 404:
+        return RequestError("NOT_FOUND")
+    if error.status_code == 405:
+        return RequestError("METHOD_NOT_ALLOWED", method=method)
+    return RequestError("REQUEST_MALFORMED")
 
 
 def problem(status: int, code: str, facts: Mapping[str, str] | None = None, **members: Any) -> JSONResponse:
@@ -104,13 +114,21 @@ def problem(status: int, code: str, facts: Mapping[str, str] | None = None, **me
         headers["Retry-After"] = "1"
     if status == 401:
         # RFC 6750 3: no error code when no token was sent.
-        headers["WWW-Authenticate"] = 'Bearer realm="antin"' + ("" if code == "TOKEN_MISSING" else ', error="invalid_token"')
+        headers["WWW-Authenticate"] = 'Bearer realm="antin"' + (
+            "" if code == "TOKEN_MISSING" else ', error="invalid_token"'
+        )
     if code == "TOKEN_SCOPE_MISSING":
         headers["WWW-Authenticate"] = 'Bearer realm="antin", error="insufficient_scope"'
     if status in (408, 413):
         headers["Connection"] = "close"  # the rest of the body is not wanted
     detail = Words("en").say(code, facts)
-    body = {"type": f"urn:antin:problem:{code}", "title": _TITLES.get(status, "Error"), "status": status, "code": code, "detail": detail}
+    body = {
+        "type": f"urn:antin:problem:{code}",
+        "title": _TITLES.get(status, "Error"),
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
     return JSONResponse(body | members, status, headers, media_type=MEDIA_TYPE)
 
 
@@ -118,8 +136,8 @@ async def answer_failure(request: Request, error: Exception) -> Response:
     """The handler of everything that routes raise. A page answers with a page where the pages have said how."""
     note = request.scope.setdefault("antin.note", {})
     if isinstance(error, HTTPException):
-        code = _BY_STATUS.get(error.status_code, "REQUEST_MALFORMED")
-        status, facts = error.status_code, {"method": request.method}
+        _, code, facts = describe_problem(_routing_failure(error, request.method))
+        status = error.status_code
     else:
         status, code, facts = describe_problem(error)
         note["error"] = _inner_code(error)
@@ -148,6 +166,14 @@ _TITLES = {
 
 
 def _inner_code(error: Exception) -> str:
-    _, code, facts = describe(error)
+    code, facts = _said(error)
     # The kind and the place of a defect are for engineers; facts of other errors may hold names.
     return f"{code} {facts['kind']} {facts['place']}" if code == "INTERNAL_ERROR" else one_line(code)
+
+
+def _said(error: Exception) -> tuple[str, dict[str, str]]:
+    """Code and facts of a failure; what nobody foresaw is INTERNAL_ERROR, with its kind and place."""
+    if isinstance(error, ApiError):
+        return error.code, error.facts
+    _, code, facts = describe(error)
+    return code, facts

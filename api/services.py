@@ -30,7 +30,10 @@ class Services:
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         self._judges = JudgePool(
-            installation.settings.web.judges, judge_limits(installation.settings), installation.database, installation.clock
+            installation.settings.web.judges,
+            judge_limits(installation.settings),
+            installation.database,
+            installation.clock,
         )
 
     @cached_property
@@ -106,7 +109,10 @@ class Services:
     def authorities(self) -> list[tuple[AuthorityRecord, CertificateRecord | None]]:
         """Our authorities, roots first, each with its certificate."""
         with self.installation.database.read() as session:
-            return [(each, get_certificate(session, each.serial) if each.serial else None) for each in list_authorities(session)]
+            return [
+                (each, get_certificate(session, each.serial) if each.serial else None)
+                for each in list_authorities(session)
+            ]
 
     def authority_certificate(self, name: str) -> CertificateRecord:
         """An authority's certificate; AuthorityUnknown when it has none yet."""

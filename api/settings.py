@@ -18,7 +18,7 @@ from hsm.spec import KeySpec
 
 PREFIX = "ANTIN_"
 # Variables of the same prefix that are not settings: where the home is, the language, and what demo and tests read.
-NOT_SETTINGS = {"ANTIN_HOME", "ANTIN_LANG", "ANTIN_DEMO_DOCUMENTS", "ANTIN_TEST_CORPUS", "ANTIN_TEST_DATABASE"}
+NOT_SETTINGS = {"ANTIN_HOME", "ANTIN_LANG", "ANTIN_DEMO_DOCUMENTS", "ANTIN_TEST_CORPUS"}
 
 # X.660: the first arc is 0 to 2, the second below 40 under 0 and 1; no leading zeros.
 _OBJECT_IDENTIFIER = re.compile(r"(?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]{0,38}))(?:\.(?:0|[1-9][0-9]{0,38})){1,20}")
@@ -201,6 +201,9 @@ def _valid_variables() -> dict[str, tuple[str, str, object]]:
     return names
 
 
+_PATHS = {"ANTIN_HSM__MODULE", "ANTIN_HSM__PIN_FILE", "ANTIN_SIGN__FONT"}
+
+
 def load_settings(file: Path, environment: Mapping[str, str]) -> Settings:
     """Read the settings; raise a TableError that names the offending key, and the nearest valid one."""
     try:
@@ -223,5 +226,7 @@ def load_settings(file: Path, environment: Mapping[str, str]) -> Settings:
             raise TableValueWrong(
                 f"{section} should be a table", where=file.name, key=section, expected="a table", found="a value"
             )
-        inner[name] = parse_text(hint, value, "the environment", variable)
+        # A path typed in a shell is meant from there; one in the file, from the home.
+        text = str(Path(value).absolute()) if variable in _PATHS and value else value
+        inner[name] = parse_text(hint, text, "the environment", variable)
     return read_table(Settings, table, file.name)

@@ -198,9 +198,9 @@ def open_key_store(home: Home, settings: Settings) -> KeyStore:
     if not settings.hsm.module:
         enter_token_folder(home)
     return Pkcs11Store(
-        module_path(settings),
+        home.root / module_path(settings),
         settings.hsm.token_label,
-        Path(settings.hsm.pin_file) if settings.hsm.pin_file else home.pin_file,
+        home.root / settings.hsm.pin_file if settings.hsm.pin_file else home.pin_file,
         max_sessions=settings.hsm.max_sessions,
         wait_seconds=settings.hsm.wait_seconds,
     )

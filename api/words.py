@@ -21,7 +21,9 @@ class Words:
         if not self._sentences:
             self._sentences = read_catalogues(self.language)
         sentence = self._sentences.get(code, code)
-        return sentence.format_map(_Blank({name: one_line(value) for name, value in (facts or {}).items() if value != ""}))
+        return sentence.format_map(
+            _Blank({name: one_line(value) for name, value in (facts or {}).items() if value != ""})
+        )
 
 
 def read_catalogues(language: str) -> dict[str, str]:

@@ -133,7 +133,8 @@ class Reader:
         found, start, stop = element(self._data, self._at)
         if found != tag:
             raise ValueError(f"tag {found:02x} where {tag:02x} belongs")
-        if self._data[self._at : start] != tlv(tag, self._data[start:stop])[: start - self._at]:
+        width, length = start - self._at - 2, stop - start  # octets of a long-form length
+        if width != (0 if length < 0x80 else (length.bit_length() + 7) // 8):
             raise ValueError("a length that is not in its fewest octets")
         self._at = stop
         return self._data[start:stop]

@@ -85,6 +85,7 @@ class _Responder:
     service: Service
     issuers: frozenset[tuple[bytes, bytes, bytes]]
     responder_id: bytes
+    algorithm: bytes
     tail: bytes
     archive_from: datetime
 
@@ -132,7 +133,7 @@ class OcspResponder:
         response_data = der.tlv(der.SEQUENCE, body)
         service = responder.service
         signature = sign_message(service.key, service.scheme, response_data)
-        basic = der.sequence(response_data, service.scheme.algorithm_identifier(), der.bits(signature), responder.tail)
+        basic = der.sequence(response_data, responder.algorithm, der.bits(signature), responder.tail)
         content = der.explicit(0, der.sequence(_BASIC, der.octets(basic)))
         return OcspAnswer(
             ResponseStatus.SUCCESSFUL,
@@ -178,6 +179,7 @@ def _build_responder(service: Service) -> _Responder:
         ),
         # RFC 6960 4.2.1: the SHA-1 of the key's bits, whatever else is SHA-256. RFC 5019 2.2.2 prefers it to the name.
         responder_id=der.explicit(2, der.octets(hashlib.sha1(key).digest())),  # noqa: S324  an identifier, no signature
+        algorithm=service.scheme.algorithm_identifier(),
         tail=der.explicit(0, der.sequence(certificate)),
         archive_from=service.issuer.not_valid_before_utc,
     )

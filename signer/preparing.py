@@ -122,7 +122,10 @@ def _target(pdf: bytes, plan: Plan, writer: IncrementalPdfFileWriter, fields: li
         named = next((each for each in fields if each.name == plan.field), None)
         if named is not None:
             # Somebody has decided where: the field's own box, or nowhere if it has none.
-            return _Target(named.name, True, _box_of(named, plan), "field" if named.box else None)
+            place = _box_of(named, plan)
+            if place is None and parse_placement(plan.placement).kind == "required":
+                raise Refused("PLACEMENT_NOWHERE")
+            return _Target(named.name, True, place, "field" if place else None)
     if plan.kind == "seal" and parse_placement(plan.placement).kind != "given":
         ready = _ready_seal(fields, plan.diameter_mm or 0.0)
         if ready is not None:

@@ -48,9 +48,7 @@ def recall_document(typed: str, reason: str, actor: Actor, database: Database, c
             raise Refused("DOCUMENT_NOT_IN_FORCE", code=code, status=row.status)
         was, row.status = row.status, RECALLED
         session.add(
-            StatusChangeRow(
-                document_id=row.id, status=RECALLED, reason=why, actor=actor.name, changed_at=clock.now()
-            )
+            StatusChangeRow(document_id=row.id, status=RECALLED, reason=why, actor=actor.name, changed_at=clock.now())
         )
         append(session, clock, actor, "document.recall", "document", code, reason=why, was=was)
         session.flush()

@@ -230,7 +230,7 @@ def _series(case: _Case, number: int) -> str:
 def _void_on_failure(case: _Case, number: int | None) -> Iterator[None]:
     try:
         yield
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         if number is not None:
             # If the database is what failed, the number stays reserved and the doctor names it.
             with contextlib.suppress(DatabaseUnavailable), case.deps.database.write() as session:
@@ -251,7 +251,7 @@ def _void_on_failure(case: _Case, number: int | None) -> Iterator[None]:
 def _fail_act_on_failure(case: _Case, act: int) -> Iterator[None]:
     try:
         yield
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         with contextlib.suppress(DatabaseUnavailable), case.deps.database.write() as session:
             if fail_act(session, act, failure=_reason(error), now=case.now):
                 append(
@@ -260,7 +260,7 @@ def _fail_act_on_failure(case: _Case, act: int) -> Iterator[None]:
         raise
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return error.code if isinstance(error, SignerError | HSMError) else type(error).__name__
 
 

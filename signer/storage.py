@@ -138,7 +138,9 @@ class OutputFile:
         self._discard()
 
     def _discard(self) -> None:
-        self._file.close()
+        # Closing writes what is buffered: after a failed write it fails again, and that has been said.
+        with contextlib.suppress(OSError):
+            self._file.close()
         with contextlib.suppress(OSError):
             self._partial.unlink(missing_ok=True)
 

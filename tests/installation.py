@@ -83,7 +83,9 @@ class User:
         assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
         return json.loads(done.stdout)
 
-    def sign(self, file: str | Path, credential: str, out: str | Path, *words: str, **environment: str) -> dict[str, Any]:
+    def sign(
+        self, file: str | Path, credential: str, out: str | Path, *words: str, **environment: str
+    ) -> dict[str, Any]:
         answer: dict[str, Any] = self.json("sign", file, "--as", credential, "-o", out, *words, **environment)
         return answer
 
@@ -97,7 +99,9 @@ class User:
     def sql(self, statement: str, *values: object) -> list[Any]:
         """Touch the home's database behind the product's back."""
         if postgres.wanted():
-            with psycopg.connect(self.database.set(drivername="postgresql").render_as_string(hide_password=False)) as server:
+            with psycopg.connect(
+                self.database.set(drivername="postgresql").render_as_string(hide_password=False)
+            ) as server:
                 cursor = server.execute(statement.replace("?", "%s"), values or None)  # type: ignore[arg-type]  # statements of the tests
                 return cursor.fetchall() if cursor.description else []
         with sqlite3.connect(self.home / "antin.db") as connection:

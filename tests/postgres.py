@@ -57,6 +57,11 @@ def wanted() -> bool:
 sqlite_only = pytest.mark.skipif(wanted(), reason="about SQLite's file, and the tests run on PostgreSQL")
 
 
+def plain_environment() -> dict[str, str]:
+    """This process's environment without the tests' own choice, which is no setting of the product."""
+    return {name: value for name, value in os.environ.items() if name != "ANTIN_TEST_DATABASE"}
+
+
 def setting(url: URL) -> dict[str, str]:
     """What makes a command use a database."""
     return {"ANTIN_DATABASE__URL": url.render_as_string(hide_password=False)}
@@ -161,7 +166,9 @@ def _cluster() -> Cluster:
     folder = Path(tempfile.mkdtemp(prefix="antin-pg-", dir=_roomy()))
     owner = _owner()
     if owner is not None:
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        # The group is root's, for tests of a root who has given up the right to enter what is not his.
+        os.chown(folder, owner.pw_uid, 0)
+        folder.chmod(0o750)
     data = folder / "data"
     subprocess.run(
         [

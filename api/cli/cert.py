@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 from typing import Any, TextIO
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -144,14 +143,7 @@ def _issue_with_key(
         diameter_mm=settings.sign.seal_diameter_mm if seal else None,
     )
     deps = EnrolmentDeps(installation.keys, installation.issuing(), settings.sign.rsa_padding)
-    while True:
-        try:
-            return enrol(request, actor, deps), request.name
-        except UsageWrong as error:
-            if options.credential or error.code != "CREDENTIAL_EXISTS":
-                raise
-            # Somebody has taken the free name in the meantime, before a key was made for it: the next one, then.
-            request = dataclasses.replace(request, name=free_name(installation.database, options.profile))
+    return enrol(request, actor, deps), request.name
 
 
 def _revoke(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:

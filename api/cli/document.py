@@ -6,17 +6,20 @@ import argparse
 from typing import Any, TextIO
 
 from api.cli.call import Call
-from api.cli.context import print_json, print_table
+from api.cli.context import acting, print_json, print_table
 from api.wiring import open_installation
 from api.words import Words
 from certs.clock import for_people, rfc3339
 from signer.codes import grouped
 from signer.documents import Document, document_by_code, list_documents
 from signer.numbering import written
+from signer.recall import recall_document
 
 
 def run(options: argparse.Namespace, call: Call) -> int:
-    """List documents or show one."""
+    """List documents, show one or take one back."""
+    if options.action == "recall":
+        return _recall(options, call)
     with open_installation(call.environment) as installation, installation.database.read() as session:
         documents = list_documents(session) if options.action == "list" else [document_by_code(session, options.code)]
     if options.json:
@@ -26,6 +29,16 @@ def run(options: argparse.Namespace, call: Call) -> int:
         _print_list(documents, call.words, call.out)
     else:
         _print_one(documents[0], call.words, call.out)
+    return 0
+
+
+def _recall(options: argparse.Namespace, call: Call) -> int:
+    with open_installation(call.environment) as installation:
+        document = recall_document(options.code, options.reason, acting(), installation.database, installation.clock)
+    if options.json:
+        print_json(call.out, _as_json(document))
+    else:
+        call.out.write(call.words.say("DOCUMENT_RECALLED", {"code": grouped(document.code)}) + "\n")
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 INTENTS = ("approve", "issue")
+SCOPES = ("sign", "verify", "ra", "ca", "audit")
 # RFC 5280 5.3.1; removeFromCRL is not a reason a person gives.
 REASONS = (
     "unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
@@ -64,6 +65,8 @@ def build_parser() -> Parser:
     _hsm(add)
     _document(add)
     _doctor(add)
+    _serve(add)
+    _token(add)
     demo = add("demo", help="sign and verify real documents in a home made with init --demo")
     demo.set_defaults(command="demo")
     return parser
@@ -175,7 +178,49 @@ def _document(add: Sub) -> None:
     show = actions.add_parser("show", help="one document, by its code")
     show.add_argument("code", metavar="CODE")
     _json(show)
+    recall = actions.add_parser("recall", help="take a document out of force; its signatures stay as good as they were")
+    recall.add_argument("code", metavar="CODE")
+    recall.add_argument("--reason", required=True, metavar="TEXT", help="why; everybody may read it")
+    _json(recall)
 
 
 def _doctor(add: Sub) -> None:
     _json(add("doctor", help="what is wrong here, and how to mend it"))
+
+
+def _serve(add: Sub) -> None:
+    serve = add("serve", help="the HTTP service of this home")
+    serve.add_argument("--host", default="127.0.0.1", metavar="H", help="default: 127.0.0.1")
+    serve.add_argument(
+        "--port", type=_number(0, 65535), default=8080, metavar="P", help="default: 8080; 0 takes a free one"
+    )
+    serve.add_argument(
+        "--workers", type=_number(1, 64), metavar="N", help="web processes; default: the setting web.workers"
+    )
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    """A whole number within limits; argparse says the rest."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{value} is not between {least} and {most}")
+        return value
+
+    return number
+
+
+def _token(add: Sub) -> None:
+    actions = add("token", help="bearer tokens for the HTTP service").add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=Parser
+    )
+    issue = actions.add_parser("issue", help="make a token; it is printed alone, once")
+    issue.add_argument("--scope", nargs="+", action="append", required=True, metavar="S", help=", ".join(SCOPES))
+    issue.add_argument("--days", type=int, default=90, metavar="N", help="how long it is good (default: 90)")
+    issue.add_argument("--name", metavar="NAME", help="what the register and the audit trail call it")
+    _json(issue)
+    _json(actions.add_parser("list", help="all tokens, without the tokens themselves"))
+    revoke = actions.add_parser("revoke", help="take a token out of force, at once")
+    revoke.add_argument("name", metavar="NAME")
+    _json(revoke)

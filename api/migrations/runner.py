@@ -7,8 +7,7 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 
 from api.migrations import is_current
-from certs.db import hold
-from certs.db_failures import database_errors
+from certs.db import database_errors, hold
 
 
 def build_config() -> Config:

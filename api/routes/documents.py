@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from starlette.routing import Route
 
 from api.auth.idempotency import LONGEST_KEY
 from api.auth.tokens import TokenRecord
-from api.errors import ApiError, RequestError
+from api.errors import RequestError
 from api.forms import Form, read_form
 from api.services import Services
 from api.settings import LEVELS
@@ -99,11 +100,9 @@ def _sign(services: Services, token: TokenRecord, form: Form, key: str | None) -
     except Exception:
         _forget(services, token, key)
         raise
-    try:
+    # Should it fail: the document is signed and registered, and the client learns so. A repetition finds it in the register.
+    with contextlib.suppress(CertsError):
         services.idempotency.finish(token.id, key, answer)
-    except CertsError:
-        # The document is signed and registered, and the client learns so. A repetition finds it in the register.
-        pass
     return answer, wish.request.level
 
 
@@ -124,11 +123,9 @@ def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetim
 
 
 def _forget(services: Services, token: TokenRecord, key: str) -> None:
-    try:
+    # Should it fail: the key stays taken until its request counts as dead, and what brought us here is what is said.
+    with contextlib.suppress(CertsError):
         services.idempotency.forget(token.id, key)
-    except (CertsError, ApiError):
-        # The key stays taken until its request counts as dead; the failure that brought us here is what is said.
-        return
 
 
 def _wish(form: Form, level: str) -> _Wish:
@@ -164,7 +161,11 @@ def _idempotency_key(request: Request) -> str | None:
     values = request.headers.getlist("idempotency-key")
     if not values:
         return None
-    if len(values) > 1 or not 1 <= len(values[0]) <= LONGEST_KEY or not values[0].isprintable():
+    if (
+        len(values) > 1
+        or not 1 <= len(values[0]) <= LONGEST_KEY
+        or not (values[0].isascii() and values[0].isprintable())
+    ):
         raise RequestError("IDEMPOTENCY_KEY_WRONG", limit=str(LONGEST_KEY))
     return values[0]
 

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from api.auth.access import caller_of
 from api.cli.failures import error_code
 from api.errors import ApiError, RequestError
-from api.problems import problem
+from api.problems import describe_problem, problem
 from api.services import Services
 from certs.errors import CertsError
 from hsm.errors import HSMError
@@ -19,7 +19,7 @@ from pki.errors import PkiError
 
 
 async def healthz(_: Request) -> Response:
-    """This process answers. Asks nobody else."""
+    """Say that this process answers. Nobody else is asked."""
     return JSONResponse({"status": "ok"})
 
 
@@ -30,7 +30,7 @@ async def readyz(request: Request) -> Response:
     if all(result == "ok" for result in checks.values()):
         return JSONResponse({"status": "ready", "checks": checks})
     missing = ", ".join(name for name, result in checks.items() if result != "ok")
-    return problem(503, "NOT_READY", {"missing": missing}, checks=checks)
+    return problem(*describe_problem(RequestError("NOT_READY", missing=missing)), checks=checks)
 
 
 async def metrics(request: Request) -> Response:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from api.errors import RequestError
 from api.logs import LOGGER
 from api.routes.binary import read_structure
 from api.routes.caching import caching_headers
@@ -49,7 +50,10 @@ async def _answer(request: Request, body: bytes) -> OcspAnswer:
     note = request.scope["antin.note"]
     try:
         answer: OcspAnswer = await state.lanes.quick.run(state.services.installation.ocsp.answer, body)
-    except Exception as error:  # noqa: BLE001  the protocol has an answer for defects too (RFC 6960 2.3)
+    except RequestError as error:
+        answer = refusal(ResponseStatus.TRY_LATER, error)
+    except Exception as error:
+        # The protocol has an answer for defects too (RFC 6960 2.3).
         logging.getLogger(LOGGER).exception("ocsp")
         answer = refusal(ResponseStatus.INTERNAL_ERROR, error)
     if answer.status is not ResponseStatus.SUCCESSFUL:

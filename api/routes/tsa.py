@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from api.errors import RequestError
 from api.logs import LOGGER
 from api.routes.binary import read_structure
 from pki.tsa.authority import TimeStampAnswer, refusal
@@ -24,7 +25,10 @@ async def post(request: Request) -> Response:
     body = await read_structure(request, _QUERY, _MOST_OCTETS)
     try:
         answer: TimeStampAnswer = await state.lanes.quick.run(state.services.installation.tsa.answer, body)
-    except Exception as error:  # noqa: BLE001  the protocol has an answer for defects too (RFC 3161 2.4.2)
+    except RequestError as error:
+        answer = TimeStampAnswer(refusal(Failure.TIME_NOT_AVAILABLE), failure=Failure.TIME_NOT_AVAILABLE, cause=error)
+    except Exception as error:
+        # The protocol has an answer for defects too (RFC 3161 2.4.2).
         logging.getLogger(LOGGER).exception("tsa")
         answer = TimeStampAnswer(refusal(Failure.SYSTEM_FAILURE), failure=Failure.SYSTEM_FAILURE, cause=error)
     if answer.failure is not None:

@@ -11,7 +11,16 @@ _POLICY = (
     "base-uri 'none'",
     "frame-ancestors 'none'",
 )
-_REFUSED_FEATURES = ("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "microphone", "payment", "usb")
+_REFUSED_FEATURES = (
+    "accelerometer",
+    "camera",
+    "display-capture",
+    "geolocation",
+    "gyroscope",
+    "microphone",
+    "payment",
+    "usb",
+)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "; ".join(_POLICY),

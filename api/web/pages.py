@@ -1,7 +1,248 @@
-"""The pages of citizens and agencies."""
+"""The routes of the citizen's pages: start, the verdict on an upload, a document by its code, a certificate.
+
+What may take a while runs on the lanes; a page decides nothing about signatures, it only shows what services say.
+"""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Mapping
 
-router = APIRouter()
+from fastapi import APIRouter, FastAPI
+from starlette.datastructures import State
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from api.forms import Form, read_form
+from api.services import Services
+from api.web.certificate_view import CertificateView, fingerprint_of, view_certificate, view_unknown
+from api.web.document_view import DocumentView, is_sealed_alone, view_document
+from api.web.headers import PAGE_HEADERS
+from api.web.notices import NOTICES, Notice, notice_of_problem, notice_of_unreadable
+from api.web.rendering import Renderer, language_of
+from api.web.signature_view import OwnSigner
+from api.web.text import shown
+from api.web.verdict_view import VerdictView, view_verdict
+from certs.errors import CertificateNotFound
+from certs.inventory import CertificateRecord
+from signer.codes import parse_code
+from signer.credentials import ROLE_OF_PROFILE
+from signer.errors import UsageWrong
+from signer.validation.verdict import Verdict
+
+# Hit and miss answer at the end of such a step of time, so that the time tells nothing about what exists.
+_STEP_SECONDS = 0.25
+_CERTIFICATE_OCTETS = 64 * 1024
+_FINGERPRINT_DIGITS = 64
+
+
+async def home(request: Request) -> Response:
+    """Three ways in, and beside them the certificate."""
+    return _renderer(request).answer(request, "home.html")
+
+
+async def verify(request: Request) -> Response:
+    """The verdict on an uploaded file. It is gone when the answer is made."""
+    state = request.app.state
+    await state.access.welcome(request)
+    async with read_form(request) as form:
+        answer: tuple[Verdict, VerdictView | Notice] = await state.lanes.judge.run(_judge, state.services, form)
+    verdict, view = answer
+    state.metrics.count_verdict(verdict.conclusion)
+    if isinstance(view, Notice):
+        return _say_notice(request, view, again="/")
+    return _renderer(request).answer(
+        request, "result.html", view=view, file=shown(verdict.file), again="/",
+        others=(view.headline.word, view.headline.sentence),
+    )  # fmt: skip
+
+
+async def enter_code(request: Request) -> Response:
+    """The form's target: leads to the document's own address, which can be kept and shared."""
+    typed = request.query_params.get("code", "")[:100]
+    code = parse_code(typed)
+    if code is None:
+        return _say_notice(request, NOTICES["CODE_MALFORMED"], typed=shown(typed, 60))
+    return RedirectResponse(f"/v/{code}?lang={language_of(request)}", 303, PAGE_HEADERS)
+
+
+async def document(request: Request) -> Response:
+    """What the QR code opens: the document's status, then its signatures, judged now."""
+    typed = request.path_params["code"][:100]
+    if parse_code(typed) is None:
+        return _say_notice(request, NOTICES["CODE_MALFORMED"], typed=shown(typed, 60), again="/")
+    state = request.app.state
+    await state.access.welcome(request)
+    clock = asyncio.get_running_loop()
+    begun = clock.time()
+    try:
+        found: tuple[DocumentView, VerdictView] | Notice = await state.lanes.judge.run(_look_up, state.services, typed)
+    finally:
+        spent = clock.time() - begun
+        await asyncio.sleep(math.ceil(spent / _STEP_SECONDS) * _STEP_SECONDS - spent)
+    if isinstance(found, Notice):
+        return _say_notice(request, found, typed=shown(typed, 60))
+    view, verdict = found
+    return _renderer(request).answer(
+        request, "document.html", view=view, verdict=verdict, others=(view.word, view.sentence)
+    )
+
+
+async def certificates(request: Request) -> Response:
+    """A certificate by its serial number or fingerprint; without one, the forms."""
+    typed = request.query_params.get("serial", "")[:200]
+    view: CertificateView | None = None
+    if typed.strip():
+        state = request.app.state
+        await state.access.welcome(request)
+        view = await state.lanes.quick.run(_find_certificate, state.services, typed)
+    return _answer_certificate(request, view, typed=shown(typed, 200))
+
+
+async def check_certificate(request: Request) -> Response:
+    """A certificate by its file: it is only recognised by its fingerprint, never kept."""
+    state = request.app.state
+    await state.access.welcome(request)
+    async with read_form(request) as form:
+        content = await state.lanes.quick.run(form.content)
+    if len(content) > _CERTIFICATE_OCTETS:
+        return _say_notice(request, NOTICES["BIG_CERTIFICATE"], again="/certificates")
+    fingerprint = fingerprint_of(content)
+    if fingerprint is None:
+        return _say_notice(request, NOTICES["NOT_CERTIFICATE"], again="/certificates")
+    view = await state.lanes.quick.run(_find_certificate, state.services, fingerprint)
+    return _answer_certificate(request, view, again="/certificates")
+
+
+async def to_home(request: Request) -> Response:
+    """The address of an upload's answer, opened again: the file is gone, so the way leads back to the form."""
+    return RedirectResponse(f"/?lang={language_of(request)}", 303, PAGE_HEADERS)
+
+
+async def static(request: Request) -> Response:
+    """Style and pictures."""
+    answer = _renderer(request).asset(request.path_params["name"], request.query_params.get("v", ""))
+    if answer is None:
+        raise HTTPException(404)
+    return answer
+
+
+async def answer_problem(request: Request, status: int, code: str, facts: Mapping[str, str]) -> Response:
+    """The page of a failure on a path of ours; api/problems.py calls it. The facts are for engineers and stay unsaid."""
+    del facts
+    typed = shown(str(request.path_params.get("code", "")), 60)
+    notice = notice_of_problem(status, code)
+    return _say_notice(request, notice, status=status, typed=typed, again="/" if request.method == "POST" else "")
+
+
+def _renderer(request: Request) -> Renderer:
+    return _renderer_of(request.app.state)
+
+
+def _renderer_of(state: State) -> Renderer:
+    renderer: Renderer | None = getattr(state, "renderer", None)
+    if renderer is None:
+        renderer = state.renderer = Renderer(state.services.installation.settings)
+    return renderer
+
+
+def _say_notice(request: Request, notice: Notice, *, status: int = 0, typed: str = "", again: str = "") -> Response:
+    headers = {"Retry-After": str(notice.retry_seconds)} if notice.retry_seconds else {}
+    status = status or notice.status
+    if status in (408, 413):
+        headers["Connection"] = "close"  # the rest of the body is not wanted
+    prefix = f"WEB_{notice.key}"
+    return _renderer(request).answer(
+        request, "notice.html", status=status, notice=notice, typed=typed, again=again, headers=headers,
+        others=(f"{prefix}_TITLE", f"{prefix}_WHY"),
+    )  # fmt: skip
+
+
+def _answer_certificate(
+    request: Request, view: CertificateView | None, *, typed: str = "", again: str = ""
+) -> Response:
+    return _renderer(request).answer(
+        request, "certificates.html", status=200 if view is None or view.found else 404, view=view, typed=typed,
+        again=again, others=(view.word, view.sentence) if view else None,
+    )  # fmt: skip
+
+
+# Below here everything blocks and runs on a lane.
+
+
+def _judge(services: Services, form: Form) -> tuple[Verdict, VerdictView | Notice]:
+    content = form.content()
+    verdict = services.verify(content, form.name)
+    if verdict.conclusion == "unreadable":
+        return verdict, notice_of_unreadable(verdict.judged.reason, content)
+    known = services.document(verdict.document.code) if verdict.document else None
+    sealed_alone = known is not None and is_sealed_alone(known)
+    return verdict, view_verdict(verdict, _own_signers(services, verdict), sealed_alone=sealed_alone)
+
+
+def _look_up(services: Services, typed: str) -> tuple[DocumentView, VerdictView] | Notice:
+    try:
+        record, changes = services.document_history(typed)
+        _, content = services.document_file(typed)
+    except UsageWrong:
+        # Also a document whose signing never ended: nothing of it left the house.
+        return NOTICES["CODE_UNKNOWN"]
+    # The file's name in the register is the agency's own affair.
+    verdict = services.verify(content, f"{record.code}.pdf")
+    if verdict.conclusion == "unreadable":
+        return notice_of_unreadable(verdict.judged.reason, content)
+    judged = view_verdict(verdict, _own_signers(services, verdict), sealed_alone=is_sealed_alone(record))
+    return view_document(record, changes, judged), judged
+
+
+def _own_signers(services: Services, verdict: Verdict) -> dict[str, OwnSigner]:
+    """The signers whose certificates are ours, by fingerprint."""
+    signers = {each.facts.signer.sha256 for each in verdict.judged.signatures if each.facts.signer}
+    found = {sha256: services.certificate_by_sha256(sha256) for sha256 in signers}
+    return {
+        sha256: OwnSigner(ROLE_OF_PROFILE.get(record.profile, ""), record.revoked_at)
+        for sha256, record in found.items()
+        if record is not None
+    }
+
+
+def _find_certificate(services: Services, typed: str) -> CertificateView:
+    now = services.installation.clock.now()
+    digits = "".join(typed.lower().replace(":", " ").split())
+    record: CertificateRecord | None = None
+    if len(digits) == _FINGERPRINT_DIGITS:
+        record = services.certificate_by_sha256(digits)
+    else:
+        with contextlib.suppress(CertificateNotFound):
+            record = services.certificate(typed)
+    if record is None or record.der is None:
+        return view_unknown(now)
+    issuers = {authority.name: certificate for authority, certificate in services.authorities()}
+    return view_certificate(record, issuers.get(record.issuer), now)
+
+
+@contextlib.asynccontextmanager
+async def _furnish(app: FastAPI) -> AsyncIterator[None]:
+    """Templates and words are read before the first request, and failures on our paths become pages."""
+    _renderer_of(app.state)
+    app.state.page_error = answer_problem
+    yield
+
+
+router = APIRouter(lifespan=_furnish)
+router.routes.extend(
+    [
+        Route("/", home, methods=["GET"]),
+        Route("/verify", verify, methods=["POST"]),
+        Route("/verify", to_home, methods=["GET"]),
+        Route("/v", enter_code, methods=["GET"]),
+        Route("/v/{code}", document, methods=["GET"]),
+        Route("/certificates", certificates, methods=["GET"]),
+        Route("/certificates", check_certificate, methods=["POST"]),
+        Route("/static/{name}", static, methods=["GET"]),
+    ]
+)

@@ -16,7 +16,7 @@ class Sentence:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-Say = Callable[..., str]
+Speech = Callable[..., str]
 
 
 class Voices:
@@ -25,7 +25,7 @@ class Voices:
     def __init__(self) -> None:
         self._words = {language: Words(language) for language in LANGUAGES}
 
-    def say(self, language: str) -> Say:
+    def of(self, language: str) -> Speech:
         """What templates call: `say('CODE', name='…')` or `say(sentence)`."""
         words = self._words[language]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from api.web.sentences import Sentence
-from api.web.text import Attribute, masked, shown, subject_attributes
+from api.web.text import Attribute, masked, short_name, shown, subject_attributes
 from certs.clock import for_people
 from signer.credentials import OFFICER, SEAL
 from signer.validation.facts import CertificateFacts, ChangeFacts
@@ -16,6 +18,16 @@ _TONES = {"valid": "good", "invalid": "bad", "indeterminate": "unsure"}
 # Subject numbers of Thông tư 15/2025/TT-BKHCN: these belong to a person, those to an agency.
 _OF_PERSON = ("CCCD", "CMND", "HC")
 _OF_AGENCY = ("MST", "MNS")
+# How signer/validation/changes.py writes a field that was empty before.
+_FILLED = re.compile(r"([^:]+): ∅ → (.+)")
+
+
+@dataclass(frozen=True)
+class OwnSigner:
+    """What the inventory knows of a signer's certificate: a credential's role or nothing, and since when it is out of force."""
+
+    role: str
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -41,12 +53,13 @@ class SignatureView:
     issuer: str
     subject: tuple[Attribute, ...]
     revocation: str
+    ended: str
     level: str
     algorithm: str
 
 
-def view_signature(number: int, judged: JudgedSignature, roles: Mapping[str, str]) -> SignatureView:
-    """`roles` names the credential role of our own certificates by SHA-256."""
+def view_signature(number: int, judged: JudgedSignature, own: Mapping[str, OwnSigner]) -> SignatureView:
+    """`own` are those signers whose certificates are ours, by SHA-256."""
     facts = judged.facts
     signer = facts.signer
     subject = subject_attributes(signer.subject) if signer else ()
@@ -62,7 +75,7 @@ def view_signature(number: int, judged: JudgedSignature, roles: Mapping[str, str
         name=masked(shown((signer.common_name or signer.organization or "") if signer else "")),
         title=next((each.value for each in subject if each.name == "T"), ""),
         organization=masked(shown(signer.organization or "")) if signer else "",
-        role=_role(signer, subject, roles) if facts.type == "signature" else "",
+        role=_role(signer, subject, own) if facts.type == "signature" else "",
         trust=judged.trust,
         time=proven or claimed,
         proven=bool(proven),
@@ -70,20 +83,21 @@ def view_signature(number: int, judged: JudgedSignature, roles: Mapping[str, str
         harmless=_once(sentence for forbidden, sentence in changes if not forbidden),
         forbidden=_once(sentence for forbidden, sentence in changes if forbidden),
         serial=shown(signer.serial) if signer else "",
-        issuer=masked(shown(signer.issuer)) if signer else "",
+        issuer=short_name(signer.issuer) if signer else "",
         subject=subject,
         revocation=judged.revocation,
+        ended=_ended(judged, own),
         level=shown(facts.level),
         algorithm=shown(" · ".join(filter(None, (facts.signature_algorithm, facts.digest_algorithm)))),
     )
 
 
-def _role(signer: CertificateFacts | None, subject: tuple[Attribute, ...], roles: Mapping[str, str]) -> str:
+def _role(signer: CertificateFacts | None, subject: tuple[Attribute, ...], own: Mapping[str, OwnSigner]) -> str:
     """What the inventory says of our own certificates; of others what their numbers say, and nothing when those are silent."""
     if signer is None:
         return ""
-    if signer.sha256 in roles:
-        return roles[signer.sha256]
+    if signer.sha256 in own and own[signer.sha256].role:
+        return own[signer.sha256].role
     numbers = [each.value.upper() for each in subject if each.name in ("UID", "serialNumber")]
     if any(number.startswith(_OF_PERSON) for number in numbers):
         return OFFICER
@@ -93,21 +107,41 @@ def _role(signer: CertificateFacts | None, subject: tuple[Attribute, ...], roles
     return ""
 
 
+def _ended(judged: JudgedSignature, own: Mapping[str, OwnSigner]) -> str:
+    """Since when the signer's certificate is revoked or suspended: to be held against the time of signing."""
+    if judged.revocation not in ("revoked", "suspended") or judged.facts.signer is None:
+        return ""
+    known = own.get(judged.facts.signer.sha256)
+    if known is not None:
+        return for_people(known.ended_at) if known.ended_at else ""
+    path = judged.facts.path
+    listed = [crl for crl in (path.certificates[0].crls if path and path.certificates else ()) if crl.revoked_at]
+    latest = max(listed, key=lambda crl: crl.this_update, default=None)
+    return for_people(latest.revoked_at) if latest and latest.revoked_at else ""
+
+
 def _tell(change: ChangeFacts) -> Sentence:
     """One change in plain words; the numbers of objects, which an engineer finds in the JSON, are left out."""
     facts = {"page": str(change.page or ""), "text": masked(shown(change.text))}
     if change.kind == "forbidden":
-        return Sentence("WEB_FORBIDDEN_PAGE", {"page": facts["page"]}) if change.page else Sentence("WEB_FORBIDDEN_FILE")
+        return (
+            Sentence("WEB_FORBIDDEN_PAGE", {"page": facts["page"]}) if change.page else Sentence("WEB_FORBIDDEN_FILE")
+        )
     if change.kind == "validation-data":
         return Sentence("WEB_AFTER_DATA")
     if change.kind == "field":
+        filled = _FILLED.fullmatch(facts["text"])
+        if filled is not None:
+            facts |= {"field": filled[1], "value": filled[2]}
+            return Sentence("WEB_AFTER_FILLED_PAGE" if change.page else "WEB_AFTER_FILLED", facts)
         return Sentence("WEB_AFTER_FIELD_PAGE" if change.page else "WEB_AFTER_FIELD", facts)
     return Sentence("WEB_AFTER_SIGNATURE" if change.kind == "signature" else "WEB_AFTER_TIMESTAMP", facts)
 
 
-def _once(sentences: object) -> tuple[Sentence, ...]:
+def _once(sentences: Iterable[Sentence]) -> tuple[Sentence, ...]:
+    """Several objects of one page make one sentence about it."""
     kept: list[Sentence] = []
-    for sentence in sentences:  # type: ignore[attr-defined]
+    for sentence in sentences:
         if sentence not in kept:
             kept.append(sentence)
     return tuple(kept)

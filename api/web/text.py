@@ -71,6 +71,15 @@ def subject_attributes(subject: str) -> tuple[Attribute, ...]:
     return tuple(attributes)
 
 
+def short_name(subject: str) -> str:
+    """The name and organisation of a subject: `Root CA (Agency)`; the whole of it when it has no common name."""
+    values = {each.name: each.value for each in reversed(subject_attributes(subject))}
+    name, organization = values.get("CN", ""), values.get("O", "")
+    if not name:
+        return organization or masked(shown(subject))
+    return f"{name} ({organization})" if organization and organization != name else name
+
+
 def _split(subject: str) -> list[str]:
     """Cut at commas and plus signs that no backslash protects (RFC 4514 2.2, 2.4)."""
     parts, start, position = [], 0, 0

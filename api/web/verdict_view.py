@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from api.web.sentences import Sentence
-from api.web.signature_view import SignatureView, view_signature
-from api.web.text import in_groups, shown
+from api.web.signature_view import OwnSigner, SignatureView, view_signature
+from api.web.text import in_groups, short_name
 from certs.clock import for_people
 from signer.codes import grouped
 from signer.credentials import OFFICER, SEAL
 from signer.validation.policy import JudgedSignature
-from signer.validation.verdict import Verdict, software
+from signer.validation.verdict import DocumentStatus, Verdict, software
 
 # What a conclusion looks like; the word beside it says the same, so colour is never the only bearer (WCAG 2.2 1.4.1).
 TONES = {"valid": "good", "invalid": "bad", "indeterminate": "unsure", "unsigned": "plain", "unreadable": "plain"}
@@ -44,11 +44,12 @@ _ADVICE = {
     "NOT_SIGNED": "UNSIGNED",
     "DOC_RECALLED": "RECALLED",
     "DOC_REPLACED": "REPLACED",
-    "DOC_CORRECTED": "CORRECTED",
 }
 # A document that nobody should act on any more comes before what its signatures are worth.
 _ENDED = {"DOC_RECALLED", "DOC_REPLACED"}
 _NOT_IN_FORCE = {"recalled": "DOC_RECALLED", "replaced": "DOC_REPLACED"}
+# Outside our register nobody here can say whether a document was recalled, and the page does not pretend.
+_IN_FORCE = {"in-force": "WEB_FORCE_REGISTERED", "corrected": "WEB_FORCE_CORRECTED"}
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,23 @@ class Check:
 
 
 @dataclass(frozen=True)
+class RegisterLine:
+    """What the register says of the file's document, on a line of its own."""
+
+    code: str
+    grouped: str
+    status: str
+    tone: str
+
+
+@dataclass(frozen=True)
 class VerdictView:
     """Everything about one judged file, in the order of the page."""
 
     headline: Headline
     second: Headline | None
     advice: str
-    document: tuple[str, str, str] | None
+    document: RegisterLine | None
     checks: tuple[Check, ...]
     warnings: tuple[Sentence, ...]
     signatures: tuple[SignatureView, ...]
@@ -85,15 +96,15 @@ class VerdictView:
     json_link: str
 
 
-def view_verdict(verdict: Verdict, roles: Mapping[str, str], *, sealed_alone: bool = False) -> VerdictView:
-    """`roles` names the credential role of our own certificates by fingerprint; `sealed_alone`: no officer is expected."""
-    signatures = tuple(view_signature(n, each, roles) for n, each in enumerate(verdict.judged.signatures, start=1))
+def view_verdict(verdict: Verdict, own: Mapping[str, OwnSigner], *, sealed_alone: bool = False) -> VerdictView:
+    """`own` are the signers whose certificates are ours, by fingerprint; `sealed_alone`: no officer is expected."""
+    signatures = tuple(view_signature(n, each, own) for n, each in enumerate(verdict.judged.signatures, start=1))
     document = verdict.document
     return VerdictView(
         headline=_headline(verdict, verdict.reason),
         second=_headline(verdict, verdict.judged.reason) if verdict.reason in _ENDED else None,
         advice=_ADVICE[verdict.reason],
-        document=None if document is None else (document.code, grouped(document.code), document.status),
+        document=None if document is None else _register_line(document, verdict.conclusion),
         checks=_checks(verdict),
         warnings=_missing_half(signatures, sealed_alone=sealed_alone),
         signatures=signatures,
@@ -101,6 +112,13 @@ def view_verdict(verdict: Verdict, roles: Mapping[str, str], *, sealed_alone: bo
         report=_report(verdict),
         json_link=_json_link(verdict),
     )
+
+
+def _register_line(document: DocumentStatus, conclusion: str) -> RegisterLine:
+    """A document in force lends nothing to a copy of it that is not valid: there the line stays plain."""
+    in_force = "good" if conclusion == "valid" else "plain"
+    tone = {"in-force": in_force, "corrected": "unsure"}.get(document.status, "bad")
+    return RegisterLine(document.code, grouped(document.code), document.status, tone)
 
 
 def _headline(verdict: Verdict, reason: str) -> Headline:
@@ -114,12 +132,12 @@ def _checks(verdict: Verdict) -> tuple[Check, ...]:
     counted = [each for each in verdict.judged.signatures if each.facts.type == "signature"]
     if not counted:
         return ()
-    status = _NOT_IN_FORCE.get(verdict.document.status) if verdict.document is not None else None
-    force = Check("FORCE", "fail", status) if status else _worst("FORCE", [_force(each) for each in counted])
+    status = verdict.document.status if verdict.document is not None else ""
+    force = _worst("FORCE", [_force(each, _IN_FORCE.get(status, "WEB_FORCE_UNREGISTERED")) for each in counted])
     return (
         _worst("CONTENT", [_content(each) for each in counted]),
         _worst("SIGNER", [_signer(each) for each in counted]),
-        force,
+        Check("FORCE", "fail", _NOT_IN_FORCE[status]) if status in _NOT_IN_FORCE else force,
     )
 
 
@@ -150,11 +168,11 @@ def _signer(judged: JudgedSignature) -> tuple[str, str]:
     return "pass", "WEB_SIGNER_PASS"
 
 
-def _force(judged: JudgedSignature) -> tuple[str, str]:
+def _force(judged: JudgedSignature, in_force: str) -> tuple[str, str]:
     if judged.reason in ("INVALID_REVOKED", "INVALID_EXPIRED", "INVALID_NOT_YET_VALID"):
         return "fail", judged.reason
     if judged.conclusion == "valid":
-        return "pass", "VALID_LATER_EXPIRED" if judged.reason == "VALID_LATER_EXPIRED" else "WEB_FORCE_PASS"
+        return "pass", "VALID_LATER_EXPIRED" if judged.reason == "VALID_LATER_EXPIRED" else in_force
     if _content(judged)[0] == "fail":
         return "unknown", "WEB_NOT_ASKED_CONTENT"
     return ("unknown", "WEB_NOT_ASKED_SIGNER") if _signer(judged)[0] != "pass" else ("unknown", judged.reason)
@@ -177,7 +195,7 @@ def _roots(signatures: tuple[JudgedSignature, ...]) -> tuple[tuple[str, str], ..
         path = each.facts.path
         if path is not None and each.trust != "unknown":
             top = path.certificates[-1].issuer if path.certificates else ""
-            found.setdefault(in_groups(path.anchor_sha256), shown(top))
+            found.setdefault(in_groups(path.anchor_sha256), short_name(top))
     return tuple((name, fingerprint) for fingerprint, name in found.items())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ class FreshHome:
 
     def antin(self, *arguments: str | Path, language: str = "en") -> subprocess.CompletedProcess[str]:
         """Run one command; its exit code is the caller's to judge."""
-        environment = {**os.environ, "ANTIN_HOME": str(self.path), "ANTIN_LANG": language, **self.settings}
+        environment = {**postgres.plain_environment(), "ANTIN_HOME": str(self.path), "ANTIN_LANG": language, **self.settings}
         command = [str(BIN / "antin"), *map(str, arguments)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 

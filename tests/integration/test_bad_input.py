@@ -17,6 +17,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import PdfFileWriter, copy_into_new_writer
 
 from tests.installation import ANTIN, User, tree
+from tests.postgres import sqlite_only
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +90,12 @@ def test_a_file_that_may_not_be_read_is_said_to_be_so(user: User, paper: Path) -
     bound = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
     for words, code in ((("verify", "secret.pdf", "--json"), 2), (("sign", "secret.pdf", "--as", "officer"), 2)):
         done = subprocess.run(
-            [*bound, ANTIN, *words], cwd=user.folder, env=user.surroundings(), capture_output=True, text=True, check=False
+            [*bound, ANTIN, *words],
+            cwd=user.folder,
+            env=user.surroundings(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == code
         assert "UNREADABLE_NO_ACCESS" in done.stdout or done.stderr.count("\n") == 1
@@ -118,6 +124,15 @@ def test_a_wrong_pin_a_missing_module_and_a_missing_token_are_components_that_ar
     user.antin("sign", "paper.pdf", "--as", "officer", "-o", "signed.pdf")
 
 
+def test_a_pin_file_is_found_from_the_folder_of_the_shell_or_from_the_home(user: User) -> None:
+    shutil.move(user.home / "secrets" / "pin", user.folder / "pin")
+    user.antin("sign", "paper.pdf", "--as", "officer", "-o", "signed.pdf", ANTIN_HSM__PIN_FILE="pin")
+    shutil.move(user.folder / "pin", user.home / "elsewhere")
+    with (user.home / "antin.toml").open("a") as settings:
+        settings.write("\n[hsm]\npin_file = 'elsewhere'\n")
+    user.antin("sign", "paper.pdf", "--as", "officer", "-o", "signed2.pdf")
+
+
 def test_the_pin_is_never_said(user: User) -> None:
     pin = (user.home / "secrets" / "pin").read_text()
     (user.home / "secrets" / "pin").write_text(pin + "0")
@@ -130,9 +145,7 @@ def test_the_pin_is_never_said(user: User) -> None:
 def test_a_locked_database_is_waited_for_and_then_said(user: User) -> None:
     holder = sqlite3.connect(user.home / "antin.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    line = user.refused(
-        5, "sign", "paper.pdf", "--as", "officer", "-o", "out.pdf", ANTIN_DATABASE__BUSY_SECONDS="0.2"
-    )
+    line = user.refused(5, "sign", "paper.pdf", "--as", "officer", "-o", "out.pdf", ANTIN_DATABASE__BUSY_SECONDS="0.2")
     assert "database" in line
     # Readers are not in the way of a writer.
     assert user.json("document", "list") == []
@@ -177,7 +190,9 @@ def test_an_unknown_credential_and_one_that_may_not_sign_are_told_apart(user: Us
         user.refused(2, "sign", "paper.pdf", f"--as={name}", "-o", "out.pdf")
     user.antin("cert", "revoke", "officer", "--reason", "superseded")
     user.refused(1, "sign", "paper.pdf", "--as", "officer", "-o", "out.pdf")
-    user.sql("UPDATE certificates SET state = 'active', not_after = '2026-01-01 00:00:00.000000' WHERE profile = 'officer'")
+    user.sql(
+        "UPDATE certificates SET state = 'active', not_after = '2026-01-01 00:00:00.000000' WHERE profile = 'officer'"
+    )
     user.refused(1, "sign", "paper.pdf", "--as", "officer", "-o", "out.pdf")
     assert user.json("cert", "show", "officer")["state"] == "expired"
 

@@ -64,16 +64,26 @@ def test_a_certificate_without_a_request_comes_with_a_key_in_the_token_and_a_cre
     assert pem == office.antin("cert", "show", "officer-2", "--pem")
     record = office.json("cert", "show", "officer-2")
     assert re.fullmatch(r"[0-9a-f]{32,40}", record["serial"])
-    assert {"serial", "profile", "subject", "common_name", "issuer", "state", "not_before", "not_after", "sha256"} <= set(
-        record
-    )
+    assert {
+        "serial",
+        "profile",
+        "subject",
+        "common_name",
+        "issuer",
+        "state",
+        "not_before",
+        "not_after",
+        "sha256",
+    } <= set(record)
     assert (record["profile"], record["issuer"], record["state"]) == ("officer", "issuing", "active")
     assert office.json("cert", "show", record["serial"].upper()) == record
     office.sign("paper.pdf", "officer-2", "out.pdf")
 
 
 def test_refusals_of_issuing_leave_no_key_no_certificate_and_no_output(office: User) -> None:
-    (office.folder / "no.csr").write_text("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n")
+    (office.folder / "no.csr").write_text(
+        "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"
+    )
     before = [office.json("cert", "list"), office.json("doctor"), office.files()]
     officer = ("cert", "issue", "--profile", "officer", "--subject", OFFICER_NAME)
     office.refused(2, "cert", "issue", "--profile", "baker", "--subject", OFFICER_NAME)

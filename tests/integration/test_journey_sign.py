@@ -168,7 +168,9 @@ def test_metadata_go_into_the_register_and_a_wanted_number_into_the_document(use
 )
 def test_every_kind_of_key_signs_what_pdfsig_calls_valid(user: User, spec: str, padding: str, algorithm: str) -> None:
     user.environment |= {"ANTIN_KEYS__CREDENTIAL": spec, "ANTIN_SIGN__RSA_PADDING": padding}
-    user.antin("cert", "issue", "--profile", "officer", "--subject", OFFICER_NAME, "--credential", "deputy", "-o", "c.pem")
+    user.antin(
+        "cert", "issue", "--profile", "officer", "--subject", OFFICER_NAME, "--credential", "deputy", "-o", "c.pem"
+    )
     user.sign("paper.pdf", "deputy", "out.pdf")
     assert signatures_by_pdfsig(user.folder / "out.pdf") == [VALID_BY_PDFSIG]
     verdict = user.json("verify", "out.pdf")
@@ -177,7 +179,9 @@ def test_every_kind_of_key_signs_what_pdfsig_calls_valid(user: User, spec: str, 
 
 
 def test_two_officers_and_the_seal_stand_in_one_file_and_all_are_valid(user: User) -> None:
-    user.antin("cert", "issue", "--profile", "officer", "--subject", OFFICER_NAME, "--credential", "deputy", "-o", "c.pem")
+    user.antin(
+        "cert", "issue", "--profile", "officer", "--subject", OFFICER_NAME, "--credential", "deputy", "-o", "c.pem"
+    )
     first = user.sign("paper.pdf", "officer", "a.pdf")
     second = user.sign("a.pdf", "deputy", "b.pdf")
     sealed = user.sign("b.pdf", "seal", "c.pdf")
@@ -248,13 +252,15 @@ def test_two_processes_that_sign_at_once_share_the_numbers_without_doubles_or_lo
     for name in names:
         shutil.copy(user.folder / "paper.pdf", user.folder / name)
     user.antin("sign", *names, "--as", "officer", "-o", "approved")
-    processes = [
-        subprocess.Popen(
-            [ANTIN, "sign", *(f"approved/{name}" for name in names[half::2]), "--as", "seal", "-o", f"out{half}", "--json"],
-            cwd=user.folder, env=user.surroundings(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    processes = []
+    for half in (0, 1):
+        words = ["sign", *(f"approved/{name}" for name in names[half::2]), "--as", "seal", "-o", f"out{half}", "--json"]
+        processes.append(
+            subprocess.Popen(
+                [ANTIN, *words], cwd=user.folder, env=user.surroundings(), stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True,
+            )
         )  # fmt: skip
-        for half in (0, 1)
-    ]
     outputs = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     numbers = sorted(each["number"] for output, _ in outputs for each in json.loads(output))

@@ -49,7 +49,9 @@ def test_an_anchor_alone_proves_no_revocation_status_and_with_the_lists_the_file
     lists = (citizen.folder / "root.pem").read_text()
     for name in ("root", "issuing"):
         crl = user.home / "public" / "crl" / f"{name}.crl"
-        done = subprocess.run(["openssl", "crl", "-inform", "DER", "-in", crl], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["openssl", "crl", "-inform", "DER", "-in", crl], capture_output=True, text=True, check=True
+        )
         lists += done.stdout
     (citizen.folder / "bundle.pem").write_text(lists)
     verdict = judged(citizen, "signed.pdf", "--trust", "bundle.pem", "--offline", code=0)

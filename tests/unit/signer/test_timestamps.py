@@ -17,9 +17,11 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
+from certs import der
 from hsm.spec import KeySpec, spki_der
 from pki.schemes import scheme_for
 from pki.service_keys import ServiceKind, list_services
+from signer.cms import timestamp_attribute
 from signer.credentials import CredentialDesk, NewCredential, register_credential
 from signer.documents import open_intents
 from signer.errors import OwnOutputBroken, Refused, Unavailable
@@ -113,29 +115,47 @@ def embedded(pdf: bytes) -> tuple[cms.ContentInfo, tuple[int, int]]:
     return cms.ContentInfo.load(bytes.fromhex(pdf[start:end].decode())), (start, end)
 
 
-def token_of(pdf: bytes) -> cms.ContentInfo:
+def token_of(pdf: bytes) -> bytes:
     (attribute,) = embedded(pdf)[0]["content"]["signer_infos"][0]["unsigned_attrs"]
     assert attribute["type"].native == "signature_time_stamp_token"
     (token,) = attribute["values"]
-    return token
+    return token.dump()
 
 
-def with_token(pdf: bytes, token: cms.ContentInfo) -> bytes:
+def children(element: bytes) -> list[bytes]:
+    """The encodings side by side in a constructed one."""
+    _, start, stop = der.element(element, 0)
+    out = []
+    while start < stop:
+        _, _, end = der.element(element, start)
+        out.append(element[start:end])
+        start = end
+    return out
+
+
+def with_token(pdf: bytes, token: bytes) -> bytes:
     """The file with another token in the unsigned attributes, which nothing protects."""
     content, (start, end) = embedded(pdf)
-    attribute = cms.CMSAttribute({"type": "signature_time_stamp_token", "values": [token]})
-    content["content"]["signer_infos"][0]["unsigned_attrs"] = [attribute]
-    digits = content.dump(force=True).hex().encode()
+    oid, explicit = children(content.dump())
+    *before, signers = children(children(explicit)[0])
+    parts = [part for part in children(children(signers)[0]) if part[0] != 0xA1]
+    signer = der.sequence(*parts, timestamp_attribute(token))
+    changed = der.sequence(oid, der.explicit(0, der.sequence(*before, der.set_of([signer]))))
+    digits = changed.hex().encode()
     assert len(digits) <= end - start
     return pdf[:start] + digits.ljust(end - start, b"0") + pdf[end:]
+
+
+def value_of(pdf: bytes) -> bytes:
+    return embedded(pdf)[0]["content"]["signer_infos"][0]["signature"].native
 
 
 @pytest.mark.parametrize("spec", [KeySpec.P_256, KeySpec.P_384, KeySpec.RSA_2048])
 def test_the_token_is_over_the_signature_value(tmp_path, judge, spec):
     office = open_office(tmp_path, judge, spec)
     signed = office.sign()
-    value = embedded(signed)[0]["content"]["signer_infos"][0]["signature"].native
-    info = token_of(signed)["content"]["encap_content_info"]["content"].parsed
+    value = value_of(signed)
+    info = cms.ContentInfo.load(token_of(signed))["content"]["encap_content_info"]["content"].parsed
     assert info["message_imprint"]["hashed_message"].native == hashlib.sha256(value).digest()
     judged = office.judged(signed)
     assert (judged.conclusion, judged.reason, judged.facts.level) == ("valid", "VALID", "PAdES-B-T")
@@ -150,8 +170,9 @@ def test_another_library_finds_signature_and_timestamp_valid_and_trusted(office)
     (signature,) = PdfFileReader(io.BytesIO(signed)).embedded_signatures
     status = validate_pdf_signature(signature, context, ts_validation_context=context)
     assert status.bottom_line
-    assert status.timestamp_validity.bottom_line
-    assert status.timestamp_validity.timestamp == office.world.clock.now()
+    stamp = status.timestamp_validity
+    assert (stamp.intact, stamp.valid, stamp.trusted) == (True, True, True)
+    assert stamp.timestamp == office.world.clock.now()
 
 
 def test_level_b_b_has_no_timestamp_and_proves_no_time(office):
@@ -190,17 +211,17 @@ def test_signed_and_stamped_after_the_key_became_suspect_is_invalid(office):
 
 def test_a_stamp_that_came_after_the_revocation_does_not_prove_that_the_signing_did(office):
     signed = office.sign("B-B")
-    value = embedded(signed)[0]["content"]["signer_infos"][0]["signature"].native
+    value = value_of(signed)
     office.world.clock.advance(days=10)
     office.world.revoke(office.serial)
     office.world.clock.advance(days=1)
-    later = with_token(signed, cms.ContentInfo.load(OwnTimestamper(office.services.tsa).timestamp(value)))
+    later = with_token(signed, OwnTimestamper(office.services.tsa).timestamp(value))
     judged = office.judged(later)
     assert (judged.conclusion, judged.reason) == ("indeterminate", "UNKNOWN_REVOKED_NO_TIME")
     assert judged.proven_time == office.world.clock.now()
 
 
-def test_signed_on_hold_is_unknown_and_before_the_hold_is_valid(office):
+def test_a_hold_does_not_touch_what_was_proved_to_be_there_before_it(office):
     before = office.sign()
     office.world.clock.advance(days=1)
     office.world.revoke(office.serial, "certificateHold")
@@ -210,9 +231,7 @@ def test_signed_on_hold_is_unknown_and_before_the_hold_is_valid(office):
 
 def broken_token(pdf: bytes) -> bytes:
     token = token_of(pdf)
-    signature = token["content"]["signer_infos"][0]["signature"].native
-    token["content"]["signer_infos"][0]["signature"] = signature[:-1] + bytes((signature[-1] ^ 1,))
-    return with_token(pdf, token)
+    return with_token(pdf, token[:-1] + bytes((token[-1] ^ 1,)))
 
 
 def test_a_damaged_token_takes_only_the_proof_away(office):
@@ -229,17 +248,18 @@ def test_the_token_of_another_signature_proves_nothing(office):
     assert office.judged(with_token(first, token_of(other))).proven_time is None
 
 
-def test_what_is_no_token_at_all_proves_nothing(office):
+@pytest.mark.parametrize("what", [der.sequence(), der.sequence(der.oid("1.2.3"), der.integer(1)), der.integer(5)])
+def test_what_is_no_token_at_all_proves_nothing(office, what):
     signed = office.sign()
-    assert office.judged(with_token(signed, embedded(signed)[0].copy())).proven_time is None
+    assert office.judged(with_token(signed, what)).proven_time is None
 
 
 def test_a_token_from_a_tsa_that_nobody_trusts_proves_nothing(office, tmp_path, judge):
     (tmp_path / "other").mkdir()
     stranger = open_office(tmp_path / "other", judge)
     signed = office.sign()
-    value = embedded(signed)[0]["content"]["signer_infos"][0]["signature"].native
-    foreign = cms.ContentInfo.load(OwnTimestamper(stranger.services.tsa).timestamp(value))
+    value = value_of(signed)
+    foreign = OwnTimestamper(stranger.services.tsa).timestamp(value)
     assert office.judged(with_token(signed, foreign)).proven_time is None
     stranger.world.close()
 

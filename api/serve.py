@@ -1,0 +1,220 @@
+"""The supervisor of `antin serve`: one socket, n web processes on it; starts, watches and replaces them, and ends them all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from api.errors import ComponentError, UsageError
+from api.home import Home
+from api.logs import set_up_logs
+from api.metrics import SHARED_FOLDER, forget_process
+from api.migrations.runner import upgrade
+from api.web_process import READY
+from api.wiring import open_installation
+
+_BACKLOG = 1024
+# SIGTERM ends everything within five seconds (interface.md): what has not gone by itself after these is killed.
+_PATIENCE_SECONDS = 4.0
+# A process that dies soon after its start is not started again at once, but after ever longer pauses.
+_SOON_SECONDS = 10.0
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass
+class _Worker:
+    """One place for a web process, and the process in it now."""
+
+    number: int
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    started_at: float
+    ready: bool = False
+    failures: int = 0
+
+
+def serve(
+    environment: Mapping[str, str], home: Home, address: tuple[str, int], workers: int, announce: Callable[[str], None]
+) -> None:  # fmt: skip
+    """Serve until SIGTERM or SIGINT. Raises before anything is started when it cannot be done here."""
+    with _only_one(home):
+        with open_installation(environment) as installation:
+            upgrade(installation.database.engine)
+        with _listen(*address) as listening, _metrics_folder(home) as shared:
+            surroundings = {**environment, "ANTIN_HOME": str(home.root), SHARED_FOLDER: str(shared)}
+            supervisor = Supervisor(listening, workers, surroundings, shared)
+            host, port = listening.getsockname()[:2]
+            supervisor.run(lambda: announce(f"http://{f'[{host}]' if ':' in host else host}:{port}"))
+
+
+class Supervisor:
+    """Keeps n web processes alive on one listening socket."""
+
+    def __init__(self, listening: socket.socket, count: int, environment: Mapping[str, str], shared: Path) -> None:
+        self._listening = listening
+        self._environment = dict(environment)
+        self._shared = shared
+        self._logger = set_up_logs()
+        self._count = count
+        self._workers: list[_Worker] = []
+        self._stopping = False
+
+    def run(self, when_ready: Callable[[], None]) -> None:
+        """Start them, call back once when all accept requests, and watch until a signal says stop."""
+        wake, waker = socket.socketpair()
+        waker.setblocking(False)
+        with wake, waker, _signals(self._on_signal), _wake_up(waker):
+            try:
+                self._workers = [self._start(number, 0) for number in range(self._count)]
+                announced = False
+                while not self._stopping:
+                    select.select([wake, *(each.control for each in self._workers if not each.ready)], [], [], 0.5)
+                    self._read_wake_ups(wake)
+                    self._look_after()
+                    if not announced and all(each.ready for each in self._workers):
+                        announced = True
+                        self._logger.info("serving")
+                        when_ready()
+            finally:
+                self._end_all()
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        if number != signal.SIGCHLD:
+            self._stopping = True
+
+    def _read_wake_ups(self, wake: socket.socket) -> None:
+        wake.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while wake.recv(256):
+                pass
+
+    def _look_after(self) -> None:
+        for place, worker in enumerate(self._workers):
+            if not worker.ready:
+                with contextlib.suppress(BlockingIOError, OSError):
+                    worker.ready = worker.control.recv(1) == READY
+            status = worker.process.poll()
+            if status is not None and not self._stopping:
+                self._workers[place] = self._replace(worker, status)
+
+    def _replace(self, dead: _Worker, status: int) -> _Worker:
+        self._logger.warning("worker died", extra={"worker": dead.number, "exit": status})
+        dead.control.close()
+        forget_process(self._shared, dead.process.pid)
+        lived = time.monotonic() - dead.started_at
+        failures = 0 if lived > _SOON_SECONDS else dead.failures + 1
+        pause = _PAUSES[min(failures - 1, len(_PAUSES) - 1)] if failures else 0.0
+        # Signals end the pause: a stop must not wait for it.
+        until = time.monotonic() + pause
+        while not self._stopping and (left := until - time.monotonic()) > 0:
+            time.sleep(min(0.1, left))
+        return self._start(dead.number, failures)
+
+    def _start(self, number: int, failures: int) -> _Worker:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            descriptors = (self._listening.fileno(), theirs.fileno())
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "api.web_process", *map(str, descriptors)],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=descriptors,
+                start_new_session=True,  # Ctrl-C at the terminal is ours to answer
+            )
+        return _Worker(number, process, ours, time.monotonic(), failures=failures)
+
+    def _end_all(self) -> None:
+        self._listening.close()
+        for worker in self._workers:
+            with contextlib.suppress(OSError):
+                worker.process.terminate()
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        for worker in self._workers:
+            try:
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self._logger.warning("worker killed", extra={"worker": worker.number})
+                worker.process.kill()
+                worker.process.wait()
+            worker.control.close()
+        self._logger.info("stopped")
+
+
+@contextlib.contextmanager
+def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+    before = [signal.signal(number, handler) for number in wanted]
+    try:
+        yield
+    finally:
+        for number, earlier in zip(wanted, before, strict=True):
+            signal.signal(number, earlier)
+
+
+@contextlib.contextmanager
+def _wake_up(waker: socket.socket) -> Iterator[None]:
+    """A signal is seen at once, also in the middle of a wait."""
+    before = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+
+
+@contextlib.contextmanager
+def _only_one(home: Home) -> Iterator[None]:
+    """The lock falls with the process that holds it, however that ends."""
+    home.run.mkdir(mode=0o700, exist_ok=True)
+    with (home.run / "serve.lock").open("w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ComponentError("SERVE_RUNNING", home=str(home.root)) from None
+        yield
+
+
+@contextlib.contextmanager
+def _metrics_folder(home: Home) -> Iterator[Path]:
+    """Where the web processes share their counts; each service has a fresh one."""
+    for left in home.run.glob("metrics-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="metrics-", dir=home.run, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    facts = {"host": host, "port": str(port)}
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)
+            yield listening
+    except socket.gaierror:
+        raise UsageError("HOST_UNKNOWN", host=host) from None
+    except OverflowError:
+        raise UsageError("PORT_WRONG", port=str(port)) from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ComponentError("PORT_TAKEN", **facts) from None
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL):
+            raise ComponentError("PORT_REFUSED", **facts, reason=os.strerror(error.errno)) from None
+        raise

@@ -1,0 +1,87 @@
+"""A document of the register as everybody may see it by its code: status first, public facts, no names of files or people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from api.web.text import masked, shown
+from api.web.verdict_view import VerdictView
+from certs.clock import for_people
+from signer.codes import grouped
+from signer.documents import Document
+from signer.numbering import written
+from signer.recall import StatusChange
+from signer.signing import APPROVE, ISSUE
+
+_ENDED = {"recalled": "RECALLED", "replaced": "REPLACED"}
+
+
+@dataclass(frozen=True)
+class DocumentView:
+    """The upper half of the page. `why` and `next` are codes."""
+
+    tone: str
+    word: str
+    sentence: str
+    why: str
+    next: str
+    agency: str
+    kind: str
+    number: str
+    date: str
+    subject: str
+    ended: str
+    code: str
+    file_link: str
+    json_link: str
+
+
+def view_document(document: Document, changes: Sequence[StatusChange], verdict: VerdictView) -> DocumentView:
+    """What the register says, unless the signatures of the stored file say something worse."""
+    tone, word, sentence, advice = _headline(document, verdict)
+    ended = next((each for each in reversed(changes) if each.status in _ENDED), None)
+    own = f"/api/v1/documents/{document.code}"
+    return DocumentView(
+        tone=tone,
+        word=word,
+        sentence=sentence,
+        why=f"WEB_{advice}_WHY",
+        next=f"WEB_{advice}_NEXT",
+        agency=masked(shown(document.agency)),
+        kind=shown(str(document.details.get("TypeName", ""))),
+        number=_number(document),
+        date=for_people(document.issued_at)[:10] if document.issued_at else "",
+        subject=masked(shown(document.subject)),
+        ended=for_people(ended.changed_at) if ended and document.status in _ENDED else "",
+        code=grouped(document.code),
+        file_link=f"{own}/file",
+        json_link=own,
+    )
+
+
+def is_sealed_alone(document: Document) -> bool:
+    """Whether the agency signed for something that needs no officer: anything but issuing (ND30 Đ.32.2.d)."""
+    return all(act.intent not in (APPROVE, ISSUE) for act in document.acts)
+
+
+def _headline(document: Document, verdict: VerdictView) -> tuple[str, str, str, str]:
+    """Tone, word, sentence and advice."""
+    if document.status in _ENDED:
+        name = _ENDED[document.status]
+        return "bad", f"WEB_WORD_DOC_{name}", f"DOC_{name}", name
+    if verdict.headline.tone != "good":
+        return verdict.headline.tone, verdict.headline.word, verdict.headline.sentence, verdict.advice
+    if document.status == "corrected":
+        return "unsure", "WEB_WORD_DOC_CORRECTED", "DOC_CORRECTED", "CORRECTED"
+    done = [act.intent for act in document.acts if act.state == "done"]
+    if document.issued_at is None and all(intent == APPROVE for intent in done):
+        return "unsure", "WEB_WORD_NOT_ISSUED", "WEB_DOCUMENT_NOT_ISSUED", "NOT_ISSUED"
+    return "good", "WEB_WORD_IN_FORCE", "WEB_DOCUMENT_IN_FORCE", "DOCUMENT"
+
+
+def _number(document: Document) -> str:
+    if document.number is None:
+        return ""
+    notation = shown(document.notation or "")
+    return f"{written(document.number)}/{notation}" if notation else written(document.number)

@@ -1,0 +1,107 @@
+"""Notices: the plain page for everything that is no verdict, with its status. Each key has a title, a why and a next step."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# What a file is that is no PDF, by its first octets: people send what they have, and "not a PDF" would not help them.
+_HEAD = 4096
+_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
+_ZIP, _OLE, _RTF = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"{\\rtf"
+_OFFICE = re.compile(rb"word/|xl/|ppt/|mimetypeapplication/vnd\.oasis|\[Content_Types\]\.xml")
+_HEIF = re.compile(rb"....ftyp(heic|heix|mif1|avif|hevc)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One plain page. `tone` is its look; `retry_seconds` goes into Retry-After."""
+
+    key: str
+    status: int
+    tone: str = "plain"
+    retry_seconds: int = 0
+    asks_code: bool = False
+
+
+NOTICES = {
+    notice.key: notice
+    for notice in (
+        Notice("PHOTO", 415, asks_code=True),
+        Notice("WORD", 415),
+        Notice("XML", 415),
+        Notice("NOT_PDF", 415, asks_code=True),
+        Notice("EMPTY", 422),
+        Notice("DAMAGED", 422),
+        Notice("ENCRYPTED", 422),
+        Notice("TOO_LARGE", 413, asks_code=True),
+        Notice("LIMIT", 422, asks_code=True),
+        Notice("UNAVAILABLE", 503, retry_seconds=60),
+        Notice("TOO_MANY", 429, retry_seconds=60),
+        Notice("NO_FILE", 400),
+        Notice("BROKEN", 400),
+        Notice("MEDIA", 415),
+        Notice("REFUSED", 403),
+        Notice("NOT_FOUND", 404),
+        Notice("METHOD", 405),
+        Notice("FAULT", 500),
+        Notice("CODE_MALFORMED", 404, asks_code=True),
+        # Not "bad": a code that nobody has is mistyped more often than forged. The sentence says what to think of paper.
+        Notice("CODE_UNKNOWN", 404, "unsure", asks_code=True),
+        Notice("NOT_CERTIFICATE", 415),
+        Notice("BIG_CERTIFICATE", 413),
+    )
+}
+
+# Reasons of the closed table that say that nothing could be judged.
+_UNREADABLE = {
+    "UNREADABLE_EMPTY": "EMPTY",
+    "UNREADABLE_DAMAGED": "DAMAGED",
+    "UNREADABLE_ENCRYPTED": "ENCRYPTED",
+    "UNREADABLE_TOO_LARGE": "TOO_LARGE",
+    "UNREADABLE_LIMIT": "LIMIT",
+    "JUDGE_UNAVAILABLE": "UNAVAILABLE",
+}
+_BY_CODE = {
+    "FORM_FILE_MISSING": "NO_FILE",
+    "CODE_MALFORMED": "CODE_MALFORMED",
+    "CODE_NOT_FOUND": "CODE_UNKNOWN",
+    # A stored revision that is gone or altered is our trouble, and no word about the document.
+    "BLOB_MISSING": "UNAVAILABLE",
+    "BLOB_ALTERED": "UNAVAILABLE",
+}
+_BY_STATUS = {
+    401: "REFUSED",
+    403: "REFUSED",
+    404: "NOT_FOUND",
+    405: "METHOD",
+    413: "TOO_LARGE",
+    415: "MEDIA",
+    429: "TOO_MANY",
+    503: "UNAVAILABLE",
+}
+
+
+def notice_of_unreadable(reason: str, content: bytes) -> Notice:
+    """Why a file could not be judged."""
+    if reason == "UNREADABLE_NOT_PDF":
+        return NOTICES[_kind_of(content[:_HEAD])]
+    return NOTICES[_UNREADABLE.get(reason, "DAMAGED")]
+
+
+def notice_of_problem(status: int, code: str) -> Notice:
+    """The page of a failure, by the code and status that api/problems.py gives it."""
+    if code in _BY_CODE:
+        return NOTICES[_BY_CODE[code]]
+    return NOTICES[_BY_STATUS.get(status, "BROKEN" if status < 500 else "FAULT")]
+
+
+def _kind_of(head: bytes) -> str:
+    if head.startswith(_PICTURES) or _HEIF.match(head) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return "PHOTO"
+    if head.startswith((_OLE, _RTF)) or (head.startswith(_ZIP) and _OFFICE.search(head)):
+        return "WORD"
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"<?xml") or head.startswith((b"\xff\xfe<\x00?\x00", b"\xfe\xff\x00<\x00?")):
+        return "XML"
+    return "NOT_PDF"

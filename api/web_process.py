@@ -1,0 +1,96 @@
+"""One web process: opens its own installation, serves the application on the supervisor's socket, ends when told or left alone.
+
+Started as `python -m api.web_process LISTENING CONTROL` by api/serve.py, with two inherited descriptors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from api.ahead import judge_limits
+from api.app import create_app
+from api.logs import set_up_logs
+from api.wiring import locate, open_installation
+from signer.sandbox import Judge
+
+READY = b"r"
+# Within the supervisor's patience, so that a slow client cannot keep us.
+_GRACEFUL_SECONDS = 2
+_KEEP_ALIVE_SECONDS = 15
+_FIRST_REQUEST_SECONDS = 15.0
+_MOST_CONNECTIONS = 1000
+
+
+class PatientProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1, which waits for ever for a first request, with an end to its patience."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
+        super().connection_made(transport)
+        self._first_request = self.loop.call_later(_FIRST_REQUEST_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._first_request.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+
+def main(listening: int, control: int) -> None:
+    """Serve until SIGTERM, or until the supervisor is gone."""
+    logger = set_up_logs()
+    _, settings = locate(os.environ)
+    judge = Judge(judge_limits(settings), preload=("prepare", "gather"))
+    app = create_app(open_installation(os.environ, judge=judge))
+    config = uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        loop="asyncio",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # api/auth/access.py decides whom to believe
+        server_header=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+        h11_max_incomplete_event_size=32 * 1024,  # an OCSP request in a path, with room
+    )
+    server = _Server(config, socket.socket(fileno=control))
+    server.run([socket.socket(fileno=listening)])
+    logger.info("stopped")
+    sys.stderr.flush()
+    # Threads in the middle of a call that cannot be broken off (a database that does not answer) have no say any more.
+    os._exit(0)
+
+
+class _Server(uvicorn.Server):
+    """Tells the supervisor when it accepts requests, and stops when the supervisor's end of the line is closed."""
+
+    def __init__(self, config: uvicorn.Config, control: socket.socket) -> None:
+        super().__init__(config)
+        self._control = control
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        threading.Thread(target=self._watch, daemon=True).start()
+        self._control.sendall(READY)
+
+    def _watch(self) -> None:
+        while self._control.recv(1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

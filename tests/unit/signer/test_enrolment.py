@@ -1,0 +1,140 @@
+"""signer/enrolment.py: a credential is made of a key, a certificate and a picture, also after a death half-way."""
+
+from __future__ import annotations
+
+import pytest
+
+from certs.errors import CertsError
+from certs.inventory import State
+from certs.names import parse_subject
+from hsm.errors import KeyNotProtected
+from hsm.memory_store import MemoryStore
+from hsm.spec import KeyRef, KeySpec, TokenStatus
+from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol, free_name, key_label
+from signer.errors import UsageWrong
+from tests.signing_world import CLERK, SigningWorld
+from tests.world import OFFICER_SUBJECT
+
+REQUEST = EnrolmentRequest("officer", "officer", parse_subject(OFFICER_SUBJECT), KeySpec.P_256)
+
+
+class Died(BaseException):
+    """The process ends here; nobody catches it."""
+
+
+class PartlyFailing:
+    """A key store in front of another: one operation fails, the others pass."""
+
+    def __init__(self, store: MemoryStore, operation: str, error: BaseException) -> None:
+        self.store, self.operation, self.error = store, operation, error
+
+    def _pass(self, operation: str) -> MemoryStore:
+        if operation == self.operation:
+            raise self.error
+        return self.store
+
+    def generate(self, spec: KeySpec, label: str) -> KeyRef:
+        return self._pass("generate").generate(spec, label)
+
+    def get(self, public_key_der: bytes):
+        return self._pass("get").get(public_key_der)
+
+    def list_keys(self) -> list[KeyRef]:
+        return self._pass("list_keys").list_keys()
+
+    def check_protected(self, public_key_der: bytes) -> None:
+        self._pass("check_protected").check_protected(public_key_der)
+
+    def destroy(self, public_key_der: bytes) -> None:
+        self._pass("destroy").destroy(public_key_der)
+
+    def status(self) -> TokenStatus:
+        return self.store.status()
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def keys_of(bare: SigningWorld, name: str = "officer") -> list[KeyRef]:
+    return [key for key in bare.world.keys.list_keys() if key.label == key_label(name)]
+
+
+def test_it_makes_key_certificate_credential_and_audit_rows(bare: SigningWorld) -> None:
+    record = enrol(REQUEST, CLERK, bare.enrolment)
+    (key,) = keys_of(bare)
+    assert record.public_key_der == key.public_key_der
+    assert bare.deps.desk.usable("officer").serial == record.serial
+    assert bare.rows("SELECT actor, subject_id FROM audit WHERE action = 'credential.create'") == [
+        (CLERK.name, "officer")
+    ]
+
+
+def test_after_a_death_between_key_and_certificate_the_key_is_taken_up(bare: SigningWorld) -> None:
+    dying = PartlyFailing(bare.world.keys, "check_protected", Died())
+    with pytest.raises(Died):
+        enrol(REQUEST, CLERK, EnrolmentDeps(dying, bare.world.issuing_deps, "pss"))
+    (key,) = keys_of(bare)
+    enrol(REQUEST, CLERK, bare.enrolment)
+    assert keys_of(bare) == [key]
+    assert bare.deps.desk.usable("officer").public_key_der == key.public_key_der
+
+
+def test_after_a_death_between_certificate_and_credential_both_are_taken_up(bare: SigningWorld) -> None:
+    record = enrol(REQUEST, CLERK, bare.enrolment)
+    with bare.world.database.write() as session:
+        session.connection().exec_driver_sql("DELETE FROM credentials")
+    again = enrol(REQUEST, CLERK, bare.enrolment)
+    assert again.serial == record.serial
+    assert len(keys_of(bare)) == 1
+
+
+def test_a_certificate_that_was_revoked_in_between_is_not_taken_up(bare: SigningWorld) -> None:
+    record = enrol(REQUEST, CLERK, bare.enrolment)
+    with bare.world.database.write() as session:
+        session.connection().exec_driver_sql("DELETE FROM credentials")
+    bare.world.revoke(record.serial)
+    again = enrol(REQUEST, CLERK, bare.enrolment)
+    assert (again.serial != record.serial, again.state) == (True, State.ACTIVE)
+
+
+def test_a_key_that_could_leave_the_token_gets_no_certificate(bare: SigningWorld) -> None:
+    weak = PartlyFailing(bare.world.keys, "check_protected", KeyNotProtected("extractable"))
+    with pytest.raises(KeyNotProtected):
+        enrol(REQUEST, CLERK, EnrolmentDeps(weak, bare.world.issuing_deps, "pss"))
+    assert bare.rows("SELECT count(*) FROM certificates WHERE profile = 'officer'") == [(0,)]
+    assert bare.rows("SELECT count(*) FROM credentials") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (EnrolmentRequest("Not Good", "officer", REQUEST.subject, KeySpec.P_256), "CREDENTIAL_NAME_MALFORMED"),
+        (EnrolmentRequest("x", "issuing", REQUEST.subject, KeySpec.P_256), "PROFILE_SIGNS_NOTHING"),
+        (EnrolmentRequest("x", "nothing", REQUEST.subject, KeySpec.P_256), "PROFILE_SIGNS_NOTHING"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_key_exists(
+    bare: SigningWorld, request_: EnrolmentRequest, code: str
+) -> None:
+    with pytest.raises(UsageWrong) as caught:
+        enrol(request_, CLERK, bare.enrolment)
+    assert caught.value.code == code
+    assert keys_of(bare, request_.name) == []
+
+
+def test_a_subject_that_the_profile_refuses_makes_no_key(bare: SigningWorld) -> None:
+    request = EnrolmentRequest("officer", "officer", parse_subject("O=Sở Thử nghiệm,C=VN"), KeySpec.P_256)
+    with pytest.raises(CertsError):
+        enrol(request, CLERK, bare.enrolment)
+    assert keys_of(bare) == []
+
+
+def test_a_name_that_is_taken_is_refused_and_the_next_free_one_offered(bare: SigningWorld) -> None:
+    assert free_name(bare.world.database, "officer") == "officer"
+    enrol(REQUEST, CLERK, bare.enrolment)
+    with pytest.raises(UsageWrong) as caught:
+        enrol(REQUEST, CLERK, bare.enrolment)
+    assert caught.value.code == "CREDENTIAL_EXISTS"
+    assert free_name(bare.world.database, "officer") == "officer-2"
+    assert free_name(bare.world.database, "agency-seal") == "seal"
+    assert len(keys_of(bare)) == 1
