@@ -19,7 +19,7 @@ from hsm.errors import HSMError
 from pki.authorities import AuthorityState, list_authorities
 from pki.crl import CrlDeps, crl_due, find_latest_crl
 from pki.errors import PkiError
-from pki.service_keys import list_services
+from pki.service_keys import is_service_ready, list_services
 from signer.credentials import STANDING, list_credentials
 from signer.documents import finished_revisions, open_intents
 from signer.errors import SignerError
@@ -157,11 +157,23 @@ def _judge(installation: Installation) -> Iterator[Finding]:
         yield Finding("judge", "wrong", "DOCTOR_JUDGE_SILENT")
 
 
+def _services(installation: Installation) -> Iterator[Finding]:
+    """OCSP responder and time-stamping authority have a certificate in force; `init` renews what is about to end."""
+    now = installation.clock.now()
+    with installation.database.read() as session:
+        for service in list_services(session):
+            record = get_certificate(session, service.serial) if service.serial else None
+            in_force = record is not None and record.state_at(now) is State.ACTIVE
+            if not in_force or not is_service_ready(session, service.name, now):
+                yield Finding("services", "wrong", "DOCTOR_SERVICE_NOT_READY", {"name": service.name})
+
+
 _CHECKS: dict[str, Callable[[Installation], Iterator[Finding]]] = {
     "home": _home,
     "database": _database,
     "keys": _keys,
     "credentials": _credentials,
+    "services": _services,
     "crl": _crl,
     "register": _register,
     "judge": _judge,

@@ -11,6 +11,7 @@ import re
 import time
 import uuid
 from collections.abc import Sequence
+from typing import NoReturn
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
@@ -114,16 +115,16 @@ class _Body:
         if self._deadline is None:
             self._deadline = now + self._seconds
         if self._too_large:
-            self._refuse("BODY_TOO_LARGE", limit=self._limit_text)
+            self._refuse(RequestError("BODY_TOO_LARGE", limit=self._limit_text))
         try:
             message = await asyncio.wait_for(self._receive(), max(0.01, min(_SILENCE_SECONDS, self._deadline - now)))
         except TimeoutError:
-            self._refuse("BODY_TOO_SLOW")
+            self._refuse(RequestError("BODY_TOO_SLOW"))
         if message["type"] == "http.request":
             self._octets += len(message.get("body", b""))
             self._ended = not message.get("more_body", False)
             if self._octets > self._limit:
-                self._refuse("BODY_TOO_LARGE", limit=self._limit_text)
+                self._refuse(RequestError("BODY_TOO_LARGE", limit=self._limit_text))
         else:
             self._ended = True
         return message
@@ -140,9 +141,9 @@ class _Body:
             if message["type"] != "http.request" or not message.get("more_body", False):
                 return
 
-    def _refuse(self, code: str, **facts: str) -> None:
+    def _refuse(self, error: RequestError) -> NoReturn:
         self.refused = True
-        raise RequestError(code, **facts)
+        raise error
 
 
 class _Answer:

@@ -259,7 +259,7 @@ def _protocol_paths() -> Schema:
                 "tags": ["protocols"],
                 "summary": "The same, so that caches can answer",
                 "parameters": [request],
-                "responses": {"200": _binary("The answer, in DER.", "application/ocsp-response")} | _problems(503),
+                "responses": {"200": _binary("The answer, in DER.", "application/ocsp-response")} | _problems(400, 503),
             }
         },
         "/tsa": exchange(

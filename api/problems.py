@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from api.cli.failures import describe
@@ -42,6 +42,7 @@ _BY_KIND: tuple[tuple[type[Exception], int], ...] = (
     (AuthorityUnknown, 404),
     (CrlNotFound, 404),
     (RequestError, 400),
+    (ClientDisconnect, 400),
     (UsageError, 400),
     (ComponentError, 503),
     (HSMError, 503),
@@ -64,7 +65,7 @@ _BY_KIND: tuple[tuple[type[Exception], int], ...] = (
 _SHOWN_OUTAGES = {"BUSY", "NOT_READY", "JUDGE_UNAVAILABLE", "TIMESTAMP_UNAVAILABLE"}
 # Every family of errors that a route may raise; what belongs to none of them is a defect of ours.
 FAMILIES: tuple[type[Exception], ...] = (
-    ApiError, SignerError, PkiError, CertsError, HSMError, AppearanceError, ValidationError, OSError,
+    ApiError, SignerError, PkiError, CertsError, HSMError, AppearanceError, ValidationError, OSError, ClientDisconnect,
 )  # fmt: skip
 
 
@@ -173,6 +174,8 @@ def _inner_code(error: Exception) -> str:
 
 def _said(error: Exception) -> tuple[str, dict[str, str]]:
     """Code and facts of a failure; what nobody foresaw is INTERNAL_ERROR, with its kind and place."""
+    if isinstance(error, ClientDisconnect):
+        error = RequestError("BODY_BROKEN_OFF")  # nobody hears it, but the log does
     if isinstance(error, ApiError):
         return error.code, error.facts
     _, code, facts = describe(error)

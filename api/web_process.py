@@ -12,12 +12,15 @@ import socket
 import sys
 import threading
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.ahead import judge_limits
 from api.app import create_app
+from api.errors import RequestError
 from api.logs import set_up_logs
+from api.problems import describe_problem, problem
 from api.wiring import locate, open_installation
 from signer.sandbox import Judge
 
@@ -26,11 +29,14 @@ READY = b"r"
 _GRACEFUL_SECONDS = 2
 _KEEP_ALIVE_SECONDS = 15
 _FIRST_REQUEST_SECONDS = 15.0
+_LINGER_SECONDS = 2.0
 _MOST_CONNECTIONS = 1000
 
 
 class PatientProtocol(H11Protocol):
     """uvicorn's HTTP/1.1, which waits for ever for a first request, with an end to its patience."""
+
+    _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         super().connection_made(transport)
@@ -39,6 +45,28 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._first_request.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._refused:
+            super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  as in the base class
+        """What is no HTTP gets a problem too, and time to read it: a reset would take the answer away again."""
+        self._refused = True
+        answer = problem(*describe_problem(RequestError("REQUEST_MALFORMED")))
+        headers = [*answer.raw_headers, (b"connection", b"close"), (b"x-content-type-options", b"nosniff")]
+        try:
+            parts = (
+                h11.Response(status_code=400, headers=headers),
+                h11.Data(data=bytes(answer.body)),
+                h11.EndOfMessage(),
+            )
+            for part in parts:
+                self.transport.write(self.conn.send(part) or b"")
+        except h11.LocalProtocolError:  # in the middle of another answer
+            self.transport.close()
+        else:
+            self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
     def _give_up(self) -> None:
         if self.cycle is None:

@@ -31,6 +31,16 @@ OFFICER_NAME = "CN=Trần Thị Thử Nghiệm,T=Phó Giám đốc,O=Sở Thử 
 
 
 @dataclass
+class _Founded:
+    """The database of the founded home, which like the home is only copied. None on SQLite: the rows lie in the home."""
+
+    database: str | None = None
+
+
+_FOUNDED = _Founded()
+
+
+@dataclass
 class User:
     """One person with one home. Paths he types are relative to `folder`."""
 
@@ -40,7 +50,9 @@ class User:
 
     def __post_init__(self) -> None:
         if postgres.wanted() and "ANTIN_DATABASE__URL" not in self.environment:
-            self.environment |= postgres.setting(postgres.cluster().new())
+            # A home that is there already was copied from the founded one, and works on a copy of its rows.
+            template = _FOUNDED.database if (self.home / "antin.toml").exists() else None
+            self.environment |= postgres.setting(postgres.cluster().new(template or "template0"))
 
     def surroundings(self, **more: str) -> dict[str, str]:
         plain = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "ANTIN_HOME": str(self.home)}
@@ -138,17 +150,6 @@ def signatures_by_pdfsig(file: Path) -> list[str]:
 VALID_BY_PDFSIG = "Signature is Valid."
 
 
-# Of each founded home that is only copied, its database on PostgreSQL.
-_DATABASES: dict[Path, URL] = {}
-
-
-def copied_database(home: Path) -> dict[str, str]:
-    """The setting with which a copy of a founded home works on rows of its own; nothing for SQLite, whose rows lie in the home."""
-    if not postgres.wanted():
-        return {}
-    return postgres.setting(postgres.cluster().new(str(_DATABASES[home].database)))
-
-
 @pytest.fixture(scope="session")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A demonstration home as `antin init --demo` leaves it. Never used itself, only copied."""
@@ -160,7 +161,7 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     user = User(folder / "home", folder)
     user.antin("init", "--demo")
     if postgres.wanted():
-        _DATABASES[user.home] = user.database
+        _FOUNDED.database = user.database.database
     return user.home
 
 
@@ -181,4 +182,4 @@ def user(founded: Path, paper: Path, tmp_path: Path) -> User:
     shutil.copytree(founded, home)
     folder.mkdir()
     shutil.copy(paper, folder / "paper.pdf")
-    return User(home, folder, copied_database(founded))
+    return User(home, folder)

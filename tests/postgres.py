@@ -40,7 +40,7 @@ _SETTINGS = {
     "max_connections": "60",
     "shared_buffers": "32MB",
     "max_wal_size": "2GB",
-    "max_prepared_transactions": "2",
+    "dynamic_shared_memory_type": "mmap",  # in the folder, so that nothing is left behind
     "log_min_messages": "fatal",
 }
 _TEMPLATE = "migrated"

@@ -10,7 +10,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api.auth.tokens import TokenRecord
-from api.masking import mask_subject
 from certs.clock import rfc3339
 from certs.inventory import CertificateRecord, State
 
@@ -31,7 +30,7 @@ def _describe(record: CertificateRecord, state: State, *, known: bool) -> dict[s
     shown = {
         "serial": record.serial,
         "profile": record.profile,
-        "subject": record.subject if known else mask_subject(record.subject),
+        "subject": record.subject if known else masked(record.subject),
         "common_name": record.common_name,
         "issuer": record.issuer,
         "state": state.value,

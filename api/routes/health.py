@@ -16,6 +16,7 @@ from api.services import Services
 from certs.errors import CertsError
 from hsm.errors import HSMError
 from pki.errors import PkiError
+from pki.service_keys import ServiceKind
 
 
 async def healthz(_: Request) -> Response:
@@ -63,8 +64,13 @@ def _database(services: Services) -> str:
 
 
 def _keys(services: Services) -> str:
+    """The token is there, and lets us at the keys that status answers and time-stamps need."""
     status = services.installation.keys.status()
-    return "ok" if status.state == "ok" else f"HSM_{status.state.upper()}"
+    if status.state != "ok":
+        return status.detail or "HSM_ERROR"
+    for kind in ServiceKind:
+        services.installation.services.usable(kind)
+    return "ok"
 
 
 def _crl(services: Services) -> str:

@@ -14,18 +14,21 @@ from signer.numbering import written
 from signer.recall import StatusChange
 from signer.signing import APPROVE, ISSUE
 
-_ENDED = {"recalled": "RECALLED", "replaced": "REPLACED"}
+# Word, sentence and advice for a document that is out of force.
+_ENDED = {
+    "recalled": ("WEB_WORD_DOC_RECALLED", "DOC_RECALLED", "RECALLED"),
+    "replaced": ("WEB_WORD_DOC_REPLACED", "DOC_REPLACED", "REPLACED"),
+}
 
 
 @dataclass(frozen=True)
 class DocumentView:
-    """The upper half of the page. `why` and `next` are codes."""
+    """The upper half of the page. `word` and `sentence` are codes, `advice` is the part of two: why, and what to do."""
 
     tone: str
     word: str
     sentence: str
-    why: str
-    next: str
+    advice: str
     agency: str
     kind: str
     number: str
@@ -46,8 +49,7 @@ def view_document(document: Document, changes: Sequence[StatusChange], verdict: 
         tone=tone,
         word=word,
         sentence=sentence,
-        why=f"WEB_{advice}_WHY",
-        next=f"WEB_{advice}_NEXT",
+        advice=advice,
         agency=masked(shown(document.agency)),
         kind=shown(str(document.details.get("TypeName", ""))),
         number=_number(document),
@@ -68,8 +70,7 @@ def is_sealed_alone(document: Document) -> bool:
 def _headline(document: Document, verdict: VerdictView) -> tuple[str, str, str, str]:
     """Tone, word, sentence and advice."""
     if document.status in _ENDED:
-        name = _ENDED[document.status]
-        return "bad", f"WEB_WORD_DOC_{name}", f"DOC_{name}", name
+        return "bad", *_ENDED[document.status]
     if verdict.headline.tone != "good":
         return verdict.headline.tone, verdict.headline.word, verdict.headline.sentence, verdict.advice
     if document.status == "corrected":

@@ -15,13 +15,25 @@ _HEIF = re.compile(rb"....ftyp(heic|heix|mif1|avif|hevc)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Notice:
-    """One plain page. `tone` is its look; `retry_seconds` goes into Retry-After."""
+    """One plain page. `tone` is its look; `retry_seconds` goes into Retry-After. `title`, `why` and `next` are codes."""
 
     key: str
     status: int
     tone: str = "plain"
     retry_seconds: int = 0
     asks_code: bool = False
+
+    @property
+    def title(self) -> str:
+        return "WEB_" + self.key + "_TITLE"
+
+    @property
+    def why(self) -> str:
+        return "WEB_" + self.key + "_WHY"
+
+    @property
+    def next(self) -> str:
+        return "WEB_" + self.key + "_NEXT"
 
 
 NOTICES = {

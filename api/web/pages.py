@@ -155,10 +155,9 @@ def _say_notice(request: Request, notice: Notice, *, status: int = 0, typed: str
     status = status or notice.status
     if status in (408, 413):
         headers["Connection"] = "close"  # the rest of the body is not wanted
-    prefix = f"WEB_{notice.key}"
     return _renderer(request).answer(
         request, "notice.html", status=status, notice=notice, typed=typed, again=again, headers=headers,
-        others=(f"{prefix}_TITLE", f"{prefix}_WHY"),
+        others=(notice.title, notice.why),
     )  # fmt: skip
 
 

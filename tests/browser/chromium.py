@@ -117,6 +117,10 @@ class Browser:
         """As a reader who has switched JavaScript off."""
         self.devtools("Emulation.setScriptExecutionDisabled", value=True)
 
+    def allow_scripts(self) -> None:
+        """For tools that are put into a page; ours has none."""
+        self.devtools("Emulation.setScriptExecutionDisabled", value=False)
+
     def picture(self) -> bytes:
         """The whole page as PNG."""
         answer = self.devtools("Page.captureScreenshot", format="png", captureBeyondViewport=True)

@@ -132,10 +132,7 @@ def test_a_suspended_credential_signs_no_more_and_is_not_called_revoked(office: 
     ("words", "code"),
     [
         (("officer", "--reason", "removeFromCRL"), 2),
-        (("officer", "--reason", "because"), 2),
         (("nobody", "--reason", "superseded"), 2),
-        (("officer", "--reason", "superseded", "--since", "yesterday"), 2),
-        (("officer", "--reason", "superseded", "--since", "2026-01-01T00:00:00"), 2),
         (("officer", "--reason", "superseded", "--since", "0001-01-01T00:00:00+14:00"), 2),
         (("officer", "--reason", "superseded", "--since", "9999-01-01T00:00:00Z"), 1),
     ],

@@ -109,7 +109,9 @@ def test_every_code_that_can_be_said_has_a_sentence():
 
 
 def test_every_sentence_can_be_said():
-    assert sorted(set(read_catalogues("en")) - set(_all_codes())) == []
+    # What the pages say stands in templates; test_web_words.py holds that.
+    unsaid = set(read_catalogues("en")) - set(_all_codes())
+    assert sorted(code for code in unsaid if not code.startswith("WEB_")) == []
 
 
 def test_every_fact_in_a_sentence_is_brought_wherever_its_code_is_raised():

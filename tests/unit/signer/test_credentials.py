@@ -13,6 +13,7 @@ from pki.schemes import Scheme
 from signer.credentials import check_name, list_credentials
 from signer.errors import Refused, UsageWrong
 from tests.fakes.clock import START
+from tests.postgres import sqlite_only
 from tests.signing_world import SigningWorld
 
 
@@ -109,6 +110,7 @@ def test_whether_an_officer_is_among_signers_is_asked_of_the_inventory(signing: 
     assert not signing.deps.desk.any_officer([])
 
 
+@sqlite_only
 def test_a_database_that_is_away_is_said_to_be_so(signing: SigningWorld) -> None:
     file = signing.world.database.url.database
     assert file is not None

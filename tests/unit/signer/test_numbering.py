@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from certs.db import Database
+from signer.documents import open_document
 from signer.errors import Refused
 from signer.numbering import (
     open_reservations,
@@ -72,14 +73,8 @@ def test_a_void_number_keeps_its_reason_and_is_not_given_away_again(database: Da
 def test_a_used_number_cannot_be_voided(database: Database) -> None:
     number = reserve(database)
     with database.write() as session:
-        session.execute(text("PRAGMA defer_foreign_keys = ON"))
-        session.execute(
-            text(
-                "INSERT INTO documents (id, code, status, agency, name, subject, details, created_at) "
-                "VALUES (5, 'C', 'in-force', 'A', 'n', 's', '{}', '2026-01-01 00:00:00.000000')"
-            )
-        )
-        use_number(session, AGENCY, 2026, number, 5)
+        document, _ = open_document(session, agency=AGENCY, name="a.pdf", details={}, now=START)
+        use_number(session, AGENCY, 2026, number, document)
     with database.write() as session:
         void_number(session, AGENCY, 2026, number, "too late")
     with database.read() as session:
@@ -122,7 +117,7 @@ database.close()
 
 
 def test_processes_that_reserve_at_once_get_no_doubles(database: Database) -> None:
-    url = database.url.render_as_string()
+    url = database.url.render_as_string(hide_password=False)
     root = Path(__file__).parents[3]
     processes = [
         subprocess.Popen([sys.executable, "-c", _WORK, url], cwd=root, stdout=subprocess.PIPE, text=True)

@@ -1,0 +1,150 @@
+"""The service under load, the load generator on the same cores: OCSP beside an empty route, time-stamps, signing, judging."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+
+from pki.tsa.request import build_request
+from tests.bench.measure import Row
+
+_ANTIN = str(Path(sys.executable).with_name("antin"))
+_BOUNDARY = b"bench-boundary"
+
+
+def run(home: Path, *, full: bool = False) -> list[Row]:
+    """Serve a demonstration home and measure. Rates are the median of rounds, taken in turns."""
+    environment = {**os.environ, "ANTIN_HOME": str(home), "ANTIN_WEB__TOKEN_PER_SECOND": "100000"}
+    scale = 4 if full else 1
+    with _served(environment, workers=1) as (host, port):
+        rows = _status_answers(host, port, environment, 600 * scale)
+    with _served(environment, workers=2) as (host, port):
+        rows += _documents(host, port, home, environment, 300 * scale)
+    return rows
+
+
+def _status_answers(host: str, port: int, environment: dict[str, str], count: int) -> list[Row]:
+    """One process. An empty route of the same server is what OCSP could at best reach."""
+    query = build_request("sha256", b"\x5a" * 32, nonce=12345)
+    requests = {
+        "empty": _get("/healthz"),
+        "ocsp": _post("/ocsp", "application/ocsp-request", _ocsp_request(environment)),
+        "get": _get("/ocsp/" + base64.b64encode(_ocsp_request(environment)).decode().replace("+", "%2B")),
+        "tsa": _post("/tsa", "application/timestamp-query", query),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in requests}
+    for request in requests.values():
+        _load(host, port, request, connections=4, count=100)
+    for _ in range(5):
+        for name, request in requests.items():
+            rates[name].append(count / _load(host, port, request, connections=4, count=count)["seconds"])
+    empty, posted, fetched, stamped = (statistics.median(rates[name]) for name in ("empty", "ocsp", "get", "tsa"))
+    return [
+        _rate("OCSP over HTTP (POST), peer: an empty route", posted, empty, count * 5, goal=0.4),
+        _rate("OCSP over HTTP (GET), peer: an empty route", fetched, empty, count * 5, goal=0.4),
+        _rate("time-stamps over HTTP, one process, peer: 600/s", stamped, 600.0, count * 5, goal=1.0),
+    ]
+
+
+def _documents(host: str, port: int, home: Path, environment: dict[str, str], count: int) -> list[Row]:
+    """Signing and judging with two processes; then the waiting times at 70 % of the rate that was reached."""
+    pdf = _small_pdf(home)
+    token = subprocess.run(
+        [_ANTIN, "token", "issue", "--scope", "sign"], env=environment, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    sign = _form("/api/v1/documents", pdf, token, credential=b"officer", placement=b"none", level=b"B-B")
+    verify = _form("/api/v1/verify", (home / "demo" / "steps" / "cong-van-officer.pdf").read_bytes())
+    rows = []
+    for name, request, goal, status in (
+        ("POST /api/v1/documents, B-B, peer: 100/s", sign, 100.0, "201"),
+        ("POST /api/v1/verify, peer: 60/s", verify, 60.0, "200"),
+    ):
+        _load(host, port, request, connections=4, count=40)
+        runs = [_load(host, port, request, connections=6, count=count) for _ in range(3)]
+        assert {each for one in runs for each in one["statuses"]} == {status}, runs[0]["statuses"]
+        rate = statistics.median(count / one["seconds"] for one in runs)
+        rows.append(_rate(name, rate, goal, count * 3, goal=1.0))
+        paced = _load(host, port, request, connections=32, count=count, rate=rate * 0.7)["taken"]
+        for title, share in (("p50", 0.5), ("p99", 0.99)):
+            value = paced[min(len(paced) - 1, int(len(paced) * share))] * 1000
+            rows.append(Row(f"  {title} at 70 % of it", round(value, 1), round(value, 1), 1.0, "ms", count))
+    return rows
+
+
+def _rate(name: str, ours: float, peer: float, n: int, goal: float | None = None) -> Row:
+    """Per second; the ratio is ours / peer."""
+    return Row(name, round(ours), round(peer), round(ours / peer, 2), "/s", n, goal)
+
+
+@contextmanager
+def _served(environment: dict[str, str], workers: int) -> Iterator[tuple[str, int]]:
+    process = subprocess.Popen(
+        [_ANTIN, "serve", "--port", "0", "--workers", str(workers)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        address = urlsplit(process.stdout.readline().split()[2])
+        assert address.hostname is not None
+        assert address.port is not None
+        yield address.hostname, address.port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=10)
+
+
+def _load(host: str, port: int, request: bytes, *, connections: int, count: int, rate: float = 0.0) -> dict[str, Any]:
+    words = [sys.executable, "-m", "tests.bench.load", host, str(port), str(connections), str(count), str(rate)]
+    done = subprocess.run(words, input=request, capture_output=True, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+
+
+def _post(path: str, media_type: str, body: bytes, more: str = "") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\n{more}Content-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def _form(path: str, pdf: bytes, token: str = "", **fields: bytes) -> bytes:
+    parts = [b'form-data; name="%s"\r\n\r\n%s' % (name.encode(), value) for name, value in fields.items()]
+    parts.append(b'form-data; name="file"; filename="bench.pdf"\r\n\r\n' + pdf)
+    body = (
+        b"".join(b"--%s\r\nContent-Disposition: %s\r\n" % (_BOUNDARY, part) for part in parts)
+        + b"--%s--\r\n" % _BOUNDARY
+    )
+    more = f"Authorization: Bearer {token}\r\n" if token else ""
+    return _post(path, f"multipart/form-data; boundary={_BOUNDARY.decode()}", body, more)
+
+
+def _small_pdf(home: Path) -> bytes:
+    """The demonstration's letter, a comment in it that makes each request another document."""
+    return (home / "demo" / "sources" / "cong-van.pdf").read_bytes() + b"%% @NUMBER@\n"
+
+
+def _ocsp_request(environment: dict[str, str]) -> bytes:
+    def pem(*words: str) -> x509.Certificate:
+        done = subprocess.run([_ANTIN, *words, "--pem"], env=environment, check=True, capture_output=True)
+        return x509.load_pem_x509_certificate(done.stdout)
+
+    officer, issuing = pem("cert", "show", "officer"), pem("ca", "show", "issuing")
+    builder = ocsp.OCSPRequestBuilder().add_certificate(officer, issuing, SHA256())
+    return builder.build().public_bytes(Encoding.DER)
