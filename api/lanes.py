@@ -50,7 +50,7 @@ class Lanes:
     """The lanes of one web process: `quick` for look-ups and status answers, `sign`, and `judge` for files of strangers."""
 
     def __init__(self, *, signing: int, judging: int) -> None:
-        self.quick = Lane("quick", 3, 500)
+        self.quick = Lane("quick", 2, 500)
         self.sign = Lane("sign", signing, 200)
         self.judge = Lane("judge", judging, 60)
 

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api.auth.tokens import TokenRecord
+from api.web.text import masked
 from certs.clock import rfc3339
 from certs.inventory import CertificateRecord, State
 

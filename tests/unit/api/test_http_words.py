@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from api.forms import clean_name
-from api.masking import mask_subject
 from api.openapi import build_openapi
 from api.problems import _TITLES, status_of
 from api.routes import certificates, documents, health, manual, ocsp, publications, tsa, verify
+from api.web.text import masked
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_files_name_is_one_plain_line(sent: str, kept: str) -> None:
     ],
 )
 def test_persons_numbers_are_masked_and_agencies_are_not(subject: str, shown: str) -> None:
-    assert mask_subject(subject) == shown
+    assert masked(subject) == shown
 
 
 def test_every_route_is_in_the_openapi_document_and_the_reverse() -> None:
