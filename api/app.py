@@ -39,7 +39,8 @@ def create_app(installation: Installation) -> FastAPI:
     """
     settings = installation.settings.web
     services = Services(installation)
-    lanes = Lanes(signing=settings.signing_threads, judging=settings.judges)
+    near = installation.database.url.get_backend_name() == "sqlite"
+    lanes = Lanes(signing=settings.signing_threads, judging=settings.judges, near=near)
     app = FastAPI(
         title="Antin", version=software().removeprefix("antin "), openapi_url=None, docs_url=None, redoc_url=None,
         lifespan=_lifespan,
@@ -47,7 +48,7 @@ def create_app(installation: Installation) -> FastAPI:
     app.state.services = services
     app.state.lanes = lanes
     app.state.metrics = Metrics()
-    app.state.access = Access(settings, services.tokens, lanes.quick)
+    app.state.access = Access(settings, services.tokens, lanes)
     for family in (*FAMILIES, HTTPException, RequestValidationError):
         app.add_exception_handler(family, answer_failure)
     for module in (verify, documents, certificates, ocsp, publications, tsa, health, manual):

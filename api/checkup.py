@@ -27,7 +27,7 @@ from signer.numbering import open_reservations
 from signer.validation.errors import ValidationError
 
 # An intent younger than this may belong to a signature that is being made.
-_IN_PROGRESS = timedelta(minutes=5)
+IN_PROGRESS = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _crl(installation: Installation) -> Iterator[Finding]:
 
 def _register(installation: Installation) -> Iterator[Finding]:
     """Nothing was begun and forgotten, and every signed revision is there as it was signed."""
-    before = installation.clock.now() - _IN_PROGRESS
+    before = installation.clock.now() - IN_PROGRESS
     with installation.database.read() as session:
         acts = open_intents(session, before)
         numbers = open_reservations(session, before)
@@ -141,7 +141,7 @@ def _register(installation: Installation) -> Iterator[Finding]:
     for act in acts:
         yield Finding("register", "wrong", "DOCTOR_ACT_OPEN", {"act": str(act.id), "credential": act.credential})
     for number in numbers:
-        yield Finding("register", "wrong", "DOCTOR_NUMBER_OPEN", {"number": number})
+        yield Finding("register", "wrong", "DOCTOR_NUMBER_OPEN", {"number": str(number)})
     for intent in intents:
         yield Finding("register", "wrong", "DOCTOR_CERTIFICATE_INTENT", {"serial": intent.serial})
     for code, sha256 in revisions:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import make_url
+
 from api.ahead import judge_limits
 from api.demo.pictures import draw_seal, draw_signature
 from api.demo.texts_vi import AGENCY_NAME, OFFICER, POSITION
@@ -190,8 +192,14 @@ def _make_demo_signer(
 
 
 def _settings_text(settings: Settings) -> str:
-    return (
+    text = (
         "# Settings of this home. Every one can also come from the environment: ANTIN_<SECTION>__<NAME>.\n"
         "# The README lists them all.\n\n"
         f"[http]\npublic_url = {json.dumps(settings.http.public_url)}\n"
     )
+    if settings.database.url:
+        # Without it a later command would look for the home's SQLite file and advise to found a second authority.
+        known = make_url(settings.database.url).set(password=None).render_as_string()
+        text += "\n# The password comes from the environment or from PostgreSQL's own password file.\n"
+        text += f"[database]\nurl = {json.dumps(known)}\n"
+    return text

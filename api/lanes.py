@@ -47,12 +47,21 @@ class Lane:
 
 
 class Lanes:
-    """The lanes of one web process: `quick` for look-ups and status answers, `sign`, and `judge` for files of strangers."""
+    """The lanes of one web process: `quick` for status answers, `sign`, and `judge` for files of strangers.
 
-    def __init__(self, *, signing: int, judging: int) -> None:
+    `near`: the database is a file of ours, whose readers wait for nobody (SQLite's WAL). Then a single query is done where
+    it is asked for: it takes a third of the time that handing it to a thread and back does.
+    """
+
+    def __init__(self, *, signing: int, judging: int, near: bool) -> None:
         self.quick = Lane("quick", 2, 500)
         self.sign = Lane("sign", signing, 200)
         self.judge = Lane("judge", judging, 60)
+        self._near = near
+
+    async def look_up(self, query: Callable[..., T], *arguments: object) -> T:
+        """One short query that uses no key."""
+        return query(*arguments) if self._near else await self.quick.run(query, *arguments)
 
     def close(self) -> None:
         for lane in (self.quick, self.sign, self.judge):

@@ -17,6 +17,7 @@ from pki.audit import Actor
 from pki.authorities import AuthorityRecord, AuthorityState, get_authority, list_authorities
 from pki.crl import CrlRecord, find_latest_crl, get_crl
 from pki.errors import AuthorityUnknown, CrlNotFound
+from pki.ocsp_recent import RecentAnswers
 from signer.documents import Document, document_by_code, find_by_revisions, find_signed
 from signer.errors import UsageWrong
 from signer.recall import StatusChange, recall_document, status_changes
@@ -44,10 +45,14 @@ class Services:
     def idempotency(self) -> IdempotencyDesk:
         return IdempotencyDesk(self.installation.database, self.installation.clock)
 
+    @cached_property
+    def ocsp(self) -> RecentAnswers:
+        return RecentAnswers(self.installation.ocsp, self.installation.database, self.installation.clock)
+
     def start(self) -> None:
         """Build what threads share, and start the judge processes that the first requests will want. Opens no key."""
         deps = self.installation
-        for part in (deps.signing, deps.ocsp, deps.tsa, self.tokens, self.idempotency):
+        for part in (deps.signing, self.ocsp, deps.tsa, self.tokens, self.idempotency):
             assert part is not None
         deps.judge.start()
         self._judges.start()

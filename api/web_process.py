@@ -120,6 +120,5 @@ class _Server(uvicorn.Server):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-sys.setswitchinterval(0.005)
 if __name__ == "__main__":
     main(int(sys.argv[1]), int(sys.argv[2]))

@@ -167,7 +167,7 @@ def database_url(home: Home, settings: Settings) -> URL:
     try:
         url = make_url(settings.database.url)
         url.get_dialect().import_dbapi()
-    except (ArgumentError, ImportError):
+    except (ArgumentError, ImportError, ValueError):
         # The URL itself may hold a password, and is not repeated.
         refuse_value("database.url", "the URL of a database whose driver is installed", "another")
     return url

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from signer.codes import new_code, parse_code
-from signer.errors import UsageWrong
+from signer.errors import Refused, UsageWrong
 from signer.tables import DocumentRow, SigningActRow
 
 IN_FORCE = "in-force"
@@ -118,6 +118,24 @@ def find_by_revisions(session: Session, sha256s: Sequence[str]) -> tuple[int, st
     return None if found is None else (found[0], found[1], found[2])
 
 
+@dataclass(frozen=True)
+class IssueFacts:
+    """What the register knows of a document that is about to be issued; empty for one it does not know."""
+
+    number: int | None = None
+    issued_at: datetime | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def issue_facts(session: Session, sha256s: Sequence[str]) -> IssueFacts:
+    """The number, day and metadata of the document one of whose finished revisions has one of these digests."""
+    found = find_by_revisions(session, sha256s)
+    if found is None:
+        return IssueFacts()
+    row = session.get_one(DocumentRow, found[0])
+    return IssueFacts(row.number, row.issued_at, dict(row.details))
+
+
 def document_by_code(session: Session, typed: str) -> Document:
     """The document of a code as a person types it; UsageWrong CODE_MALFORMED or CODE_NOT_FOUND."""
     code = parse_code(typed)
@@ -174,6 +192,9 @@ def open_document(
 def mark_issued(session: Session, document_id: int, *, number: int, year: int, now: datetime) -> None:
     """The agency's seal has given the document its number and date."""
     row = session.get_one(DocumentRow, document_id, with_for_update=True)
+    if row.number is not None:
+        # Two clerks sealed two copies at one time: one number stands, the other becomes a gap with this reason.
+        raise Refused("ALREADY_NUMBERED", number=str(row.number))
     row.number, row.number_year, row.issued_at = number, year, now
 
 

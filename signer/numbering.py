@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -53,10 +54,22 @@ def void_number(session: Session, agency: str, year: int, number: int, reason: s
     return True
 
 
-def open_reservations(session: Session, before: datetime) -> list[str]:
-    """Numbers reserved before a moment that no document bears and nobody has voided, as year/number."""
+@dataclass(frozen=True)
+class Reservation:
+    """A number that was reserved and has neither document nor reason."""
+
+    agency: str
+    year: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.year}/{written(self.number)}"
+
+
+def open_reservations(session: Session, before: datetime) -> list[Reservation]:
+    """Numbers reserved before a moment that no document bears and nobody has voided."""
     rows = session.scalars(select(NumberRow).where(NumberRow.state == "reserved", NumberRow.reserved_at < before))
-    return [f"{row.year}/{written(row.number)}" for row in rows]
+    return [Reservation(row.agency, row.year, row.number) for row in rows]
 
 
 def _row(session: Session, agency: str, year: int, number: int) -> NumberRow:

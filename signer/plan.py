@@ -82,7 +82,7 @@ class Prepared:
     """The appended revision. `tail` goes behind the input; `hole` counts from the input's first octet.
 
     `placed` says how the place was found ("anchor", "field", "margin", "given", "reserved"), or None: nothing is drawn.
-    `filled` are the text fields that got their value.
+    `filled` are the text fields that got their value; `signed` is how many signatures the parser found in the file.
     """
 
     tail: bytes
@@ -91,6 +91,7 @@ class Prepared:
     placed: str | None
     filled: tuple[str, ...]
     lenient: bool
+    signed: int = 0
 
     def to_message(self) -> Message:
         """Header and blobs for the way back."""
@@ -109,4 +110,5 @@ class Prepared:
             placed=None if placed is None else str(placed),
             filled=tuple(str(name) for name in header["filled"]),
             lenient=bool(header["lenient"]),
+            signed=int(header["signed"]),
         )

@@ -112,8 +112,9 @@ def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
     filled = fill_text_fields(writer, parts, plan.values, plan.fonts) if plan.values else []
     # Only the first signature may leave an empty field: to the earlier ones it would be a change nobody asked for.
     leave_room = all(each.free for each in fields) and not _ready_seal(fields, plan.ready_seal_mm or 0.0)
+    signed = sum(not field.free for field in fields)
     hole, output = _append_signature(writer, plan, target, parts, filled, leave_room=leave_room)
-    return Prepared(output[len(pdf) :], hole, target.name, target.how, tuple(filled), lenient=not strict)
+    return Prepared(output[len(pdf) :], hole, target.name, target.how, tuple(filled), not strict, signed)
 
 
 def _target(pdf: bytes, plan: Plan, writer: IncrementalPdfFileWriter, fields: list[SignatureField]) -> _Target:

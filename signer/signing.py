@@ -24,6 +24,7 @@ from signer.documents import (
     fail_act,
     find_by_revisions,
     finish_act,
+    issue_facts,
     mark_issued,
     merge_details,
     open_document,
@@ -144,10 +145,13 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
     earlier = deps.judge_earlier(request.pdf) if b"/ByteRange" in request.pdf else EarlierSignatures()
     _check_order(case, earlier)
     # 3. Number and date belong into what the seal signs, so they are fixed before. A gap keeps its reason.
-    number = _reserve(case)
+    number = _reserve(case, earlier)
     with _void_on_failure(case, number):
         # The file is parsed elsewhere; what comes back is checked against our own copy.
         answer = deps.preparer.prepare(request.pdf, _plan(case, number))
+        if answer.signed and not earlier.fields:
+            # The quick look for signatures above can be deceived by names that are written with escapes.
+            raise InputUnreadable("INPUT_SIGNATURES_UNREADABLE", reason="HIDDEN")
         prepared = accept_prepared(request.pdf, answer.tail, answer.hole, answer.field)
         _refuse_harm(earlier, prepared, deps)
         # 4. Commit what we are about to sign. From here on a death leaves a trace.
@@ -162,7 +166,15 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
             # 8. Result, number and audit row move together or not at all.
             _finish(case, (document, code), act, (sha256, len(output)), number)
     return SignedDocument(
-        code, output, sha256, prepared.field, case.intent, request.level, number, answer.placed, answer.filled
+        code,
+        output,
+        sha256,
+        prepared.field,
+        case.intent,
+        request.level,
+        number.number if number else None,
+        answer.placed,
+        answer.filled,
     )
 
 
@@ -211,37 +223,52 @@ def _refuse_harm(earlier: EarlierSignatures, prepared: PreparedPdf, deps: Signin
         raise Refused("WOULD_BREAK_EARLIER", field=", ".join(sorted(harmed)))
 
 
-def _reserve(case: _Case) -> int | None:
+@dataclass(frozen=True)
+class _Number:
+    """The number a document bears and its day of issue. `fresh`: reserved for this signature, else given to it before."""
+
+    number: int
+    day: datetime
+    fresh: bool
+
+    def __str__(self) -> str:
+        return f"{year_of(self.day)}/{written(self.number)}"
+
+
+def _reserve(case: _Case, earlier: EarlierSignatures) -> _Number | None:
+    """The number that the clerk gives, or the officer's metadata gave before, or the next of the series.
+
+    A document that was issued already, from another copy of what the officer signed, keeps its number and day: it has one.
+    """
     if case.intent != ISSUE:
         return None
-    given = case.request.metadata.get("CodeNumber")
     agency, deps = case.credential.agency, case.deps
     with deps.database.write() as session:
-        number = reserve_number(session, agency, case.now, int(given) if given else None)
-        append(session, deps.clock, case.actor, "number.reserve", "number", _series(case, number), agency=agency)
+        known = issue_facts(session, earlier.revisions)
+        if known.number is not None and known.issued_at is not None:
+            return _Number(known.number, known.issued_at, fresh=False)
+        given = case.request.metadata.get("CodeNumber") or known.details.get("CodeNumber")
+        number = _Number(reserve_number(session, agency, case.now, int(given) if given else None), case.now, fresh=True)
+        append(session, deps.clock, case.actor, "number.reserve", "number", str(number), agency=agency)
     return number
 
 
-def _series(case: _Case, number: int) -> str:
-    return f"{year_of(case.now)}/{written(number)}"
-
-
 @contextlib.contextmanager
-def _void_on_failure(case: _Case, number: int | None) -> Iterator[None]:
+def _void_on_failure(case: _Case, number: _Number | None) -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        if number is not None:
+        if number is not None and number.fresh:
             # If the database is what failed, the number stays reserved and the doctor names it.
             with contextlib.suppress(DatabaseUnavailable), case.deps.database.write() as session:
-                if void_number(session, case.credential.agency, year_of(case.now), number, _reason(error)):
+                if void_number(session, case.credential.agency, year_of(number.day), number.number, _reason(error)):
                     append(
                         session,
                         case.deps.clock,
                         case.actor,
                         "number.void",
                         "number",
-                        _series(case, number),
+                        str(number),
                         reason=_reason(error),
                     )
         raise
@@ -264,7 +291,7 @@ def _reason(error: BaseException) -> str:
     return error.code if isinstance(error, SignerError | HSMError) else type(error).__name__
 
 
-def _plan(case: _Case, number: int | None) -> Plan:
+def _plan(case: _Case, number: _Number | None) -> Plan:
     """What the revision contains: a picture alone where there is one (ND30 PL1), lines of text for a credential without."""
     request, credential, deps = case.request, case.credential, case.deps
     drawn = request.placement != "none"
@@ -275,7 +302,7 @@ def _plan(case: _Case, number: int | None) -> Plan:
         purpose: Purpose = "seal" if seal else "signature"
         image = deps.image(credential.image_sha256, purpose, diameter if seal else deps.signature_width_mm)
     text = () if image or not drawn else (credential.common_name, credential.agency, for_people(case.now))
-    values = {NUMBER_FIELD: written(number), DATE_FIELD: written_date(case.now)} if number is not None else {}
+    values = {NUMBER_FIELD: written(number.number), DATE_FIELD: written_date(number.day)} if number else {}
     return Plan(
         kind="seal" if seal else "signature",
         claimed_time=case.now,
@@ -334,15 +361,15 @@ def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tu
     return document, code, act
 
 
-def _finish(case: _Case, document: tuple[int, str], act: int, output: tuple[str, int], number: int | None) -> None:
+def _finish(case: _Case, document: tuple[int, str], act: int, output: tuple[str, int], number: _Number | None) -> None:
     (document_id, code), (sha256, size) = document, output
     credential, deps = case.credential, case.deps
     with deps.database.write() as session:
         finish_act(session, act, output_sha256=sha256, output_size=size, now=deps.clock.now())
-        if number is not None:
-            year = year_of(case.now)
-            use_number(session, credential.agency, year, number, document_id)
-            mark_issued(session, document_id, number=number, year=year, now=case.now)
+        if number is not None and number.fresh:
+            year = year_of(number.day)
+            use_number(session, credential.agency, year, number.number, document_id)
+            mark_issued(session, document_id, number=number.number, year=year, now=number.day)
         append(
             session,
             deps.clock,

@@ -16,6 +16,7 @@ from signer.errors import Unavailable, UsageWrong
 
 # What open(2) says where the file system or the kernel does not know O_TMPFILE.
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -148,8 +149,7 @@ class OutputFile:
         """Give the whole file a name that nobody has."""
         if isinstance(self._file.name, str):
             if path != self._partial:
-                os.link(self._partial, path)
-                self._partial.unlink()
+                self._link_or_rename(path)
             return
         # The descriptor of the folder changes nothing about an absolute path, but makes Python call linkat(2), which
         # alone follows the link below /proc.
@@ -158,6 +158,19 @@ class OutputFile:
             os.link(f"/proc/self/fd/{self._file.fileno()}", path, src_dir_fd=folder, follow_symlinks=True)
         finally:
             os.close(folder)
+
+    def _link_or_rename(self, path: Path) -> None:
+        try:
+            os.link(self._partial, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # A file system without hard links (vfat): the look before the rename is all that protects another's file.
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, "exists", str(path)) from error
+            self._partial.rename(path)
+        else:
+            self._partial.unlink()
 
     def publish(self, content: bytes) -> None:
         """Write, sync and give the file its name, all or nothing."""

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from api.auth.rates import RateLimit
 from api.auth.tokens import TokenDesk, TokenRecord
 from api.errors import RequestError
-from api.lanes import Lane
+from api.lanes import Lanes
 from api.settings import WebSettings
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -29,9 +29,9 @@ class Caller:
 class Access:
     """The door of the API. Built once a process; used from its event loop."""
 
-    def __init__(self, settings: WebSettings, tokens: TokenDesk, lane: Lane) -> None:
+    def __init__(self, settings: WebSettings, tokens: TokenDesk, lanes: Lanes) -> None:
         self._tokens = tokens
-        self._lane = lane
+        self._lanes = lanes
         self._proxies = tuple(ipaddress.ip_network(each) for each in settings.trusted_proxies)
         self._anonymous = RateLimit(settings.anonymous_per_second)
         self._known = RateLimit(settings.token_per_second)
@@ -65,7 +65,7 @@ class Access:
         if len(values) > 1 or scheme.lower() != "bearer":
             raise RequestError("TOKEN_WRONG")
         try:
-            token = await self._lane.run(self._tokens.authenticate, presented.strip())
+            token = await self._lanes.look_up(self._tokens.authenticate, presented.strip())
         except RequestError as error:
             if error.code != "BUSY":
                 self._hold_back(request)

@@ -6,7 +6,8 @@ import argparse
 
 from api.checkup import examine
 from api.cli.call import Call
-from api.cli.context import print_json
+from api.cli.context import acting, print_json
+from api.mending import mend
 from api.wiring import open_installation
 from api.words import one_line
 
@@ -14,8 +15,11 @@ _MARKS = {"ok": "✓", "note": "•", "wrong": "✗"}
 
 
 def run(options: argparse.Namespace, call: Call) -> int:
-    """Run the checks; exit 1 when something is wrong."""
+    """Mend if asked, run the checks; exit 1 when something is wrong."""
     with open_installation(call.environment) as installation:
+        if options.mend:
+            for kind, name in mend(installation, acting()):
+                call.err.write(call.words.say(f"MENDED_{kind.upper()}", {"name": name}) + "\n")
         findings = examine(installation)
     if options.json:
         print_json(

@@ -185,7 +185,11 @@ def _document(add: Sub) -> None:
 
 
 def _doctor(add: Sub) -> None:
-    _json(add("doctor", help="what is wrong here, and how to mend it"))
+    doctor = add("doctor", help="what is wrong here, and how to mend it")
+    doctor.add_argument(
+        "--mend", action="store_true", help="first close signing acts and numbers that a death left open"
+    )
+    _json(doctor)
 
 
 def _serve(add: Sub) -> None:

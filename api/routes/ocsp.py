@@ -49,7 +49,9 @@ async def _answer(request: Request, body: bytes) -> OcspAnswer:
     state = request.app.state
     note = request.scope["antin.note"]
     try:
-        answer: OcspAnswer = await state.lanes.quick.run(state.services.installation.ocsp.answer, body)
+        answer: OcspAnswer | None = await state.lanes.look_up(state.services.ocsp.find, body)
+        if answer is None:
+            answer = await state.lanes.quick.run(state.services.ocsp.make, body)
     except RequestError as error:
         answer = refusal(ResponseStatus.TRY_LATER, error)
     except Exception as error:

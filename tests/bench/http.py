@@ -44,6 +44,7 @@ def _status_answers(host: str, port: int, environment: dict[str, str], count: in
     requests = {
         "empty": _get("/healthz"),
         "ocsp": _post("/ocsp", "application/ocsp-request", _ocsp_request(environment)),
+        "nonce": _post("/ocsp", "application/ocsp-request", _ocsp_request(environment, b"n" * 16)),
         "get": _get("/ocsp/" + base64.b64encode(_ocsp_request(environment)).decode().replace("+", "%2B")),
         "tsa": _post("/tsa", "application/timestamp-query", query),
     }
@@ -53,10 +54,11 @@ def _status_answers(host: str, port: int, environment: dict[str, str], count: in
     for _ in range(5):
         for name, request in requests.items():
             rates[name].append(count / _load(host, port, request, connections=4, count=count)["seconds"])
-    empty, posted, fetched, stamped = (statistics.median(rates[name]) for name in ("empty", "ocsp", "get", "tsa"))
+    empty, posted, signed, fetched, stamped = (statistics.median(each) for each in rates.values())
     return [
         _rate("OCSP over HTTP (POST), peer: an empty route", posted, empty, count * 5, goal=0.4),
-        _rate("OCSP over HTTP (GET), peer: an empty route", fetched, empty, count * 5, goal=0.4),
+        _rate("OCSP with a nonce, signed each time, peer: the same", signed, empty, count * 5),
+        _rate("OCSP over HTTP (GET), peer: an empty route", fetched, empty, count * 5),
         _rate("time-stamps over HTTP, one process, peer: 600/s", stamped, 600.0, count * 5, goal=1.0),
     ]
 
@@ -140,11 +142,13 @@ def _small_pdf(home: Path) -> bytes:
     return (home / "demo" / "sources" / "cong-van.pdf").read_bytes() + b"%% @NUMBER@\n"
 
 
-def _ocsp_request(environment: dict[str, str]) -> bytes:
+def _ocsp_request(environment: dict[str, str], nonce: bytes = b"") -> bytes:
     def pem(*words: str) -> x509.Certificate:
         done = subprocess.run([_ANTIN, *words, "--pem"], env=environment, check=True, capture_output=True)
         return x509.load_pem_x509_certificate(done.stdout)
 
     officer, issuing = pem("cert", "show", "officer"), pem("ca", "show", "issuing")
     builder = ocsp.OCSPRequestBuilder().add_certificate(officer, issuing, SHA256())
+    if nonce:
+        builder = builder.add_extension(x509.OCSPNonce(nonce), critical=False)
     return builder.build().public_bytes(Encoding.DER)

@@ -20,7 +20,7 @@ import pytest
 from api.checkup import _CHECKS
 from api.errors import ApiError
 from api.words import LANGUAGES, Words, read_catalogues
-from certs.db import _SQLITE_REASONS
+from certs.db import _REFUSALS, _SQLITE_REASONS, _SQLSTATE_REASONS
 from signer.errors import SignerError
 from signer.validation.facts import TRUST_KINDS, ChangeFacts, SignatureFacts
 from signer.validation.reasons import REASONS
@@ -287,6 +287,7 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "CHANGE_*": lambda: [f"CHANGE_{kind}" for kind in _choices(ChangeFacts, "kind")],
         "DOCTOR_*_OK": lambda: [f"DOCTOR_{name.upper()}_OK" for name in _CHECKS],
         "DOCTOR_*": lambda: [f"DOCTOR_{code}" for code in _codes_of_blobs()],
+        "MENDED_*": lambda: ["MENDED_ACT", "MENDED_NUMBER"],
         "DATABASE_*": lambda: [
             f"DATABASE_{reason.upper().replace('-', '_')}" for reason in sorted(_database_reasons())
         ],
@@ -312,7 +313,7 @@ def _database_reasons() -> set[str]:
         value.value for value in nodes if isinstance(value, ast.Assign) and ast.unparse(value.targets[0]) == "reason"
     ]
     literal = {node.value for node in given if isinstance(node, ast.Constant) and node.value}
-    return {*_SQLITE_REASONS.values(), *literal}
+    return {*_SQLITE_REASONS.values(), *_SQLSTATE_REASONS.values(), *_REFUSALS.values(), *literal}
 
 
 def _column_names(tree: ast.Module) -> Iterator[str]:

@@ -85,7 +85,7 @@ def test_a_reservation_that_nobody_ended_is_named(database: Database) -> None:
     reserve(database)
     with database.read() as session:
         assert open_reservations(session, START) == []
-        assert open_reservations(session, datetime(2100, 1, 1, tzinfo=UTC)) == ["2026/01"]
+        assert [str(one) for one in open_reservations(session, datetime(2100, 1, 1, tzinfo=UTC))] == ["2026/01"]
 
 
 def test_threads_that_reserve_at_once_get_no_doubles(database: Database) -> None:

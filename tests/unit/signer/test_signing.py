@@ -276,10 +276,34 @@ def test_a_death_between_intent_and_result_leaves_an_open_intent_and_an_open_num
     with signing.world.database.read() as session:
         (act,) = open_intents(session, TOMORROW)
         assert (act.credential, act.intent) == ("seal", "issue")
-        assert open_reservations(session, TOMORROW) == ["2026/01"]
+        assert [str(one) for one in open_reservations(session, TOMORROW)] == ["2026/01"]
         assert open_intents(session, START) == []  # one that began just now may still be going on
     # The number of the dead is not given to the living.
     assert signing.sign(approved, "seal").number == 2
+
+
+def test_a_document_sealed_again_from_the_same_approved_file_keeps_its_number_and_day(signing: SigningWorld) -> None:
+    approved = signing.sign(PAPER).content
+    first, second = signing.sign(approved, "seal"), signing.sign(approved, "seal")
+    assert (first.number, first.code) == (second.number, second.code)
+    assert state_of(signing)["numbers"] == [(1, "used", None)]
+
+
+def test_the_number_that_the_officers_metadata_named_is_the_one_the_seal_gives(signing: SigningWorld) -> None:
+    approved = signing.sign(PAPER, metadata={"CodeNumber": "7"}).content
+    assert signing.sign(approved, "seal").number == 7
+
+
+def test_a_signature_whose_byte_range_is_spelled_with_an_escape_is_not_overlooked(signing: SigningWorld) -> None:
+    """`/Byte#52ange` is the same name to every reader (ISO 32000-2 7.3.5), and hides from a search for the plain word."""
+    approved = signing.sign(PAPER).content
+    at = approved.index(b"/ByteRange")
+    spaces = approved.index(b"]", at)
+    hidden = approved[:at] + b"/Byte#52ange" + approved[at + 10 : spaces + 1] + approved[spaces + 3 :]
+    assert b"/ByteRange" not in hidden
+    with pytest.raises(InputUnreadable) as refused:
+        signing.sign(hidden)
+    assert refused.value.code == "INPUT_SIGNATURES_UNREADABLE"
 
 
 def test_somebody_who_gives_up_at_the_keyboard_leaves_nothing_open(signing: SigningWorld) -> None:

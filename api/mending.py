@@ -1,0 +1,28 @@
+"""Mends what a death in the middle left behind: signing acts and numbers that nobody will finish any more."""
+
+from __future__ import annotations
+
+from api.checkup import IN_PROGRESS
+from api.wiring import Installation
+from pki.audit import Actor, append
+from signer.documents import fail_act, open_intents
+from signer.numbering import open_reservations, void_number
+
+_REASON = "ABANDONED"
+
+
+def mend(installation: Installation, actor: Actor) -> list[tuple[str, str]]:
+    """Close abandoned acts as failed and numbers as void, each with its audit row; what was closed, as kind and name."""
+    clock = installation.clock
+    now = clock.now()
+    closed: list[tuple[str, str]] = []
+    with installation.database.write() as session:
+        for act in open_intents(session, now - IN_PROGRESS):
+            if fail_act(session, act.id, failure=_REASON, now=now):
+                append(session, clock, actor, "document.sign.fail", "act", str(act.id), reason=_REASON)
+                closed.append(("act", str(act.id)))
+        for one in open_reservations(session, now - IN_PROGRESS):
+            if void_number(session, one.agency, one.year, one.number, _REASON):
+                append(session, clock, actor, "number.void", "number", str(one), reason=_REASON, agency=one.agency)
+                closed.append(("number", str(one)))
+    return closed
