@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from api.home import locate_home
 from api.settings import Settings, load_settings
@@ -10,6 +11,9 @@ from signer.sandbox import Judge, Limits
 
 # Which tasks of the judge process a command is going to need.
 _AHEAD = {"verify": ("gather",), "sign": ("prepare",), "demo": ("prepare", "gather")}
+
+
+_SERVED_TASKS = 2000
 
 
 def judge_limits(settings: Settings) -> Limits:
@@ -20,6 +24,11 @@ def judge_limits(settings: Settings) -> Limits:
         cpu_seconds=max(1, int(wanted.seconds)),
         wall_seconds=wanted.seconds,
     )
+
+
+def serving_limits(settings: Settings) -> Limits:
+    """The same for a process that serves many: a new judge process costs as much as judging a hundred small files."""
+    return replace(judge_limits(settings), tasks=_SERVED_TASKS)
 
 
 def start_judge(command: str, environment: Mapping[str, str]) -> Judge | None:

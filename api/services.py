@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cached_property
 
-from api.ahead import judge_limits
+from api.ahead import serving_limits
 from api.auth.idempotency import IdempotencyDesk
 from api.auth.tokens import TokenDesk
 from api.judges import JudgePool
@@ -32,7 +32,7 @@ class Services:
         self.installation = installation
         self._judges = JudgePool(
             installation.settings.web.judges,
-            judge_limits(installation.settings),
+            serving_limits(installation.settings),
             installation.database,
             installation.clock,
         )

@@ -16,7 +16,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from api.ahead import judge_limits
+from api.ahead import serving_limits
 from api.app import create_app
 from api.errors import RequestError
 from api.logs import set_up_logs
@@ -77,7 +77,7 @@ def main(listening: int, control: int) -> None:
     """Serve until SIGTERM, or until the supervisor is gone."""
     logger = set_up_logs()
     _, settings = locate(os.environ)
-    judge = Judge(judge_limits(settings), preload=("prepare", "gather"))
+    judge = Judge(serving_limits(settings), preload=("prepare", "gather"))
     app = create_app(open_installation(os.environ, judge=judge))
     config = uvicorn.Config(
         app,

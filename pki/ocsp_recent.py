@@ -37,10 +37,11 @@ class _Recent:
 class RecentAnswers:
     """A responder before which the answers of the last minute are kept. Built once; safe for threads."""
 
-    def __init__(self, responder: OcspResponder, database: Database, clock: Clock) -> None:
+    def __init__(self, responder: OcspResponder, database: Database, clock: Clock, most: int = _MOST_ANSWERS) -> None:
         self._responder = responder
         self._database = database
         self._clock = clock
+        self._most = most
         self._recent: dict[bytes, _Recent] = {}
 
     def answer(self, request_der: bytes) -> OcspAnswer:
@@ -70,7 +71,7 @@ class RecentAnswers:
             return refusal(ResponseStatus.TRY_LATER, error)
         answer = self._responder.answer(request_der)
         if answer.cacheable:
-            if len(self._recent) >= _MOST_ANSWERS:
+            if len(self._recent) >= self._most:
                 self._recent.clear()
             self._recent[request_der] = _Recent(answer, serials, states, now)
         return answer

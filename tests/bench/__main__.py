@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import commands, signing
+from tests.bench import commands, http, signing
 from tests.bench.measure import Row
 
 
@@ -20,6 +20,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="antin-bench-") as folder:
         home = Path(folder) / "home"
         rows += commands.run(home, Path.cwd())
+        rows += http.run(home, full=full)
         rows += signing.run(home, full=full)
         os.chdir("/")  # the token's folder goes away with the temporary one
     print(f"{'benchmark':<52}{'ours':>11}{'peer':>11}  {'ratio':>8}  {'goal':>6}")

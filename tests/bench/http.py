@@ -9,6 +9,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from cryptography.x509 import ocsp
 
 from pki.tsa.request import build_request
 from tests.bench.measure import Row
+from tests.bench.signing import pages
 
 _ANTIN = str(Path(sys.executable).with_name("antin"))
 _BOUNDARY = b"bench-boundary"
@@ -34,7 +36,7 @@ def run(home: Path, *, full: bool = False) -> list[Row]:
     with _served(environment, workers=1) as (host, port):
         rows = _status_answers(host, port, environment, 600 * scale)
     with _served(environment, workers=2) as (host, port):
-        rows += _documents(host, port, home, environment, 300 * scale)
+        rows += _documents(host, port, environment, 300 * scale)
     return rows
 
 
@@ -63,14 +65,20 @@ def _status_answers(host: str, port: int, environment: dict[str, str], count: in
     ]
 
 
-def _documents(host: str, port: int, home: Path, environment: dict[str, str], count: int) -> list[Row]:
+def _documents(host: str, port: int, environment: dict[str, str], count: int) -> list[Row]:
     """Signing and judging with two processes; then the waiting times at 70 % of the rate that was reached."""
-    pdf = _small_pdf(home)
+    # The comment makes each request another document.
+    pdf = pages(3) + b"%% @NUMBER@\n"
     token = subprocess.run(
         [_ANTIN, "token", "issue", "--scope", "sign"], env=environment, check=True, capture_output=True, text=True
     ).stdout.strip()
     sign = _form("/api/v1/documents", pdf, token, credential=b"officer", placement=b"none", level=b"B-B")
-    verify = _form("/api/v1/verify", (home / "demo" / "steps" / "cong-van-officer.pdf").read_bytes())
+    with tempfile.TemporaryDirectory() as folder:
+        plain, signed = Path(folder) / "plain.pdf", Path(folder) / "signed.pdf"
+        plain.write_bytes(pages(3))
+        words = ["sign", plain, "--as", "officer", "--placement", "none", "-o", signed]
+        subprocess.run([_ANTIN, *words], env=environment, check=True, stdout=subprocess.DEVNULL)
+        verify = _form("/api/v1/verify", signed.read_bytes())
     rows = []
     for name, request, goal, status in (
         ("POST /api/v1/documents, B-B, peer: 100/s", sign, 100.0, "201"),
@@ -135,11 +143,6 @@ def _form(path: str, pdf: bytes, token: str = "", **fields: bytes) -> bytes:
     )
     more = f"Authorization: Bearer {token}\r\n" if token else ""
     return _post(path, f"multipart/form-data; boundary={_BOUNDARY.decode()}", body, more)
-
-
-def _small_pdf(home: Path) -> bytes:
-    """The demonstration's letter, a comment in it that makes each request another document."""
-    return (home / "demo" / "sources" / "cong-van.pdf").read_bytes() + b"%% @NUMBER@\n"
 
 
 def _ocsp_request(environment: dict[str, str], nonce: bytes = b"") -> bytes:

@@ -105,12 +105,12 @@ def _whole(
 ) -> Row:
     """Two commits with synchronous=FULL, audit rows, the judge process, a synced blob, our own check of the output.
 
-    A comment makes every input another document, so that each blob is new and really written.
+    A number in a comment makes every input another document, so that each blob is new and really written.
     """
     numbers = iter(range(1_000_000))
 
     def ours() -> bytes:
-        request = SignRequest(pdf + b"%% %d\n" % next(numbers), "bench.pdf", "officer", placement="none")
+        request = SignRequest(pdf.replace(b"ReportLab", b"%09d" % next(numbers), 1), "bench.pdf", "officer", placement="none")
         return sign_document(request, _ACTOR, installation.signing).content
 
     seconds = interleaved([ours, lambda: _peer_call(pdf, peer)], rounds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 import shutil
-import statistics
 import time
 
 import pytest
@@ -197,7 +196,7 @@ def test_a_recall_is_seen_by_the_very_next_request(site: Site):
     assert _heading(site.get(f"/v/{code}", lang="en").text).startswith("RECALLED")
 
 
-def test_an_unknown_code_is_answered_plainly_and_takes_as_long_as_a_known_one(site: Site):
+def test_an_unknown_code_is_answered_plainly_and_no_sooner_than_a_known_one(site: Site):
     site.get(f"/v/{site.codes['good']}")
     times: dict[str, list[float]] = {"hit": [], "miss": []}
     for _ in range(5):
@@ -207,8 +206,8 @@ def test_an_unknown_code_is_answered_plainly_and_takes_as_long_as_a_known_one(si
             times[kind].append(time.perf_counter() - begun)
             assert answer.status == (200 if kind == "hit" else 404)
     assert _heading(answer.text) == "NO SUCH DOCUMENT No document has this code."
-    hit, miss = (statistics.median(times[kind]) for kind in ("hit", "miss"))
-    assert abs(hit - miss) < 0.1, times
+    # Every answer waits for the end of its step, so the quickest of either kind says nothing about which it was.
+    assert min(*times["hit"], *times["miss"]) >= 0.25, times
 
 
 @pytest.mark.parametrize("form", ["plain", "colons", "upper", "fingerprint"])
