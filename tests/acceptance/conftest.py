@@ -24,7 +24,12 @@ class FreshHome:
 
     def antin(self, *arguments: str | Path, language: str = "en") -> subprocess.CompletedProcess[str]:
         """Run one command; its exit code is the caller's to judge."""
-        environment = {**postgres.plain_environment(), "ANTIN_HOME": str(self.path), "ANTIN_LANG": language, **self.settings}
+        environment = {
+            **postgres.plain_environment(),
+            "ANTIN_HOME": str(self.path),
+            "ANTIN_LANG": language,
+            **self.settings,
+        }
         command = [str(BIN / "antin"), *map(str, arguments)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 

@@ -110,7 +110,9 @@ def _whole(
     numbers = iter(range(1_000_000))
 
     def ours() -> bytes:
-        request = SignRequest(pdf.replace(b"ReportLab", b"%09d" % next(numbers), 1), "bench.pdf", "officer", placement="none")
+        request = SignRequest(
+            pdf.replace(b"ReportLab", b"%09d" % next(numbers), 1), "bench.pdf", "officer", placement="none"
+        )
         return sign_document(request, _ACTOR, installation.signing).content
 
     seconds = interleaved([ours, lambda: _peer_call(pdf, peer)], rounds)
