@@ -19,6 +19,7 @@ from signer.appearance.fonts import EmbeddedFont, Style
 from signer.appearance.images import Purpose, StampImage
 from signer.credentials import OFFICER, SEAL, Credential, CredentialDesk
 from signer.documents import (
+    IN_FORCE,
     ActIntent,
     begin_act,
     fail_act,
@@ -82,7 +83,10 @@ class SignRequest:
 
 @dataclass(frozen=True)
 class SignedDocument:
-    """What came out. `placed` None: nothing visible was drawn. `number` is the number this signature gave, if it gave one."""
+    """What came out. `placed` None: nothing visible was drawn. `number` is the number this signature gave, if it gave one.
+
+    `status` is the document's as it stood when the intent was committed: a signature changes none, and the first one puts it in force.
+    """
 
     code: str
     content: bytes
@@ -90,6 +94,7 @@ class SignedDocument:
     field: str
     intent: str
     level: str
+    status: str
     number: int | None
     placed: str | None
     filled: tuple[str, ...]
@@ -155,7 +160,7 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
         prepared = accept_prepared(request.pdf, answer.tail, answer.hole, answer.field)
         _refuse_harm(earlier, prepared, deps)
         # 4. Commit what we are about to sign. From here on a death leaves a trace.
-        document, code, act = _begin(case, earlier, prepared)
+        document, code, status, act = _begin(case, earlier, prepared)
         with _fail_act_on_failure(case, act):
             # 5. The only line here that uses the credential's key.
             output = sign_prepared(prepared, credential.template, credential.key(), case.timestamper)
@@ -172,6 +177,7 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
         prepared.field,
         case.intent,
         request.level,
+        status,
         number.number if number else None,
         answer.placed,
         answer.filled,
@@ -326,7 +332,7 @@ def _fonts(text: tuple[str, ...], values: Mapping[str, str], deps: SigningDeps) 
     return {style: deps.font(style, drawn) for style in styles} if drawn else {}
 
 
-def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tuple[int, str, int]:
+def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tuple[int, str, str, int]:
     request, credential, deps = case.request, case.credential, case.deps
     algorithm = credential.template.scheme.digest
     input_sha256 = hashlib.sha256(request.pdf).hexdigest()
@@ -347,18 +353,19 @@ def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tu
         deps.desk.refuse_if_unusable(session, credential, keep=True)
         found = find_by_revisions(session, (input_sha256, *earlier.revisions))
         if found is None:
+            status = IN_FORCE
             document, code = open_document(
                 session, agency=credential.agency, name=request.name, details=request.metadata, now=case.now
             )
         else:
-            document, code, _ = found
+            document, code, status = found
             merge_details(session, document, request.metadata)
         act = begin_act(session, document, intent)
         append(
             session, deps.clock, case.actor, "document.sign.intent", "act", str(act), credential=credential.name,
             digest=intent.digest,
         )  # fmt: skip
-    return document, code, act
+    return document, code, status, act
 
 
 def _finish(case: _Case, document: tuple[int, str], act: int, output: tuple[str, int], number: _Number | None) -> None:

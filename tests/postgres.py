@@ -43,6 +43,8 @@ _SETTINGS = {
     "dynamic_shared_memory_type": "mmap",  # in the folder, so that nothing is left behind
     "log_min_messages": "fatal",
 }
+# As an operator has them: for measuring what a commit costs.
+_DURABLE = {**_SETTINGS, "fsync": "on", "full_page_writes": "on", "autovacuum": "on", "shared_buffers": "128MB"}
 _TEMPLATE = "migrated"
 # Everybody but `locked_out` comes in without a password: hashing it would cost each command 10 ms.
 _WHO_MAY = "local all locked_out scram-sha-256\nlocal all all trust\n"
@@ -81,6 +83,7 @@ class Cluster:
     folder: Path
     port: int
     process: subprocess.Popen[bytes]
+    settings: dict[str, str] = field(default_factory=lambda: _SETTINGS)
     names: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def url(self, name: str, user: str = _USER, password: str | None = None, **query: str) -> URL:
@@ -130,7 +133,7 @@ class Cluster:
         return ended
 
     def start(self) -> None:
-        self.process = _start(self.folder, self.port)
+        self.process = _start(self.folder, self.port, self.settings)
 
     def stop(self) -> None:
         """As by a power cut: at once, and recovery at the next start."""
@@ -161,9 +164,19 @@ def cluster() -> Cluster:
 
 @functools.cache
 def _cluster() -> Cluster:
+    return _found(_SETTINGS, _roomy())
+
+
+@functools.cache
+def durable_cluster() -> Cluster | None:
+    """A cluster of this process's own on a real disk, whose commits survive the loss of power; None without PostgreSQL."""
+    return _found(_DURABLE, None) if programs() is not None else None
+
+
+def _found(settings: dict[str, str], place: str | None) -> Cluster:
     bin_folder = programs()
     assert bin_folder is not None
-    folder = Path(tempfile.mkdtemp(prefix="antin-pg-", dir=_roomy()))
+    folder = Path(tempfile.mkdtemp(prefix="antin-pg-", dir=place))
     owner = _owner()
     if owner is not None:
         # The group is root's, for tests of a root who has given up the right to enter what is not his.
@@ -180,14 +193,14 @@ def _cluster() -> Cluster:
     (data / "pg_hba.conf").write_text(_WHO_MAY)
     # A socket's name is its port; the folder is ours alone, so the number need only be legal.
     port = 1024 + secrets.randbelow(60000)
-    made = Cluster(folder, port, _start(folder, port))
+    made = Cluster(folder, port, _start(folder, port, settings), settings)
     atexit.register(_end, made)
     return made
 
 
-def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    settings = {**_SETTINGS, "unix_socket_directories": str(folder), "port": str(port)}
-    options = [f"-c{name}={value}" for name, value in settings.items()]
+def _start(folder: Path, port: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+    place = {"unix_socket_directories": str(folder), "port": str(port)}
+    options = [f"-c{name}={value}" for name, value in (settings | place).items()]
     bin_folder = programs()
     assert bin_folder is not None
     log = (folder / "log").open("ab")

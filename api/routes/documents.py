@@ -22,7 +22,7 @@ from api.settings import LEVELS
 from certs.clock import rfc3339
 from certs.errors import CertsError
 from signer.appearance.geometry import parse_placement
-from signer.documents import IN_FORCE, Document
+from signer.documents import Document
 from signer.metadata import parse_metadata
 from signer.recall import StatusChange
 from signer.signing import APPROVE, ISSUE, SignRequest
@@ -107,11 +107,9 @@ def _sign(services: Services, token: TokenRecord, form: Form, key: str | None) -
 
 
 def _carry_out(services: Services, token: TokenRecord, wish: _Wish) -> dict[str, Any]:
+    # The register is not asked again: should it fall silent now, the document would be said to have failed, and be signed twice.
     signed = services.sign(wish.request, token.actor)
-    # The first signature makes a document of the register, a later one leaves its status as it is.
-    registered = services.registered(signed.sha256)
-    status = registered.status if registered is not None else IN_FORCE
-    return _signed(signed.code, signed.sha256, status, signed.level)
+    return _signed(signed.code, signed.sha256, signed.status, signed.level)
 
 
 def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetime) -> dict[str, Any] | None:

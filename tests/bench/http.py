@@ -24,6 +24,7 @@ from cryptography.x509 import ocsp
 from pki.tsa.request import build_request
 from tests.bench.measure import Row
 from tests.bench.signing import pages
+from tests.postgres import durable_cluster, setting
 
 _ANTIN = str(Path(sys.executable).with_name("antin"))
 _BOUNDARY = b"bench-boundary"
@@ -37,7 +38,7 @@ def run(home: Path, *, full: bool = False) -> list[Row]:
         rows = _status_answers(host, port, environment, 600 * scale)
     with _served(environment, workers=2) as (host, port):
         rows += _documents(host, port, environment, 300 * scale)
-    return rows
+    return rows + _on_postgresql(300 * scale)
 
 
 def _status_answers(host: str, port: int, environment: dict[str, str], count: int) -> list[Row]:
@@ -65,34 +66,62 @@ def _status_answers(host: str, port: int, environment: dict[str, str], count: in
     ]
 
 
+def _on_postgresql(count: int) -> list[Row]:
+    """Signing once more with the register on PostgreSQL, whose commits wait for the disk; nothing where it is not installed."""
+    server = durable_cluster()
+    if server is None:
+        return []
+    with tempfile.TemporaryDirectory(prefix="antin-bench-") as folder:
+        environment = {**os.environ, "ANTIN_HOME": f"{folder}/home", "ANTIN_WEB__TOKEN_PER_SECOND": "100000"}
+        environment |= setting(server.new())
+        subprocess.run([_ANTIN, "init", "--demo"], env=environment, check=True, stdout=subprocess.DEVNULL)
+        sign = _sign_request(environment)
+        with _served(environment, workers=2) as (host, port):
+            return _waiting_and_rate(
+                host, port, "POST /api/v1/documents on PostgreSQL, peer: 100/s", sign, 100.0, "201", count
+            )
+
+
 def _documents(host: str, port: int, environment: dict[str, str], count: int) -> list[Row]:
     """Signing and judging with two processes; then the waiting times at 70 % of the rate that was reached."""
-    # The comment makes each request another document.
-    pdf = pages(3) + b"%% @NUMBER@\n"
-    token = subprocess.run(
-        [_ANTIN, "token", "issue", "--scope", "sign"], env=environment, check=True, capture_output=True, text=True
-    ).stdout.strip()
-    sign = _form("/api/v1/documents", pdf, token, credential=b"officer", placement=b"none", level=b"B-B")
+    sign = _sign_request(environment)
     with tempfile.TemporaryDirectory() as folder:
         plain, signed = Path(folder) / "plain.pdf", Path(folder) / "signed.pdf"
         plain.write_bytes(pages(3))
         words = ["sign", plain, "--as", "officer", "--placement", "none", "-o", signed]
         subprocess.run([_ANTIN, *words], env=environment, check=True, stdout=subprocess.DEVNULL)
         verify = _form("/api/v1/verify", signed.read_bytes())
-    rows = []
+    rows: list[Row] = []
     for name, request, goal, status in (
         ("POST /api/v1/documents, B-B, peer: 100/s", sign, 100.0, "201"),
         ("POST /api/v1/verify, peer: 60/s", verify, 60.0, "200"),
     ):
-        _load(host, port, request, connections=4, count=40)
-        runs = [_load(host, port, request, connections=6, count=count) for _ in range(3)]
-        assert {each for one in runs for each in one["statuses"]} == {status}, runs[0]["statuses"]
-        rate = statistics.median(count / one["seconds"] for one in runs)
-        rows.append(_rate(name, rate, goal, count * 3, goal=1.0))
-        paced = _load(host, port, request, connections=32, count=count, rate=rate * 0.7)["taken"]
-        for title, share in (("p50", 0.5), ("p99", 0.99)):
-            value = paced[min(len(paced) - 1, int(len(paced) * share))] * 1000
-            rows.append(Row(f"  {title} at 70 % of it", round(value, 1), round(value, 1), 1.0, "ms", count))
+        rows += _waiting_and_rate(host, port, name, request, goal, status, count)
+    return rows
+
+
+def _sign_request(environment: dict[str, str]) -> bytes:
+    # The comment makes each request another document.
+    pdf = pages(3) + b"%% @NUMBER@\n"
+    token = subprocess.run(
+        [_ANTIN, "token", "issue", "--scope", "sign"], env=environment, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    return _form("/api/v1/documents", pdf, token, credential=b"officer", placement=b"none", level=b"B-B")
+
+
+def _waiting_and_rate(
+    host: str, port: int, name: str, request: bytes, goal: float, status: str, count: int
+) -> list[Row]:
+    """The rate that six connections reach, and the waiting times at 70 % of it."""
+    _load(host, port, request, connections=4, count=40)
+    runs = [_load(host, port, request, connections=6, count=count) for _ in range(3)]
+    assert {each for one in runs for each in one["statuses"]} == {status}, runs[0]["statuses"]
+    rate = statistics.median(count / one["seconds"] for one in runs)
+    rows = [_rate(name, rate, goal, count * 3, goal=1.0)]
+    paced = _load(host, port, request, connections=32, count=count, rate=rate * 0.7)["taken"]
+    for title, share in (("p50", 0.5), ("p99", 0.99)):
+        value = paced[min(len(paced) - 1, int(len(paced) * share))] * 1000
+        rows.append(Row(f"  {title} at 70 % of it", round(value, 1), round(value, 1), 1.0, "ms", count))
     return rows
 
 

@@ -14,6 +14,7 @@ from cryptography.x509 import ocsp
 
 from tests.installation import User
 from tests.integration.http_service import problem, running
+from tests.postgres import sqlite_only
 
 
 @contextmanager
@@ -62,6 +63,7 @@ def test_without_a_key_verification_and_lists_go_on_and_signing_says_when_to_com
     assert user.sql("SELECT count(*) FROM signing_acts WHERE state = 'intent'") == [(0,)]
 
 
+@sqlite_only
 def test_a_database_that_cannot_be_written_stops_signing_only_until_it_can(user: User, pdf: bytes) -> None:
     user.sign("paper.pdf", "officer", "signed.pdf")
     signed = (user.folder / "signed.pdf").read_bytes()
@@ -76,6 +78,7 @@ def test_a_database_that_cannot_be_written_stops_signing_only_until_it_can(user:
     assert user.findings() == {}
 
 
+@sqlite_only
 def test_a_database_that_is_gone_is_said_and_found_again(user: User, pdf: bytes) -> None:
     with running(user, "--workers", "1") as service:
         own = service.sign(pdf).json()["links"]["self"]
