@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +12,13 @@ from sqlalchemy.orm import Session
 
 from pki.errors import AuthorityUnknown
 from pki.tables import AuthorityRow
+
+_NAME = re.compile(r"[a-z0-9-]{1,32}")
+
+
+def is_name(text: str) -> bool:
+    """Whether an authority could be called so. What could not is no question for the database: PostgreSQL takes no NUL."""
+    return _NAME.fullmatch(text) is not None
 
 
 class AuthorityState(StrEnum):
@@ -80,7 +88,7 @@ def get_authority(session: Session, name: str) -> AuthorityRecord:
 
 def find_authority(session: Session, name: str) -> AuthorityRecord | None:
     """The authority of this name, if there is one."""
-    row = session.get(AuthorityRow, name)
+    row = session.get(AuthorityRow, name) if is_name(name) else None
     return _record(row) if row is not None else None
 
 
@@ -120,7 +128,7 @@ def note_revocation_change(session: Session, name: str) -> None:
 
 
 def _row(session: Session, name: str) -> AuthorityRow:
-    row = session.get(AuthorityRow, name)
+    row = session.get(AuthorityRow, name) if is_name(name) else None
     if row is None:
         raise _unknown(session, name)
     return row

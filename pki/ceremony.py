@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from certs.catalogue import Catalogue
@@ -23,13 +22,12 @@ from pki.authorities import (
     add_pending,
     find_authority,
     get_authority,
+    is_name,
     list_authorities,
 )
 from pki.errors import AuthorityExists, AuthorityNameRefused, IssuerMayNotIssue
 from pki.issuance import Draft, TwinKeys, check_issuer, issue_draft
 from pki.issuer import ca_url, crl_url, load_issuer
-
-_NAME = re.compile(r"[a-z0-9-]{1,32}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def _create(
     deps: CeremonyDeps,
 ) -> AuthorityRecord:
     # 1. Refuse everything that can be refused before a key exists: keys in a token are for ever.
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise AuthorityNameRefused(f"{name!r} is no name", authority=name)
     profile = deps.catalogue.get(profile_name)
     check_subject(profile, subject)

@@ -128,7 +128,8 @@ class CredentialDesk:
     def usable(self, name: str) -> Credential:
         """The credential of that name; Refused unless its certificate and all above it are in force now."""
         with self._database.read() as session:
-            serial = session.scalar(_SERIAL_OF, {"name": name})
+            # A name that none can bear is no question for the database: PostgreSQL takes no NUL.
+            serial = session.scalar(_SERIAL_OF, {"name": name}) if _NAME.fullmatch(name) else None
             if serial is None:
                 raise UsageWrong("CREDENTIAL_UNKNOWN", name=name[:64])
             credential = self._ready.get((name, serial)) or self._build(session, name)
