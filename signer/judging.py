@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from certs.clock import Clock
@@ -19,7 +19,7 @@ from signer.validation.errors import SandboxFailure
 from signer.validation.facts import Trust, TrustAnchor, ValidationInputs
 from signer.validation.policy import OwnCertificate, Policy, load_policy
 from signer.validation.verdict import DocumentStatus, Verdict
-from signer.verification import Verifier, verify_file
+from signer.verification import FILE_LIMIT, Verifier, verify_file
 
 # Refusals travel by name from the preparing process; nothing else it says becomes an exception.
 _KINDS: dict[str, type[SignerError]] = {kind.__name__: kind for kind in (Refused, InputUnreadable, UsageWrong)}
@@ -75,18 +75,13 @@ class JudgeDesk:
         return verify_file(pdf, name, self.verifier(at, extra))
 
     def verifier(
-        self, at: datetime | None = None, extra: ValidationInputs | None = None, *, file_limit: int | None = None
+        self, at: datetime | None = None, extra: ValidationInputs | None = None, *, file_limit: int = FILE_LIMIT
     ) -> Verifier:
         """Everything verifying needs, for any number of files."""
         inputs = own_inputs(self._database, at or self._clock.now())
-        return build_verifier(
-            self._judge,
-            _joined(inputs, extra),
-            self._own_status,
-            self._find_document,
-            self._clock,
-            self._policy,
-            file_limit,
+        joined = _joined(inputs, extra)
+        return Verifier(
+            self._judge, joined, self._own_status, self._find_document, self._clock, self._policy, file_limit
         )
 
     def answers(self) -> bool:
@@ -105,17 +100,6 @@ class JudgeDesk:
         with self._database.read() as session:
             found = find_by_revisions(session, sha256s)
         return DocumentStatus(found[1], found[2]) if found else None
-
-
-def build_verifier(
-    judge: Judge, inputs: ValidationInputs, own_status: Callable[[str], OwnCertificate | None],
-    find_document: Callable[[Sequence[str]], DocumentStatus | None], clock: Clock, policy: Policy, file_limit: int | None,
-) -> Verifier:  # fmt: skip
-    """A Verifier with the usual limit unless another is given."""
-    verifier = Verifier(judge, inputs, own_status, find_document, clock, policy)
-    if file_limit is None:
-        return verifier
-    return Verifier(judge, inputs, own_status, find_document, clock, policy, file_limit)
 
 
 def stranger_verifier(judge: Judge, inputs: ValidationInputs, clock: Clock, file_limit: int) -> Verifier:
