@@ -71,6 +71,24 @@ class KeyNotFound(HSMError):
     code = "HSM_KEY_NOT_FOUND"
 
 
+class KeyDestroyed(KeyNotFound):
+    """The key was destroyed; its tombstone, the public half, is still on the token. Facts: key_id, label."""
+
+    code = "HSM_KEY_DESTROYED"
+
+
+class KeyPurposeWrong(HSMError):
+    """The key is not for what it was asked to sign. Facts: key_id, purpose (or "none"), content."""
+
+    code = "HSM_KEY_PURPOSE_WRONG"
+
+
+class KeyPurposeSet(HSMError):
+    """The key has a purpose already, and it is not changed. Facts: key_id, purpose."""
+
+    code = "HSM_KEY_PURPOSE_SET"
+
+
 class KeyNotProtected(HSMError):
     """A key may leave the token or was not made in it. Facts: key_id, attribute."""
 
@@ -93,6 +111,24 @@ class SigningFailed(HSMError):
     """The token did not sign, or what it returned does not verify with the public key. No facts; `rv` may say more."""
 
     code = "HSM_SIGNING_FAILED"
+
+
+class TokenAway(HSMError):
+    """The token or its key process does not answer just now and is being brought back. Facts: retry_after (whole seconds), reason."""
+
+    code = "HSM_TOKEN_AWAY"
+
+
+class KeyProcessFailed(HSMError):
+    """The key process could not be started, or broke the connection in the middle of an act that must not be repeated. Facts: reason."""
+
+    code = "HSM_KEY_PROCESS_FAILED"
+
+
+class MessageRefused(HSMError):
+    """The key process does not understand the message, or it is larger than allowed. Facts: reason."""
+
+    code = "HSM_MESSAGE_REFUSED"
 
 
 class StoreClosed(HSMError):

@@ -1,4 +1,4 @@
-"""Values that name keys: what kind (KeySpec), which one (KeyRef), and how a token is doing (TokenStatus)."""
+"""Values that name keys: what kind (KeySpec), what for (Purpose), which one (KeyRef), and how a token is doing (TokenStatus)."""
 
 from __future__ import annotations
 
@@ -24,6 +24,18 @@ class KeySpec(StrEnum):
     @property
     def is_rsa(self) -> bool:
         return self in (KeySpec.RSA_2048, KeySpec.RSA_3072)
+
+
+class Purpose(StrEnum):
+    """What a key is for, and so what it may sign. Kept on the token, beside the key; the value is the name that is kept.
+
+    What each may sign stands in purposes.py. A key without a purpose signs nothing until it is given one.
+    """
+
+    AUTHORITY = "authority"
+    OCSP_RESPONDER = "ocsp-responder"
+    TSA = "tsa"
+    DOCUMENT = "document"
 
 
 _RSA_BITS = {KeySpec.RSA_2048: 2048, KeySpec.RSA_3072: 3072}
@@ -76,11 +88,15 @@ def load_public_key(public_key_der: bytes) -> PublicKey:
 
 @dataclass(frozen=True)
 class KeyRef:
-    """Which key: everything needed to find it again. Holds nothing secret."""
+    """Which key: everything needed to find it again. Holds nothing secret.
+
+    `purpose` is None for a key that was made before purposes were kept, or by other software.
+    """
 
     label: str
     spec: KeySpec
     public_key_der: bytes
+    purpose: Purpose | None = None
 
     @property
     def key_id(self) -> bytes:
