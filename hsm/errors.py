@@ -108,7 +108,10 @@ class SessionUnavailable(HSMError):
 
 
 class SigningFailed(HSMError):
-    """The token did not sign, or what it returned does not verify with the public key. No facts; `rv` may say more."""
+    """The token did not sign, or what it returned does not verify with the public key. `rv` may say more.
+
+    No facts; a signature that does not verify adds `in_a_row`, the number of such without a good one between.
+    """
 
     code = "HSM_SIGNING_FAILED"
 

@@ -31,21 +31,17 @@ class Scheme(StrEnum):
 
 # The whole message, never its digest: a key process must be able to see what it signs.
 SignCall = Callable[[bytes, Scheme, hashes.HashAlgorithm], bytes]
-
-
-def _nothing() -> None:
-    """What a store does about a wrong signature when it caches no handles."""
+# Public key, signature, message, scheme, digest: returns, or raises SigningFailed.
+Verify = Callable[[PublicKey, bytes, bytes, Scheme, hashes.HashAlgorithm], None]
 
 
 class SignOnlyRSAKey(rsa.RSAPrivateKey):
     """An RSA private key that signs through a store."""
 
-    def __init__(
-        self, public_key: rsa.RSAPublicKey, sign_call: SignCall, on_mismatch: Callable[[], None] = _nothing
-    ) -> None:
+    def __init__(self, public_key: rsa.RSAPublicKey, sign_call: SignCall, verify: Verify) -> None:
         self._public_key = public_key
         self._sign_call = sign_call
-        self._on_mismatch = on_mismatch
+        self._verify = verify
 
     @property
     def key_size(self) -> int:
@@ -60,11 +56,7 @@ class SignOnlyRSAKey(rsa.RSAPrivateKey):
         scheme = _rsa_scheme(padding, digest)
         message = bytes(data)
         signature = self._sign_call(message, scheme, digest)
-        try:
-            self._public_key.verify(signature, message, rsa_padding(scheme, digest), digest)
-        except InvalidSignature as error:
-            self._on_mismatch()
-            raise _mismatch() from error
+        self._verify(self._public_key, signature, message, scheme, digest)
         return signature
 
     def decrypt(self, ciphertext: bytes, padding: object) -> NoReturn:  # noqa: ARG002 overrides
@@ -89,12 +81,10 @@ class SignOnlyRSAKey(rsa.RSAPrivateKey):
 class SignOnlyECKey(ec.EllipticCurvePrivateKey):
     """An elliptic-curve private key that signs through a store."""
 
-    def __init__(
-        self, public_key: ec.EllipticCurvePublicKey, sign_call: SignCall, on_mismatch: Callable[[], None] = _nothing
-    ) -> None:
+    def __init__(self, public_key: ec.EllipticCurvePublicKey, sign_call: SignCall, verify: Verify) -> None:
         self._public_key = public_key
         self._sign_call = sign_call
-        self._on_mismatch = on_mismatch
+        self._verify = verify
 
     @property
     def curve(self) -> ec.EllipticCurve:
@@ -117,11 +107,7 @@ class SignOnlyECKey(ec.EllipticCurvePrivateKey):
         digest = _digest(signature_algorithm.algorithm)
         message = bytes(data)
         signature = self._sign_call(message, Scheme.ECDSA, digest)
-        try:
-            self._public_key.verify(signature, message, ec.ECDSA(digest))
-        except InvalidSignature as error:
-            self._on_mismatch()
-            raise _mismatch() from error
+        self._verify(self._public_key, signature, message, Scheme.ECDSA, digest)
         return signature
 
     def exchange(self, algorithm: object, peer_public_key: object) -> NoReturn:  # noqa: ARG002 overrides
@@ -143,11 +129,31 @@ class SignOnlyECKey(ec.EllipticCurvePrivateKey):
         _only_signs("be pickled")
 
 
-def sign_only_key(public_key: PublicKey, sign_call: SignCall, on_mismatch: Callable[[], None] = _nothing) -> PrivateKey:
-    """The private-key object that goes with a public key. `on_mismatch` hears of every signature that did not verify."""
+def sign_only_key(public_key: PublicKey, sign_call: SignCall, verify: Verify | None = None) -> PrivateKey:
+    """The private-key object that goes with a public key. `verify` is verify_signature, or the store's own around it."""
     if isinstance(public_key, rsa.RSAPublicKey):
-        return SignOnlyRSAKey(public_key, sign_call, on_mismatch)
-    return SignOnlyECKey(public_key, sign_call, on_mismatch)
+        return SignOnlyRSAKey(public_key, sign_call, verify or verify_signature)
+    return SignOnlyECKey(public_key, sign_call, verify or verify_signature)
+
+
+def check_scheme(public_key: PublicKey, scheme: Scheme, digest: hashes.HashAlgorithm) -> None:
+    """Raise MechanismUnavailable unless keys of this kind sign with this scheme over this digest."""
+    _digest(digest)
+    if (scheme is Scheme.ECDSA) is isinstance(public_key, rsa.RSAPublicKey):
+        raise MechanismUnavailable(f"the key does not sign with {scheme.value}", mechanism=scheme.value)
+
+
+def verify_signature(
+    public_key: PublicKey, signature: bytes, message: bytes, scheme: Scheme, digest: hashes.HashAlgorithm
+) -> None:
+    """Raise SigningFailed unless the signature is the key's over the message."""
+    try:
+        if isinstance(public_key, rsa.RSAPublicKey):
+            public_key.verify(signature, message, rsa_padding(scheme, digest), digest)
+        else:
+            public_key.verify(signature, message, ec.ECDSA(digest))
+    except InvalidSignature as error:
+        raise SigningFailed("the signature that came back does not verify with the public key") from error
 
 
 def rsa_padding(scheme: Scheme, digest: hashes.HashAlgorithm) -> padding.AsymmetricPadding:
@@ -182,7 +188,3 @@ def _rsa_scheme(asked: object, digest: hashes.HashAlgorithm) -> Scheme:
 
 def _only_signs(deed: str) -> NoReturn:
     raise TypeError(f"this key can only sign; it cannot {deed}")
-
-
-def _mismatch() -> SigningFailed:
-    return SigningFailed("the signature that came back does not verify with the public key")

@@ -84,9 +84,12 @@ def plan_signing(
     return TokenSigning(Mechanism.RSA_PKCS, None, by_digest.digest_info + _hashed(message, digest))
 
 
-def sign_in_token(key: pkcs11.PrivateKey, scheme: Scheme, plan: TokenSigning, key_bits: int) -> bytes:
+def sign_in_token(key: pkcs11.Object, scheme: Scheme, plan: TokenSigning, key_bits: int) -> bytes:
     """Have the token sign, and give the signature the form that X.509 and CMS want."""
-    assert isinstance(key, pkcs11.SignMixin)
+    if not isinstance(key, pkcs11.SignMixin):
+        raise MechanismUnavailable(
+            "the key may not sign", rv="CKR_KEY_FUNCTION_NOT_PERMITTED", mechanism=f"CKM_{plan.mechanism.name}"
+        )
     signature = bytes(key.sign(plan.octets, mechanism=plan.mechanism, mechanism_param=plan.parameters))
     if scheme is not Scheme.ECDSA:
         return signature

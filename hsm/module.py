@@ -15,6 +15,8 @@ import hmac
 import os
 import secrets
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,18 +25,22 @@ import pkcs11
 from pkcs11 import _pkcs11
 
 from hsm.errors import ModuleMissing, PinWrong, TokenAmbiguous, TokenExists, TokenFailed, TokenMissing
-from hsm.rv import CKR_OK, Scene, name_of, name_of_number, translated
+from hsm.rv import CKR_OK, Scene, exception_of_number, name_of, name_of_number, translated
 
 CKF_OS_LOCKING_OK: Final = 0x02
 LABEL_OCTETS: Final = 32
 # CK_FUNCTION_LIST is a version and then pointers in the order of PKCS#11 v2.40, 3.6.
 _C_INITIALIZE, _C_GET_TOKEN_INFO, _C_INIT_TOKEN = 0, 6, 9
+_C_GET_SESSION_INFO, _C_LOGIN, _C_LOGOUT = 15, 18, 19
+CKU_USER: Final = 1
+# CKS_RO_USER_FUNCTIONS and CKS_RW_USER_FUNCTIONS (3.3): sessions of a user who is logged in.
+_USER_STATES = (1, 3)
 # CK_EFFECTIVELY_INFINITE and CK_UNAVAILABLE_INFORMATION (3.2): a token that names no limit of sessions.
 _NO_LIMIT = (0, ctypes.c_ulong(-1).value)
 
 
 class _FunctionList(ctypes.Structure):
-    _fields_ = (("version", ctypes.c_ubyte * 2), ("functions", ctypes.c_void_p * (_C_INIT_TOKEN + 1)))
+    _fields_ = (("version", ctypes.c_ubyte * 2), ("functions", ctypes.c_void_p * (_C_LOGOUT + 1)))
 
 
 class _InitializeArgs(ctypes.Structure):
@@ -66,6 +72,17 @@ class _TokenInfo(ctypes.Structure):
     )
 
 
+class _SessionInfo(ctypes.Structure):
+    """CK_SESSION_INFO."""
+
+    _fields_ = (
+        ("slot_id", ctypes.c_ulong),
+        ("state", ctypes.c_ulong),
+        ("flags", ctypes.c_ulong),
+        ("device_error", ctypes.c_ulong),
+    )
+
+
 class _Functions:
     """The few functions that python-pkcs11 does not call the way we need, through the module's own function list."""
 
@@ -86,6 +103,13 @@ class _Functions:
         self._init_token = ctypes.CFUNCTYPE(
             ctypes.c_ulong, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p
         )(functions[_C_INIT_TOKEN])
+        self._get_session_info = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p)(
+            functions[_C_GET_SESSION_INFO]
+        )
+        self._login = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong)(
+            functions[_C_LOGIN]
+        )
+        self._logout = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong)(functions[_C_LOGOUT])
 
     def initialize_with_os_locking(self) -> int:
         arguments = _InitializeArgs(flags=CKF_OS_LOCKING_OK)
@@ -97,6 +121,18 @@ class _Functions:
         rv = int(self._get_token_info(slot_id, ctypes.byref(info)))
         named = [count for count in (info.max_session_count, info.max_rw_session_count) if count not in _NO_LIMIT]
         return rv, min(named, default=None)
+
+    def session_state(self, session: int) -> tuple[int, int]:
+        """Return value, and the session's state (CKS_…)."""
+        info = _SessionInfo()
+        rv = int(self._get_session_info(session, ctypes.byref(info)))
+        return rv, int(info.state)
+
+    def login(self, session: int, pin: bytes) -> int:
+        return int(self._login(session, CKU_USER, pin, len(pin)))
+
+    def logout(self, session: int) -> int:
+        return int(self._logout(session))
 
     def init_token(self, slot_id: int, so_pin: bytes, label: bytes) -> int:
         return int(self._init_token(slot_id, so_pin, len(so_pin), label.ljust(LABEL_OCTETS, b" ")))
@@ -124,14 +160,17 @@ class _InitializeError(Exception):
 class Login:
     """The one session that logged in to a token, and how many stores of this process rely on it.
 
-    It is kept from work: `Session.close()` logs out first, and with that every private handle of every other session
-    dies. `session` is None when foreign code in this process had logged in before us.
+    It is kept from work, so that no failure of a signature ends it. It is opened without the PIN and logged in
+    afterwards: python-pkcs11 logs out when it closes a session that it has logged in, and with that every private handle
+    of every other session dies. `is_ours` is False when foreign code in this process had logged in before us.
     """
 
-    session: pkcs11.Session | None
+    session: pkcs11.Session
+    is_ours: bool
     salt: bytes
     pin_digest: bytes
     holders: int = 0
+    generation: int = 0
 
 
 class Module:
@@ -209,14 +248,65 @@ class Module:
             login = self._logins.get(key)
             if login is None:
                 salt = secrets.token_bytes(16)
-                login = Login(self._open_login_session(token, pin), salt, _digest_of(pin, salt))
-                self._logins[key] = login
+                session, is_ours = self._open_login_session(token, pin)
+                login = self._logins[key] = Login(session, is_ours, salt, _digest_of(pin, salt))
             elif not hmac.compare_digest(login.pin_digest, _digest_of(pin, login.salt)):
                 raise PinWrong("the PIN is not the one this process is logged in with", token=token.label)
             login.holders += 1
 
+    def login_generation(self, token: pkcs11.Token) -> int:
+        """How many times the login was renewed."""
+        login = self._logins.get((token.label, token.serial))
+        return 0 if login is None else login.generation
+
+    def is_login_in_force(self, token: pkcs11.Token, session: pkcs11.Session, seen: int) -> bool:
+        """Whether the session's user is logged in, and has been since the generation that was seen.
+
+        Waits for a login that is under way: between C_Login and its generation another thread would be told both.
+        """
+        with self._lock:
+            return self.login_generation(token) == seen and self.is_logged_in(session)
+
+    def renew_login(self, token: pkcs11.Token, read_pin: Callable[[], str], seen: int) -> bool:
+        """Log in again, unless somebody has since the generation that was seen. Handles of before mean nothing afterwards.
+
+        Whoever comes meanwhile waits: a token counts every wrong PIN, so one thread asks for all.
+        """
+        with self._lock:
+            login = self._logins.get((token.label, token.serial))
+            if login is None or login.generation != seen:  # None: released meanwhile
+                return False
+            pin = read_pin()
+            session, is_ours = self._open_login_session(token, pin)
+            before, login.session = login.session, session
+            login.is_ours = is_ours or login.is_ours
+            login.pin_digest = _digest_of(pin, login.salt)
+            login.generation += 1
+        if handle_of(before) != handle_of(session):  # a token may number a new session like one that it has dropped
+            _close_quietly(before)
+        return True
+
+    def touch_login(self, token: pkcs11.Token) -> bool:
+        """Use the session that logged in, so that it is not idle; False when nobody is logged in any more."""
+        login = self._logins.get((token.label, token.serial))
+        return login is None or self.touch(login.session)
+
+    def touch(self, session: pkcs11.Session) -> bool:
+        """Use a session, and tell whether its user is logged in. Exceptions of python-pkcs11 pass through."""
+        # A library may answer C_GetSessionInfo without asking its device; random octets come from there.
+        with suppress(pkcs11.RandomNoRNG, pkcs11.FunctionNotSupported):
+            session.generate_random(8)
+        return self.is_logged_in(session)
+
+    def is_logged_in(self, session: pkcs11.Session) -> bool:
+        """Whether the session sees private keys. Without a login a search finds none and says nothing (4.4)."""
+        rv, state = self._functions.session_state(handle_of(session))
+        if rv != CKR_OK:
+            raise exception_of_number(rv)
+        return state in _USER_STATES
+
     def release_login(self, token: pkcs11.Token) -> None:
-        """The last holder logs out."""
+        """The last holder logs out. Nothing is raised: a token that has gone needs no logout."""
         key = (token.label, token.serial)
         with self._lock:
             login = self._logins[key]
@@ -224,18 +314,21 @@ class Module:
             if login.holders:
                 return
             del self._logins[key]
-            if login.session is not None:
-                with translated(self._scene(token.label, "C_Logout")):
-                    login.session.close()
+            if login.is_ours:
+                self._functions.logout(handle_of(login.session))
+            _close_quietly(login.session)
 
-    def _open_login_session(self, token: pkcs11.Token, pin: str) -> pkcs11.Session | None:
-        # A refused `open` leaves the session it had opened behind, and its handle is lost in python-pkcs11. It costs one
-        # session a store, because a store asks once.
+    def _open_login_session(self, token: pkcs11.Token, pin: str) -> tuple[pkcs11.Session, bool]:
+        """A session, and whether it was this one that logged in."""
+        with translated(self._scene(token.label, "C_OpenSession")):
+            session = token.open(rw=True)
+        rv = self._functions.login(handle_of(session), pin.encode())
+        refusal = exception_of_number(rv)
+        if rv == CKR_OK or isinstance(refusal, pkcs11.UserAlreadyLoggedIn):
+            return session, rv == CKR_OK
+        _close_quietly(session)
         with translated(self._scene(token.label, "C_Login")):
-            try:
-                return token.open(rw=True, user_pin=pin)
-            except pkcs11.UserAlreadyLoggedIn:
-                return None
+            raise refusal
 
     def _tokens(self, label: str) -> list[pkcs11.Token]:
         initialised = pkcs11.TokenFlag.TOKEN_INITIALIZED
@@ -281,6 +374,16 @@ def load_module(path: Path) -> Module:
             module = _LOADED[real] = Module(real)
     module.check_process()
     return module
+
+
+def handle_of(session: pkcs11.Session) -> int:
+    """The token's number for a session."""
+    return int(session.handle)  # type: ignore[attr-defined]  # missing in the stubs
+
+
+def _close_quietly(session: pkcs11.Session) -> None:
+    with suppress(pkcs11.PKCS11Error):  # it is closed because it is of no more use
+        session.close()
 
 
 def _digest_of(pin: str, salt: bytes) -> bytes:

@@ -1,11 +1,14 @@
 """Pkcs11Store: the KeyStore whose keys live on a PKCS#11 token.
 
 A key is found by its CKA_ID, which follows from its public key, and its handle is kept with the session that found it:
-finding is a linear search of the token (35 ms among 1,000 keys), signing with a kept handle takes 0.1 ms.
+finding is a linear search of the token (35 ms among 1,000 keys), signing with a kept handle takes 0.1 ms. What a key may
+sign is checked here, in the process that holds the token; what is done about failures is ladder.py's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pkcs11
@@ -13,25 +16,45 @@ from cryptography.hazmat.primitives import hashes
 
 from hsm.errors import (
     HSMError,
+    KeyDestroyed,
     KeyNotFound,
     KeyNotProtected,
+    KeyPurposeSet,
     ModuleMissing,
     SigningFailed,
     StoreClosed,
     TokenFailed,
     TokenMissing,
 )
-from hsm.handles import Scheme, sign_only_key
-from hsm.mechanisms import plan_signing, sign_in_token
-from hsm.rv import STALE_HANDLE, to_hsm_error, translated
+from hsm.handles import Scheme, check_scheme, sign_only_key, verify_signature
+from hsm.ladder import Ladder
+from hsm.login import OnEvent
+from hsm.measuring import canary_signature, signing_rate
+from hsm.mechanisms import TokenSigning, plan_signing, sign_in_token
+from hsm.pin import PinSource
+from hsm.purposes import check_purpose
 from hsm.sessions import SessionPool, WorkSession
-from hsm.spec import KeyRef, KeySpec, PrivateKey, TokenStatus, key_id_of, load_public_key, spki_der
+from hsm.spec import (
+    KeyRef,
+    KeySpec,
+    PrivateKey,
+    PublicKey,
+    Purpose,
+    TokenStatus,
+    key_id_of,
+    spki_der,
+)
 from hsm.token_objects import (
     PROTECTED,
-    destroy_pair,
-    find_private,
+    FoundPair,
+    bury_pair,
+    destroy_all,
+    find_pair,
     generate_pair,
     list_pairs,
+    name_pair,
+    named_label,
+    random_id,
     read_public_key,
 )
 
@@ -39,74 +62,140 @@ from hsm.token_objects import (
 _AWAY = (ModuleMissing, TokenMissing, StoreClosed, TokenFailed)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What was read of a key when it was first used. Its attributes were checked, and its purpose does not change."""
+
+    ref: KeyRef
+    public_key: PublicKey
+
+
 class Pkcs11Store:
-    """Keys on the token labelled `token_label`. Nothing is loaded, read or opened before the first use."""
+    """Keys on the token labelled `token_label`. Nothing is loaded, read or opened before the first use.
+
+    `on_event` hears what the ladder does and what failed, by name and with facts, from whichever thread it happens in. It
+    must not call the store.
+    """
 
     def __init__(
         self,
         module_path: Path,
         token_label: str,
-        pin_file: Path,
+        pin: PinSource,
         *,
         max_sessions: int = 8,
         wait_seconds: float = 10.0,
+        on_event: OnEvent | None = None,
     ) -> None:
         self._pool = SessionPool(
-            module_path, token_label, pin_file, max_sessions=max_sessions, wait_seconds=wait_seconds
+            module_path, token_label, pin, max_sessions=max_sessions, wait_seconds=wait_seconds, on_event=on_event
         )
+        self._ladder = Ladder(self._pool)
+        self._known: dict[bytes, _Known] = {}
+        self._mismatches = 0  # wrong signatures since the last right one
 
-    def generate(self, spec: KeySpec, label: str) -> KeyRef:
-        mechanism = "CKM_RSA_PKCS_KEY_PAIR_GEN" if spec.is_rsa else "CKM_EC_KEY_PAIR_GEN"
-        with self._pool.lend() as work, translated(self._pool.scene("C_GenerateKeyPair", mechanism)):
-            public, private = generate_pair(work.session, spec, label)
+    def generate(self, spec: KeySpec, label: str, purpose: Purpose) -> KeyRef:
+        unfinished: set[bytes] = set()
+
+        def make(work: WorkSession) -> KeyRef:
+            for key_id in tuple(unfinished):  # what a session that died under us has left
+                destroy_all(work.session, key_id)
+                unfinished.discard(key_id)
+            first_id = random_id()
+            unfinished.add(first_id)
+            public, private = generate_pair(work.session, spec, named_label(purpose, label), first_id)
             try:
-                ref = KeyRef(label=label, spec=spec, public_key_der=spki_der(read_public_key(public)))
+                der = spki_der(read_public_key(public))
+                ref = KeyRef(label=label, spec=spec, public_key_der=der, purpose=purpose)
+                unfinished.add(ref.key_id)
                 # The private half first: should the process die between the two lines, no search finds half a key.
                 private[pkcs11.Attribute.ID] = ref.key_id
                 public[pkcs11.Attribute.ID] = ref.key_id
-                self._found(work, ref.public_key_der)
+                found = self._find(work, der)
             except BaseException:
                 _destroy_halves(private, public)
                 raise
-        return ref
+            return found.ref
+
+        mechanism = "CKM_RSA_PKCS_KEY_PAIR_GEN" if spec.is_rsa else "CKM_EC_KEY_PAIR_GEN"
+        return self._ladder.run(make, "C_GenerateKeyPair", mechanism)
 
     def get(self, public_key_der: bytes) -> PrivateKey:
         der = bytes(public_key_der)
-        with self._pool.lend() as work, translated(self._pool.scene("C_FindObjects")):
-            self._found(work, der)
-        public_key = load_public_key(der)
+        known = self._ladder.run(lambda work: self._find(work, der), "C_FindObjects")
 
         def sign(message: bytes, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
-            return self._sign(der, public_key.key_size, message, scheme, digest)
+            return self._sign(der, [message], scheme, digest)[0]
 
-        # A signature that does not verify may come from a handle that by now means another key.
-        return sign_only_key(public_key, sign, self._pool.raise_epoch)
+        return sign_only_key(known.public_key, sign, self._verify)
+
+    def sign_many(
+        self, public_key_der: bytes, messages: Sequence[bytes], scheme: Scheme, digest: hashes.HashAlgorithm
+    ) -> list[bytes]:
+        der = bytes(public_key_der)
+        public_key = self._look_up(der).public_key
+        check_scheme(public_key, scheme, digest)
+        wholes = [bytes(message) for message in messages]
+        signatures = self._sign(der, wholes, scheme, digest)
+        for signature, message in zip(signatures, wholes, strict=True):
+            self._verify(public_key, signature, message, scheme, digest)
+        return signatures
 
     def list_keys(self) -> list[KeyRef]:
-        with self._pool.lend() as work, translated(self._pool.scene("C_FindObjects")):
-            refs = list_pairs(work.session)
-        return sorted(refs, key=lambda ref: (ref.label, ref.key_id))
+        return self._list(is_destroyed=False)
+
+    def list_destroyed(self) -> list[KeyRef]:
+        return self._list(is_destroyed=True)
+
+    def assign_purpose(self, public_key_der: bytes, purpose: Purpose) -> None:
+        der = bytes(public_key_der)
+
+        def assign(work: WorkSession) -> None:
+            pair = self._living_pair(work, der)
+            if pair.ref.purpose is purpose:
+                return
+            if pair.ref.purpose is not None:
+                key_id = pair.ref.key_id.hex()
+                raise KeyPurposeSet(
+                    f"key {key_id} is for {pair.ref.purpose}", key_id=key_id, purpose=pair.ref.purpose.value
+                )
+            name_pair(work.session, pair.ref, purpose)
+
+        try:
+            self._ladder.run(assign, "C_SetAttributeValue")
+        finally:
+            self._known.pop(der, None)
 
     def check_protected(self, public_key_der: bytes) -> None:
-        with self._pool.lend() as work, translated(self._pool.scene("C_GetAttributeValue")):
-            key = self._found_anew(work, bytes(public_key_der))
-            told = key.get_attributes(list(PROTECTED))
-        for attribute, wanted in PROTECTED.items():
-            # An attribute that the token does not tell counts against the key.
-            if told.get(attribute) is not wanted:
-                key_id = key_id_of(public_key_der).hex()
-                name = f"CKA_{attribute.name}"
-                raise KeyNotProtected(f"key {key_id}: {name} is not {wanted}", key_id=key_id, attribute=name)
+        der = bytes(public_key_der)
+
+        def check(work: WorkSession) -> None:
+            private = self._living_pair(work, der).private
+            assert private is not None
+            _check_attributes(private, der)
+
+        self._ladder.run(check, "C_GetAttributeValue")
 
     def destroy(self, public_key_der: bytes) -> None:
         der = bytes(public_key_der)
-        with self._pool.lend() as work, translated(self._pool.scene("C_DestroyObject")):
-            self._found_anew(work, der)
-            try:
-                destroy_pair(work.session, key_id_of(der))
-            finally:
-                work.keys.clear()
-                self._pool.raise_epoch()  # every session forgets its handle of this key
+        begun = False
+
+        def bury(work: WorkSession) -> None:
+            nonlocal begun
+            pair = find_pair(work.session, der)
+            if pair is None or pair.private is None:
+                self._check_login(work)
+            # A tombstone beside its private half: a death, or a failure just now, left it half-way.
+            if pair is None or not pair.is_destroyed or (pair.private is None and not begun):
+                pair = self._living_pair(work, der)
+            begun = True
+            bury_pair(work.session, pair.ref)
+
+        try:
+            self._ladder.run(bury, "C_DestroyObject")
+        finally:
+            self._known.pop(der, None)
+            self._pool.raise_epoch()  # every session forgets its handle of this key
 
     def status(self) -> TokenStatus:
         pool = self._pool
@@ -115,12 +204,13 @@ class Pkcs11Store:
             opened = pool.open_token()
             opened.module.check_process()
             limit = opened.session_limit
-            opened.module.find_token(pool.token_label)
+            with pool.calls.running():
+                opened.module.find_token(pool.login.token_label)
         except HSMError as error:
             state, detail = ("away" if isinstance(error, _AWAY) else "degraded"), error.code
         return TokenStatus(
-            module=str(pool.module_path),
-            token=pool.token_label,
+            module=str(pool.login.module_path),
+            token=pool.login.token_label,
             state=state,
             sessions_open=pool.sessions_open,
             session_limit=limit,
@@ -128,38 +218,150 @@ class Pkcs11Store:
             detail=detail,
         )
 
+    @property
+    def sessions_open(self) -> int:
+        """Sessions held on the token; asks nobody, so it answers also while the token hangs."""
+        return self._pool.sessions_open
+
     def close(self) -> None:
         self._pool.close()
 
-    def _sign(self, der: bytes, key_bits: int, message: bytes, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
+    def oldest_call_seconds(self) -> float:
+        """For how long the oldest call to the token has not got on; 0.0 when there is none."""
+        return self._pool.calls.oldest_seconds()
+
+    def keep_alive(self) -> None:
+        """Use every idle session and renew a lost login; to be called more often than the token drops idle sessions."""
+        self._pool.keep_alive()
+
+    def canary(self) -> None:
+        """Raise unless the token signs a fixed text with some key of ours, or gives random octets when there is none.
+
+        The text is no DER, so its signature can be taken for nothing that a key of ours signs.
+        """
+        checked = self._ladder.run(
+            lambda work: canary_signature(work, self._pool.open_token().mechanisms, self._check_login), "C_Sign"
+        )
+        if checked is not None:
+            self._verify(*checked)
+
+    def bench(self, spec: KeySpec, sessions: int, seconds: float) -> float:
+        """Signatures a second with that many sessions at once; their keys are session objects and vanish with them."""
+        return signing_rate(self._ladder, self._pool, spec, sessions, seconds)
+
+    def _sign(self, der: bytes, messages: list[bytes], scheme: Scheme, digest: hashes.HashAlgorithm) -> list[bytes]:
+        """One unverified signature a message, all in one loan of a session."""
+        known = self._look_up(der)
+        for message in messages:
+            check_purpose(known.ref.purpose, message, der)
+        bits = known.public_key.key_size
         available = self._pool.open_token().mechanisms
-        plan = plan_signing(scheme, digest, message, key_bits, available)
-        with self._pool.lend() as work:
-            try:
-                try:
-                    return sign_in_token(self._found(work, der), scheme, plan, key_bits)
-                except STALE_HANDLE:
-                    # Destroyed, by us or elsewhere, or the handle died with a login: look once more. What is signed is
-                    # the same octets, so asking twice is safe.
-                    return sign_in_token(self._found_anew(work, der), scheme, plan, key_bits)
-            except pkcs11.PKCS11Error as error:
-                told = to_hsm_error(error, self._pool.scene("C_Sign", f"CKM_{plan.mechanism.name}"))
-                if isinstance(told, TokenFailed):
-                    raise SigningFailed(str(told), rv=told.rv) from error
-                raise told from error
+        plans = [plan_signing(scheme, digest, message, bits, available) for message in messages]
+        signatures: list[bytes] = []
 
-    def _found(self, work: WorkSession, der: bytes) -> pkcs11.PrivateKey:
-        key_id = key_id_of(der)
-        return work.keys.get(key_id) or self._found_anew(work, der)
+        def sign(work: WorkSession) -> list[bytes]:
+            key = work.keys.get(der)
+            if key is None:
+                self._find(work, der)
+                key = work.keys[der]
+            # What was signed before a session died under us is not signed again.
+            for plan in plans[len(signatures) :]:
+                if signatures:
+                    self._pool.calls.beat()
+                signatures.append(sign_in_token(key, scheme, plan, bits))
+            return signatures
 
-    def _found_anew(self, work: WorkSession, der: bytes) -> pkcs11.PrivateKey:
-        key_id = key_id_of(der)
-        work.keys.pop(key_id, None)
-        key = find_private(work.session, key_id, der)
-        if key is None:
-            raise KeyNotFound(f"no key with id {key_id.hex()}", key_id=key_id.hex())
-        work.keys[key_id] = key
-        return key
+        try:
+            return self._ladder.run(sign, "C_Sign", _mechanism_of(plans))
+        except TokenFailed as error:
+            if error.facts.get("operation") == "C_Sign":
+                raise SigningFailed(str(error), rv=error.rv) from error
+            raise
+
+    def _verify(
+        self, public_key: PublicKey, signature: bytes, message: bytes, scheme: Scheme, digest: hashes.HashAlgorithm
+    ) -> None:
+        try:
+            verify_signature(public_key, signature, message, scheme, digest)
+        except SigningFailed as error:
+            self._mismatches += 1
+            # It may come from a handle that by now means another key.
+            self._pool.raise_epoch()
+            key_id = key_id_of(spki_der(public_key)).hex()
+            in_a_row = str(self._mismatches)
+            self._pool.on_event("signature.mismatch", {"key_id": key_id, "in_a_row": in_a_row})
+            raise SigningFailed(str(error), in_a_row=in_a_row) from error
+        self._mismatches = 0
+
+    def _look_up(self, der: bytes) -> _Known:
+        known = self._known.get(der)
+        # A key without a purpose is looked at again each time: somebody may have given it one.
+        if known is None or known.ref.purpose is None:
+            known = self._ladder.run(lambda work: self._find(work, der), "C_FindObjects")
+        return known
+
+    def _find(self, work: WorkSession, der: bytes) -> _Known:
+        """Look for the key on the token, keep its handle with the session, and check its attributes at the first use."""
+        known = self._known.get(der)
+        if known is not None and known.ref.purpose is not None and der in work.keys:
+            return known
+        work.keys.pop(der, None)
+        pair = self._living_pair(work, der)
+        assert pair.private is not None
+        if known is None:
+            _check_attributes(pair.private, der)
+        work.keys[der] = pair.private
+        known = self._known[der] = _Known(pair.ref, pair.ref.public_key())
+        return known
+
+    def _living_pair(self, work: WorkSession, der: bytes) -> FoundPair:
+        """Both halves of a key, or the error that says why there are none."""
+        pair = find_pair(work.session, der)
+        if pair is not None and not pair.is_destroyed and pair.private is not None:
+            return pair
+        self._known.pop(der, None)
+        key_id = key_id_of(der).hex()
+        if pair is not None and pair.is_destroyed:
+            raise KeyDestroyed(f"the key with id {key_id} was destroyed", key_id=key_id, label=pair.ref.label)
+        self._check_login(work)
+        raise KeyNotFound(f"no key with id {key_id}", key_id=key_id)
+
+    def _check_login(self, work: WorkSession) -> None:
+        """To be asked after a search that found nothing: raise what the ladder knows, if nobody was logged in.
+
+        Without a login a search finds no private key and says nothing of it (PKCS#11 v3.0, 4.4). Another thread may have
+        logged in since, so the login must also be the one of before the search.
+        """
+        if not self._pool.login.is_in_force(work.session, work.login):
+            raise pkcs11.UserNotLoggedIn
+
+    def _list(self, *, is_destroyed: bool) -> list[KeyRef]:
+        def look(work: WorkSession) -> list[FoundPair]:
+            found = list_pairs(work.session, self._pool.calls.beat)
+            self._check_login(work)
+            return found
+
+        pairs = self._ladder.run(look, "C_FindObjects")
+        refs = [
+            pair.ref
+            for pair in pairs
+            if pair.is_destroyed is is_destroyed and (is_destroyed or pair.private is not None)
+        ]
+        return sorted(refs, key=lambda ref: (ref.label, ref.key_id))
+
+
+def _check_attributes(private: pkcs11.Object, der: bytes) -> None:
+    told = private.get_attributes(list(PROTECTED))
+    for attribute, wanted in PROTECTED.items():
+        # An attribute that the token does not tell counts against the key.
+        if told.get(attribute) is not wanted:
+            key_id = key_id_of(der).hex()
+            name = f"CKA_{attribute.name}"
+            raise KeyNotProtected(f"key {key_id}: {name} is not {wanted}", key_id=key_id, attribute=name)
+
+
+def _mechanism_of(plans: list[TokenSigning]) -> str:
+    return f"CKM_{plans[0].mechanism.name}" if plans else "C_Sign"
 
 
 def _destroy_halves(*halves: pkcs11.Object) -> None:

@@ -1,6 +1,7 @@
 """CK_RV: names the return values of PKCS#11 (v3.0, section 3.6 and Annex) and tells which HSMError each becomes.
 
-It leaves to the error ladder of the key process what is retried; here nothing is.
+It also tells which rung of the error ladder a failure stands on. What is done there is ladder.py's and, for failures
+that are fatal for a process, the key process's.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 
 import pkcs11
 from pkcs11 import exceptions as p11
@@ -19,14 +21,15 @@ from hsm.errors import (
     PinLocked,
     PinWrong,
     SessionUnavailable,
+    SigningFailed,
     TokenFailed,
     TokenMissing,
 )
 
 CKR_OK = 0x000
 
-# The values that python-pkcs11 knows no exception for, and those that arrive as bare numbers from C_Initialize,
-# C_InitToken and C_GetTokenInfo. Any other is shown as its number.
+# The values that python-pkcs11 knows no exception for, and those that arrive as bare numbers from the functions
+# that module.py calls itself. Any other is shown as its number.
 _NAMES = {
     0x001: "CKR_CANCEL",
     0x002: "CKR_HOST_MEMORY",
@@ -45,11 +48,18 @@ _NAMES = {
     0x0A0: "CKR_PIN_INCORRECT",
     0x0A1: "CKR_PIN_INVALID",
     0x0A2: "CKR_PIN_LEN_RANGE",
+    0x0A3: "CKR_PIN_EXPIRED",
     0x0A4: "CKR_PIN_LOCKED",
+    0x0B0: "CKR_SESSION_CLOSED",
+    0x0B1: "CKR_SESSION_COUNT",
+    0x0B3: "CKR_SESSION_HANDLE_INVALID",
     0x0B6: "CKR_SESSION_EXISTS",
     0x0E0: "CKR_TOKEN_NOT_PRESENT",
     0x0E1: "CKR_TOKEN_NOT_RECOGNIZED",
     0x0E2: "CKR_TOKEN_WRITE_PROTECTED",
+    0x100: "CKR_USER_ALREADY_LOGGED_IN",
+    0x101: "CKR_USER_NOT_LOGGED_IN",
+    0x102: "CKR_USER_PIN_NOT_INITIALIZED",
     0x190: "CKR_CRYPTOKI_NOT_INITIALIZED",
     0x191: "CKR_CRYPTOKI_ALREADY_INITIALIZED",
     0x200: "CKR_FUNCTION_REJECTED",
@@ -77,10 +87,40 @@ _SENTENCES = {
 }
 _UNMAPPED = re.compile(r"Unmapped error code (0x[0-9a-f]+)")
 
-# A key or object handle that means nothing any more: the key was destroyed, or there was a new login since.
-STALE_HANDLE = (p11.KeyHandleInvalid, p11.ObjectHandleInvalid)
-# What a session or token without room for one more session answers.
-NO_ROOM = (p11.SessionCount, p11.HostMemory, p11.DeviceMemory)
+
+class Rung(StrEnum):
+    """What a failed call in a session asks for before it is tried once more."""
+
+    SESSION = "another session"  # this one is in the middle of something, and nothing ends it for certain
+    SESSIONS = "new sessions and handles"  # this one is gone, and so perhaps are all that are idle
+    HANDLES = "new handles"  # the key was destroyed, or there was a new login since it was found
+    LOGIN = "a new login"
+    ROOM = "fewer sessions"
+
+
+_RUNGS = {
+    "CKR_OPERATION_ACTIVE": Rung.SESSION,
+    "CKR_OPERATION_NOT_INITIALIZED": Rung.SESSION,
+    "CKR_FUNCTION_CANCELED": Rung.SESSION,
+    "CKR_SESSION_HANDLE_INVALID": Rung.SESSIONS,
+    "CKR_SESSION_CLOSED": Rung.SESSIONS,
+    "CKR_OBJECT_HANDLE_INVALID": Rung.HANDLES,
+    "CKR_KEY_HANDLE_INVALID": Rung.HANDLES,
+    "CKR_USER_NOT_LOGGED_IN": Rung.LOGIN,
+    "CKR_SESSION_COUNT": Rung.ROOM,
+    "CKR_HOST_MEMORY": Rung.ROOM,
+    "CKR_DEVICE_MEMORY": Rung.ROOM,
+}
+# After these nothing in the process can be relied on: C_Finalize while other threads call is undefined (PKCS#11 v3.0,
+# 5.4), so the process is replaced. A slot that has gone counts too: slots are numbered when a module is initialised.
+_FATAL = frozenset({
+    "CKR_DEVICE_REMOVED", "CKR_TOKEN_NOT_PRESENT", "CKR_DEVICE_ERROR", "CKR_GENERAL_ERROR", "CKR_FUNCTION_FAILED",
+    "CKR_CRYPTOKI_NOT_INITIALIZED", "CKR_TOKEN_NOT_RECOGNIZED", "CKR_SLOT_ID_INVALID",
+})  # fmt: skip
+# One wrong signature may come from one stale handle; a second in a row comes from the token or its module.
+_MISMATCHES_TOO_MANY = 2
+
+_NO_ROOM = (p11.SessionCount, p11.HostMemory, p11.DeviceMemory)
 _PIN_REFUSED = (p11.PinIncorrect, p11.PinInvalid, p11.PinLenRange)
 _TOKEN_AWAY = (p11.TokenNotPresent, p11.TokenNotRecognised, p11.DeviceRemoved, p11.SlotIDInvalid)
 _MECHANISM_REFUSED = (p11.MechanismInvalid, p11.MechanismParamInvalid, p11.KeyTypeInconsistent, p11.KeySizeRange)
@@ -117,6 +157,24 @@ def name_of(error: p11.PKCS11Error) -> str | None:
     return next((name for sentence, name in _SENTENCES.items() if sentence in text), None)
 
 
+def exception_of_number(rv: int) -> p11.PKCS11Error:
+    """The python-pkcs11 exception for a return value of a function that was not called through it."""
+    kind = _KINDS.get(name_of_number(rv))
+    return kind() if kind is not None else p11.PKCS11Error(f"Unmapped error code {hex(rv)}")
+
+
+def rung_of(error: p11.PKCS11Error) -> Rung | None:
+    """The rung that a failed call stands on; None where trying again mends nothing."""
+    return _RUNGS.get(name_of(error) or "")
+
+
+def is_fatal(error: HSMError) -> bool:
+    """Whether the process that met this error should end and be replaced by a new one."""
+    if isinstance(error, SigningFailed) and error.rv is None:
+        return int(error.facts.get("in_a_row", "0")) >= _MISMATCHES_TOO_MANY
+    return error.rv in _FATAL
+
+
 def to_hsm_error(error: p11.PKCS11Error, scene: Scene) -> HSMError:
     """The HSMError for a failed call."""
     rv = name_of(error)
@@ -127,13 +185,20 @@ def to_hsm_error(error: p11.PKCS11Error, scene: Scene) -> HSMError:
         return PinLocked(told, rv=rv, token=scene.token)
     if isinstance(error, _TOKEN_AWAY):
         return TokenMissing(told, rv=rv, token=scene.token, module=scene.module)
-    if isinstance(error, NO_ROOM):
+    if isinstance(error, _NO_ROOM):
         return SessionUnavailable(told, rv=rv, limit=str(scene.limit))
     if scene.mechanism and (isinstance(error, _MECHANISM_REFUSED) or rv in _MECHANISM_REFUSED_NAMES):
         return MechanismUnavailable(told, rv=rv, mechanism=scene.mechanism)
     return TokenFailed(
         told, rv=rv, token=scene.token, module=scene.module, operation=scene.operation, reason=rv or str(error)
     )
+
+
+_KINDS: dict[str | None, type[p11.PKCS11Error]] = {
+    name_of(kind()): kind
+    for kind in vars(p11).values()
+    if isinstance(kind, type) and issubclass(kind, p11.PKCS11Error) and kind is not p11.PKCS11Error
+}
 
 
 @contextmanager

@@ -1,23 +1,33 @@
-"""SoftHSM: where its module lies on a machine, what its settings say, and a fresh token in it.
+"""SoftHSM: where its module lies on a machine, what its settings say, and that a home has a token in it.
 
-It leaves the environment to the caller: `SOFTHSM2_CONF` is set before the module is loaded, and a relative token folder
-counts from the folder the process works in.
+It never loads the module: that is done in processes of their own, by token_making.py once and by the key process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import pkcs11
-
-from hsm.errors import TokenExists
-from hsm.module import load_module
-from hsm.rv import Scene, translated
-from hsm.sessions import read_pin
+from hsm.errors import KeyProcessFailed, MessageRefused
+from hsm.wire import parse_answer
 
 DEFAULT_PREFIXES = (Path("/usr"), Path("/usr/local"), Path("/opt/softhsm"), Path("/opt/homebrew"))
 _FILE = "libsofthsm2.so"
+# Making a token is some files written and synced.
+_PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A token that should be there: in which module, under which label, with PINs from which files."""
+
+    module_path: Path
+    label: str
+    pin_file: Path
+    so_pin_file: Path
 
 
 def find_module(prefixes: Iterable[Path] = DEFAULT_PREFIXES) -> Path | None:
@@ -44,25 +54,22 @@ def configuration(token_folder: str) -> str:
     )
 
 
-def create_token(module_path: Path, label: str, pin_file: Path, so_pin_file: Path) -> None:
-    """Initialise a free slot as a token of this label; TokenExists when there is one that is ready for use.
+def ensure_token(token: NewToken, environment: Mapping[str, str], folder: Path) -> None:
+    """Make the token unless it is there. `environment` names its settings; a relative token folder counts from `folder`.
 
-    Both PINs come from files and go to the token through PKCS#11: on a command line others could read them. A token
-    whose making was interrupted before its user PIN was set is finished.
+    A short process does it, so that this one never holds the module that belongs to the key process.
     """
-    module = load_module(module_path)
-    pin, so_pin = read_pin(pin_file), read_pin(so_pin_file)
-    if module.has_token(label):
-        token = module.find_token(label)
-        if token.flags & pkcs11.TokenFlag.USER_PIN_INITIALIZED:
-            raise TokenExists(f"there is a token labelled {label!r}", token=label, module=str(module_path))
-    else:
-        token = module.init_token(label, so_pin)
-    with translated(Scene(str(module_path), label, "C_InitPIN")), token.open(rw=True, so_pin=so_pin) as session:
-        session.init_pin(pin)
-
-
-def has_token(module_path: Path, label: str) -> bool:
-    """Whether a token of this label is there, ready for use."""
-    module = load_module(module_path)
-    return module.has_token(label) and bool(module.find_token(label).flags & pkcs11.TokenFlag.USER_PIN_INITIALIZED)
+    words = (str(token.module_path), token.label, str(token.pin_file), str(token.so_pin_file))
+    try:
+        made = subprocess.run(
+            [sys.executable, "-P", "-m", "hsm.token_making", *words],
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE_SECONDS,
+            check=True,
+        )
+        parse_answer(made.stdout)
+    except (OSError, subprocess.SubprocessError, MessageRefused) as error:
+        raise KeyProcessFailed("the process that makes a token failed", reason=type(error).__name__) from error

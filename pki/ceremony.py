@@ -11,7 +11,7 @@ from certs.inventory import State, find_by_key
 from certs.names import SubjectName, build_name, parse_subject
 from certs.profile import Profile, check_key_spec, check_subject, decide_validity
 from certs.template import IssuerFacts, key_identifier
-from hsm.spec import KeyRef, KeySpec, PublicKey, spec_of
+from hsm.spec import KeyRef, KeySpec, PublicKey, Purpose, spec_of
 from hsm.store import KeyStore
 from pki import audit
 from pki.audit import Actor
@@ -157,8 +157,11 @@ def _find_or_make_key(name: str, spec: KeySpec, deps: CeremonyDeps) -> KeyRef:
         taken = {authority.public_key_der for authority in list_authorities(session)}
     for ref in deps.keys.list_keys():
         if ref.label == key_label(name) and ref.spec is spec and ref.public_key_der not in taken:
-            return ref
-    return deps.keys.generate(spec, key_label(name))
+            if ref.purpose is None:
+                deps.keys.assign_purpose(ref.public_key_der, Purpose.AUTHORITY)
+            if ref.purpose in {None, Purpose.AUTHORITY}:
+                return ref
+    return deps.keys.generate(spec, key_label(name), Purpose.AUTHORITY)
 
 
 def _certify(

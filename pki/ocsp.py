@@ -14,12 +14,12 @@ from enum import IntEnum
 from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certs import der
 from certs.clock import Clock
 from certs.db import Database
 from certs.errors import DatabaseUnavailable
 from certs.inventory import RevocationState, State, revocation_states
 from certs.serial import serial_hex
+from hsm import der
 from hsm.errors import HSMError
 from pki.errors import PkiError
 from pki.ocsp_request import CertId, OcspRequest, parse_request

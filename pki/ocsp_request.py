@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from certs import der
-from certs.der import Reader
+from hsm import der
+from hsm.der import Reader
 
 # A request of one certificate has about 110 octets; RFC 5019 2.1.1 wants one at a time.
 MOST_OCTETS = 16_384

@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from certs import der
+from hsm import der
 from hsm.spec import PrivateKey, PublicKey
 
 # Digests by their names in hashlib (RFC 5754 2).

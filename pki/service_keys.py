@@ -17,7 +17,7 @@ from certs.db import Database
 from certs.inventory import CertificateRecord, State, find_by_key, get_certificate
 from certs.names import SubjectName
 from certs.profile import decide_validity
-from hsm.spec import KeyRef, KeySpec, PrivateKey, PublicKey, load_public_key, spki_der
+from hsm.spec import KeyRef, KeySpec, PrivateKey, PublicKey, Purpose, load_public_key, spki_der
 from hsm.store import KeyStore
 from pki import audit
 from pki.audit import Actor
@@ -41,6 +41,11 @@ class ServiceKind(StrEnum):
     @property
     def profile(self) -> str:
         return "ocsp-responder" if self is ServiceKind.OCSP else "tsa"
+
+    @property
+    def purpose(self) -> Purpose:
+        """What its keys may sign."""
+        return Purpose.OCSP_RESPONDER if self is ServiceKind.OCSP else Purpose.TSA
 
 
 class ServiceState(StrEnum):
@@ -106,7 +111,7 @@ def ensure_service(
         probe = spki_der(deps.twins.get(spec).public_key())
         decide(IssuanceRequest(kind.profile, subject, probe), deps)
         # 2. The key, then the row that names it. A death in between leaves a key with this label, which the next run takes.
-        ref = _find_or_make_key(name, spec, keys, database)
+        ref = _find_or_make_key(name, spec, kind.purpose, keys, database)
         keys.check_protected(ref.public_key_der)
         present = _add_pending(name, kind, ref, actor, deps)
     if present.state is ServiceState.RETIRED:
@@ -231,13 +236,16 @@ def _find_same(name: str, kind: ServiceKind, deps: IssuingDeps) -> ServiceRecord
     return found
 
 
-def _find_or_make_key(name: str, spec: KeySpec, keys: KeyStore, database: Database) -> KeyRef:
+def _find_or_make_key(name: str, spec: KeySpec, purpose: Purpose, keys: KeyStore, database: Database) -> KeyRef:
     with database.read() as session:
         taken = {record.public_key_der for record in list_services(session)}
     for ref in keys.list_keys():
         if ref.label == key_label(name) and ref.spec is spec and ref.public_key_der not in taken:
-            return ref
-    return keys.generate(spec, key_label(name))
+            if ref.purpose is None:
+                keys.assign_purpose(ref.public_key_der, purpose)
+            if ref.purpose in {None, purpose}:
+                return ref
+    return keys.generate(spec, key_label(name), purpose)
 
 
 def _add_pending(name: str, kind: ServiceKind, ref: KeyRef, actor: Actor, deps: IssuingDeps) -> ServiceRecord:

@@ -13,7 +13,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certs import der
+from hsm import der
 from pki.schemes import DIGEST_OIDS, Scheme
 
 DATA = "1.2.840.113549.1.7.1"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cryptography import x509
 
-from certs import der
+from hsm import der
 from pki.schemes import Scheme
 from pki.signed_data import SignerTemplate
 

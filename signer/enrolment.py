@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from certs.db import Database
 from certs.inventory import CertificateRecord, State, find_by_key
 from certs.names import SubjectName
-from hsm.spec import KeyRef, KeySpec, spki_der
+from hsm.spec import KeyRef, KeySpec, Purpose, spki_der
 from hsm.store import KeyStore
 from pki.audit import Actor, append
 from pki.issuance import IssuanceRequest, IssuingDeps, decide, issue
@@ -112,8 +112,11 @@ def _find_or_make_key(request: EnrolmentRequest, deps: EnrolmentDeps) -> KeyRef:
         taken = {credential.public_key_der for credential in list_credentials(session)}
     for ref in deps.keys.list_keys():
         if ref.label == key_label(request.name) and ref.spec is request.spec and ref.public_key_der not in taken:
-            return ref
-    return deps.keys.generate(request.spec, key_label(request.name))
+            if ref.purpose is None:
+                deps.keys.assign_purpose(ref.public_key_der, Purpose.DOCUMENT)
+            if ref.purpose in {None, Purpose.DOCUMENT}:
+                return ref
+    return deps.keys.generate(request.spec, key_label(request.name), Purpose.DOCUMENT)
 
 
 def _finished_certificate(request: EnrolmentRequest, ref: KeyRef, deps: EnrolmentDeps) -> CertificateRecord | None:

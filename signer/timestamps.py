@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime
 from typing import Protocol
 
-from certs.der import SEQUENCE, Reader, tlv
+from hsm.der import SEQUENCE, Reader, tlv
 from pki.errors import PkiError, TokenWrong
 from pki.tsa.authority import TimeStampingAuthority
 from pki.tsa.request import build_request

@@ -11,10 +11,10 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from certs import der
 from certs.clock import Clock, rfc3339
 from certs.db import Database
 from certs.errors import DatabaseUnavailable
+from hsm import der
 from hsm.errors import HSMError
 from pki import audit
 from pki.audit import Actor

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from certs import der
-from certs.der import Reader
+from hsm import der
+from hsm.der import Reader
 from pki.schemes import DIGEST_OIDS, NULL
 from pki.tsa.failure import Failure, RequestRefused
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 
-from certs import der
-from certs.der import Reader
 from certs.serial import random_serial
+from hsm import der
+from hsm.der import Reader
 from pki.errors import TokenWrong
 from pki.schemes import DIGEST_OIDS, SignatureMismatch, check_signature, sign_message
 from pki.service_keys import Service

@@ -61,6 +61,16 @@ def test_variables_that_are_no_settings_are_let_through(tmp_path: Path) -> None:
         ("HSM__MAX_SESSIONS", "0"),
         ("HSM__MAX_SESSIONS", "many"),
         ("HSM__WAIT_SECONDS", "-1"),
+        ("HSM__TOKEN_LABEL", ""),
+        ("HSM__TOKEN_LABEL", "ấ" * 11),
+        ("HSM__PIN_FILE", "fd:"),
+        ("HSM__PIN_FILE", "fd:0"),
+        ("HSM__PIN_FILE", "fd:three"),
+        ("HSM__PIN_FILE", "fd:-3"),
+        ("HSM__HANG_SECONDS", "0.5"),
+        ("HSM__HANG_SECONDS", "inf"),
+        ("HSM__KEEP_ALIVE_SECONDS", "0"),
+        ("HSM__MAX_CONNECTIONS", "0"),
         ("SIGN__LEVEL", "b-b"),
         ("SIGN__RSA_PADDING", "oaep"),
         ("SIGN__MAX_BYTES", "0"),
@@ -113,3 +123,9 @@ def test_a_path_from_the_environment_is_meant_from_the_current_folder(
     assert settings(tmp_path, ANTIN_HSM__PIN_FILE="pins/a").hsm.pin_file == str(tmp_path / "pins" / "a")
     assert settings(tmp_path, ANTIN_HSM__PIN_FILE="").hsm.pin_file == ""
     assert settings(tmp_path, "[hsm]\npin_file = 'secrets/pin'\n").hsm.pin_file == "secrets/pin"
+
+
+def test_a_pin_may_come_from_a_descriptor_that_was_opened_for_us(tmp_path: Path) -> None:
+    hsm = settings(tmp_path, ANTIN_HSM__PIN_FILE="fd:12").hsm
+    assert (hsm.pin_file, hsm.pin_descriptor()) == ("fd:12", 12)
+    assert settings(tmp_path, ANTIN_HSM__PIN_FILE="pins/a").hsm.pin_descriptor() is None

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm.errors import MechanismUnavailable, SigningFailed
-from hsm.handles import Scheme, rsa_padding, sign_only_key
+from hsm.handles import Scheme, rsa_padding, sign_only_key, verify_signature
 
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 RSA_KEY = rsa.generate_private_key(65537, 2048)
@@ -13,15 +13,26 @@ SHA256 = hashes.SHA256()
 
 
 def test_a_signature_over_something_else_never_leaves():
-    heard = []
-
     def of_something_else(message, scheme, digest):
         return EC_KEY.sign(message + b"!", ec.ECDSA(digest))
 
-    key = sign_only_key(EC_KEY.public_key(), of_something_else, lambda: heard.append("mismatch"))
+    key = sign_only_key(EC_KEY.public_key(), of_something_else)
     with pytest.raises(SigningFailed):
         key.sign(b"m", ec.ECDSA(SHA256))
-    assert heard == ["mismatch"]
+
+
+def test_a_store_may_hear_of_every_signature_that_is_verified():
+    heard = []
+
+    def hear(public_key, signature, message, scheme, digest):
+        verify_signature(public_key, signature, message, scheme, digest)
+        heard.append((message, scheme, digest.name))
+
+    key = sign_only_key(
+        EC_KEY.public_key(), lambda message, scheme, digest: EC_KEY.sign(message, ec.ECDSA(digest)), hear
+    )
+    key.sign(b"m", ec.ECDSA(SHA256))
+    assert heard == [(b"m", Scheme.ECDSA, "sha256")]
 
 
 @given(st.binary(max_size=300))

@@ -6,7 +6,7 @@ from pkcs11 import Mechanism
 from hsm.errors import MechanismUnavailable
 from hsm.handles import Scheme, rsa_padding
 from hsm.mechanisms import plan_signing, sign_in_token
-from hsm.spec import KeySpec
+from hsm.spec import KeySpec, Purpose
 
 DIGESTS = (hashes.SHA256(), hashes.SHA384(), hashes.SHA512())
 MESSAGE = "Nghị định 30".encode()
@@ -22,9 +22,10 @@ def store(softhsm_token):
 
 @pytest.mark.parametrize("scheme", [Scheme.RSA_PKCS1V15, Scheme.RSA_PSS])
 def test_a_token_without_hashing_mechanisms_signs_over_our_digest(store, scheme):
-    ref = store.generate(KeySpec.RSA_2048, "raw")
-    with store._pool.lend() as work:
-        key = store._found(work, ref.public_key_der)
+    ref = store.generate(KeySpec.RSA_2048, "raw", Purpose.DOCUMENT)
+    with store._ladder.session("test") as work:
+        store._find(work, ref.public_key_der)
+        key = work.keys[ref.public_key_der]
         for digest in DIGESTS:
             plan = plan_signing(scheme, digest, MESSAGE, 2048, RAW)
             assert plan.mechanism in RAW
@@ -44,9 +45,10 @@ def test_a_digest_longer_than_the_curve_is_cut_to_its_leftmost_bits(store):
     digest = hashes.SHA512()
     plan = plan_signing(Scheme.ECDSA, digest, MESSAGE, 256, RAW)
     assert len(plan.octets) == 32
-    ref = store.generate(KeySpec.P_256, "cut")
-    with store._pool.lend() as work:
-        signature = sign_in_token(store._found(work, ref.public_key_der), Scheme.ECDSA, plan, 256)
+    ref = store.generate(KeySpec.P_256, "cut", Purpose.DOCUMENT)
+    with store._ladder.session("test") as work:
+        store._find(work, ref.public_key_der)
+        signature = sign_in_token(work.keys[ref.public_key_der], Scheme.ECDSA, plan, 256)
     ref.public_key().verify(signature, MESSAGE, ec.ECDSA(digest))
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import threading
 import time
@@ -6,20 +7,29 @@ import pkcs11
 import pytest
 
 from hsm.errors import SessionUnavailable, StoreClosed, TokenFailed
+from hsm.ladder import Ladder
 from hsm.sessions import SessionPool
+
+
+class Pool(SessionPool):
+    """A pool whose loans end with a block, as the ladder's do."""
+
+    def lend(self):
+        return Ladder(self).session("test")
 
 
 @pytest.fixture
 def make_pool(softhsm_token):
     pools = []
 
-    def make(max_sessions=2, wait_seconds=5.0):
-        pool = SessionPool(
+    def make(max_sessions=2, wait_seconds=5.0, **more):
+        pool = Pool(
             softhsm_token.module_path,
             softhsm_token.label,
             softhsm_token.pin_file,
             max_sessions=max_sessions,
             wait_seconds=wait_seconds,
+            **more,
         )
         pools.append(pool)
         return pool
@@ -137,10 +147,15 @@ class ScarceToken:
         return self.token.open(**how)
 
 
+def make_scarce(pool, sessions):
+    scarce = ScarceToken(pool.open_token().token, sessions)
+    pool.login._open = dataclasses.replace(pool.login.opened, token=scarce)
+    return scarce
+
+
 def test_a_pool_makes_do_with_the_sessions_a_scarce_token_gives(make_pool):
     pool, served = make_pool(max_sessions=8), []
-    scarce = ScarceToken(pool.open_token().token, sessions=2)
-    pool._open = dataclasses.replace(pool._open, token=scarce)
+    scarce = make_scarce(pool, sessions=2)
 
     def borrow():
         with pool.lend() as work:
@@ -164,14 +179,14 @@ def test_a_pool_makes_do_with_the_sessions_a_scarce_token_gives(make_pool):
 
 
 def test_a_token_without_any_session_says_so(make_pool):
-    pool = make_pool()
+    pool = make_pool(wait_seconds=0.2)
     opened = pool.open_token()
-    pool._open = dataclasses.replace(opened, token=ScarceToken(opened.token, sessions=0))
+    pool.login._open = dataclasses.replace(opened, token=ScarceToken(opened.token, sessions=0))
     with pytest.raises(SessionUnavailable) as refusal, pool.lend():
         pass
     assert refusal.value.rv == "CKR_SESSION_COUNT"
     assert refusal.value.facts == {"limit": "2"}
-    pool._open = opened
+    pool.login._open = opened
     with pool.lend() as work:
         assert work.session.handle
 
@@ -179,3 +194,90 @@ def test_a_token_without_any_session_says_so(make_pool):
 def test_a_pool_of_no_sessions_cannot_be_built(tmp_path):
     with pytest.raises(ValueError, match="at least one"):
         SessionPool(tmp_path, "t", tmp_path, max_sessions=0, wait_seconds=1)
+
+
+def borrow_all(pool, number):
+    """Hold that many sessions at once, as far as the pool gives them; how many it gave."""
+    with contextlib.ExitStack() as held:
+        for given in range(number):
+            try:
+                held.enter_context(pool.lend())
+            except SessionUnavailable:
+                return given
+        return number
+
+
+def test_a_pool_that_was_made_smaller_grows_back_when_the_token_has_room_again(make_pool):
+    events = []
+    pool = make_pool(
+        max_sessions=4, wait_seconds=0.1, grow_seconds=0.2, on_event=lambda name, facts: events.append((name, facts))
+    )
+    scarce = make_scarce(pool, sessions=2)
+    assert borrow_all(pool, 3) == 2
+    assert pool.limit == 2
+    assert events == [("pool.shrunk", {"limit": "2", "rv": "CKR_SESSION_COUNT"})]
+    refused = scarce.refused
+    for _ in range(5):
+        assert borrow_all(pool, 3) == 2  # before its time it does not even ask
+        assert scarce.refused <= refused + 1
+    scarce.left = 10
+    wait_until(lambda: borrow_all(pool, 4) == 4)
+    assert pool.limit == 4
+    assert [facts["limit"] for name, facts in events if name == "pool.grown"] == ["3", "4"]
+
+
+def test_an_attempt_to_grow_that_is_refused_is_no_news_and_the_next_comes_later(make_pool):
+    events = []
+    pool = make_pool(
+        max_sessions=4, wait_seconds=0.02, grow_seconds=0.05, on_event=lambda name, facts: events.append(name)
+    )
+    scarce = make_scarce(pool, sessions=2)
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        assert borrow_all(pool, 3) == 2
+    assert events == ["pool.shrunk"]
+    assert 2 <= scarce.refused <= 6  # after 0.05, 0.1, 0.2, 0.4 seconds, not every time
+
+
+def test_a_session_that_others_hold_is_waited_for_and_comes(make_pool):
+    pool = make_pool(wait_seconds=5)
+    scarce = make_scarce(pool, sessions=0)
+    freed = threading.Timer(0.3, lambda: setattr(scarce, "left", 1))
+    freed.start()
+    with pool.lend() as work:
+        assert work.session.handle
+    assert scarce.refused <= 5  # it waited longer each time
+
+
+def test_a_token_that_allows_fewer_sessions_than_the_setting_bounds_the_pool(make_pool):
+    pool = make_pool(max_sessions=8, wait_seconds=0.1)
+    opened = pool.login.open()
+    pool.login._open = dataclasses.replace(opened, session_limit=3)
+    assert borrow_all(pool, 8) == 2
+    assert pool.limit == 2
+    assert pool.sessions_open == 3
+
+
+def test_keeping_alive_uses_each_idle_session_and_replaces_what_the_token_dropped(make_pool):
+    events = []
+    pool = make_pool(max_sessions=3, on_event=lambda name, facts: events.append(name))
+    assert borrow_all(pool, 3) == 3
+    pool.keep_alive()
+    order = [work.session.handle for work in pool._idle]
+    pool.keep_alive()
+    assert [work.session.handle for work in pool._idle] == order
+    assert events == []
+    pool._idle[1].session.close()
+    pool.keep_alive()
+    assert events == ["session.dropped"]
+    assert pool.sessions_open == 3
+    assert order[1] not in [work.session.handle for work in pool._idle]
+    assert borrow_all(pool, 3) == 3
+
+
+def test_keeping_alive_before_the_first_use_and_after_closing_touches_nothing(make_pool):
+    pool = make_pool()
+    pool.keep_alive()
+    assert pool.login.opened is None
+    pool.close()
+    pool.keep_alive()

@@ -5,8 +5,9 @@ import pytest
 
 from hsm.errors import PinMissing, PinWrong, TokenExists
 from hsm.module import load_module
-from hsm.softhsm import configuration, create_token, find_module, has_token
-from hsm.spec import KeySpec
+from hsm.softhsm import NewToken, configuration, ensure_token, find_module
+from hsm.spec import KeySpec, Purpose
+from hsm.token_making import create_token, has_token
 from tests.softhsm import new_token, softhsm_home
 
 
@@ -26,14 +27,14 @@ def test_a_relative_token_folder_stays_relative_in_the_settings():
 def test_a_created_token_opens_with_its_pin_and_signs(softhsm_token):
     assert has_token(softhsm_token.module_path, softhsm_token.label)
     store = softhsm_token.store()
-    ref = store.generate(KeySpec.P_256, "first")
+    ref = store.generate(KeySpec.P_256, "first", Purpose.DOCUMENT)
     assert store.list_keys() == [ref]
     store.close()
 
 
 def test_a_token_is_not_made_twice_and_not_overwritten(softhsm_token):
     store = softhsm_token.store()
-    ref = store.generate(KeySpec.P_256, "kept")
+    ref = store.generate(KeySpec.P_256, "kept", Purpose.DOCUMENT)
     with pytest.raises(TokenExists) as refusal:
         create_token(softhsm_token.module_path, softhsm_token.label, softhsm_token.pin_file, softhsm_token.pin_file)
     assert refusal.value.facts["token"] == softhsm_token.label
@@ -79,3 +80,25 @@ def test_a_vietnamese_label_of_32_octets_is_found_again():
 def test_token_files_are_for_their_owner_only(softhsm_token):
     for path in (softhsm_home() / "tokens").rglob("*"):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+
+
+def test_a_token_is_made_by_a_process_of_its_own_once(softhsm_module, tmp_path):
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "softhsm2.conf").write_text(configuration("tokens"))
+    (tmp_path / "pin").write_text("1234")
+    wanted = NewToken(softhsm_module, "made", tmp_path / "pin", tmp_path / "pin")
+    surroundings = {"SOFTHSM2_CONF": str(tmp_path / "softhsm2.conf")}
+    for _ in range(2):
+        ensure_token(wanted, surroundings, tmp_path)
+        assert len(list((tmp_path / "tokens").iterdir())) == 1
+    assert not has_token(softhsm_module, "made"), "this process has another token folder"
+
+
+def test_what_keeps_a_token_from_being_made_is_told_by_its_own_error(softhsm_module, tmp_path):
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "softhsm2.conf").write_text(configuration("tokens"))
+    wanted = NewToken(softhsm_module, "never", tmp_path / "absent", tmp_path / "absent")
+    with pytest.raises(PinMissing) as refusal:
+        ensure_token(wanted, {"SOFTHSM2_CONF": str(tmp_path / "softhsm2.conf")}, tmp_path)
+    assert refusal.value.facts == {"pin_file": str(tmp_path / "absent")}
+    assert list((tmp_path / "tokens").iterdir()) == []

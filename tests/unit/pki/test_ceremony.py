@@ -12,7 +12,7 @@ from certs.errors import KeySpecRefused, SubjectAttributeMissing
 from certs.inventory import State, list_certificates
 from certs.names import common_name, parse_subject, subject_of
 from hsm.errors import SigningFailed
-from hsm.spec import KeySpec
+from hsm.spec import KeySpec, Purpose
 from pki.audit import list_acts
 from pki.authorities import AuthorityState, get_authority, list_authorities
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
@@ -94,7 +94,7 @@ def test_a_death_while_signing_is_mended_by_running_again(deps):
 
 
 def test_a_key_left_by_a_death_before_the_first_commit_is_taken(deps):
-    left = deps.keys.generate(KeySpec.P_384, "ca-root")
+    left = deps.keys.generate(KeySpec.P_384, "ca-root", Purpose.AUTHORITY)
     assert create_root("root", ROOT, ADMIN, deps).public_key_der == left.public_key_der
 
 

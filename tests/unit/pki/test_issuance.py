@@ -26,7 +26,7 @@ from certs.inventory import State, list_certificates
 from certs.names import common_name, parse_subject, rfc4514, subject_of
 from hsm.errors import SigningFailed
 from hsm.handles import sign_only_key
-from hsm.spec import KeySpec, spki_der
+from hsm.spec import KeySpec, Purpose, spki_der
 from pki.audit import list_acts
 from pki.errors import IssuerMayNotIssue, IssuerNotGood, SignedOtherBytes
 from pki.issuance import IssuanceRequest, issue
@@ -34,7 +34,7 @@ from tests.world import ADMIN, AGENCY, OFFICER_SUBJECT, PUBLIC_URL, SEAL_SUBJECT
 
 
 def request(world, profile="agency-seal", subject=SEAL_SUBJECT, **more) -> IssuanceRequest:
-    ref = world.keys.generate(KeySpec.P_256, "leaf")
+    ref = world.keys.generate(KeySpec.P_256, "leaf", Purpose.DOCUMENT)
     return IssuanceRequest(profile, parse_subject(subject), ref.public_key_der, **more)
 
 

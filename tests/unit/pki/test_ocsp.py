@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 
-from certs import der
 from certs.clock import SystemClock
 from certs.errors import DatabaseUnavailable
 from certs.inventory import NewCertificate, add_intent
+from hsm import der
 from hsm.spec import KeySpec
 from pki.ocsp import OcspResponder, ResponseStatus
 from pki.revocation import REASONS, reinstate

@@ -10,7 +10,7 @@ from cryptography.x509 import ocsp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certs import der
+from hsm import der
 from pki.ocsp import ResponseStatus
 from pki.ocsp_request import MOST_CERTIFICATES, MOST_OCTETS, parse_request
 from tests.unit.pki.services import build_services

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs.names import parse_subject
-from hsm.spec import KeySpec
+from hsm.spec import KeySpec, Purpose
 from pki.issuance import IssuanceRequest, issue
 from tests.world import ADMIN, AGENCY, build_world
 
@@ -53,7 +53,7 @@ def test_openssl_accepts_a_good_certificate_and_refuses_it_once_revoked(tmp_path
 
 def test_openssl_reads_sixty_four_vietnamese_characters(world, tmp_path):
     assert len(LONGEST) == 64
-    ref = world.keys.generate(KeySpec.P_256, "seal")
+    ref = world.keys.generate(KeySpec.P_256, "seal", Purpose.DOCUMENT)
     subject = parse_subject(f"CN={LONGEST},O={AGENCY},C=VN")
     record = issue(IssuanceRequest("agency-seal", subject, ref.public_key_der), ADMIN, world.issuing_deps)
     (tmp_path / "leaf.der").write_bytes(record.der)

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certs import der
 from certs.clock import SystemClock
+from hsm import der
 from hsm.spec import KeySpec
 from pki.audit import list_acts
 from pki.errors import TokenWrong

@@ -9,7 +9,7 @@ from certs.inventory import State
 from certs.names import parse_subject
 from hsm.errors import KeyNotProtected
 from hsm.memory_store import MemoryStore
-from hsm.spec import KeyRef, KeySpec, TokenStatus
+from hsm.spec import KeyRef, KeySpec, Purpose, TokenStatus
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol, free_name, key_label
 from signer.errors import UsageWrong
 from tests.signing_world import CLERK, SigningWorld
@@ -33,8 +33,8 @@ class PartlyFailing:
             raise self.error
         return self.store
 
-    def generate(self, spec: KeySpec, label: str) -> KeyRef:
-        return self._pass("generate").generate(spec, label)
+    def generate(self, spec: KeySpec, label: str, purpose: Purpose) -> KeyRef:
+        return self._pass("generate").generate(spec, label, purpose)
 
     def get(self, public_key_der: bytes):
         return self._pass("get").get(public_key_der)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hsm.errors import KeyNotFound, TokenMissing
-from hsm.spec import KeyRef, KeySpec, PrivateKey, TokenStatus
+from hsm.errors import KeyDestroyed, KeyNotFound, TokenMissing
+from hsm.spec import KeyRef, KeySpec, PrivateKey, Purpose, TokenStatus
 from hsm.store import KeyStore
 from signer.documents import open_intents
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
@@ -36,8 +36,8 @@ class KeysWith:
         self.store = store
         self.get = get
 
-    def generate(self, spec: KeySpec, label: str) -> KeyRef:
-        return self.store.generate(spec, label)
+    def generate(self, spec: KeySpec, label: str, purpose: Purpose) -> KeyRef:
+        return self.store.generate(spec, label, purpose)
 
     def list_keys(self) -> list[KeyRef]:
         return self.store.list_keys()
@@ -234,11 +234,11 @@ def test_a_key_that_is_gone_is_said_and_leaves_a_failed_act(signing: SigningWorl
     signing.world.keys.destroy(signing.deps.desk.usable("officer").public_key_der)
     with pytest.raises(KeyNotFound):
         signing.sign(PAPER)
-    assert state_of(signing)["acts"] == [("failed", KeyNotFound.code)]
+    assert state_of(signing)["acts"] == [("failed", KeyDestroyed.code)]
 
 
 def test_a_wrong_signature_is_caught_by_our_own_check_and_nothing_is_stored(signing: SigningWorld) -> None:
-    other = signing.world.keys.generate(KeySpec.P_256, "another").public_key_der
+    other = signing.world.keys.generate(KeySpec.P_256, "another", Purpose.DOCUMENT).public_key_der
     wrong = signing.with_keys(KeysWith(signing.world.keys, lambda _: signing.world.keys.get(other)))
     assert code_of(lambda: wrong.sign(PAPER), OwnOutputBroken) == "SELF_CHECK_FAILED"
     assert state_of(signing) == {"acts": [("failed", "SELF_CHECK_FAILED")], "numbers": [], "blobs": []}

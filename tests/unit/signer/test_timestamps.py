@@ -17,7 +17,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
-from certs import der
+from hsm import der
 from hsm.spec import KeySpec, spki_der
 from pki.schemes import scheme_for
 from pki.service_keys import ServiceKind, list_services

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from asn1crypto import core
 
-from certs import der
-from certs.der import Reader
+from hsm import der
+from hsm.der import Reader
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 255, 256, -1, -128, -129, 2**158, -(2**64)])

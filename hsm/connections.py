@@ -1,0 +1,211 @@
+"""Connections of a client to the key process of a run folder: made when needed, kept, and made anew when they break.
+
+It knows how to find or start a key process. What is asked, and what may be asked twice, is client.py's.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hsm.errors import KeyProcessFailed, StoreClosed, TokenAway
+from hsm.keyd.asking import check_server, read_state
+from hsm.keyd.places import LOCK, SOCKET, START_LOCK, check_run_folder, is_locked, prepare_run_folder, wait_for_lock
+from hsm.keyd.state import KeyState
+from hsm.wire import Op, close_quietly, limit_times, parse_answer, receive, request, send
+
+# More are made when more threads ask at once; these stay.
+_KEPT = 32
+_PAUSE_SECONDS = 0.02
+_TRIES = 5
+_GONE_SECONDS = 2.0
+# The answer that no session came free takes as long as the client would wait, and should still arrive.
+_GRACE_SECONDS = 1.0
+_NO_ANSWER = "no answer"
+_NOT_RUNNING = "not running"
+_UNDECIDED = "half-open"
+
+
+class NotSent(Exception):
+    """The connection was dead before the request was sent: nothing of it can have happened."""
+
+
+class Broken(Exception):
+    """The connection broke after the request was sent: it may or may not have happened."""
+
+
+class Connection:
+    """One connection: one question at a time."""
+
+    def __init__(self, run_folder: Path, seconds: float) -> None:
+        self.seconds = seconds
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            limit_times(self._socket, sending=seconds, receiving=seconds)
+            self._socket.connect(str(run_folder / SOCKET))
+            check_server(self._socket, run_folder)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def ask(self, pieces: Sequence[bytes], seconds: float | None = None) -> bytes:
+        """The answer to a request, raising what it tells; NotSent, Broken, or TokenAway when none comes in time."""
+        if seconds is not None and seconds != self.seconds:
+            limit_times(self._socket, receiving=seconds)
+            self.seconds = seconds
+        try:
+            send(self._socket, pieces)
+        except BlockingIOError:
+            raise no_answer() from None
+        except OSError as error:
+            raise NotSent from error
+        try:
+            message = receive(self._socket)
+        except BlockingIOError:
+            raise no_answer() from None
+        except OSError as error:
+            raise Broken from error
+        if not message:
+            raise Broken
+        return parse_answer(message)
+
+    def close(self) -> None:
+        close_quietly(self._socket)
+
+
+class Connections:
+    """Connections to one key process, for any number of threads."""
+
+    def __init__(self, run_folder: Path, wait_seconds: float, starter: Callable[[], None] | None) -> None:
+        self.run_folder = run_folder
+        self.wait_seconds = wait_seconds + _GRACE_SECONDS
+        self._starter = starter
+        self._started = False
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._closed = False
+        self._pid = os.getpid()
+
+    @property
+    def can_start(self) -> bool:
+        return self._starter is not None
+
+    def take(self) -> Connection:
+        """A connection that a key process has answered on, for this thread until it gives it back."""
+        with self._lock:
+            if self._closed:
+                raise StoreClosed("the key store is closed")
+            if self._pid != os.getpid():
+                # Shared with the parent of a fork, which goes on using them.
+                self._pid = os.getpid()
+                self._idle = []
+            if self._idle:
+                return self._idle.pop()
+        return self._connect()
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection that is whole."""
+        with self._lock:
+            if not self._closed and len(self._idle) < _KEPT:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def forget_idle(self) -> None:
+        """Close those that nobody uses: the process they lead to has gone."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def close(self) -> None:
+        """Close all, and wait for a key process that was started here, and now ends, so that the home is at rest."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self.forget_idle()
+        if self._started:
+            self._wait_for_end()
+
+    def settled_state(self) -> KeyState | None:
+        """What the keeper says when it has tried the token; one is started where there is none and a starter is given."""
+        deadline = time.monotonic() + self.wait_seconds
+        state = read_state(self.run_folder)
+        if state is None and self._starter is not None:
+            self._start(deadline)
+            state = read_state(self.run_folder)
+        while state is not None and state.breaker == _UNDECIDED and time.monotonic() < deadline:
+            time.sleep(_PAUSE_SECONDS)
+            state = read_state(self.run_folder)
+        return state
+
+    def _connect(self) -> Connection:
+        deadline = time.monotonic() + self.wait_seconds
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                connection = self._try_connect()
+            except (FileNotFoundError, ConnectionRefusedError):
+                self._start(deadline)
+            except BlockingIOError:
+                raise no_answer() from None
+            except OSError as error:
+                raise KeyProcessFailed(f"cannot reach the key process: {error}", reason=type(error).__name__) from error
+            else:
+                try:
+                    connection.ask(request(Op.HELLO))
+                except (NotSent, Broken):
+                    connection.close()  # one that was on its way out; nothing was asked of it
+                except BaseException:
+                    connection.close()
+                    raise
+                else:
+                    return connection
+            if time.monotonic() >= deadline or (self._starter is None and tries >= _TRIES):
+                raise not_running()
+            time.sleep(_PAUSE_SECONDS)
+
+    def _try_connect(self) -> Connection:
+        check_run_folder(self.run_folder)
+        return Connection(self.run_folder, self.wait_seconds)
+
+    def _start(self, deadline: float) -> None:
+        """Start a key process, unless another has done so while this one waited for its turn."""
+        if self._starter is None:
+            raise not_running()
+        prepare_run_folder(self.run_folder)
+        lock = wait_for_lock(self.run_folder / START_LOCK, deadline - time.monotonic())
+        if lock is None:
+            raise KeyProcessFailed("others are starting the key process, and do not end", reason=START_LOCK)
+        try:
+            if read_state(self.run_folder) is None:
+                self._started = True
+                self._starter()
+        finally:
+            os.close(lock)
+
+    def _wait_for_end(self) -> None:
+        deadline = time.monotonic() + _GONE_SECONDS
+        settled = time.monotonic() + 10 * _PAUSE_SECONDS  # until the key process has noticed that we left
+        while is_locked(self.run_folder / LOCK) and time.monotonic() < deadline:
+            if time.monotonic() > settled:
+                state = read_state(self.run_folder)
+                if state is not None and (state.connections or not state.ephemeral):
+                    return  # others use it
+            time.sleep(_PAUSE_SECONDS / 2)
+
+
+def not_running() -> TokenAway:
+    """Nobody listens, and it is not this process's part to change that."""
+    return TokenAway("no key process is running", retry_after="1", reason=_NOT_RUNNING)
+
+
+def no_answer() -> TokenAway:
+    """The key process took longer than this client waits."""
+    return TokenAway("the key process does not answer in time", retry_after="1", reason=_NO_ANSWER)

@@ -1,0 +1,218 @@
+"""What the token process does for a request: one message in, one answer out, every failure an answer too.
+
+It keeps no state of connections. Whether a failure ends the process is decided here and told to `on_fatal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+
+from hsm.errors import (
+    HSMError,
+    KeyNotFound,
+    KeyProcessFailed,
+    MessageRefused,
+    PinLocked,
+    PinWrong,
+    TokenAway,
+    TokenMissing,
+)
+from hsm.handles import Scheme
+from hsm.keyd.refs import ref_as_json
+from hsm.pkcs11_store import Pkcs11Store
+from hsm.rv import is_fatal
+from hsm.spec import KeySpec, Purpose
+from hsm.wire import (
+    Op,
+    done,
+    failed,
+    number_of,
+    octets_of,
+    parse_body,
+    parse_request,
+    parse_sign_request,
+    refused,
+    request,
+    signatures,
+    text_of,
+)
+
+_DIGESTS: dict[str, hashes.HashAlgorithm] = {
+    each.name: each for each in (hashes.SHA256(), hashes.SHA384(), hashes.SHA512())
+}
+_SCHEMES = {scheme.value: scheme for scheme in Scheme}
+_SIGN = request(Op.SIGN)[0]
+_LONGEST_BENCH = 60.0
+# A replacement takes about this long; the keeper says more when it takes longer.
+_RETRY_AFTER = "1"
+_MOST_SEEN = 20_000
+
+
+class _Vanished(TokenMissing):
+    """The token answers as an empty one."""
+
+
+class Requests:
+    """Answers requests from a store. Called from many threads."""
+
+    def __init__(
+        self, store: Pkcs11Store, on_fatal: Callable[[HSMError], None], on_defect: Callable[[Exception], None]
+    ) -> None:
+        self._store = store
+        self._on_fatal = on_fatal
+        self._on_defect = on_defect
+        self.fatal: HSMError | None = None
+        # Keys that were here once. SoftHSM whose folder was taken away says only that it finds no key.
+        self._seen: dict[bytes, None] = {}
+
+    def answer(self, message: bytes) -> Sequence[bytes]:
+        """The answer to a request. MessageRefused, for which a connection is closed, is raised."""
+        try:
+            if self.fatal is not None:
+                return failed(going(self.fatal))
+            if message[:2] == _SIGN:
+                return self._sign(message)
+            op = parse_request(message)
+            body = parse_body(message)
+            told = self._deed(op, body)
+            if op is Op.GET:
+                self._note(octets_of(body, "key"))
+            elif op is Op.LIST and not told["refs"]:
+                self._check_not_emptied()
+            return done(told)
+        except MessageRefused:
+            raise
+        except KeyError:
+            raise refused("not for the token process") from None
+        except HSMError as error:
+            if not is_final(error):
+                return failed(error)
+            self.fatal = error
+            self._on_fatal(error)
+            return failed(going(error))
+        except Exception as error:  # noqa: BLE001 a defect costs one answer, not the process
+            self._on_defect(error)
+            return failed(KeyProcessFailed("defect in the key process", reason=type(error).__name__))
+
+    def _sign(self, message: bytes) -> Sequence[bytes]:
+        asked = parse_sign_request(message)
+        der = asked.public_key_der
+        try:
+            made = self._store.sign_many(der, asked.messages, _SCHEMES[asked.scheme], _DIGESTS[asked.digest])
+        except KeyNotFound as error:
+            if type(error) is KeyNotFound and der in self._seen:
+                raise self._vanished() from error
+            raise
+        if der not in self._seen:
+            self._note(der)
+        return signatures(made)
+
+    def _deed(self, op: Op, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return _DEEDS[op](self._store, body)
+        except KeyNotFound as error:
+            if type(error) is KeyNotFound and octets_of(body, "key") in self._seen:
+                raise self._vanished() from error
+            raise
+
+    def _note(self, der: bytes) -> None:
+        if len(self._seen) < _MOST_SEEN:
+            self._seen[der] = None
+
+    def _check_not_emptied(self) -> None:
+        """Every key that was here has gone, and none has left a tombstone: it is the token that has gone."""
+        if self._seen and not self._store.list_destroyed():
+            raise self._vanished()
+
+    def _vanished(self) -> TokenMissing:
+        # Not the token's own words, so is_final asks for the class. A new process finds the token or says why not; if
+        # only the key has gone, it has never seen it, and says that.
+        status = self._store.status()
+        return _Vanished("a key that was here has gone", token=status.token, module=status.module)
+
+
+def is_final(error: HSMError) -> bool:
+    """Whether this process should make room for another, or, after a refused PIN, for none."""
+    return isinstance(error, PinWrong | PinLocked | _Vanished) or is_fatal(error)
+
+
+def going(error: HSMError) -> HSMError:
+    """What clients are told by a process that is on its way out."""
+    if isinstance(error, PinWrong | PinLocked):
+        return error
+    reason = error.rv or error.code
+    return TokenAway(
+        f"the key process is being replaced: {error}", rv=error.rv, retry_after=_RETRY_AFTER, reason=reason
+    )
+
+
+def _hello(_store: Pkcs11Store, _body: dict[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+def _get(store: Pkcs11Store, body: dict[str, Any]) -> dict[str, Any]:
+    store.get(octets_of(body, "key"))
+    return {}
+
+
+def _generate(store: Pkcs11Store, body: dict[str, Any]) -> dict[str, Any]:
+    ref = store.generate(_named(KeySpec, body, "spec"), text_of(body, "label"), _named(Purpose, body, "purpose"))
+    return {"ref": ref_as_json(ref)}
+
+
+def _list(store: Pkcs11Store, _body: dict[str, Any]) -> dict[str, Any]:
+    return {"refs": [ref_as_json(ref) for ref in store.list_keys()]}
+
+
+def _list_destroyed(store: Pkcs11Store, _body: dict[str, Any]) -> dict[str, Any]:
+    return {"refs": [ref_as_json(ref) for ref in store.list_destroyed()]}
+
+
+def _check(store: Pkcs11Store, body: dict[str, Any]) -> dict[str, Any]:
+    store.check_protected(octets_of(body, "key"))
+    return {}
+
+
+def _assign(store: Pkcs11Store, body: dict[str, Any]) -> dict[str, Any]:
+    store.assign_purpose(octets_of(body, "key"), _named(Purpose, body, "purpose"))
+    return {}
+
+
+def _destroy(store: Pkcs11Store, body: dict[str, Any]) -> dict[str, Any]:
+    store.destroy(octets_of(body, "key"))
+    return {}
+
+
+def _status(store: Pkcs11Store, _body: dict[str, Any]) -> dict[str, Any]:
+    status = store.status()
+    return {"state": status.state, "sessions_open": status.sessions_open, "detail": status.detail}
+
+
+def _bench(store: Pkcs11Store, body: dict[str, Any]) -> dict[str, Any]:
+    sessions = int(number_of(body, "sessions", 1, 1024))
+    seconds = float(number_of(body, "seconds", 0.01, _LONGEST_BENCH))
+    return {"rate": store.bench(_named(KeySpec, body, "spec"), sessions, seconds)}
+
+
+def _named(kind: Callable[[str], Any], body: dict[str, Any], name: str) -> Any:
+    try:
+        return kind(text_of(body, name))
+    except ValueError:
+        raise refused(f"unknown {name}") from None
+
+
+_DEEDS: dict[Op, Callable[[Pkcs11Store, dict[str, Any]], dict[str, Any]]] = {
+    Op.HELLO: _hello,
+    Op.GET: _get,
+    Op.GENERATE: _generate,
+    Op.LIST: _list,
+    Op.LIST_DESTROYED: _list_destroyed,
+    Op.CHECK: _check,
+    Op.ASSIGN: _assign,
+    Op.DESTROY: _destroy,
+    Op.STATUS: _status,
+    Op.BENCH: _bench,
+}

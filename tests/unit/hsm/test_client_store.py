@@ -1,0 +1,118 @@
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from hsm.client import ClientStore, read_state
+from hsm.connections import Connections
+from hsm.errors import KeyNotFound, MechanismUnavailable, StoreClosed, TokenAway
+from hsm.handles import Scheme
+from hsm.spec import KeySpec, Purpose, spki_der
+from tests.key_process import KeyProcessHome
+from tests.signable import SHA256, attributes, revocation_list
+from tests.unit.hsm.contract import KeyStoreContract, sign_and_verify
+
+
+@pytest.fixture(scope="module")
+def running(softhsm_module):
+    home = KeyProcessHome()
+    home.start()
+    yield home
+    home.close()
+
+
+@pytest.fixture
+def store(running):
+    store = running.store()
+    yield store
+    store.close()
+
+
+class TestClientStore(KeyStoreContract):
+    """The contract over the socket, through a real keeper, a real token process and SoftHSM."""
+
+    @pytest.fixture
+    def store(self, running):
+        store = running.store()
+        yield store
+        store.close()
+
+
+def test_what_does_not_fit_into_one_datagram_is_signed_all_the_same(store):
+    authority = store.get(store.generate(KeySpec.P_256, "large", Purpose.AUTHORITY).public_key_der)
+    tbs = revocation_list(5000)
+    assert len(tbs) > 100_000
+    sign_and_verify(authority, tbs)
+
+
+def test_an_answer_that_does_not_fit_into_one_datagram_arrives(store):
+    ref = store.generate(KeySpec.P_256, "many", Purpose.DOCUMENT)
+    messages = [attributes(number) for number in range(1500)]
+    signatures = store.sign_many(ref.public_key_der, messages, Scheme.ECDSA, SHA256)
+    assert sum(map(len, signatures)) > 65536
+    for message, signature in zip(messages, signatures, strict=True):
+        ref.public_key().verify(signature, message, ec.ECDSA(SHA256))
+
+
+def test_status_tells_the_token_and_its_process(store, running):
+    store.generate(KeySpec.P_256, "s", Purpose.DOCUMENT)
+    status = store.status()
+    assert (status.module, status.token, status.state) == (
+        str(running.settings.module),
+        running.settings.token_label,
+        "ok",
+    )
+    assert status.sessions_open >= 2
+    assert status.pid == running.state().pid
+    assert status.session_limit is None
+
+
+def test_bench_leaves_nothing_on_the_token(store):
+    before = store.list_keys()
+    assert store.bench(KeySpec.P_256, 2, 0.1) > 10
+    assert store.list_keys() == before
+
+
+def test_without_a_key_process_and_without_a_starter_the_token_is_away(tmp_path):
+    store = ClientStore(tmp_path / "run")
+    with pytest.raises(TokenAway) as away:
+        store.list_keys()
+    assert away.value.facts == {"retry_after": "1", "reason": "not running"}
+    assert (store.status().state, store.status().detail) == ("away", "HSM_TOKEN_AWAY")
+    assert read_state(tmp_path / "run") is None
+    assert not (tmp_path / "run").exists()
+    store.close()
+
+
+def test_building_and_closing_a_store_starts_nothing(key_home):
+    key_home.store(starts=True).close()
+    assert not key_home.run.exists()
+
+
+def test_a_digest_that_is_none_of_ours_is_refused_before_anybody_is_asked(tmp_path):
+    from_nobody = ClientStore(tmp_path / "run")
+    public_key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    with pytest.raises(TokenAway):
+        from_nobody.get(b"")
+    with pytest.raises(MechanismUnavailable):
+        from_nobody.sign_many(spki_der(public_key), [b"m"], Scheme.ECDSA, ec.ECDSA(SHA256))
+
+
+def test_a_key_that_is_no_key_is_not_found(store):
+    with pytest.raises(KeyNotFound):
+        store.sign_many(b"no key", [attributes()], Scheme.ECDSA, SHA256)
+
+
+def test_a_closed_store_says_so_without_a_key_process(tmp_path):
+    store = ClientStore(tmp_path / "run")
+    store.close()
+    assert (store.status().state, store.status().detail) == ("away", StoreClosed.code)
+    with pytest.raises(StoreClosed):
+        store.list_destroyed()
+
+
+def test_connections_are_kept_for_the_next_question(running):
+    connections = Connections(running.run, 5.0, None)
+    first = connections.take()
+    connections.give_back(first)
+    assert connections.take() is first
+    connections.give_back(first)
+    connections.close()
