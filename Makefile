@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format accept bench bench-full picture lock system-run system-test
+.PHONY: help demo serve test check format accept bench bench-full chaos picture lock system-run system-test
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,6 +21,7 @@ help:
 	@echo "make check   format, lint, types, architecture"
 	@echo "make accept  the done-when checks on a fresh home"
 	@echo "make bench   benchmarks with ratios (bench-full: with the huge cases)"
+	@echo "make chaos   docs/hsm-chaos.md: what comes of every fault of a token, measured anew"
 	@echo "make picture docs/signed-page.png, drawn anew from the demo"
 	@echo "make lock    requirements*.txt from pyproject.toml"
 
@@ -73,6 +74,9 @@ bench: system-test $(VENV)/.dev
 
 bench-full: system-test $(VENV)/.dev
 	@$(BIN)/python -m tests.bench --full
+
+chaos: system-test $(VENV)/.dev
+	@$(BIN)/python -m tests.chaos docs/hsm-chaos.md
 
 picture: system-test $(VENV)/.dev
 	@$(BIN)/python -m tests.picture docs/signed-page.png

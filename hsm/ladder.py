@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import pkcs11
 
-from hsm.errors import HSMError, MechanismUnavailable
+from hsm.errors import HSMError, MechanismUnavailable, SessionUnavailable
 from hsm.rv import Rung, name_of, rung_of, to_hsm_error
 from hsm.sessions import SessionPool, WorkSession
 
@@ -83,7 +83,7 @@ class Ladder:
     def _climb(self, rung: Rung, login: int, rv: str, operation: str, deadline: float) -> None:
         pool, facts = self._pool, {"rv": rv, "operation": operation}
         if rung is Rung.LOGIN:
-            pool.login.renew(login)
+            self._renew_login(login, deadline)
             pool.raise_epoch()
             return
         pool.on_event("session.dropped", facts)
@@ -95,6 +95,21 @@ class Ladder:
         if rung is Rung.ROOM:
             pool.shrink(rv)
             time.sleep(max(0.0, min(_ROOM_PAUSE, deadline - time.monotonic())))
+
+    def _renew_login(self, seen: int, deadline: float) -> None:
+        """A new login needs a session: where the token has no room for one, those that are idle make room."""
+        pool = self._pool
+        while True:
+            try:
+                pool.login.renew(seen)
+            except SessionUnavailable as error:
+                pool.drop_idle()
+                pool.shrink(error.rv or "")
+                if time.monotonic() + _ROOM_PAUSE >= deadline:
+                    raise
+                time.sleep(_ROOM_PAUSE)
+            else:
+                return
 
     def _tell_failed(self, error: pkcs11.PKCS11Error, operation: str) -> None:
         told = to_hsm_error(error, self._pool.scene(operation, operation))

@@ -39,6 +39,7 @@ class WorkSession:
 
     session: pkcs11.Session
     epoch: int
+    generation: int
     keys: dict[bytes, pkcs11.Object] = field(default_factory=dict)
     login: int = 0
 
@@ -85,6 +86,7 @@ class SessionPool:
         self._first_grow_seconds = self._grow_seconds = grow_seconds
         self._grow_at = 0.0
         self._epoch = 0
+        self._generation = 0
         self._closed = False
         self._logged_out = False
 
@@ -135,9 +137,13 @@ class SessionPool:
             self._epoch += 1
 
     def drop_idle(self) -> None:
-        """Close the sessions that nobody uses: the token has dropped one, and these are idle for longer."""
+        """Close the sessions that nobody uses: the token has dropped one, and these are idle for longer.
+
+        Those that are lent just now are closed when they come back: the next to take one shall not meet the same failure.
+        """
         with self._lock:
             idle, self._idle = self._idle, []
+            self._generation += 1
         for work in idle:
             self._discard(work)
 
@@ -267,6 +273,7 @@ class SessionPool:
         assert opened is not None  # a turn is granted only after open_token()
         pause = _FIRST_PAUSE
         while True:
+            generation = self._generation
             try:
                 session = opened.token.open(rw=True)
                 break
@@ -286,7 +293,7 @@ class SessionPool:
                 with self._lock:
                     self._leave_place()
                 raise to_hsm_error(error, self.scene("C_OpenSession")) from error
-        work = WorkSession(session, self._epoch)
+        work = WorkSession(session, self._epoch, generation)
         with self._lock:
             self._holders[handle_of(session)] = work
             if turn.grows:
@@ -328,6 +335,7 @@ class SessionPool:
         with self._lock:
             # Not one of more than the token has room for, nor one whose number the token has given to another since.
             keep = sound and not self._closed and self._count <= self._limit
+            keep = keep and work.generation == self._generation
             keep = keep and self._holders.get(handle_of(work.session)) is work
             if keep:
                 if self._queue:

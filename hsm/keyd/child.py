@@ -65,6 +65,7 @@ class TokenChild:
         self.sessions = Sessions()
         self.connections = 0
         self.idle = False
+        self.is_silent = False  # it has closed its end of the link
         self.failure: Failure | None = None
         self.kill_reason = ""
 
@@ -78,9 +79,12 @@ class TokenChild:
         while True:
             try:
                 message = self.link.recv(INLINE_LIMIT)
-            except (BlockingIOError, ConnectionResetError):
+            except BlockingIOError:
                 return told
+            except ConnectionResetError:
+                message = b""
             if not message:
+                self.is_silent = True
                 return told
             line = json.loads(message)
             self._note(line)

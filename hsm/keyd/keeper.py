@@ -12,7 +12,6 @@ import selectors
 import signal
 import socket
 import stat
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,8 +34,9 @@ _SILENCE_SECONDS = 3.0  # six missed heartbeats
 _IMPORT_SECONDS = 10.0  # what a busy machine may take until the token process does anything
 # How long clients may wait in the sockets' queue for a first or replaced token process before they are told to go away.
 _GRACE_SECONDS = 5.0
-_FIRST_CONNECTION_SECONDS = 15.0
+_NOBODY_SECONDS = 60.0
 _END_SECONDS = 3.0
+_STANDARD_INPUT = 0
 _PIN_ERRORS: dict[str, type[HSMError]] = {kind.code: kind for kind in (PinWrong, PinLocked)}
 # With these it comes back only when a person does something.
 _DEGRADED = ("HSM_PIN_MISSING", "HSM_TOKEN_AMBIGUOUS")
@@ -67,7 +67,6 @@ class Keeper:
         self._refusals = Answering(self._selector, self._refuse)
         self._answers = Answering(self._selector, self._answer_state)
         self._refusing = False
-        self._served = False  # whether anybody has been connected yet
         self._child: TokenChild | None = None
         self._refusal = recall(self._run / PIN_REFUSED)
         self._tried_pin = identify(arguments.pin)
@@ -119,16 +118,18 @@ class Keeper:
         told = child.hear()
         if told:
             child.last_heard = time.monotonic()
-        else:
-            self._unregister(child.link)  # closed: `gone` follows
+        if child.is_silent:
+            self._unregister(child.link)  # `gone` follows
         for line in told:
             if "event" in line:
                 self._journal.tell(line["event"], **line["facts"])
+                if line["event"] == "pin.refused":
+                    # The file that was read, which may be another than when the process was started.
+                    self._tried_pin = identify(self._arguments.pin)
             if line.get("ready"):
                 self._breaker.close(time.monotonic())
                 self._forget_refusal()
                 self._journal.tell("breaker.closed", process=child.pid)
-        self._served = self._served or child.connections > 0
         if child.ready and not was_ready:
             self._refuse_or_serve(time.monotonic())
 
@@ -207,7 +208,8 @@ class Keeper:
         """Refuse while the breaker is open, and while a new token process takes longer than clients should wait."""
         breaker = self._breaker
         first = breaker.failures <= 1
-        patient = first and now - breaker.since < min(_GRACE_SECONDS, self._arguments.wait_seconds / 2)
+        grace = min(_GRACE_SECONDS, max(1.0, self._arguments.wait_seconds / 2))
+        patient = first and now - breaker.since < grace
         serving = breaker.state is BreakerState.CLOSED or (breaker.state is BreakerState.HALF_OPEN and patient)
         if self._ending is None and not serving:
             if not self._refusing:
@@ -221,7 +223,6 @@ class Keeper:
     # --- sockets and states ----------------------------------------------------------------------------------------
 
     def _accept_refused(self) -> None:
-        self._served = True
         self._refusals.accept(self._keys.socket, time.monotonic())
 
     def _accept_states(self) -> None:
@@ -301,12 +302,10 @@ class Keeper:
             self._end()
 
     def _is_unused(self, now: float) -> bool:
-        """An ephemeral keeper whose clients were all refused, or never came. One that serves is told by its token process."""
-        if self._child is not None and self._child.ready:
-            return not self._served and now - self._started > _FIRST_CONNECTION_SECONDS
-        if self._refusals.connections:
+        """An ephemeral keeper whose clients were all refused. One that serves is told by its token process."""
+        if (self._child is not None and self._child.ready) or self._refusals.connections:
             return False
-        return self._refusals.answered > 0 or now - self._started > _FIRST_CONNECTION_SECONDS + _GRACE_SECONDS
+        return self._refusals.answered > 0 or now - self._started > _NOBODY_SECONDS
 
     def _patience(self, now: float) -> float:
         if self._breaker.state is BreakerState.OPEN:
@@ -324,11 +323,11 @@ class Keeper:
         self._register(reading, lambda: self._swallow(reading))
         # Whoever started this keeper to stay holds the other end of its standard input, and takes it along when it dies.
         with contextlib.suppress(OSError):
-            if not self._arguments.ephemeral and stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
-                self._selector.register(sys.stdin.fileno(), selectors.EVENT_READ, self._end_with_starter)
+            if not self._arguments.ephemeral and stat.S_ISFIFO(os.fstat(_STANDARD_INPUT).st_mode):
+                self._selector.register(_STANDARD_INPUT, selectors.EVENT_READ, self._end_with_starter)
 
     def _end_with_starter(self) -> None:
-        self._selector.unregister(sys.stdin.fileno())
+        self._selector.unregister(_STANDARD_INPUT)
         self._journal.tell("keeper.left-alone")
         self._end()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -30,6 +31,8 @@ _BEAT_SECONDS = 0.5
 _SEND_SECONDS = 5.0  # a client that does not read its answer
 _FAREWELL_SECONDS = 1.0  # for requests in flight when the token has failed
 _DRAIN_SECONDS = 2.0  # for requests in flight when told to end
+_LONELY_SECONDS = 10.0  # of an ephemeral key process without any client
+_FULL_SECONDS = 0.05
 _REFUSING_THREADS = 16  # connections beyond the limit that are told so, at a time
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl(2)
 EXIT_FAILED = 3
@@ -80,8 +83,13 @@ class TokenProcess:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._link, selectors.EVENT_READ)
             selector.register(self._wake_reading, selectors.EVENT_READ)
+            lonely = time.monotonic() + _LONELY_SECONDS
             while not self._ending.is_set():
-                for key, _ in selector.select():
+                if self._arguments.ephemeral and time.monotonic() > lonely:
+                    # Nobody came, or nobody came back after the token process before this one had died.
+                    lonely = time.monotonic() + _LONELY_SECONDS
+                    self._end_when_idle()
+                for key, _ in selector.select(_LONELY_SECONDS / 2):
                     if key.fileobj is self._listener:
                         self._accept()
                     elif key.fileobj is self._link:
@@ -110,8 +118,10 @@ class TokenProcess:
     def _accept(self) -> bool:
         try:
             connection, _ = self._listener.accept()
-        except OSError:
-            return False  # taken back by its client; or out of descriptors, and then the queue holds the others
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                time.sleep(_FULL_SECONDS)  # the queue holds those that wait; asking at once again would only spin
+            return False
         connection.setblocking(True)
         with self._lock:
             full = len(self._connections) >= self._arguments.max_connections

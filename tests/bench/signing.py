@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from pyhanko.sign.pkcs11 import PKCS11Signer
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
+from api.keys import module_path, token_surroundings
 from api.wiring import Installation, open_installation
 from certs.inventory import get_certificate
 from hsm.module import load_module
@@ -63,11 +65,12 @@ def run(home: Path, *, full: bool) -> list[Row]:
 
 
 def _peer(installation: Installation, credential: Credential) -> PdfSigner:
-    """PdfSigner on our token: the module is loaded and logged in by our store, so its session needs no PIN."""
-    settings = installation.settings.hsm
-    installation.keys.get(credential.public_key_der)
-    token = load_module(Path(installation.keys.status().module)).lib.get_token(token_label=settings.token_label)
-    session = token.open()
+    """PdfSigner on our token, with a session of its own in this process, as its users have it."""
+    settings, home = installation.settings, installation.home
+    os.environ |= token_surroundings(home, settings)
+    with contextlib.chdir(home.root):  # where SoftHSM's settings count from, and it reads them now
+        token = load_module(module_path(settings)).lib.get_token(token_label=settings.hsm.token_label)
+        session = token.open(user_pin=home.pin_file.read_text())
     with installation.database.read() as database:
         certificate = get_certificate(database, credential.serial).certificate()
     signer = PKCS11Signer(
