@@ -9,13 +9,14 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
+from api.key_uses import key_uses
 from api.migrations import is_current
 from api.wiring import Installation
 from certs.clock import for_people
 from certs.db import database_errors
 from certs.errors import CertsError
 from certs.inventory import State, get_certificate, list_certificates
-from hsm.errors import HSMError
+from hsm.errors import HSMError, TokenAway
 from pki.authorities import AuthorityState, list_authorities
 from pki.crl import CrlDeps, crl_due, find_latest_crl
 from pki.errors import PkiError
@@ -78,23 +79,31 @@ def _database(installation: Installation) -> Iterator[Finding]:
 
 
 def _keys(installation: Installation) -> Iterator[Finding]:
-    """Every key that somebody counts on is in the token and cannot leave it."""
-    status = installation.keys.status()
-    if status.state != "ok":
-        yield Finding("keys", "wrong", "DOCTOR_TOKEN_AWAY", {"token": status.token, "detail": status.detail})
+    """The token is there, and every key that somebody counts on is in it, cannot leave it and is for what it is used for."""
+    told = installation.keys.settled_state()
+    if told is None or told.state != "ok":
+        detail = told.reason if told is not None else TokenAway.code
+        facts = {"token": installation.settings.hsm.token_label, "detail": detail}
+        refused = told is not None and told.breaker == "pin"
+        yield Finding("keys", "wrong", "DOCTOR_PIN_REFUSED" if refused else "DOCTOR_TOKEN_AWAY", facts)
         return
-    with installation.database.read() as session:
-        wanted = {each.public_key_der: each.name for each in list_authorities(session)}
-        wanted |= {each.public_key_der: each.name for each in list_services(session)}
-        credentials = list_credentials(session)
-    wanted |= {each.public_key_der: each.name for each in credentials}
-    for public_key_der, name in wanted.items():
+    uses = key_uses(installation.database)
+    kept = {ref.public_key_der: ref for ref in installation.keys.list_keys()}
+    for public_key_der, use in uses.items():
         try:
             installation.keys.check_protected(public_key_der)
         except HSMError as error:
-            yield Finding("keys", "wrong", "DOCTOR_KEY_WRONG", {"name": name, "error": error.code})
-    for ref in installation.keys.list_keys():
-        if ref.public_key_der not in wanted:
+            yield Finding("keys", "wrong", "DOCTOR_KEY_WRONG", {"name": use.name, "error": error.code})
+            continue
+        ref = kept.get(public_key_der)
+        purpose = ref.purpose if ref is not None else use.purpose
+        if purpose is None:
+            yield Finding("keys", "wrong", "DOCTOR_KEY_NO_PURPOSE", {"name": use.name})
+        elif purpose is not use.purpose:
+            facts = {"name": use.name, "purpose": purpose.value, "wanted": use.purpose.value}
+            yield Finding("keys", "wrong", "DOCTOR_KEY_PURPOSE_WRONG", facts)
+    for ref in kept.values():
+        if ref.public_key_der not in uses:
             yield Finding("keys", "note", "DOCTOR_KEY_UNUSED", {"label": ref.label, "key_id": ref.key_id.hex()})
 
 

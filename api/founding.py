@@ -18,13 +18,14 @@ from api.demo.pictures import draw_seal, draw_signature
 from api.demo.texts_vi import AGENCY_NAME, OFFICER, POSITION
 from api.errors import UsageError
 from api.home import Home
+from api.keys import module_path, token_surroundings
 from api.migrations.runner import upgrade
 from api.publishing import publish
 from api.settings import HttpSettings, Settings, load_settings
-from api.wiring import Installation, enter_token_folder, locate, module_path
+from api.wiring import Installation, locate
 from certs.clock import SystemClock
 from certs.names import SubjectName, parse_subject, subject_name
-from hsm.softhsm import configuration, create_token, has_token
+from hsm.softhsm import NewToken, configuration, ensure_token
 from hsm.spec import KeySpec
 from pki.audit import Actor
 from pki.authorities import AuthorityState, find_authority, get_authority
@@ -65,7 +66,9 @@ def found(wish: Wish, environment: Mapping[str, str], actor: Actor) -> tuple[Ins
         settings = load_settings(home.settings_file, {**environment, "ANTIN_HTTP__PUBLIC_URL": url})
     _make_folders(home)
     with _only_one(home):
-        _make_token(home, settings)
+        if fresh:
+            # Only now: a token that is missing from a finished home is away, and an empty one in its place would hide that.
+            _make_token(home, settings)
         installation = Installation(home, settings, SystemClock(), Judge(judge_limits(settings)))
         # A database may serve several homes, so the lock of this one is not enough.
         with installation.database.alone("init"):
@@ -90,7 +93,7 @@ def _checked_url(url: str) -> str:
 
 
 def _make_folders(home: Home) -> None:
-    for folder in (home.root, home.pin_file.parent, home.tokens, home.images, home.blobs, home.cache, home.run):
+    for folder in (home.root, home.pin_file.parent, home.images, home.blobs, home.cache, home.run):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
@@ -107,12 +110,12 @@ def _make_token(home: Home, settings: Settings) -> None:
     if settings.hsm.module:
         return
     module = module_path(settings)
+    home.tokens.mkdir(mode=0o700, exist_ok=True)
     for file in (home.pin_file, home.so_pin_file):
         _write_secret(file)
     write_once(home.softhsm_conf, configuration("tokens").encode())
-    enter_token_folder(home)
-    if not has_token(module, settings.hsm.token_label):
-        create_token(module, settings.hsm.token_label, home.pin_file, home.so_pin_file)
+    wanted = NewToken(module, settings.hsm.token_label, home.pin_file, home.so_pin_file)
+    ensure_token(wanted, {**os.environ, **token_surroundings(home, settings)}, home.root)
 
 
 def _write_secret(path: Path) -> None:

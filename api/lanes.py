@@ -1,7 +1,7 @@
 """Lanes: threads that blocking work of one kind runs on, and how much may wait for them.
 
 One processor-bound Python thread makes a key operation in another many times slower, so there are few threads; and
-what takes seconds (judging) must not hold up what takes milliseconds (status answers).
+what takes seconds (judging, a token that hangs) must not hold up what takes milliseconds (lists, status answers).
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Lane:
 
 
 class Lanes:
-    """The lanes of one web process: `quick` for status answers, `sign`, and `judge` for files of strangers.
+    """The lanes of one web process: `quick` for what needs no key, `key` for status answers and time-stamps that are made now,
+    `sign`, and `judge` for files of strangers. A token that hangs holds up nobody but those who need it.
 
     `near`: the database is a file of ours, whose readers wait for nobody (SQLite's WAL). Then a single query is done where
     it is asked for: it takes a third of the time that handing it to a thread and back does.
@@ -55,6 +56,7 @@ class Lanes:
 
     def __init__(self, *, signing: int, judging: int, near: bool) -> None:
         self.quick = Lane("quick", 2, 500)
+        self.key = Lane("key", 2, 500)
         self.sign = Lane("sign", signing, 200)
         self.judge = Lane("judge", judging, 60)
         self._near = near
@@ -64,5 +66,5 @@ class Lanes:
         return query(*arguments) if self._near else await self.quick.run(query, *arguments)
 
     def close(self) -> None:
-        for lane in (self.quick, self.sign, self.judge):
+        for lane in (self.quick, self.key, self.sign, self.judge):
             lane.close()

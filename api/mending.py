@@ -1,9 +1,13 @@
-"""Mends what a death in the middle left behind: signing acts and numbers that nobody will finish any more."""
+"""Mends what a death or an older release left behind: signing acts and numbers that nobody will finish, keys without a purpose."""
 
 from __future__ import annotations
 
+import contextlib
+
 from api.checkup import IN_PROGRESS
+from api.key_uses import give_purposes
 from api.wiring import Installation
+from hsm.errors import HSMError
 from pki.audit import Actor, append
 from signer.documents import fail_act, open_intents
 from signer.numbering import open_reservations, void_number
@@ -12,7 +16,9 @@ _REASON = "ABANDONED"
 
 
 def mend(installation: Installation, actor: Actor) -> list[tuple[str, str]]:
-    """Close abandoned acts as failed and numbers as void, each with its audit row; what was closed, as kind and name."""
+    """Close abandoned acts as failed and numbers as void, give keys their purpose, each with its audit row; what was mended,
+    as kind and name. The keys come last: what needs no token is mended without one.
+    """
     clock = installation.clock
     now = clock.now()
     closed: list[tuple[str, str]] = []
@@ -25,4 +31,7 @@ def mend(installation: Installation, actor: Actor) -> list[tuple[str, str]]:
             if void_number(session, one.agency, one.year, one.number, _REASON):
                 append(session, clock, actor, "number.void", "number", str(one), reason=_REASON, agency=one.agency)
                 closed.append(("number", str(one)))
+    # A token that is away is named by the check of the keys, which comes next.
+    with contextlib.suppress(HSMError):
+        closed += [("purpose", f"{use.kind} {use.name}") for _, use in give_purposes(installation, actor)]
     return closed

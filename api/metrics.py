@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from hsm.keyd.state import KeyState
 
 # prometheus_client reads it when it is imported: the supervisor sets it for the processes it starts.
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+STATES = ("ok", "degraded", "away")
+BREAKERS = ("closed", "open", "half-open", "pin")
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -49,13 +56,48 @@ class Metrics:
     def count_signed(self, level: str) -> None:
         self._signed.labels(level).inc()
 
-    def text(self) -> tuple[bytes, str]:
-        """All counts, and the media type they are in."""
+    def text(self, hsm: KeyState | None = None) -> tuple[bytes, str]:
+        """All counts, with those of the key process as it told them (None: it does not answer), and the media type they are in."""
         registry = self._registry
         if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client leaves it without types
-        return generate_latest(registry), CONTENT_TYPE_LATEST
+        keys = CollectorRegistry()
+        keys.register(_KeyProcess(hsm))
+        return generate_latest(registry) + generate_latest(keys), CONTENT_TYPE_LATEST
+
+
+class _KeyProcess(Collector):
+    """What the key process counts itself: it is one for all web processes, so nothing is added up."""
+
+    def __init__(self, told: KeyState | None) -> None:
+        self._told = told
+
+    def collect(self) -> Iterator[Metric]:
+        told = self._told
+        state, breaker = (told.state, told.breaker) if told is not None else ("away", "open")
+        yield _one_of("antin_hsm_state", "How the token is doing", "state", state, STATES)
+        yield _one_of("antin_hsm_breaker", "Whether requests reach the token", "breaker", breaker, BREAKERS)
+        events = CounterMetricFamily(
+            "antin_hsm_events", "What happened to the token and was done about it", labels=["event"]
+        )
+        for event, count in sorted(told.counts.items() if told is not None else ()):
+            events.add_metric([event], count)
+        yield events
+        if told is not None:
+            yield GaugeMetricFamily("antin_hsm_sessions_open", "Sessions with the token", told.sessions.open)
+            if told.sessions.limit is not None:
+                yield GaugeMetricFamily(
+                    "antin_hsm_sessions_limit", "Sessions that the token allows", told.sessions.limit
+                )
+
+
+def _one_of(name: str, what: str, label: str, present: str, values: Sequence[str]) -> Metric:
+    """A row for each value, 1 for the present one: a query that waits for one finds it from the start."""
+    family = GaugeMetricFamily(name, what, labels=[label])
+    for value in values:
+        family.add_metric([value], float(value == present))
+    return family
 
 
 def forget_process(folder: Path, pid: int) -> None:

@@ -9,6 +9,7 @@ import json
 from importlib.resources import files
 from typing import Any
 
+from api.metrics import BREAKERS, STATES
 from api.settings import LEVELS
 from signer.validation.verdict import software
 
@@ -248,6 +249,11 @@ def _protocol_paths() -> Schema:
             }
         }
 
+    stamps = exchange(
+        "postTimestamp", "Ask for a time-stamp", "application/timestamp-query", "application/timestamp-reply"
+    )
+    # Without its key the TSA refuses in its own form, and HTTP says when to come again.
+    stamps["post"]["responses"]["503"]["content"]["application/timestamp-reply"] = {}
     request = _path("request", "The request in base64, as RFC 6960 A.1 has it.", minLength=1, maxLength=22_000)
     return {
         "/ocsp": exchange(
@@ -262,9 +268,7 @@ def _protocol_paths() -> Schema:
                 "responses": {"200": _binary("The answer, in DER.", "application/ocsp-response")} | _problems(400, 503),
             }
         },
-        "/tsa": exchange(
-            "postTimestamp", "Ask for a time-stamp", "application/timestamp-query", "application/timestamp-reply"
-        ),
+        "/tsa": stamps,
     }
 
 
@@ -334,7 +338,13 @@ def _schemas() -> Schema:
             sha256=_or_null(sha256), revoked_at=_or_null(time), revocation_reason=_or_null(text),
         ),
         "Health": _object(status={"const": "ok"}),
-        "Readiness": _object(status={"const": "ready"}, checks={"type": "object", "additionalProperties": text}),
+        "Readiness": _object(
+            status={"const": "ready"}, checks={"type": "object", "additionalProperties": text}, hsm=_ref("Hsm")
+        ),
+        "Hsm": _object(
+            state={"enum": list(STATES)}, breaker={"enum": list(BREAKERS)}, reason=text, retry_after={"type": "integer"},
+            counts={"type": "object", "additionalProperties": {"type": "integer"}},
+        ),
         # RFC 9457 3: members beyond these may be added.
         "Problem": {
             "type": "object",

@@ -21,6 +21,7 @@ from signer.validation.errors import ValidationError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
+_LONGEST_RETRY_SECONDS = 3600
 
 # Codes whose status is not that of their kind. 409: order, idempotency or state (interface.md).
 _BY_CODE = {
@@ -81,9 +82,23 @@ def describe_problem(error: Exception) -> tuple[int, str, dict[str, str]]:
     """Status, code and facts as the outside may know them. Outages keep their details for the log."""
     status = status_of(error)
     code, facts = _said(error)
+    later = {"retry_after": str(retry_seconds(error))} if status == 503 else {}
     if status < 500 or code in _SHOWN_OUTAGES:
-        return status, code, facts
-    return status, _outage(error, status).code, {}
+        return status, code, facts | later
+    return status, _outage(error, status).code, later
+
+
+def retry_seconds(error: Exception) -> int:
+    """When to come again: as the key process expects to be well, or after a while."""
+    told = str(getattr(error, "facts", {}).get("retry_after", ""))
+    if not told.isdecimal() and isinstance(error.__cause__, HSMError):
+        return retry_seconds(error.__cause__)  # what cannot be done without a key, told by who needed it
+    return sensible_seconds(int(told)) if told.isdecimal() else RETRY_SECONDS
+
+
+def sensible_seconds(told: int) -> int:
+    """A number for Retry-After, whatever a part of ours expects."""
+    return min(max(told, 1), _LONGEST_RETRY_SECONDS)
 
 
 def _outage(error: Exception, status: int) -> RequestError:
@@ -110,7 +125,7 @@ def problem(status: int, code: str, facts: Mapping[str, str] | None = None, **me
     """A problem document. `detail` is the sentence of the code in English: JSON never changes with the language."""
     headers = {}
     if status == 503 or code == "IDEMPOTENCY_IN_PROGRESS":
-        headers["Retry-After"] = str(RETRY_SECONDS)
+        headers["Retry-After"] = (facts or {}).get("retry_after") or str(RETRY_SECONDS)
     if status == 429:
         headers["Retry-After"] = "1"
     if status == 401:

@@ -1,4 +1,4 @@
-"""The supervisor of `antin serve`: one socket, n web processes on it; starts, watches and replaces them, and ends them all."""
+"""The supervisor of `antin serve`: one socket, n web processes on it, the key process beside them; watches, replaces and ends them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ from types import FrameType
 
 from api.errors import ComponentError, UsageError
 from api.home import Home
+from api.key_watch import SOON_SECONDS, KeyWatch, pause_after
+from api.keys import key_process
 from api.logs import set_up_logs
 from api.metrics import SHARED_FOLDER, forget_process
 from api.migrations.runner import upgrade
 from api.web_process import READY
 from api.wiring import open_installation
+from hsm.keyd.process import KeyProcess
 
 _BACKLOG = 1024
-# SIGTERM ends everything within five seconds (interface.md): what has not gone by itself after these is killed.
-_PATIENCE_SECONDS = 4.0
-# A process that dies soon after its start is not started again at once, but after ever longer pauses.
-_SOON_SECONDS = 10.0
-_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+# SIGTERM ends everything within five seconds (interface.md): what has not gone by itself after these is killed. The key
+# process comes last, so that signatures that were begun are finished.
+_PATIENCE_SECONDS = 3.5
+# How long readiness is not announced because nobody knows yet whether keys can be used.
+_KEYS_SECONDS = 10.0
 
 
 @dataclass
@@ -54,21 +57,25 @@ def serve(
     with _only_one(home):
         with open_installation(environment) as installation:
             upgrade(installation.database.engine)
+            keys = key_process(home, installation.settings)
         with _listen(*address) as listening, _metrics_folder(home) as shared:
             surroundings = {**environment, "ANTIN_HOME": str(home.root), SHARED_FOLDER: str(shared)}
-            supervisor = Supervisor(listening, workers, surroundings, shared)
+            supervisor = Supervisor(listening, workers, surroundings, shared, keys)
             host, port = listening.getsockname()[:2]
             supervisor.run(lambda: announce(f"http://{f'[{host}]' if ':' in host else host}:{port}"))
 
 
 class Supervisor:
-    """Keeps n web processes alive on one listening socket."""
+    """Keeps n web processes alive on one listening socket, and the key process that they ask."""
 
-    def __init__(self, listening: socket.socket, count: int, environment: Mapping[str, str], shared: Path) -> None:
+    def __init__(
+        self, listening: socket.socket, count: int, environment: Mapping[str, str], shared: Path, keys: KeyProcess
+    ) -> None:
         self._listening = listening
         self._environment = dict(environment)
         self._shared = shared
         self._logger = set_up_logs()
+        self._keys = KeyWatch(keys, self._logger)
         self._count = count
         self._workers: list[_Worker] = []
         self._stopping = False
@@ -79,13 +86,17 @@ class Supervisor:
         waker.setblocking(False)
         with wake, waker, _signals(self._on_signal), _wake_up(waker):
             try:
+                self._keys.start()
                 self._workers = [self._start(number, 0) for number in range(self._count)]
                 announced = False
+                begun = time.monotonic()
                 while not self._stopping:
-                    select.select([wake, *(each.control for each in self._workers if not each.ready)], [], [], 0.5)
+                    starting = [each.control for each in self._workers if not each.ready]
+                    select.select([wake, *starting], [], [], 0.5 if announced else 0.05)
                     self._read_wake_ups(wake)
                     self._look_after()
-                    if not announced and all(each.ready for each in self._workers):
+                    keys_known = self._keys.is_settled() or time.monotonic() - begun > _KEYS_SECONDS
+                    if not announced and keys_known and all(each.ready for each in self._workers):
                         announced = True
                         self._logger.info("serving")
                         when_ready()
@@ -116,8 +127,8 @@ class Supervisor:
         dead.control.close()
         forget_process(self._shared, dead.process.pid)
         lived = time.monotonic() - dead.started_at
-        failures = 0 if lived > _SOON_SECONDS else dead.failures + 1
-        pause = _PAUSES[min(failures - 1, len(_PAUSES) - 1)] if failures else 0.0
+        failures = 0 if lived > SOON_SECONDS else dead.failures + 1
+        pause = pause_after(failures)
         # Signals end the pause: a stop must not wait for it.
         until = time.monotonic() + pause
         while not self._stopping and (left := until - time.monotonic()) > 0:
@@ -153,6 +164,7 @@ class Supervisor:
                 worker.process.kill()
                 worker.process.wait()
             worker.control.close()
+        self._keys.stop()
         self._logger.info("stopped")
 
 

@@ -13,6 +13,9 @@ from api.wiring import Installation
 from certs.errors import CertificateNotFound
 from certs.inventory import CertificateRecord, find_by_sha256, get_certificate
 from certs.serial import parse_serial
+from hsm.keyd.asking import read_state
+from hsm.keyd.places import run_folder
+from hsm.keyd.state import KeyState
 from pki.audit import Actor
 from pki.authorities import AuthorityRecord, AuthorityState, get_authority, list_authorities
 from pki.crl import CrlRecord, find_latest_crl, get_crl
@@ -137,6 +140,10 @@ class Services:
         if latest is None:
             raise CrlNotFound(f"{authority} has no CRL", authority=authority, number="")
         return latest
+
+    def key_process(self) -> KeyState | None:
+        """What the key process says of itself and the token, also while the token hangs; None where none answers."""
+        return read_state(run_folder(self.installation.home.root))
 
     def stale_crls(self, now: datetime) -> list[str]:
         """Authorities without a CRL that is good now."""

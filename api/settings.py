@@ -23,6 +23,11 @@ NOT_SETTINGS = {"ANTIN_HOME", "ANTIN_LANG", "ANTIN_DEMO_DOCUMENTS", "ANTIN_TEST_
 # X.660: the first arc is 0 to 2, the second below 40 under 0 and 1; no leading zeros.
 _OBJECT_IDENTIFIER = re.compile(r"(?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]{0,38}))(?:\.(?:0|[1-9][0-9]{0,38})){1,20}")
 
+# A PIN that was opened for us: standard input, output and error are none.
+DESCRIPTOR = "fd:"
+_DESCRIPTOR_NAME = re.compile(r"fd:(?:[3-9]|[1-9][0-9]{1,5})")
+_LABEL_OCTETS = 32
+
 
 def refuse_value(key: str, expected: str, found: object) -> NoReturn:
     """A value of the right type that cannot be meant, whichever of file and environment it came from."""
@@ -49,17 +54,37 @@ class DatabaseSettings:
 
 @dataclass(frozen=True)
 class HsmSettings:
-    """The PKCS#11 token. Empty module and pin_file: SoftHSM and the PIN under the home."""
+    """The PKCS#11 token and the process that holds it. Empty module and pin_file: SoftHSM and the PIN under the home.
+
+    `pin_file` is a path, or `fd:N` for a file that was opened for us. A call that takes `hang_seconds` counts as hanging
+    and costs the token process its life; idle sessions are touched every `keep_alive_seconds`.
+    """
 
     module: str = ""
     token_label: str = "antin"  # noqa: S105  a name, not a secret
     pin_file: str = ""
     max_sessions: int = 8
     wait_seconds: float = 10.0
+    hang_seconds: float = 20.0
+    keep_alive_seconds: float = 10.0
+    max_connections: int = 128
 
     def __post_init__(self) -> None:
+        # PKCS#11 v3.0, 4.4.1: a token's label has 32 octets.
+        if not 1 <= len(self.token_label.encode()) <= _LABEL_OCTETS:
+            refuse_value("hsm.token_label", f"a label of 1 to {_LABEL_OCTETS} octets", self.token_label)
+        if self.pin_file.startswith(DESCRIPTOR) and not _DESCRIPTOR_NAME.fullmatch(self.pin_file):
+            refuse_value("hsm.pin_file", "a path, or fd:N with N from 3 on", self.pin_file)
         _at_least("hsm.max_sessions", self.max_sessions, 1)
         _at_least("hsm.wait_seconds", self.wait_seconds, 0)
+        # Making an RSA key takes a slow token seconds: with less, honest work would look like hanging.
+        _at_least("hsm.hang_seconds", self.hang_seconds, 1)
+        _at_least("hsm.keep_alive_seconds", self.keep_alive_seconds, 1)
+        _at_least("hsm.max_connections", self.max_connections, 1)
+
+    def pin_descriptor(self) -> int | None:
+        """The number of the open file that holds the PIN, where it is one."""
+        return int(self.pin_file.removeprefix(DESCRIPTOR)) if self.pin_file.startswith(DESCRIPTOR) else None
 
 
 @dataclass(frozen=True)
@@ -227,6 +252,7 @@ def load_settings(file: Path, environment: Mapping[str, str]) -> Settings:
                 f"{section} should be a table", where=file.name, key=section, expected="a table", found="a value"
             )
         # A path typed in a shell is meant from there; one in the file, from the home.
-        text = str(Path(value).absolute()) if variable in _PATHS and value else value
+        is_path = variable in _PATHS and value and not value.startswith(DESCRIPTOR)
+        text = str(Path(value).absolute()) if is_path else value
         inner[name] = parse_text(hint, text, "the environment", variable)
     return read_table(Settings, table, file.name)

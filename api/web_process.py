@@ -78,7 +78,7 @@ def main(listening: int, control: int) -> None:
     logger = set_up_logs()
     _, settings = locate(os.environ)
     judge = Judge(serving_limits(settings), preload=("prepare", "gather"))
-    app = create_app(open_installation(os.environ, judge=judge))
+    app = create_app(open_installation(os.environ, judge=judge, starts_keys=False))
     config = uvicorn.Config(
         app,
         http=PatientProtocol,

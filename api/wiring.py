@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,15 +13,14 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from api.ahead import judge_limits
-from api.errors import ComponentError, UsageError
+from api.errors import UsageError
 from api.home import Home, locate_home
+from api.keys import open_key_store
 from api.settings import Settings, load_settings, refuse_value
 from certs.catalogue import Catalogue, read_catalogue
 from certs.clock import Clock, SystemClock
 from certs.db import Database
-from hsm.pkcs11_store import Pkcs11Store
-from hsm.softhsm import find_module
-from hsm.store import KeyStore
+from hsm.client import ClientStore
 from pki.issuance import IssuingDeps, TwinKeys
 from pki.issuer import Issuer, load_issuer
 from pki.ocsp import OcspResponder
@@ -44,22 +42,23 @@ SIGNATURE_WIDTH_MM = 45.0
 class Installation:
     """One home with its settings.
 
-    Parts are made when first asked for: a command that needs
-    no key never loads the token, one that judges nothing starts no process.
+    Parts are made when first asked for: a command that needs no key asks no key process, one that judges nothing starts
+    no judge. `starts_keys`: where no key process runs, this one may start one for itself (commands do, web processes not).
     """
 
     home: Home
     settings: Settings
     clock: Clock
     judge: Judge
+    starts_keys: bool = True
 
     @cached_property
     def database(self) -> Database:
         return Database(database_url(self.home, self.settings), busy_timeout=self.settings.database.busy_seconds)
 
     @cached_property
-    def keys(self) -> KeyStore:
-        return open_key_store(self.home, self.settings)
+    def keys(self) -> ClientStore:
+        return open_key_store(self.home, self.settings, starts=self.starts_keys)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -151,13 +150,13 @@ def locate(environment: Mapping[str, str]) -> tuple[Home, Settings]:
 
 
 def open_installation(
-    environment: Mapping[str, str], clock: Clock | None = None, judge: Judge | None = None
+    environment: Mapping[str, str], clock: Clock | None = None, judge: Judge | None = None, *, starts_keys: bool = True
 ) -> Installation:
     """The installation of an existing home; UsageError HOME_MISSING where there is none. A judge that runs already is taken over."""
     home, settings = locate(environment)
     if not home.exists():
         raise UsageError("HOME_MISSING", home=str(home.root))
-    return Installation(home, settings, clock or SystemClock(), judge or Judge(judge_limits(settings)))
+    return Installation(home, settings, clock or SystemClock(), judge or Judge(judge_limits(settings)), starts_keys)
 
 
 def database_url(home: Home, settings: Settings) -> URL:
@@ -171,36 +170,3 @@ def database_url(home: Home, settings: Settings) -> URL:
         # The URL itself may hold a password, and is not repeated.
         refuse_value("database.url", "the URL of a database whose driver is installed", "another")
     return url
-
-
-def module_path(settings: Settings) -> Path:
-    """The PKCS#11 module of the setting, or Debian's SoftHSM."""
-    if settings.hsm.module:
-        return Path(settings.hsm.module)
-    found = find_module()
-    if found is None:
-        raise ComponentError("SOFTHSM_MISSING")
-    return found
-
-
-def enter_token_folder(home: Home) -> None:
-    """Tell SoftHSM where this home's tokens are.
-
-    Its configuration names them relative to the home, so that no absolute path is stored in it and a home can be moved;
-    it counts from the folder the process works in. Every path a person typed is absolute by now.
-    """
-    os.environ["SOFTHSM2_CONF"] = str(home.softhsm_conf)
-    os.chdir(home.root)
-
-
-def open_key_store(home: Home, settings: Settings) -> KeyStore:
-    """The token's key store. Nothing is loaded and no PIN is read before the first key is asked for."""
-    if not settings.hsm.module:
-        enter_token_folder(home)
-    return Pkcs11Store(
-        home.root / module_path(settings),
-        settings.hsm.token_label,
-        home.root / settings.hsm.pin_file if settings.hsm.pin_file else home.pin_file,
-        max_sessions=settings.hsm.max_sessions,
-        wait_seconds=settings.hsm.wait_seconds,
-    )

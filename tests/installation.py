@@ -73,6 +73,16 @@ class User:
         assert "internal error" not in done.stderr
         return done
 
+    def command(self, *words: str | Path) -> list[str]:
+        return [str(word) for word in (ANTIN, *words)]
+
+    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+        """A command that runs beside others; whoever starts it waits for it."""
+        return subprocess.Popen(
+            self.command(*words), cwd=self.folder, env=self.surroundings(), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
     def antin(self, *words: str | Path, **environment: str) -> str:
         """A command that must end with 0; its output."""
         done = self.run(*words, **environment)

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from hsm.pkcs11_store import Pkcs11Store
-from hsm.softhsm import configuration, create_token, find_module
+from hsm.softhsm import configuration, find_module
+from hsm.token_making import create_token
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from certs.db import Database
 from certs.inventory import CertificateRecord, get_certificate
 from certs.names import parse_subject
 from hsm.memory_store import InsecureKeyStoreWarning, MemoryStore
-from hsm.spec import KeyRef, KeySpec
+from hsm.spec import KeyRef, KeySpec, Purpose
 from hsm.store import KeyStore
 from pki.audit import Actor
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
@@ -93,7 +93,7 @@ class World:
 
     def certify(self, profile: str, subject: str, *, spec: KeySpec = KeySpec.P_256, label: str = "leaf") -> Signer:
         """A new key and its certificate."""
-        ref = self.keys.generate(spec, label)
+        ref = self.keys.generate(spec, label, Purpose.DOCUMENT)
         request = IssuanceRequest(profile, parse_subject(subject), ref.public_key_der)
         return Signer(ref, issue(request, ADMIN, self.issuing_deps))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from api.errors import ComponentError, UsageError
 from certs.errors import CertsError, DatabaseUnavailable
-from hsm.errors import HSMError
+from hsm.errors import HSMError, ModuleMissing, PinMissing, TokenAmbiguous, TokenAway, TokenMissing
 from pki.errors import (
     AuthorityExists,
     AuthorityNameRefused,
@@ -51,11 +51,17 @@ _EXITS: tuple[tuple[type[Exception], int], ...] = (
     (InputsUnreadable, 2),
     (ValidationError, 5),
 )
+_AWAY = 5
+# Why a token is away, where the sentence of the cause says what to do about it.
+_CAUSES = {kind.code for kind in (ModuleMissing, TokenMissing, TokenAmbiguous, PinMissing)}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def describe(error: Exception) -> tuple[int, str, dict[str, str]]:
     """Exit code, code of the sentence, facts. What nobody foresaw is INTERNAL_ERROR, with its kind and place but no message."""
+    if isinstance(error, TokenAway) and error.facts.get("reason") in _CAUSES:
+        # A person can do something about these: say what, instead of that it is away.
+        return _AWAY, error.facts["reason"], dict(error.facts)
     for kind, exit_code in _EXITS:
         if isinstance(error, kind):
             return exit_code, error_code(error), dict(getattr(error, "facts", {}))

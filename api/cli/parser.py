@@ -29,10 +29,7 @@ class Parser(argparse.ArgumentParser):
 
 @dataclass(frozen=True)
 class TypedPath:
-    """A path as a person typed it, and what it means from the folder the command was called in.
-
-    The process may change its folder afterwards (wiring.enter_token_folder); messages show what was typed.
-    """
+    """A path as a person typed it, which messages show, and what it means from the folder the command was called in."""
 
     typed: str
     path: Path
@@ -167,7 +164,15 @@ def _hsm(add: Sub) -> None:
     actions = add("hsm", help="the key token").add_subparsers(
         dest="action", metavar="ACTION", required=True, parser_class=Parser
     )
-    _json(actions.add_parser("status", help="is the token there, how many sessions"))
+    _json(actions.add_parser("status", help="is the token there, how many sessions, what happened to it"))
+    _json(actions.add_parser("keys", help="every key of the token: what it is for, who uses it, is it protected"))
+    bench = actions.add_parser(
+        "bench", help="signatures a second, beside OpenSSL in memory; leaves nothing in the token"
+    )
+    bench.add_argument(
+        "--seconds", type=_span(0.1, 60), default=1.0, metavar="S", help="how long each line is measured (default: 1)"
+    )
+    _json(bench)
 
 
 def _document(add: Sub) -> None:
@@ -187,7 +192,9 @@ def _document(add: Sub) -> None:
 def _doctor(add: Sub) -> None:
     doctor = add("doctor", help="what is wrong here, and how to mend it")
     doctor.add_argument(
-        "--mend", action="store_true", help="first close signing acts and numbers that a death left open"
+        "--mend",
+        action="store_true",
+        help="first close signing acts and numbers that a death left open, and give keys the purpose they are used for",
     )
     _json(doctor)
 
@@ -213,6 +220,18 @@ def _number(least: int, most: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def _span(least: float, most: float) -> Callable[[str], float]:
+    """Seconds within limits."""
+
+    def seconds(text: str) -> float:
+        value = float(text)
+        if not least <= value <= most:  # false for "not a number" too
+            raise argparse.ArgumentTypeError(f"{text} is not between {least:g} and {most:g}")
+        return value
+
+    return seconds
 
 
 def _token(add: Sub) -> None:

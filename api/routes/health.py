@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from starlette.requests import Request
@@ -11,10 +12,11 @@ from starlette.routing import Route
 from api.auth.access import caller_of
 from api.cli.failures import error_code
 from api.errors import ApiError, RequestError
-from api.problems import describe_problem, problem
+from api.problems import RETRY_SECONDS, describe_problem, problem, sensible_seconds
 from api.services import Services
 from certs.errors import CertsError
-from hsm.errors import HSMError
+from hsm.errors import HSMError, TokenAway
+from hsm.keyd.state import KeyState
 from pki.errors import PkiError
 from pki.service_keys import ServiceKind
 
@@ -27,11 +29,22 @@ async def healthz(_: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """Keys, database and fresh CRLs are there; otherwise 503 and which of them is not."""
     state = request.app.state
-    checks: dict[str, str] = await state.lanes.quick.run(_check, state.services)
+    lanes, services = state.lanes, state.services
+    told: KeyState | None = await lanes.quick.run(services.key_process)
+    checks = {
+        "database": await lanes.quick.run(_result, _database, services),
+        # A token that hangs holds up the lane of the keys, and no other.
+        "keys": await lanes.key.run(_result, _keys, services) if _is_well(told) else _reason(told),
+        "crl": await lanes.quick.run(_result, _crl, services),
+    }
+    hsm = _describe(told)
     if all(result == "ok" for result in checks.values()):
-        return JSONResponse({"status": "ready", "checks": checks})
+        return JSONResponse({"status": "ready", "checks": checks, "hsm": hsm})
     missing = ", ".join(name for name, result in checks.items() if result != "ok")
-    return problem(*describe_problem(RequestError("NOT_READY", missing=missing)), checks=checks)
+    facts = {"missing": missing}
+    if told is not None and not _is_well(told):
+        facts["retry_after"] = str(sensible_seconds(told.retry_after))
+    return problem(*describe_problem(RequestError("NOT_READY", **facts)), checks=checks, hsm=hsm)
 
 
 async def metrics(request: Request) -> Response:
@@ -40,7 +53,8 @@ async def metrics(request: Request) -> Response:
     settings = state.services.installation.settings.web
     if not settings.public_metrics and not caller_of(request, ()).loopback:
         raise RequestError("METRICS_PRIVATE")
-    text, media_type = state.metrics.text()
+    told = await state.lanes.quick.run(state.services.key_process)
+    text, media_type = state.metrics.text(told)
     return Response(text, media_type=media_type)
 
 
@@ -48,14 +62,38 @@ async def openapi(request: Request) -> Response:
     return JSONResponse(request.app.openapi())
 
 
-def _check(services: Services) -> dict[str, str]:
-    checks = {}
-    for name, check in (("database", _database), ("keys", _keys), ("crl", _crl)):
-        try:
-            checks[name] = check(services)
-        except (CertsError, HSMError, PkiError, ApiError) as error:
-            checks[name] = error_code(error)
-    return checks
+def _result(check: Callable[[Services], str], services: Services) -> str:
+    try:
+        return check(services)
+    except (CertsError, HSMError, PkiError, ApiError) as error:
+        return error_code(error)
+
+
+def _is_well(told: KeyState | None) -> bool:
+    return told is not None and told.state == "ok"
+
+
+def _reason(told: KeyState | None) -> str:
+    return (told.reason if told is not None else "") or TokenAway.code
+
+
+def _describe(told: KeyState | None) -> dict[str, object]:
+    """How the token is doing, without its name, its module or numbers of processes."""
+    if told is None:
+        return {
+            "state": "away",
+            "breaker": "open",
+            "reason": TokenAway.code,
+            "retry_after": RETRY_SECONDS,
+            "counts": {},
+        }
+    return {
+        "state": told.state,
+        "breaker": told.breaker,
+        "reason": told.reason,
+        "retry_after": told.retry_after,
+        "counts": told.counts,
+    }
 
 
 def _database(services: Services) -> str:
@@ -64,10 +102,7 @@ def _database(services: Services) -> str:
 
 
 def _keys(services: Services) -> str:
-    """The token is there, and lets us at the keys that status answers and time-stamps need."""
-    status = services.installation.keys.status()
-    if status.state != "ok":
-        return status.detail or "HSM_ERROR"
+    """The token lets us at the keys that status answers and time-stamps need."""
     for kind in ServiceKind:
         services.installation.services.usable(kind)
     return "ok"

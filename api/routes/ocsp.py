@@ -51,7 +51,7 @@ async def _answer(request: Request, body: bytes) -> OcspAnswer:
     try:
         answer: OcspAnswer | None = await state.lanes.look_up(state.services.ocsp.find, body)
         if answer is None:
-            answer = await state.lanes.quick.run(state.services.ocsp.make, body)
+            answer = await state.lanes.key.run(state.services.ocsp.make, body)
     except RequestError as error:
         answer = refusal(ResponseStatus.TRY_LATER, error)
     except Exception as error:

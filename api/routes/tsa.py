@@ -10,7 +10,9 @@ from starlette.routing import Route
 
 from api.errors import RequestError
 from api.logs import LOGGER
+from api.problems import retry_seconds
 from api.routes.binary import read_structure
+from hsm.errors import HSMError
 from pki.tsa.authority import TimeStampAnswer, refusal
 from pki.tsa.failure import Failure
 
@@ -24,7 +26,7 @@ async def post(request: Request) -> Response:
     note = request.scope["antin.note"]
     body = await read_structure(request, _QUERY, _MOST_OCTETS)
     try:
-        answer: TimeStampAnswer = await state.lanes.quick.run(state.services.installation.tsa.answer, body)
+        answer: TimeStampAnswer = await state.lanes.key.run(state.services.installation.tsa.answer, body)
     except RequestError as error:
         answer = TimeStampAnswer(refusal(Failure.TIME_NOT_AVAILABLE), failure=Failure.TIME_NOT_AVAILABLE, cause=error)
     except Exception as error:
@@ -34,7 +36,11 @@ async def post(request: Request) -> Response:
     if answer.failure is not None:
         note["code"] = f"TSA {answer.failure.name.lower()}"
         note["error"] = getattr(answer.cause, "code", type(answer.cause).__name__)
-    return Response(answer.der, 200, {"Cache-Control": "no-store"}, media_type=_REPLY)
+    status, headers = 200, {"Cache-Control": "no-store"}
+    if isinstance(answer.cause, HSMError):
+        # RFC 3161 knows no "try later"; HTTP does, and the refusal stands in the body for clients that read it all the same.
+        status, headers["Retry-After"] = 503, str(retry_seconds(answer.cause))
+    return Response(answer.der, status, headers, media_type=_REPLY)
 
 
 routes = [Route("/tsa", post, methods=["POST"])]

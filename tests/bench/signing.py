@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 from datetime import UTC, datetime
@@ -68,9 +67,9 @@ def _peer(installation: Installation, credential: Credential) -> PdfSigner:
     """PdfSigner on our token, with a session of its own in this process, as its users have it."""
     settings, home = installation.settings, installation.home
     os.environ |= token_surroundings(home, settings)
-    with contextlib.chdir(home.root):  # where SoftHSM's settings count from, and it reads them now
-        token = load_module(module_path(settings)).lib.get_token(token_label=settings.hsm.token_label)
-        session = token.open(user_pin=home.pin_file.read_text())
+    os.chdir(home.root)  # where SoftHSM's settings count from, each time it looks for keys
+    token = load_module(module_path(settings)).lib.get_token(token_label=settings.hsm.token_label)
+    session = token.open(user_pin=home.pin_file.read_text())
     with installation.database.read() as database:
         certificate = get_certificate(database, credential.serial).certificate()
     signer = PKCS11Signer(

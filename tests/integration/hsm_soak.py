@@ -12,15 +12,16 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from hsm.pkcs11_store import Pkcs11Store
-from hsm.spec import KeySpec
+from hsm.spec import KeySpec, Purpose
+from tests.signable import attributes
 
 SHA256 = hashes.SHA256()
 PSS = padding.PSS(padding.MGF1(SHA256), padding.PSS.DIGEST_LENGTH)
 
 
 def soak(store: Pkcs11Store, threads: int, signatures: int) -> dict[str, int]:
-    p256 = store.generate(KeySpec.P_256, "soak")
-    rsa = store.generate(KeySpec.RSA_2048, "soak")
+    p256 = store.generate(KeySpec.P_256, "soak", Purpose.DOCUMENT)
+    rsa = store.generate(KeySpec.RSA_2048, "soak", Purpose.DOCUMENT)
     p256_key, rsa_key = store.get(p256.public_key_der), store.get(rsa.public_key_der)
     p256_public, rsa_public = p256.public_key(), rsa.public_key()
     counts = [{"p-256": 0, "rsa-2048": 0} for _ in range(threads)]
@@ -29,7 +30,7 @@ def soak(store: Pkcs11Store, threads: int, signatures: int) -> dict[str, int]:
     def work(number: int) -> None:
         start.wait()
         for turn in range(signatures):
-            message = f"{number}:{turn}".encode()
+            message = attributes(f"{number}:{turn}")
             # Verified here once more, with another object than the store's own check uses.
             if turn % 20 == 0:
                 scheme = PSS if turn % 40 else padding.PKCS1v15()

@@ -197,10 +197,11 @@ def test_metrics_count_by_route_over_all_processes(service: Service) -> None:
 
 def test_the_service_says_what_it_offers(service: Service) -> None:
     assert service.http.get("/healthz").json() == {"status": "ok"}
-    assert service.http.get("/readyz").json() == {
-        "status": "ready",
-        "checks": {"database": "ok", "keys": "ok", "crl": "ok"},
-    }
+    ready = service.http.get("/readyz").json()
+    assert (ready["status"], ready["checks"]) == ("ready", {"database": "ok", "keys": "ok", "crl": "ok"})
+    hsm = {name: ready["hsm"][name] for name in ("state", "breaker", "reason", "retry_after")}
+    assert hsm == {"state": "ok", "breaker": "closed", "reason": "", "retry_after": 0}
+    assert 'antin_hsm_state{state="ok"} 1.0' in service.http.get("/metrics").text
     manual = service.http.get("/docs")
     assert manual.status_code == 200
     assert "<script" not in manual.text

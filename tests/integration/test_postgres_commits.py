@@ -12,7 +12,7 @@ import pytest
 from certs.db import Database
 from certs.inventory import State, get_certificate, get_standings, list_certificates
 from certs.names import parse_subject
-from hsm.spec import KeySpec
+from hsm.spec import KeySpec, Purpose
 from pki.errors import IssuerNotGood
 from pki.issuance import IssuanceRequest, decide, issue_draft
 from pki.schemes import scheme_for
@@ -55,7 +55,7 @@ def _act(world: World, document: int, field: str = "Signature1") -> int:
 
 
 def test_an_issuer_revoked_after_the_decision_gives_not_even_an_intent(world: World) -> None:
-    ref = world.keys.generate(KeySpec.P_256, "leaf")
+    ref = world.keys.generate(KeySpec.P_256, "leaf", Purpose.DOCUMENT)
     draft = decide(IssuanceRequest("officer", parse_subject(OFFICER_SUBJECT), ref.public_key_der), world.issuing_deps)
     world.revoke(world.issuing.serial, "cACompromise")
     with pytest.raises(IssuerNotGood) as refused:
