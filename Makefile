@@ -2,9 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format accept bench bench-full chaos picture lock system-run system-test
+.PHONY: help demo demo-begin serve test check format accept bench bench-full chaos picture lock system-run system-test
 
 PYTHON ?= python3
+# Where make serve listens. Not taken from the environment: some shells have a HOST of their own there.
+HOST := 127.0.0.1
+PORT := 8080
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -16,7 +19,7 @@ ON_POSTGRESQL := tests/unit/certs/test_inventory.py tests/unit/pki tests/unit/si
 
 help:
 	@echo "make demo    from nothing to stamped, signed, verified documents"
-	@echo "make serve   the service on http://127.0.0.1:8080, same home"
+	@echo "make serve   the service on http://127.0.0.1:8080, same home (PORT=8097 HOST=… for another address)"
 	@echo "make test    all tests"
 	@echo "make check   format, lint, types, architecture"
 	@echo "make accept  the done-when checks on a fresh home"
@@ -43,13 +46,16 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.run | system-test
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-demo: system-run $(VENV)/.run
+demo-begin:
+	@[ -e $(VENV)/.run ] || echo "The first run fetches packages and takes one to five minutes, later ones take seconds."
+
+demo: demo-begin system-run $(VENV)/.run
 	@$(BIN)/antin init --demo
 	@$(BIN)/antin demo
 
 serve: system-run $(VENV)/.run
 	@$(BIN)/antin init
-	@exec $(BIN)/antin serve
+	@exec $(BIN)/antin serve --host "$(HOST)" --port "$(PORT)"
 
 test: system-test $(VENV)/.dev
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -rs

@@ -82,6 +82,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _tally(app: FastAPI) -> None:
     while True:
+        # When the register falls silent, pages say when it last answered: also those of a service that nobody asks.
+        with contextlib.suppress(ApiError, CertsError):
+            await app.state.lanes.quick.run(app.state.services.sources.look)
         await asyncio.sleep(_TALLY_SECONDS)
         # Kept until next time when the database is away.
         with contextlib.suppress(ApiError, CertsError):

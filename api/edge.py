@@ -117,7 +117,9 @@ class _Body:
         if self._too_large:
             self._refuse(RequestError("BODY_TOO_LARGE", limit=self._limit_text))
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.01, min(_SILENCE_SECONDS, self._deadline - now)))
+            # Not wait_for: it makes a task of each piece, though most have come already.
+            async with asyncio.timeout(max(0.01, min(_SILENCE_SECONDS, self._deadline - now))):
+                message = await self._receive()
         except TimeoutError:
             self._refuse(RequestError("BODY_TOO_SLOW"))
         if message["type"] == "http.request":

@@ -99,7 +99,18 @@ def _checked(data: FormData, known: Collection[str]) -> Form:
             fields[name] = value
     if file is None:
         raise RequestError("FORM_FILE_MISSING")
+    if _is_name_alone(file):
+        raise RequestError("FORM_FILE_IS_TEXT")
     return Form(fields, clean_name(file.filename or ""), file)
+
+
+def _is_name_alone(file: UploadFile) -> bool:
+    """Whether a line of text came where a file belongs: `curl -F file=letter.pdf` sends the name and forgets the file."""
+    if file.filename or not 0 < (file.size or 0) <= _LONGEST_NAME:
+        return False
+    text = file.file.read()
+    file.file.seek(0)
+    return b"%PDF" not in text and text.lower().strip().endswith(b".pdf")
 
 
 def clean_name(text: str) -> str:

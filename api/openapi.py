@@ -5,15 +5,11 @@ A test holds it to the routes, in both directions; schemathesis holds the answer
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
+from collections.abc import Mapping
 from typing import Any
 
-from api.metrics import BREAKERS, STATES
-from api.settings import LEVELS
+from api.openapi_schemas import EXAMPLES, OFFERED_LEVELS, PROBLEM_EXAMPLE, Schema, build_schemas, ref
 from signer.validation.verdict import software
-
-Schema = dict[str, Any]
 
 _PROBLEMS = {
     400: "The request is malformed: `code` says where.",
@@ -23,10 +19,17 @@ _PROBLEMS = {
     408: "The body came too slowly.",
     409: "Order, idempotency or state: the request contradicts what is already so.",
     413: "The body is larger than web.max_upload_mb allows.",
-    415: "Not the media type that is expected, or the file is not a PDF.",
+    415: "Not the media type that is expected.",
     422: "A rule refuses it; `code` says which.",
     429: "Too many requests of one client; Retry-After says when to go on.",
     503: "A part that is needed is away (keys, database, disk); Retry-After says when to ask again.",
+}
+
+
+# Where no token is asked for, one may be sent all the same; then it has to be good.
+_TOKEN_SENT = {
+    401: "Only when a token is sent, which need not be: it is unknown, expired or revoked.",
+    403: "Only when a token is sent, which need not be: it came over plain HTTP from outside this machine.",
 }
 
 
@@ -38,11 +41,13 @@ def build_openapi() -> Schema:
             "title": "Antin",
             "version": software().removeprefix("antin "),
             "summary": "Digital signatures and PKI for public agencies.",
-            "description": "Errors are problem documents (RFC 9457) with a stable `code`; `detail` is its sentence in English. "
-            "Tokens come from `antin token issue --scope sign` and are sent as `Authorization: Bearer antin_…`, over TLS or on "
-            "loopback only.",
+            "description": "`conclusion` judges signatures: **accept a document only if `conclusion` is `valid` and "
+            "`document.status` is `in-force`.** Errors are problem documents (RFC 9457) with a stable `code`; `detail` is its "
+            "sentence in English. Tokens come from `antin token issue --scope sign` and are sent as `Authorization: Bearer "
+            "antin_…`, over TLS or on loopback only.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "servers": [{"url": "/", "description": "The service that this document came from."}],
         "tags": [
             {"name": "documents", "description": "Sign, look up, recall, verify."},
             {"name": "certificates", "description": "Certificates and what relying parties fetch."},
@@ -51,27 +56,26 @@ def build_openapi() -> Schema:
         ],
         "paths": _document_paths() | _certificate_paths() | _protocol_paths() | _operation_paths(),
         "components": {
-            "schemas": _schemas(),
+            "schemas": build_schemas(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "antin token issue"}},
         },
     }
 
 
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _json(description: str, schema: str) -> Schema:
-    return {"description": description, "content": {"application/json": {"schema": _ref(schema)}}}
+def _json(description: str, schema: str, operation: str) -> Schema:
+    content = {"schema": ref(schema), "example": EXAMPLES[operation]}
+    return {"description": description, "content": {"application/json": content}}
 
 
 def _binary(description: str, *media_types: str) -> Schema:
     return {"description": description, "content": {media: {} for media in media_types}}
 
 
-def _problems(*statuses: int) -> Schema:
-    content = {"application/problem+json": {"schema": _ref("Problem")}}
-    return {str(status): {"description": _PROBLEMS[status], "content": content} for status in statuses}
+def _problems(*statuses: int, said: Mapping[int, str] | None = None) -> Schema:
+    """Answers that refuse; `said` has the texts of an operation that differ from the usual ones."""
+    content = {"application/problem+json": {"schema": ref("Problem"), "example": PROBLEM_EXAMPLE}}
+    texts = _PROBLEMS | dict(said or {})
+    return {str(status): {"description": texts[status], "content": content} for status in statuses}
 
 
 def _path(name: str, description: str, **schema: Any) -> Schema:
@@ -84,13 +88,25 @@ def _path(name: str, description: str, **schema: Any) -> Schema:
     }
 
 
+_NO_FORM = {415: "The Content-Type is not multipart/form-data."}
+
+
+def _curl(words: str) -> list[Schema]:
+    """An example as the extension has it that documentation tools know; $BASE is the address of the service."""
+    return [{"lang": "Shell", "label": "curl", "source": f"curl {words}"}]
+
+
 _OPEN: list[Schema] = [{}, {"token": []}]
 _TOKEN: list[Schema] = [{"token": []}]
 
 
 def _document_paths() -> Schema:
     file = {"type": "string", "format": "binary", "contentMediaType": "application/pdf", "description": "The PDF file."}
-    code = _path("code", "The code as printed on the paper; case, spaces and hyphens do not matter.", minLength=1)
+    code = _path(
+        "code",
+        "The lookup code, from the answer of signing or as the agency told it; capitals, spaces and hyphens do not matter.",
+        minLength=1,
+    )
     signing: Schema = {
         "type": "object",
         "required": ["file", "credential"],
@@ -103,10 +119,11 @@ def _document_paths() -> Schema:
                 "description": "Who signs, like officer or seal.",
             },
             "intent": {"enum": ["approve", "issue"], "description": "Default: officer approve, seal issue."},
-            "level": {"enum": list(LEVELS), "description": "Default: the setting sign.level."},
+            "level": {"enum": list(OFFERED_LEVELS), "description": "Default: the setting sign.level."},
             "metadata": {
                 "type": "string",
-                "description": "A JSON object with the names of ND30 Appendix VI, like CodeNotation.",
+                "description": 'A JSON object with names of Decree 30/2020, Appendix VI, like {"Subject": "…", "CodeNotation": "UBND-VP"}. '
+                "The names and their lengths stand below. CodeNotation is the symbol without the number, which the seal adds.",
             },
             "placement": {"type": "string", "description": "auto, none, required, or PAGE,X,Y in millimetres."},
         },
@@ -115,7 +132,8 @@ def _document_paths() -> Schema:
         "name": "Idempotency-Key",
         "in": "header",
         "required": False,
-        "description": "A name for this request, made by the client. Repeated with the same body it gets the same answer, for 24 hours.",
+        "description": "A name for this request, made by the client: 1 to 255 printable ASCII characters. Repeated by the same "
+        "token with the same body it gets the same answer, for 24 hours; keys of other tokens do not count.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     }
     return {
@@ -124,7 +142,8 @@ def _document_paths() -> Schema:
                 "operationId": "verify",
                 "tags": ["documents"],
                 "summary": "Judge a file",
-                "description": "The verdict of `antin verify --json`. No login; nothing of the file is kept.",
+                "description": "The verdict of `antin verify --json`. No login; nothing of the file is kept. **Accept a document only if "
+                "`conclusion` is `valid` and `document.status` is `in-force`:** `conclusion` judges signatures alone.",
                 "security": _OPEN,
                 "requestBody": _multipart(
                     {
@@ -134,8 +153,9 @@ def _document_paths() -> Schema:
                         "properties": {"file": file},
                     }
                 ),
-                "responses": {"200": _json("The verdict, whatever it is; also `unreadable`.", "Verdict")}
-                | _problems(400, 401, 403, 408, 413, 415, 429, 503),
+                "responses": {"200": _json("The verdict, whatever it is; also `unreadable`.", "Verdict", "verify")}
+                | _problems(400, 401, 403, 408, 413, 415, 429, 503, said=_TOKEN_SENT | _NO_FORM),
+                "x-codeSamples": _curl("-F file=@issued.pdf $BASE/api/v1/verify"),
             }
         },
         "/api/v1/documents": {
@@ -143,15 +163,32 @@ def _document_paths() -> Schema:
                 "operationId": "sign",
                 "tags": ["documents"],
                 "summary": "Sign a document",
-                "description": "Scope `sign`. The credential's key signs the file; the answer names the document of the register.",
+                "description": "Scope `sign`. The credential's key signs the file; the answer names the document of the register. The "
+                "officer signs first; the seal goes on the file that he signed (`GET …/file`), gives the number and issues the "
+                "document, once.",
                 "security": _TOKEN,
                 "parameters": [key],
                 "requestBody": _multipart(signing),
                 "responses": {
-                    "201": _json("Signed and registered.", "SignedDocument")
+                    "201": _json("Signed and registered.", "SignedDocument", "sign")
                     | {"headers": {"Location": {"description": "The document.", "schema": {"type": "string"}}}}
                 }
-                | _problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+                | _problems(
+                    400,
+                    401,
+                    403,
+                    408,
+                    409,
+                    413,
+                    415,
+                    422,
+                    429,
+                    503,
+                    said={415: "Not multipart/form-data, or the file is not a PDF."},
+                ),
+                "x-codeSamples": _curl(
+                    "-H 'Authorization: Bearer TOKEN' -F file=@letter.pdf -F credential=officer $BASE/api/v1/documents"
+                ),
             }
         },
         "/api/v1/documents/{code}": {
@@ -162,7 +199,9 @@ def _document_paths() -> Schema:
                 "description": "Public facts; with a token of scope sign, verify or audit also names, metadata and each signature.",
                 "security": _OPEN,
                 "parameters": [code],
-                "responses": {"200": _json("The document.", "Document")} | _problems(401, 403, 404, 429, 503),
+                "responses": {"200": _json("The document.", "DocumentRecord", "getDocument")}
+                | _problems(401, 403, 404, 429, 503, said=_TOKEN_SENT),
+                "x-codeSamples": _curl("$BASE/api/v1/documents/CODE"),
             }
         },
         "/api/v1/documents/{code}/file": {
@@ -170,9 +209,12 @@ def _document_paths() -> Schema:
                 "operationId": "getDocumentFile",
                 "tags": ["documents"],
                 "summary": "The newest signed revision",
+                "description": "No login: whoever knows the code may fetch the file. A code cannot be guessed (95 random bits).",
                 "security": _OPEN,
                 "parameters": [code],
-                "responses": {"200": _binary("The file.", "application/pdf")} | _problems(401, 403, 404, 429, 503),
+                "responses": {"200": _binary("The file.", "application/pdf")}
+                | _problems(401, 403, 404, 429, 503, said=_TOKEN_SENT),
+                "x-codeSamples": _curl("$BASE/api/v1/documents/CODE/file -o signed.pdf"),
             }
         },
         "/api/v1/documents/{code}/recall": {
@@ -183,9 +225,25 @@ def _document_paths() -> Schema:
                 "description": "Scope `sign`. The signature stays as good as it was; the document is out of force, at once.",
                 "security": _TOKEN,
                 "parameters": [code],
-                "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("Recall")}}},
-                "responses": {"200": _json("Recalled.", "Document")}
-                | _problems(400, 401, 403, 404, 408, 409, 413, 415, 429, 503),
+                "requestBody": {"required": True, "content": {"application/json": {"schema": ref("RecallRequest")}}},
+                "responses": {"200": _json("Recalled.", "DocumentRecord", "recallDocument")}
+                | _problems(
+                    400,
+                    401,
+                    403,
+                    404,
+                    408,
+                    409,
+                    413,
+                    415,
+                    429,
+                    503,
+                    said={415: "The Content-Type is not application/json."},
+                ),
+                "x-codeSamples": _curl(
+                    "-H 'Authorization: Bearer TOKEN' -H 'Content-Type: application/json' "
+                    '-d \'{"reason": "Sai thẩm quyền"}\' $BASE/api/v1/documents/CODE/recall'
+                ),
             }
         },
     }
@@ -224,7 +282,9 @@ def _certificate_paths() -> Schema:
                 "description": "Persons' numbers are masked; a token of scope ra, ca or audit sees them and the certificate in PEM.",
                 "security": _OPEN,
                 "parameters": [_path("serial", "Hexadecimal; colons and spaces do not matter.", minLength=1)],
-                "responses": {"200": _json("The certificate.", "Certificate")} | _problems(401, 403, 404, 429, 503),
+                "responses": {"200": _json("The certificate.", "Certificate", "getCertificate")}
+                | _problems(401, 403, 404, 429, 503, said=_TOKEN_SENT),
+                "x-codeSamples": _curl("$BASE/api/v1/certificates/SERIAL"),
             }
         },
         "/crl/{authority}.crl": file("getCrl", "The newest CRL of an authority", "application/pkix-crl", authority),
@@ -245,7 +305,8 @@ def _protocol_paths() -> Schema:
                 "summary": summary,
                 "description": "Failures are told in the protocol's own way.",
                 "requestBody": body,
-                "responses": {"200": _binary("The answer, in DER.", reply)} | _problems(408, 413, 415, 503),
+                "responses": {"200": _binary("The answer, in DER.", reply)}
+                | _problems(408, 413, 415, 503, said={415: f"The Content-Type is not {query}."}),
             }
         }
 
@@ -277,11 +338,11 @@ def _operation_paths() -> Schema:
         return {"get": {"operationId": operation, "tags": ["operation"], "summary": summary, "responses": responses}}
 
     return {
-        "/healthz": look("healthz", "This process answers", {"200": _json("It does.", "Health")}),
+        "/healthz": look("healthz", "This process answers", {"200": _json("It does.", "Health", "healthz")}),
         "/readyz": look(
             "readyz",
             "Keys, database and fresh CRLs are there",
-            {"200": _json("They are.", "Readiness")} | _problems(503),
+            {"200": _json("They are.", "Readiness", "readyz")} | _problems(503),
         ),
         "/metrics": look(
             "metrics",
@@ -290,78 +351,3 @@ def _operation_paths() -> Schema:
             | _problems(403),
         ),
     }
-
-
-def _object(optional: Schema | None = None, /, **properties: Schema) -> Schema:
-    """An object with exactly these members."""
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(properties),
-        "properties": properties | (optional or {}),
-    }
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _schemas() -> Schema:
-    text: Schema = {"type": "string"}
-    time: Schema = {"type": "string", "format": "date-time"}
-    sha256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-    status: Schema = {"enum": ["in-force", "recalled", "replaced", "corrected"]}
-    number: Schema = {"type": "integer", "minimum": 1}
-    change = _object(status=status, reason=text, changed_at=time)
-    signature = _object(
-        state={"enum": ["intent", "done", "failed"]}, credential=text, intent=text, level=text, field=text, certificate=text,
-        claimed_time=time, sha256=_or_null(sha256), actor=text,
-    )  # fmt: skip
-    inside = {
-        "name": text,
-        "subject": text,
-        "metadata": {"type": "object"},
-        "signatures": {"type": "array", "items": signature},
-    }
-    return _verdict_schemas() | {
-        "Links": _object(self=text, file=text, verify=text),
-        "SignedDocument": _object(code=text, sha256=sha256, status=status, level={"enum": list(LEVELS)}, links=_ref("Links")),
-        "Document": _object(
-            inside, code=text, status=status, sha256=_or_null(sha256), level=_or_null(text), agency=text, number=_or_null(number),
-            year=_or_null(number), notation=_or_null(text), created_at=time, issued_at=_or_null(time),
-            changes={"type": "array", "items": change}, links=_ref("Links"),
-        ),
-        "Recall": _object(reason={"type": "string", "minLength": 1, "maxLength": 500, "description": "Why. Everybody may read it."}),
-        "Certificate": _object(
-            {"pem": text}, serial=text, profile=text, subject=text, common_name=text, issuer=text,
-            state={"enum": ["intent", "active", "suspended", "revoked", "expired"]}, not_before=time, not_after=time,
-            sha256=_or_null(sha256), revoked_at=_or_null(time), revocation_reason=_or_null(text),
-        ),
-        "Health": _object(status={"const": "ok"}),
-        "Readiness": _object(
-            status={"const": "ready"}, checks={"type": "object", "additionalProperties": text}, hsm=_ref("Hsm")
-        ),
-        "Hsm": _object(
-            state={"enum": list(STATES)}, breaker={"enum": list(BREAKERS)}, reason=text, retry_after={"type": "integer"},
-            counts={"type": "object", "additionalProperties": {"type": "integer"}},
-        ),
-        # RFC 9457 3: members beyond these may be added.
-        "Problem": {
-            "type": "object",
-            "required": ["type", "title", "status", "code", "detail"],
-            "properties": {
-                "type": text, "title": text, "status": {"type": "integer"}, "code": {"type": "string", "pattern": "^[A-Z][A-Z0-9_]+$"},
-                "detail": text,
-            },
-        },
-    }  # fmt: skip
-
-
-def _verdict_schemas() -> Schema:
-    """The verdict's own schema, its parts moved to where OpenAPI wants them."""
-    raw = files("signer.validation").joinpath("verdict.schema.json").read_text("utf-8")
-    schema: Schema = json.loads(raw.replace("#/$defs/", "#/components/schemas/Verdict_"))
-    parts: Schema = schema.pop("$defs")
-    for name in ("$schema", "$id"):
-        del schema[name]
-    return {"Verdict": schema} | {f"Verdict_{name}": part for name, part in parts.items()}

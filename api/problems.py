@@ -11,7 +11,9 @@ from starlette.responses import JSONResponse, Response
 
 from api.cli.failures import describe
 from api.errors import ApiError, ComponentError, RequestError, UsageError
+from api.sources import Source
 from api.words import Words, one_line
+from certs.clock import rfc3339
 from certs.errors import CertificateNotFound, CertsError, DatabaseUnavailable
 from hsm.errors import HSMError
 from pki.errors import AuthorityUnknown, CrlNotFound, PkiError, RevocationRefused
@@ -23,18 +25,28 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 _LONGEST_RETRY_SECONDS = 3600
 
-# Codes whose status is not that of their kind. 409: order, idempotency or state (interface.md).
-_BY_CODE = {
-    "ISSUE_WITHOUT_OFFICER": 409, "ALREADY_ISSUED": 409, "NUMBER_TAKEN": 409, "DOCUMENT_NOT_IN_FORCE": 409,
+# Codes whose status is not that of their kind, and those that a client meets; /docs lists them from here. 409: order,
+# idempotency or state (interface.md).
+STATUS_OF_CODE = {
+    "ISSUE_WITHOUT_OFFICER": 409, "ALREADY_ISSUED": 409, "ALREADY_SEALED": 409, "NUMBER_TAKEN": 409, "DOCUMENT_NOT_IN_FORCE": 409,
     "CREDENTIAL_REVOKED": 409, "CREDENTIAL_SUSPENDED": 409, "CREDENTIAL_NOT_YET_VALID": 409, "CREDENTIAL_EXPIRED": 409,
     "IDEMPOTENCY_KEY_REUSED": 409, "IDEMPOTENCY_IN_PROGRESS": 409, "IDEMPOTENCY_KEY_WRONG": 400,
     "INPUT_EMPTY": 400, "INPUT_TOO_LARGE": 413, "INPUT_NOT_PDF": 415, "INPUT_DAMAGED": 422, "INPUT_NO_PAGES": 422,
     "INPUT_SIGNATURES_UNREADABLE": 422, "INPUT_BEYOND_LIMITS": 422,
-    "CODE_MALFORMED": 404, "CODE_NOT_FOUND": 404, "CREDENTIAL_UNKNOWN": 422, "CREDENTIAL_NAME_MALFORMED": 422,
-    "TOKEN_MISSING": 401, "TOKEN_WRONG": 401, "TOKEN_REVOKED": 401, "TOKEN_EXPIRED": 401,
+    "CODE_MALFORMED": 404, "CODE_MISTYPED": 404, "CODE_NOT_FOUND": 404, "CREDENTIAL_UNKNOWN": 422, "CREDENTIAL_NAME_MALFORMED": 422,
+    "TOKEN_MISSING": 401, "TOKEN_SCHEME_WRONG": 401, "TOKEN_WRONG": 401, "TOKEN_REVOKED": 401, "TOKEN_EXPIRED": 401,
     "TOKEN_SCOPE_MISSING": 403, "TOKEN_NEEDS_TLS": 403, "METRICS_PRIVATE": 403,
     "NOT_FOUND": 404, "METHOD_NOT_ALLOWED": 405, "BODY_TOO_SLOW": 408, "BODY_TOO_LARGE": 413, "MEDIA_TYPE_WRONG": 415,
     "TOO_MANY_REQUESTS": 429, "BUSY": 503, "NOT_READY": 503,
+    "REQUEST_MALFORMED": 400, "FORM_MALFORMED": 400, "FORM_FIELD_UNKNOWN": 400, "FORM_FIELD_TWICE": 400, "FORM_FIELD_MISSING": 400,
+    "FORM_FILE_MISSING": 400, "FORM_FILE_IS_TEXT": 400, "FORM_VALUE_WRONG": 400, "BODY_NOT_JSON": 400, "PLACEMENT_MALFORMED": 400,
+    "METADATA_NOT_OBJECT": 400, "METADATA_TYPE": 400, "METADATA_UNKNOWN": 400, "METADATA_MISSPELT": 400, "METADATA_DATE": 400,
+    "METADATA_TOO_LONG": 400, "METADATA_CHARACTER": 400, "METADATA_NUMBER": 400,
+    "RECALL_REASON_MISSING": 400, "RECALL_REASON_TOO_LONG": 400, "RECALL_REASON_CHARACTER": 400,
+    "INTENT_NOT_ALLOWED": 422, "LEVEL_UNAVAILABLE": 422, "INPUT_SIGNATURE_BROKEN": 422, "WOULD_BREAK_EARLIER": 422,
+    "INPUT_ENCRYPTED": 422, "INPUT_CLOSED": 422, "FIELD_TOO_SMALL": 422, "PLACEMENT_NOWHERE": 422,
+    "KEYS_UNAVAILABLE": 503, "REGISTER_UNAVAILABLE": 503, "STORAGE_UNAVAILABLE": 503, "JUDGE_UNAVAILABLE": 503,
+    "TIMESTAMP_UNAVAILABLE": 503, "INTERNAL_PROBLEM": 500,
 }  # fmt: skip
 
 # The first row that fits decides.
@@ -73,8 +85,8 @@ FAMILIES: tuple[type[Exception], ...] = (
 def status_of(error: Exception) -> int:
     """The HTTP status of a failure; 500 is a defect of ours."""
     code = str(getattr(error, "code", ""))
-    if code in _BY_CODE:
-        return _BY_CODE[code]
+    if code in STATUS_OF_CODE:
+        return STATUS_OF_CODE[code]
     return next((status for kind, status in _BY_KIND if isinstance(error, kind)), 500)
 
 
@@ -137,7 +149,7 @@ def problem(status: int, code: str, facts: Mapping[str, str] | None = None, **me
         headers["WWW-Authenticate"] = 'Bearer realm="antin", error="insufficient_scope"'
     if status in (408, 413):
         headers["Connection"] = "close"  # the rest of the body is not wanted
-    detail = Words("en").say(code, facts)
+    detail = _sentence(Words("en").say(code, facts))
     body = {
         "type": f"urn:antin:problem:{code}",
         "title": _TITLES.get(status, "Error"),
@@ -146,6 +158,11 @@ def problem(status: int, code: str, facts: Mapping[str, str] | None = None, **me
         "detail": detail,
     }
     return JSONResponse(body | members, status, headers, media_type=MEDIA_TYPE)
+
+
+def _sentence(text: str) -> str:
+    """The command line goes on after `antin:` in small letters; here the same words stand alone."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
@@ -161,11 +178,17 @@ async def answer_failure(request: Request, error: Exception) -> Response:
     page = getattr(request.app.state, "page_error", None)
     if page is not None and is_page(request.url.path):
         answer: Response = await page(request, status, code, facts)
+    elif code == "REGISTER_UNAVAILABLE":
+        answer = problem(status, code, facts, sources=[_as_json(request.app.state.services.sources.silent_register())])
     else:
         answer = problem(status, code, facts)
     if isinstance(error, HTTPException) and error.headers:
         answer.headers.update({name: value for name, value in error.headers.items() if name.lower() == "allow"})
     return answer
+
+
+def _as_json(source: Source) -> dict[str, Any]:
+    return {"kind": source.kind, "last_good": None if source.last_good is None else rfc3339(source.last_good)}
 
 
 def is_page(path: str) -> bool:

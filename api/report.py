@@ -13,8 +13,8 @@ _MARKS = {"valid": "✓", "invalid": "✗", "indeterminate": "?", "unsigned": "�
 
 def describe_verdict(verdict: Verdict, words: Words) -> list[str]:
     """Lines of text. The document's status comes before its signatures when it is no longer in force."""
-    conclusion = words.say(f"CONCLUSION_{verdict.conclusion}")
-    lines = [f"{_MARKS[verdict.conclusion]} {one_line(verdict.file)}: {conclusion}", f"  {words.say(verdict.reason)}"]
+    mark, headline = _headline(verdict, words)
+    lines = [f"{mark} {one_line(verdict.file)}: {headline}", f"  {words.say(verdict.reason)}"]
     if verdict.reason != verdict.judged.reason:
         lines.append(f"  {words.say(verdict.judged.reason)}")
     if verdict.document is not None:
@@ -23,6 +23,15 @@ def describe_verdict(verdict: Verdict, words: Words) -> list[str]:
     for number, signature in enumerate(verdict.judged.signatures, start=1):
         lines += _describe_signature(number, signature, words)
     return lines
+
+
+def _headline(verdict: Verdict, words: Words) -> tuple[str, str]:
+    """What a hurried reader takes away: a document out of force is not called valid, however good its signatures are."""
+    if verdict.document is None or verdict.reason == verdict.judged.reason:
+        return _MARKS[verdict.conclusion], words.say(f"CONCLUSION_{verdict.conclusion}")
+    status = words.say(f"STATUS_{verdict.document.status}").upper()
+    signatures = words.say(f"SIGNATURES_{verdict.conclusion}")
+    return _MARKS["invalid"], words.say("REPORT_OUT_OF_FORCE", {"status": status, "signatures": signatures})
 
 
 def _describe_signature(number: int, judged: JudgedSignature, words: Words) -> list[str]:

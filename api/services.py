@@ -9,8 +9,10 @@ from api.ahead import serving_limits
 from api.auth.idempotency import IdempotencyDesk
 from api.auth.tokens import TokenDesk
 from api.judges import JudgePool
+from api.publishing import Publication, read_published_certificate, read_published_crl
+from api.sources import Sources
 from api.wiring import Installation
-from certs.errors import CertificateNotFound
+from certs.errors import CertificateNotFound, DatabaseUnavailable
 from certs.inventory import CertificateRecord, find_by_sha256, get_certificate
 from certs.serial import parse_serial
 from hsm.keyd.asking import read_state
@@ -18,7 +20,7 @@ from hsm.keyd.places import run_folder
 from hsm.keyd.state import KeyState
 from pki.audit import Actor
 from pki.authorities import AuthorityRecord, AuthorityState, get_authority, list_authorities
-from pki.crl import CrlRecord, find_latest_crl, get_crl
+from pki.crl import find_latest_crl, get_crl
 from pki.errors import AuthorityUnknown, CrlNotFound
 from pki.ocsp_recent import RecentAnswers
 from signer.documents import Document, document_by_code, find_by_revisions, find_signed
@@ -33,6 +35,7 @@ class Services:
 
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
+        self.sources = Sources(installation.database, installation.clock)
         self._judges = JudgePool(
             installation.settings.web.judges,
             serving_limits(installation.settings),
@@ -62,7 +65,10 @@ class Services:
 
     def verify(self, pdf: bytes, name: str) -> Verdict:
         """The verdict on one file. Needs no key; DatabaseUnavailable when the register cannot be asked."""
-        return self._judges.verify(pdf, name)
+        verdict = self._judges.verify(pdf, name)
+        if verdict.sha256 is not None:
+            self.sources.note_read()  # no verdict on a file that was read comes without the register
+        return verdict
 
     def sign(self, request: SignRequest, actor: Actor) -> SignedDocument:
         """Sign one document by the whole signing cycle."""
@@ -70,12 +76,12 @@ class Services:
 
     def document(self, code: str) -> Document:
         """A document by its code as people type it; UsageWrong CODE_MALFORMED or CODE_NOT_FOUND."""
-        with self.installation.database.read() as session:
+        with self.sources.reading() as session:
             return document_by_code(session, code)
 
     def document_history(self, code: str) -> tuple[Document, list[StatusChange]]:
         """A document and what became of it since it was signed."""
-        with self.installation.database.read() as session:
+        with self.sources.reading() as session:
             document = document_by_code(session, code)
             return document, status_changes(session, document.code)
 
@@ -92,18 +98,18 @@ class Services:
 
     def signed_since(self, input_sha256: str, credential: str, actor: Actor, since: datetime) -> Document | None:
         """The document that an actor signed from these bytes with this credential, finished after a moment."""
-        with self.installation.database.read() as session:
+        with self.sources.reading() as session:
             return find_signed(session, input_sha256, credential, actor.name, since)
 
     def registered(self, sha256: str) -> DocumentStatus | None:
         """Code and status of the document that one of its signed revisions has this SHA-256, if there is one."""
-        with self.installation.database.read() as session:
+        with self.sources.reading() as session:
             found = find_by_revisions(session, [sha256.lower()])
         return DocumentStatus(found[1], found[2]) if found else None
 
     def certificate(self, serial: str) -> CertificateRecord:
         """A certificate by its serial as people paste it; CertificateNotFound also for one that was never finished."""
-        with self.installation.database.read() as session:
+        with self.sources.reading() as session:
             record = get_certificate(session, parse_serial(serial))
         if record.der is None:
             raise CertificateNotFound(f"{record.serial} was never finished", serial=record.serial)
@@ -111,35 +117,49 @@ class Services:
 
     def certificate_by_sha256(self, sha256: str) -> CertificateRecord | None:
         """The certificate of ours with this fingerprint, if there is one."""
-        with self.installation.database.read() as session:
+        with self.sources.reading() as session:
             return find_by_sha256(session, sha256)
 
     def authorities(self) -> list[tuple[AuthorityRecord, CertificateRecord | None]]:
         """Our authorities, roots first, each with its certificate."""
-        with self.installation.database.read() as session:
+        with self.sources.reading() as session:
             return [
                 (each, get_certificate(session, each.serial) if each.serial else None)
                 for each in list_authorities(session)
             ]
 
-    def authority_certificate(self, name: str) -> CertificateRecord:
-        """An authority's certificate; AuthorityUnknown when it has none yet."""
-        with self.installation.database.read() as session:
-            authority = get_authority(session, name)
-            if authority.serial is None:
-                raise AuthorityUnknown(f"{name} has no certificate", authority=name, valid="")
-            return get_certificate(session, authority.serial)
+    def authority_certificate(self, name: str) -> Publication:
+        """An authority's certificate; AuthorityUnknown when it has none yet. While the database is away, the published file."""
+        try:
+            with self.sources.reading() as session:
+                authority = get_authority(session, name)
+                record = get_certificate(session, authority.serial) if authority.serial else None
+        except DatabaseUnavailable:
+            published = read_published_certificate(self.installation.home, name)
+            if published is None:
+                raise
+            return published
+        if record is None or record.der is None or record.sha256 is None:
+            raise AuthorityUnknown(f"{name} has no certificate", authority=name, valid="")
+        return Publication(record.der, record.sha256, record.not_before, None, is_newest=True)
 
-    def crl(self, authority: str, number: int | None = None) -> CrlRecord:
-        """An authority's newest CRL, or the one of a number; AuthorityUnknown or CrlNotFound."""
-        with self.installation.database.read() as session:
-            get_authority(session, authority)
-            if number is not None:
-                return get_crl(session, authority, number)
-            latest = find_latest_crl(session, authority)
-        if latest is None:
+    def crl(self, authority: str, number: int | None = None) -> Publication:
+        """An authority's newest CRL, or the one of a number; AuthorityUnknown or CrlNotFound.
+
+        While the database is away, the published file: it is signed, and says itself until when it is good.
+        """
+        try:
+            with self.sources.reading() as session:
+                get_authority(session, authority)
+                found = find_latest_crl(session, authority) if number is None else get_crl(session, authority, number)
+        except DatabaseUnavailable:
+            published = read_published_crl(self.installation.home, authority, number)
+            if published is None:
+                raise
+            return published
+        if found is None:
             raise CrlNotFound(f"{authority} has no CRL", authority=authority, number="")
-        return latest
+        return Publication(found.der, found.sha256, found.this_update, found.next_update, is_newest=True)
 
     def key_process(self) -> KeyState | None:
         """What the key process says of itself and the token, also while the token hangs; None where none answers."""
@@ -147,7 +167,7 @@ class Services:
 
     def stale_crls(self, now: datetime) -> list[str]:
         """Authorities without a CRL that is good now."""
-        with self.installation.database.read() as session:
+        with self.sources.reading() as session:
             names = [each.name for each in list_authorities(session) if each.state is not AuthorityState.PENDING]
             latest = {name: find_latest_crl(session, name) for name in names}
         return [name for name, crl in latest.items() if crl is None or crl.next_update <= now]

@@ -6,6 +6,7 @@ Started as `python -m api.web_process LISTENING CONTROL` by api/serve.py, with t
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -31,6 +32,8 @@ _KEEP_ALIVE_SECONDS = 15
 _FIRST_REQUEST_SECONDS = 15.0
 _LINGER_SECONDS = 2.0
 _MOST_CONNECTIONS = 1000
+# A request makes some thousand objects, nearly all of which go away by themselves.
+_GARBAGE_THRESHOLD = 20_000
 
 
 class PatientProtocol(H11Protocol):
@@ -111,6 +114,10 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # What is there by now stays: looking through it for garbage again and again would keep every request waiting.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
         threading.Thread(target=self._watch, daemon=True).start()
         self._control.sendall(READY)
 

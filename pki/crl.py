@@ -120,6 +120,13 @@ def find_latest_crl(session: Session, authority: str) -> CrlRecord | None:
     return _record(row) if row is not None else None
 
 
+def find_latest_dates(session: Session, authority: str) -> tuple[datetime, datetime] | None:
+    """this_update and next_update of that CRL, without the list itself, which may be long."""
+    query = select(CrlRow.this_update, CrlRow.next_update).where(CrlRow.authority == authority, CrlRow.der.is_not(None))
+    row = session.execute(query.order_by(CrlRow.number.desc()).limit(1)).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
 def get_crl(session: Session, authority: str, number: int) -> CrlRecord:
     """The CRL of this number; CrlNotFound for one that never was, or was never finished."""
     query = select(CrlRow).where(CrlRow.authority == authority, CrlRow.number == number, CrlRow.der.is_not(None))

@@ -28,10 +28,24 @@ def new_code() -> str:
 
 def parse_code(typed: str) -> str | None:
     """The code a person typed (case, spaces and hyphens ignored), or None if it cannot be one."""
-    code = "".join(typed.split()).replace("-", "").upper()
-    if len(code) != LENGTH or any(letter not in ALPHABET for letter in code):
+    code = _plain(typed)
+    if not _has_form(code):
         return None
     return code if _check_letter(code[:-1]) == code[-1] else None
+
+
+def is_mistyped(typed: str) -> bool:
+    """Whether it has the form of a code, and only its check character does not fit: somebody copied one wrongly."""
+    code = _plain(typed)
+    return _has_form(code) and _check_letter(code[:-1]) != code[-1]
+
+
+def _plain(typed: str) -> str:
+    return "".join(typed.split()).replace("-", "").upper()
+
+
+def _has_form(code: str) -> bool:
+    return len(code) == LENGTH and all(letter in ALPHABET for letter in code)
 
 
 def grouped(code: str) -> str:

@@ -28,6 +28,8 @@ ROLE_OF_PROFILE = {"officer": OFFICER, "agency-seal": SEAL}
 STANDING = "standing"
 _SERIAL_OF = select(CredentialRow.certificate_serial).where(CredentialRow.name == bindparam("name"))
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
+# How many credentials an answer names.
+_MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ class CredentialDesk:
             # A name that none can bear is no question for the database: PostgreSQL takes no NUL.
             serial = session.scalar(_SERIAL_OF, {"name": name}) if _NAME.fullmatch(name) else None
             if serial is None:
-                raise UsageWrong("CREDENTIAL_UNKNOWN", name=name[:64])
+                known = session.scalars(select(CredentialRow.name).order_by(CredentialRow.name).limit(_MOST_NAMED))
+                raise UsageWrong("CREDENTIAL_UNKNOWN", name=name[:64], valid=", ".join(known))
             credential = self._ready.get((name, serial)) or self._build(session, name)
             self.refuse_if_unusable(session, credential)
         return credential

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import CursorResult, Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from signer.codes import new_code, parse_code
-from signer.errors import Refused, UsageWrong
+from signer.codes import is_mistyped, new_code, parse_code
+from signer.errors import UsageWrong
 from signer.tables import DocumentRow, SigningActRow
 
 IN_FORCE = "in-force"
+# What takes signatures and can be recalled. A corrected document is read together with its correction, and stays in force (ND30 Đ.18).
+OPEN = (IN_FORCE, "corrected")
 
 # The statements of the signing cycle, made once: building one anew costs more than running it.
 _DOCUMENTS = cast("Table", DocumentRow.__table__)
@@ -23,7 +25,11 @@ _INSERT_DOCUMENT = insert(_DOCUMENTS).returning(_DOCUMENTS.c.id)
 _INSERT_ACT = insert(_ACTS).returning(_ACTS.c.id)
 _FINISH_ACT = (
     update(_ACTS)
-    .where(_ACTS.c.id == bindparam("act"))
+    # A recall between intent and result wins: the signature that it overtook never becomes one.
+    .where(
+        _ACTS.c.id == bindparam("act"),
+        select(_DOCUMENTS.c.id).where(_DOCUMENTS.c.id == _ACTS.c.document_id, _DOCUMENTS.c.status.in_(OPEN)).exists(),
+    )
     .values(
         state="done",
         output_sha256=bindparam("sha256"),
@@ -32,7 +38,7 @@ _FINISH_ACT = (
     )
 )
 _FIND_BY_REVISIONS = (
-    select(_DOCUMENTS.c.id, _DOCUMENTS.c.code, _DOCUMENTS.c.status)
+    select(_DOCUMENTS.c.id, _DOCUMENTS.c.code, _DOCUMENTS.c.status, _DOCUMENTS.c.number)
     .join(_ACTS, _ACTS.c.document_id == _DOCUMENTS.c.id)
     .where(_ACTS.c.output_sha256.in_(bindparam("sha256s", expanding=True)), _ACTS.c.state == "done")
     .order_by(_ACTS.c.id)
@@ -60,7 +66,7 @@ class SigningAct:
 
 @dataclass(frozen=True)
 class Document:
-    """A document of the register. `number` is None until it is issued."""
+    """A document of the register. `number` and `issued_at` are None until an agency's seal has issued it."""
 
     code: str
     status: str
@@ -74,6 +80,11 @@ class Document:
     created_at: datetime
     issued_at: datetime | None
     acts: tuple[SigningAct, ...]
+
+    @property
+    def issued(self) -> bool:
+        """Whether the agency's seal is on it; a document that only a person has signed is none yet (ND30 Đ.32)."""
+        return self.issued_at is not None
 
     @property
     def sha256(self) -> str | None:
@@ -112,10 +123,19 @@ def _document(session: Session, row: DocumentRow) -> Document:
     )  # fmt: skip
 
 
-def find_by_revisions(session: Session, sha256s: Sequence[str]) -> tuple[int, str, str] | None:
-    """Id, code and status of the document one of whose finished revisions has one of these digests."""
+class Registered(NamedTuple):
+    """A document that the register knows, as it stands. `number` None: no agency has sealed it yet."""
+
+    id: int
+    code: str
+    status: str
+    number: int | None = None
+
+
+def find_by_revisions(session: Session, sha256s: Sequence[str]) -> Registered | None:
+    """The document one of whose finished revisions has one of these digests."""
     found = session.execute(_FIND_BY_REVISIONS, {"sha256s": list(sha256s)}).one_or_none()
-    return None if found is None else (found[0], found[1], found[2])
+    return None if found is None else Registered(*found)
 
 
 @dataclass(frozen=True)
@@ -136,11 +156,19 @@ def issue_facts(session: Session, sha256s: Sequence[str]) -> IssueFacts:
     return IssueFacts(row.number, row.issued_at, dict(row.details))
 
 
-def document_by_code(session: Session, typed: str) -> Document:
-    """The document of a code as a person types it; UsageWrong CODE_MALFORMED or CODE_NOT_FOUND."""
+def known_form(typed: str) -> str:
+    """The code that a person typed; UsageWrong that says what is wrong with it."""
     code = parse_code(typed)
-    if code is None:
-        raise UsageWrong("CODE_MALFORMED", typed=typed[:40])
+    if code is not None:
+        return code
+    if is_mistyped(typed):
+        raise UsageWrong("CODE_MISTYPED", typed=typed[:40])
+    raise UsageWrong("CODE_MALFORMED", typed=typed[:40])
+
+
+def document_by_code(session: Session, typed: str) -> Document:
+    """The document of a code as a person types it; UsageWrong CODE_MALFORMED, CODE_MISTYPED or CODE_NOT_FOUND."""
+    code = known_form(typed)
     row = session.scalar(select(DocumentRow).where(DocumentRow.code == code))
     if row is None:
         raise UsageWrong("CODE_NOT_FOUND", typed=typed[:40])
@@ -192,9 +220,6 @@ def open_document(
 def mark_issued(session: Session, document_id: int, *, number: int, year: int, now: datetime) -> None:
     """The agency's seal has given the document its number and date."""
     row = session.get_one(DocumentRow, document_id, with_for_update=True)
-    if row.number is not None:
-        # Two clerks sealed two copies at one time: one number stands, the other becomes a gap with this reason.
-        raise Refused("ALREADY_NUMBERED", number=str(row.number))
     row.number, row.number_year, row.issued_at = number, year, now
 
 
@@ -221,9 +246,11 @@ def begin_act(session: Session, document_id: int, intent: ActIntent) -> int:
     return act_id
 
 
-def finish_act(session: Session, act_id: int, *, output_sha256: str, output_size: int, now: datetime) -> None:
-    """The signature exists, was checked and is stored."""
-    session.execute(_FINISH_ACT, {"act": act_id, "sha256": output_sha256, "size": output_size, "finished": now})
+def finish_act(session: Session, act_id: int, *, output_sha256: str, output_size: int, now: datetime) -> bool:
+    """The signature exists, was checked and is stored. False when its document went out of force meanwhile: then it does not count."""
+    values = {"act": act_id, "sha256": output_sha256, "size": output_size, "finished": now}
+    done = cast("CursorResult[Any]", session.execute(_FINISH_ACT, values))
+    return done.rowcount == 1
 
 
 def fail_act(session: Session, act_id: int, *, failure: str, now: datetime) -> bool:

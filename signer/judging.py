@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy.orm import Session
+
 from certs.clock import Clock
 from certs.db import Database
-from certs.inventory import State, find_by_sha256, get_certificate
+from certs.inventory import RevocationState, State, find_by_sha256, get_certificate, revocation_states
 from pki.authorities import list_authorities
 from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
@@ -19,11 +21,12 @@ from signer.validation.errors import SandboxFailure
 from signer.validation.facts import Trust, TrustAnchor, ValidationInputs
 from signer.validation.policy import OwnCertificate, Policy, load_policy
 from signer.validation.verdict import DocumentStatus, Verdict
-from signer.verification import FILE_LIMIT, Verifier, verify_file
+from signer.verification import FILE_LIMIT, Known, Verifier, verify_file
 
 # Refusals travel by name from the preparing process; nothing else it says becomes an exception.
 _KINDS: dict[str, type[SignerError]] = {kind.__name__: kind for kind in (Refused, InputUnreadable, UsageWrong)}
 _INTERNAL: Trust = "internal"
+_MOST_SERIALS = 10_000
 # A state that is not here is no answer, and no answer is never "good".
 _STATES = {State.ACTIVE: "good", State.EXPIRED: "good", State.REVOKED: "revoked", State.SUSPENDED: "suspended"}
 
@@ -36,6 +39,8 @@ class JudgeDesk:
         self._database = database
         self._clock = clock
         self._policy: Policy = load_policy()
+        self._ders: dict[str, bytes] = {}
+        self._serials: dict[str, str] = {}
 
     def prepare(self, pdf: bytes, plan: Plan) -> Prepared:
         """Have a revision appended in the judge process; Refused or InputUnreadable as it decides, or when it gives up."""
@@ -78,49 +83,69 @@ class JudgeDesk:
         self, at: datetime | None = None, extra: ValidationInputs | None = None, *, file_limit: int = FILE_LIMIT
     ) -> Verifier:
         """Everything verifying needs, for any number of files."""
-        inputs = own_inputs(self._database, at or self._clock.now())
-        joined = _joined(inputs, extra)
-        return Verifier(
-            self._judge, joined, self._own_status, self._find_document, self._clock, self._policy, file_limit
-        )
+        inputs = _joined(self._own_inputs(at or self._clock.now()), extra)
+        return Verifier(self._judge, inputs, self._look_up, self._clock, self._policy, file_limit)
 
     def answers(self) -> bool:
         """Whether the judge process starts and does its work: it is asked about a file that is none."""
         return verify_file(b"%PDF-", "", self.verifier()).reason != "JUDGE_UNAVAILABLE"
 
-    def _own_status(self, sha256: str) -> OwnCertificate | None:
+    def _own_inputs(self, at: datetime) -> ValidationInputs:
+        """Our roots as anchors of the internal tree, our other authorities as certificates to build paths with."""
+        anchors: list[TrustAnchor] = []
+        intermediates: list[bytes] = []
         with self._database.read() as session:
-            record = find_by_sha256(session, sha256)
-        if record is None:
-            return None
-        state = _STATES.get(record.state, "unknown")
-        return OwnCertificate(state, record.revoked_at, record.revocation_reason, record.suspect_since)
+            for authority in list_authorities(session):
+                der = self._certificate(session, authority.serial) if authority.serial else None
+                if der is None:
+                    continue
+                if authority.parent is None:
+                    anchors.append(TrustAnchor(der, _INTERNAL))
+                else:
+                    intermediates.append(der)
+        return ValidationInputs(at, tuple(anchors), tuple(intermediates))
 
-    def _find_document(self, sha256s: Sequence[str]) -> DocumentStatus | None:
+    def _certificate(self, session: Session, serial: str) -> bytes | None:
+        """The octets of a certificate of ours, which never change once they are there."""
+        der = self._ders.get(serial) or get_certificate(session, serial).der
+        if der is not None:
+            self._ders[serial] = der
+        return der
+
+    def _look_up(self, certificates: Sequence[str], revisions: Sequence[str]) -> Known:
+        """The state of our certificates and the document's, as they are now, from one transaction."""
         with self._database.read() as session:
-            found = find_by_revisions(session, sha256s)
-        return DocumentStatus(found[1], found[2]) if found else None
+            own = self._own_states(session, certificates)
+            found = find_by_revisions(session, revisions)
+        return Known(own, DocumentStatus(found[1], found[2]) if found else None)
+
+    def _own_states(self, session: Session, certificates: Sequence[str]) -> dict[str, OwnCertificate]:
+        serials = {sha256: self._serial(session, sha256) for sha256 in certificates}
+        wanted = [serial for serial in serials.values() if serial is not None]
+        states = revocation_states(session, wanted) if wanted else {}
+        return {sha256: _own(states[serial]) for sha256, serial in serials.items() if serial is not None}
+
+    def _serial(self, session: Session, sha256: str) -> str | None:
+        """The serial of the certificate of ours with this fingerprint; remembered, since only the state of one changes."""
+        serial = self._serials.get(sha256)
+        if serial is None:
+            record = find_by_sha256(session, sha256)
+            if record is None:
+                return None
+            if len(self._serials) >= _MOST_SERIALS:
+                self._serials.clear()
+            serial = self._serials[sha256] = record.serial
+        return serial
 
 
 def stranger_verifier(judge: Judge, inputs: ValidationInputs, clock: Clock, file_limit: int) -> Verifier:
     """A Verifier without an installation: no certificates and no register of our own, only what the caller trusts."""
-    return Verifier(judge, inputs, lambda _: None, lambda _: None, clock, load_policy(), file_limit)
+    return Verifier(judge, inputs, lambda _certificates, _revisions: Known(), clock, load_policy(), file_limit)
 
 
-def own_inputs(database: Database, at: datetime) -> ValidationInputs:
-    """Our roots as anchors of the internal tree, our other authorities as certificates to build paths with."""
-    anchors: list[TrustAnchor] = []
-    intermediates: list[bytes] = []
-    with database.read() as session:
-        for authority in list_authorities(session):
-            der = get_certificate(session, authority.serial).der if authority.serial else None
-            if der is None:
-                continue
-            if authority.parent is None:
-                anchors.append(TrustAnchor(der, _INTERNAL))
-            else:
-                intermediates.append(der)
-    return ValidationInputs(at, tuple(anchors), tuple(intermediates))
+def _own(known: RevocationState) -> OwnCertificate:
+    state = _STATES.get(known.state, "unknown")
+    return OwnCertificate(state, known.revoked_at, known.revocation_reason, known.suspect_since)
 
 
 def _joined(own: ValidationInputs, extra: ValidationInputs | None) -> ValidationInputs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
+from datetime import date, datetime
 from typing import Any
 
 from signer.errors import UsageWrong
@@ -14,18 +15,25 @@ LENGTHS: dict[str, int] = {
     "OrganName": 200, "Subject": 500, "Language": 30, "PageAmount": 3, "SignerInfo.Position": 100,
     "SignerInfo.FullName": 50, "To.OrganId": 13, "To.OrganName": 200, "Priority": 1, "IssuedAmount": 3, "DueDate": 10,
 }  # fmt: skip
+_DATES = ("IssuedDate", "DueDate")
+# How a date may be typed; the first is how it is kept.
+_DATE_FORMS = ("%Y-%m-%d", "%d/%m/%Y")
 _GROUPS = {name.split(".")[0] for name in LENGTHS if "." in name}
 
 # Characters that turn text around or hide in it (Unicode bidi controls, zero-width, interlinear marks).
 _FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
+# How alike an unknown name must be to a known one to be taken for it, and how much of it is repeated in the answer.
+_CLOSE = 0.75
+_SHOWN = 60
 
 Metadata = dict[str, Any]
 
 
 def _clean(where: str, value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    # A number too is text here: 012 and 12 are two numbers of documents, and JSON cannot write the first.
+    if not isinstance(value, str):
         raise UsageWrong("METADATA_TYPE", name=where)
-    text = unicodedata.normalize("NFC", str(value)).strip()
+    text = unicodedata.normalize("NFC", value).strip()
     if any(unicodedata.category(character) in _FORBIDDEN for character in text):
         raise UsageWrong("METADATA_CHARACTER", name=where)
     if len(text) > LENGTHS[where]:
@@ -33,11 +41,30 @@ def _clean(where: str, value: object) -> str:
     return text
 
 
+def _date(where: str, text: str) -> str:
+    """A day of the calendar, as yyyy-mm-dd."""
+    for form in _DATE_FORMS:
+        try:
+            # Exactly ten characters: strptime would take 2026-1-5 as well.
+            day: date = datetime.strptime(text if len(text) == 10 else "", form).date()  # noqa: DTZ007  a day has no zone
+        except ValueError:
+            continue
+        return day.isoformat()
+    raise UsageWrong("METADATA_DATE", name=where)
+
+
 def _known(where: str) -> None:
-    names = sorted({*LENGTHS, *_GROUPS})
-    if where not in names:
-        nearest = difflib.get_close_matches(where, names, n=1, cutoff=0.0)
-        raise UsageWrong("METADATA_UNKNOWN", name=where, nearest=nearest[0])
+    if where in LENGTHS or where in _GROUPS:
+        return
+    group, dot, inner = where.rpartition(".")
+    # Within a group its own names are compared, or the group's name would make all of them alike.
+    prefix = group + dot if group in _GROUPS else ""
+    names = {name.removeprefix(prefix).lower(): name for name in (*LENGTHS, *_GROUPS) if name.startswith(prefix)}
+    valid = ", ".join(LENGTHS)
+    nearest = difflib.get_close_matches((inner if prefix else where).lower(), names, n=1, cutoff=_CLOSE)
+    if nearest:
+        raise UsageWrong("METADATA_MISSPELT", name=where[:_SHOWN], nearest=names[nearest[0]], valid=valid)
+    raise UsageWrong("METADATA_UNKNOWN", name=where[:_SHOWN], valid=valid)
 
 
 def _group(name: str, value: object) -> dict[str, str]:
@@ -51,9 +78,9 @@ def _group(name: str, value: object) -> dict[str, str]:
 
 
 def parse_metadata(raw: object) -> Metadata:
-    """Check a decoded JSON object: known names, string values, lengths; NFC. `To` may be one recipient or a list."""
+    """Check a decoded JSON object: known names, string values, lengths, dates; NFC. `To` may be one recipient or a list."""
     if not isinstance(raw, dict):
-        raise UsageWrong("METADATA_TYPE", name="metadata")
+        raise UsageWrong("METADATA_NOT_OBJECT")
     out: Metadata = {}
     for name, value in raw.items():
         _known(str(name))
@@ -63,6 +90,9 @@ def parse_metadata(raw: object) -> Metadata:
             out[name] = _group(name, value)
         else:
             out[name] = _clean(name, value)
+    for name in _DATES:
+        if name in out:
+            out[name] = _date(name, out[name])
     number = out.get("CodeNumber")
     if number is not None and not (number.isascii() and number.isdecimal() and int(number) > 0):
         raise UsageWrong("METADATA_NUMBER", value=number)

@@ -20,6 +20,18 @@ def year_of(moment: datetime) -> int:
     return moment.astimezone(VIETNAM).year
 
 
+@dataclass(frozen=True)
+class GivenNumber:
+    """The number a document bears and its day of issue. `fresh`: reserved for this signature, else given to it before."""
+
+    number: int
+    day: datetime
+    fresh: bool
+
+    def __str__(self) -> str:
+        return f"{year_of(self.day)}/{written(self.number)}"
+
+
 def reserve_number(session: Session, agency: str, moment: datetime, wanted: int | None) -> int:
     """Reserve the wanted number, or the next of the series, in the caller's transaction. Refused NUMBER_TAKEN if given away.
 

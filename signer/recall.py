@@ -12,14 +12,12 @@ from sqlalchemy.orm import Session
 from certs.clock import Clock
 from certs.db import Database
 from pki.audit import Actor, append
-from signer.codes import parse_code
-from signer.documents import Document, document_by_code
-from signer.errors import Refused, UsageWrong
+from signer.admission import out_of_force
+from signer.documents import OPEN, Document, Registered, document_by_code, known_form
+from signer.errors import UsageWrong
 from signer.tables import DocumentRow, StatusChangeRow
 
 RECALLED = "recalled"
-# What may still be taken back: a document in force, also with a correction beside it.
-_RECALLABLE = ("in-force", "corrected")
 LONGEST_REASON = 500
 # Characters that turn text around or hide in it.
 _FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
@@ -37,15 +35,13 @@ class StatusChange:
 
 def recall_document(typed: str, reason: str, actor: Actor, database: Database, clock: Clock) -> Document:
     """Take a document out of force, at once and for everybody who asks; Refused when it is out of force already."""
-    code, why = parse_code(typed), _clean(reason)
-    if code is None:
-        raise UsageWrong("CODE_MALFORMED", typed=typed[:40])
+    code, why = known_form(typed), _clean(reason)
     with database.write() as session:
         row = session.scalar(select(DocumentRow).where(DocumentRow.code == code).with_for_update())
         if row is None:
             raise UsageWrong("CODE_NOT_FOUND", typed=typed[:40])
-        if row.status not in _RECALLABLE:
-            raise Refused("DOCUMENT_NOT_IN_FORCE", code=code, status=row.status)
+        if row.status not in OPEN:
+            raise out_of_force(session, Registered(row.id, code, row.status))
         was, row.status = row.status, RECALLED
         session.add(
             StatusChangeRow(document_id=row.id, status=RECALLED, reason=why, actor=actor.name, changed_at=clock.now())

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
-import selectors
+import select
 import signal
 import subprocess
 import sys
@@ -160,32 +160,34 @@ class Judge:
         os.set_blocking(source, False)
         os.set_blocking(sink, False)
         reader = FrameReader(self.limits.message_bytes)
-        with selectors.DefaultSelector() as selector:
-            selector.register(source, selectors.EVENT_READ)
-            selector.register(sink, selectors.EVENT_WRITE)
-            while True:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise SandboxTimeout("no answer in time", limit="wall", seconds=f"{self.limits.wall_seconds:g}")
-                for key, _ in selector.select(left):
-                    if key.fd == sink:
-                        if not _write_some(sink, frame):
-                            selector.unregister(sink)
-                        continue
-                    try:
-                        done = reader.read_some(source)
-                    except FrameSizeError as error:
-                        raise _too_large(error) from error
-                    except FrameFormatError as error:
-                        raise SandboxCrashed("the answer breaks the protocol", reason="protocol") from error
-                    if done is None:
-                        raise self._death(process, deadline)
-                    if done and self._ready:
-                        return reader.header, reader.blobs()
-                    if done:
-                        # The first frame of a process says that it has started; only then can a file be to blame.
-                        self._ready = True
-                        reader = FrameReader(self.limits.message_bytes)
+        poll = select.poll()
+        poll.register(source, select.POLLIN)
+        # A small task fits into the pipe at once, and then there is only the answer to wait for.
+        if _write_some(sink, frame):
+            poll.register(sink, select.POLLOUT)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise SandboxTimeout("no answer in time", limit="wall", seconds=f"{self.limits.wall_seconds:g}")
+            for descriptor, _ in poll.poll(left * 1000):
+                if descriptor == sink:
+                    if not _write_some(sink, frame):
+                        poll.unregister(sink)
+                    continue
+                try:
+                    done = reader.read_some(source)
+                except FrameSizeError as error:
+                    raise _too_large(error) from error
+                except FrameFormatError as error:
+                    raise SandboxCrashed("the answer breaks the protocol", reason="protocol") from error
+                if done is None:
+                    raise self._death(process, deadline)
+                if done and self._ready:
+                    return reader.header, reader.blobs()
+                if done:
+                    # The first frame of a process says that it has started; only then can a file be to blame.
+                    self._ready = True
+                    reader = FrameReader(self.limits.message_bytes)
 
     def _death(self, process: subprocess.Popen[bytes], deadline: float) -> Exception:
         """Why the pipe ended in the middle of a task."""

@@ -15,12 +15,14 @@ from certs.db import Database
 from certs.errors import DatabaseUnavailable
 from hsm.errors import HSMError
 from pki.audit import Actor, append
+from signer.admission import out_of_force, refuse_closed_document, refuse_second_issue
 from signer.appearance.fonts import EmbeddedFont, Style
 from signer.appearance.images import Purpose, StampImage
 from signer.credentials import OFFICER, SEAL, Credential, CredentialDesk
 from signer.documents import (
     IN_FORCE,
     ActIntent,
+    Registered,
     begin_act,
     fail_act,
     find_by_revisions,
@@ -32,7 +34,7 @@ from signer.documents import (
 )
 from signer.errors import InputUnreadable, Refused, SignerError
 from signer.metadata import Metadata
-from signer.numbering import reserve_number, use_number, void_number, written, written_date, year_of
+from signer.numbering import GivenNumber, reserve_number, use_number, void_number, written, written_date, year_of
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, sign_prepared
 from signer.plan import Plan, Prepared
 from signer.storage import BlobStore
@@ -83,9 +85,10 @@ class SignRequest:
 
 @dataclass(frozen=True)
 class SignedDocument:
-    """What came out. `placed` None: nothing visible was drawn. `number` is the number this signature gave, if it gave one.
+    """What came out. `placed` None: nothing visible was drawn. `number` is the document's, once it has one.
 
     `status` is the document's as it stood when the intent was committed: a signature changes none, and the first one puts it in force.
+    `issued`: the agency's seal is on it, by this signature or an earlier one.
     """
 
     code: str
@@ -95,6 +98,7 @@ class SignedDocument:
     intent: str
     level: str
     status: str
+    issued: bool
     number: int | None
     placed: str | None
     filled: tuple[str, ...]
@@ -160,7 +164,7 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
         prepared = accept_prepared(request.pdf, answer.tail, answer.hole, answer.field)
         _refuse_harm(earlier, prepared, deps)
         # 4. Commit what we are about to sign. From here on a death leaves a trace.
-        document, code, status, act = _begin(case, earlier, prepared)
+        document, act = _begin(case, earlier, prepared)
         with _fail_act_on_failure(case, act):
             # 5. The only line here that uses the credential's key.
             output = sign_prepared(prepared, credential.template, credential.key(), case.timestamper)
@@ -169,16 +173,17 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
             # 7. The bytes are on disk before the register says so.
             sha256 = deps.blobs.put(output)
             # 8. Result, number and audit row move together or not at all.
-            _finish(case, (document, code), act, (sha256, len(output)), number)
+            _finish(case, earlier, document, act, (sha256, len(output)), number)
     return SignedDocument(
-        code,
+        document.code,
         output,
         sha256,
         prepared.field,
         case.intent,
         request.level,
-        status,
-        number.number if number else None,
+        document.status,
+        case.intent == ISSUE or document.number is not None,
+        number.number if number else document.number,
         answer.placed,
         answer.filled,
     )
@@ -211,13 +216,22 @@ def _refuse_size(pdf: bytes, limit: int) -> None:
 def _check_order(case: _Case, earlier: EarlierSignatures) -> None:
     if earlier.broken:
         raise Refused("INPUT_SIGNATURE_BROKEN", field=", ".join(earlier.broken))
+    if earlier.revisions:
+        with case.deps.database.read() as session:
+            known = find_by_revisions(session, earlier.revisions)
+            if known is not None:
+                refuse_closed_document(session, known, earlier.revisions, _sealing(case))
     if case.intent != ISSUE:
         return
     # ND30 Đ.32.2.d: the agency's seal goes only on a document that the authorised person has signed.
     if not case.deps.desk.any_officer(earlier.signers):
         raise Refused("ISSUE_WITHOUT_OFFICER")
     if case.credential.serial in earlier.signers:
-        raise Refused("ALREADY_ISSUED", name=case.credential.name)
+        raise Refused("ALREADY_SEALED", name=case.credential.name)
+
+
+def _sealing(case: _Case) -> str | None:
+    return case.credential.name if case.intent == ISSUE else None
 
 
 def _refuse_harm(earlier: EarlierSignatures, prepared: PreparedPdf, deps: SigningDeps) -> None:
@@ -229,22 +243,10 @@ def _refuse_harm(earlier: EarlierSignatures, prepared: PreparedPdf, deps: Signin
         raise Refused("WOULD_BREAK_EARLIER", field=", ".join(sorted(harmed)))
 
 
-@dataclass(frozen=True)
-class _Number:
-    """The number a document bears and its day of issue. `fresh`: reserved for this signature, else given to it before."""
-
-    number: int
-    day: datetime
-    fresh: bool
-
-    def __str__(self) -> str:
-        return f"{year_of(self.day)}/{written(self.number)}"
-
-
-def _reserve(case: _Case, earlier: EarlierSignatures) -> _Number | None:
+def _reserve(case: _Case, earlier: EarlierSignatures) -> GivenNumber | None:
     """The number that the clerk gives, or the officer's metadata gave before, or the next of the series.
 
-    A document that was issued already, from another copy of what the officer signed, keeps its number and day: it has one.
+    A document that another agency's seal has issued already keeps its number and day: it has one (a joint document).
     """
     if case.intent != ISSUE:
         return None
@@ -252,15 +254,17 @@ def _reserve(case: _Case, earlier: EarlierSignatures) -> _Number | None:
     with deps.database.write() as session:
         known = issue_facts(session, earlier.revisions)
         if known.number is not None and known.issued_at is not None:
-            return _Number(known.number, known.issued_at, fresh=False)
+            return GivenNumber(known.number, known.issued_at, fresh=False)
         given = case.request.metadata.get("CodeNumber") or known.details.get("CodeNumber")
-        number = _Number(reserve_number(session, agency, case.now, int(given) if given else None), case.now, fresh=True)
+        number = GivenNumber(
+            reserve_number(session, agency, case.now, int(given) if given else None), case.now, fresh=True
+        )
         append(session, deps.clock, case.actor, "number.reserve", "number", str(number), agency=agency)
     return number
 
 
 @contextlib.contextmanager
-def _void_on_failure(case: _Case, number: _Number | None) -> Iterator[None]:
+def _void_on_failure(case: _Case, number: GivenNumber | None) -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
@@ -297,7 +301,7 @@ def _reason(error: BaseException) -> str:
     return error.code if isinstance(error, SignerError | HSMError) else type(error).__name__
 
 
-def _plan(case: _Case, number: _Number | None) -> Plan:
+def _plan(case: _Case, number: GivenNumber | None) -> Plan:
     """What the revision contains: a picture alone where there is one (ND30 PL1), lines of text for a credential without."""
     request, credential, deps = case.request, case.credential, case.deps
     drawn = request.placement != "none"
@@ -332,7 +336,7 @@ def _fonts(text: tuple[str, ...], values: Mapping[str, str], deps: SigningDeps) 
     return {style: deps.font(style, drawn) for style in styles} if drawn else {}
 
 
-def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tuple[int, str, str, int]:
+def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tuple[Registered, int]:
     request, credential, deps = case.request, case.credential, case.deps
     algorithm = credential.template.scheme.digest
     input_sha256 = hashlib.sha256(request.pdf).hexdigest()
@@ -351,39 +355,45 @@ def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tu
     with deps.database.write() as session:
         # Revoked between step 1 and here? This commit decides.
         deps.desk.refuse_if_unusable(session, credential, keep=True)
-        found = find_by_revisions(session, (input_sha256, *earlier.revisions))
-        if found is None:
-            status = IN_FORCE
-            document, code = open_document(
+        document = find_by_revisions(session, (input_sha256, *earlier.revisions))
+        if document is None:
+            opened = open_document(
                 session, agency=credential.agency, name=request.name, details=request.metadata, now=case.now
             )
+            document = Registered(*opened, IN_FORCE)
         else:
-            document, code, status = found
-            merge_details(session, document, request.metadata)
-        act = begin_act(session, document, intent)
+            # Recalled, or issued by another clerk, since step 2?
+            refuse_closed_document(session, document, earlier.revisions, _sealing(case))
+            merge_details(session, document.id, request.metadata)
+        act = begin_act(session, document.id, intent)
         append(
             session, deps.clock, case.actor, "document.sign.intent", "act", str(act), credential=credential.name,
             digest=intent.digest,
         )  # fmt: skip
-    return document, code, status, act
+    return document, act
 
 
-def _finish(case: _Case, document: tuple[int, str], act: int, output: tuple[str, int], number: _Number | None) -> None:
-    (document_id, code), (sha256, size) = document, output
+def _finish(
+    case: _Case, earlier: EarlierSignatures, document: Registered, act: int, output: tuple[str, int], number: GivenNumber | None
+) -> None:  # fmt: skip
+    sha256, size = output
     credential, deps = case.credential, case.deps
     with deps.database.write() as session:
-        finish_act(session, act, output_sha256=sha256, output_size=size, now=deps.clock.now())
+        if case.intent == ISSUE:
+            refuse_second_issue(session, document, earlier.revisions, credential.name)
+        if not finish_act(session, act, output_sha256=sha256, output_size=size, now=deps.clock.now()):
+            raise out_of_force(session, document)
         if number is not None and number.fresh:
             year = year_of(number.day)
-            use_number(session, credential.agency, year, number.number, document_id)
-            mark_issued(session, document_id, number=number.number, year=year, now=number.day)
+            use_number(session, credential.agency, year, number.number, document.id)
+            mark_issued(session, document.id, number=number.number, year=year, now=number.day)
         append(
             session,
             deps.clock,
             case.actor,
             "document.sign",
             "document",
-            code,
+            document.code,
             credential=credential.name,
             sha256=sha256,
         )

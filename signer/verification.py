@@ -5,20 +5,30 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from certs.clock import Clock
 from signer.sandbox import Judge
 from signer.validation.errors import FactsUnreadable, InputsUnreadable, SandboxFailure, SandboxTaskFailed
 from signer.validation.facts import FileFacts, ValidationInputs
-from signer.validation.policy import JudgedFile, OwnStatus, Policy, judge_file
+from signer.validation.policy import JudgedFile, OwnCertificate, Policy, judge_file
 from signer.validation.verdict import DocumentStatus, Verdict
 
 FILE_LIMIT = 200 * 1024 * 1024
 
-FindDocument = Callable[[Sequence[str]], DocumentStatus | None]
+
+@dataclass(frozen=True)
+class Known:
+    """What an installation knows of one file: the state of each certificate that is its own, and the document it registered."""
+
+    own: Mapping[str, OwnCertificate] = field(default_factory=dict)
+    document: DocumentStatus | None = None
+
+
+# Asked once a file: SHA-256 of the certificates it leans on, and of the file and its signed revisions, the whole first.
+LookUp = Callable[[Sequence[str], Sequence[str]], Known]
 
 # What a failure of the judge process says about the file; everything else says that the file is damaged.
 _CAUSES = {
@@ -36,8 +46,7 @@ class Verifier:
 
     judge: Judge
     inputs: ValidationInputs
-    own_status: OwnStatus
-    find_document: FindDocument
+    look_up: LookUp
     clock: Clock
     policy: Policy
     file_limit: int = FILE_LIMIT
@@ -61,10 +70,13 @@ def verify_file(source: Path | bytes, name: str, verifier: Verifier) -> Verdict:
         if isinstance(failure, SandboxTaskFailed) and failure.error_code == InputsUnreadable.code:
             raise InputsUnreadable("what validation should lean on cannot be read", **failure.error_facts) from failure
         judged = JudgedFile("unreadable", _cause(failure))
-        return _verdict(name, sha256, None, judged, verifier.find_document([sha256]), verifier)
-    judged = judge_file(facts, verifier.own_status, verifier.inputs.at, verifier.policy)
-    document = verifier.find_document(_revision_hashes(pdf, sha256, facts))
-    return _verdict(name, sha256, facts.format, judged, document, verifier)
+        return _verdict(name, sha256, None, judged, verifier.look_up((), [sha256]).document, verifier)
+    certificates = facts.certificate_hashes()
+    known = verifier.look_up(certificates, _revision_hashes(pdf, sha256, facts))
+    # A certificate that nobody asked about is an error of ours, and must not pass for a stranger's.
+    own = {each: known.own.get(each) for each in certificates}
+    judged = judge_file(facts, own.__getitem__, verifier.inputs.at, verifier.policy)
+    return _verdict(name, sha256, facts.format, judged, known.document, verifier)
 
 
 def verify_many(sources: Iterable[tuple[Path | bytes, str]], verifier: Verifier) -> Iterator[Verdict]:

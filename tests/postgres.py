@@ -125,9 +125,9 @@ class Cluster:
         return psycopg.connect(host=str(self.folder), port=self.port, user=_USER, dbname=name, autocommit=True)
 
     def break_off(self, url: URL) -> int:
-        """End every connection to a database from the server's side; how many there were."""
+        """End every connection to a database from the server's side, and wait until they are; how many there were."""
         ended = self.answer(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s", url.database
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = %s", url.database
         )
         assert isinstance(ended, int)
         return ended

@@ -42,7 +42,7 @@ class Access:
         if token is None:
             # Whoever guesses is held back like anybody without a token.
             self._hold_back(request)
-            raise RequestError("TOKEN_MISSING")
+            raise RequestError("TOKEN_MISSING", scope=scopes[0])
         if not token.scopes.intersection(scopes):
             raise RequestError("TOKEN_SCOPE_MISSING", scope=" / ".join(scopes))
         return token
@@ -62,7 +62,9 @@ class Access:
         if not caller_of(request, self._proxies).secure:
             raise RequestError("TOKEN_NEEDS_TLS")
         scheme, _, presented = values[0].partition(" ")
-        if len(values) > 1 or scheme.lower() != "bearer":
+        if scheme.lower() != "bearer":
+            raise RequestError("TOKEN_SCHEME_WRONG")
+        if len(values) > 1:
             raise RequestError("TOKEN_WRONG")
         try:
             token = await self._lanes.look_up(self._tokens.authenticate, presented.strip())

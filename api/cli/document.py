@@ -6,20 +6,25 @@ import argparse
 from typing import Any, TextIO
 
 from api.cli.call import Call
-from api.cli.context import acting, print_json, print_table
+from api.cli.context import acting, print_json, print_table, refuse_existing
+from api.cli.parser import TypedPath
 from api.wiring import open_installation
 from api.words import Words
 from certs.clock import for_people, rfc3339
 from signer.codes import grouped
 from signer.documents import Document, document_by_code, list_documents
+from signer.errors import UsageWrong
 from signer.numbering import written
 from signer.recall import recall_document
+from signer.storage import OutputFile
 
 
 def run(options: argparse.Namespace, call: Call) -> int:
-    """List documents, show one or take one back."""
+    """List documents, show one, hand out its file or take it back."""
     if options.action == "recall":
         return _recall(options, call)
+    if options.action == "show" and options.output:
+        return _write_file(options, call)
     with open_installation(call.environment) as installation, installation.database.read() as session:
         documents = list_documents(session) if options.action == "list" else [document_by_code(session, options.code)]
     if options.json:
@@ -29,6 +34,26 @@ def run(options: argparse.Namespace, call: Call) -> int:
         _print_list(documents, call.words, call.out)
     else:
         _print_one(documents[0], call.words, call.out)
+    return 0
+
+
+def _write_file(options: argparse.Namespace, call: Call) -> int:
+    """The newest signed revision, as the register keeps it."""
+    target: TypedPath = options.output
+    with open_installation(call.environment) as installation:
+        with installation.database.read() as session:
+            document = document_by_code(session, options.code)
+        if document.sha256 is None:
+            raise UsageWrong("CODE_NOT_FOUND", typed=document.code)
+        content = installation.blobs.get(document.sha256)
+    refuse_existing(target.path, target.typed, force=options.force)
+    with OutputFile(target.path, expected_size=len(content), replace=options.force) as file:
+        file.publish(content)
+    if options.json:
+        print_json(call.out, _as_json(document) | {"output": target.typed})
+    else:
+        facts = {"code": grouped(document.code), "path": target.typed}
+        call.out.write(call.words.say("DOCUMENT_WRITTEN", facts) + "\n")
     return 0
 
 
@@ -46,6 +71,7 @@ def _as_json(document: Document) -> dict[str, Any]:
     return {
         "code": document.code,
         "status": document.status,
+        "issued": document.issued,
         "agency": document.agency,
         "name": document.name,
         "subject": document.subject,
@@ -80,10 +106,22 @@ def _number(document: Document) -> str:
     return written(document.number) + (f"/{document.notation}" if document.notation else "")
 
 
+def _issued(document: Document, words: Words) -> str:
+    """When the agency's seal made it a document of the agency."""
+    return for_people(document.issued_at) if document.issued_at else words.say("NOT_ISSUED")
+
+
 def _print_list(documents: list[Document], words: Words, out: TextIO) -> None:
-    table = [[words.say(f"COLUMN_{name}") for name in ("CODE", "STATUS", "NUMBER", "CREATED_AT", "NAME")]]
+    table = [[words.say(f"COLUMN_{name}") for name in ("CODE", "STATUS", "ISSUED", "NUMBER", "CREATED_AT", "NAME")]]
     table += [
-        [grouped(each.code), words.say(f"STATUS_{each.status}"), _number(each), for_people(each.created_at), each.name]
+        [
+            grouped(each.code),
+            words.say(f"STATUS_{each.status}"),
+            _issued(each, words),
+            _number(each),
+            for_people(each.created_at),
+            each.name,
+        ]
         for each in documents
     ]
     print_table(out, table)
@@ -93,6 +131,7 @@ def _print_one(document: Document, words: Words, out: TextIO) -> None:
     facts = [
         ("CODE", grouped(document.code)),
         ("STATUS", words.say(f"STATUS_{document.status}")),
+        ("ISSUED", _issued(document, words)),
         ("NUMBER", _number(document)),
         ("AGENCY", document.agency),
         ("SUMMARY", document.subject or "–"),

@@ -182,6 +182,8 @@ def _document(add: Sub) -> None:
     _json(actions.add_parser("list", help="newest first"))
     show = actions.add_parser("show", help="one document, by its code")
     show.add_argument("code", metavar="CODE")
+    show.add_argument("-o", "--output", type=typed_path, metavar="FILE", help="also write its newest signed file here")
+    show.add_argument("--force", action="store_true", help="replace an existing output")
     _json(show)
     recall = actions.add_parser("recall", help="take a document out of force; its signatures stay as good as they were")
     recall.add_argument("code", metavar="CODE")

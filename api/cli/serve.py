@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from urllib.parse import SplitResult, urlsplit
 
 from api.cli.call import Call
 from api.errors import UsageError
@@ -18,8 +19,30 @@ def run(options: argparse.Namespace, call: Call) -> int:
 
     def announce(url: str) -> None:
         call.out.write(call.words.say("SERVING", {"url": url}) + "\n")
+        if is_elsewhere(settings.http.public_url, url, behind_proxy=bool(settings.web.trusted_proxies)):
+            facts = {"public_url": settings.http.public_url, "url": url}
+            call.out.write(call.words.say("SERVING_ELSEWHERE", facts) + "\n")
         call.out.flush()
 
     workers = options.workers or settings.web.workers
     serve(call.environment, home, (options.host, options.port), workers, announce)
     return 0
+
+
+def is_elsewhere(public_url: str, url: str, *, behind_proxy: bool) -> bool:
+    """Whether nobody who follows our links arrives here. Behind a proxy that is named to us, they arrive by way of it."""
+    public, ours = urlsplit(public_url), urlsplit(url)
+    if behind_proxy:
+        return False
+    if ours.hostname in _EVERYWHERE and public.hostname not in _LOOPBACK:
+        return _port(public) != _port(ours)
+    here = public.hostname == ours.hostname or {public.hostname, ours.hostname} <= _LOOPBACK
+    return not here or _port(public) != _port(ours) or public.scheme != ours.scheme
+
+
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  compared with, not listened on
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def _port(url: SplitResult) -> int:
+    return url.port or {"http": 80, "https": 443}[url.scheme]

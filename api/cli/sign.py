@@ -168,6 +168,7 @@ def _as_json(job: _Job, document: SignedDocument) -> dict[str, Any]:
         "field": document.field,
         "intent": document.intent,
         "level": document.level,
+        "issued": document.issued,
         "number": document.number,
         "placed": document.placed,
     }

@@ -13,6 +13,7 @@ from api.errors import UsageError
 from api.wiring import Installation
 from pki.audit import Actor
 from signer.credentials import credential_exists
+from signer.documents import document_by_code
 from signer.errors import InputUnreadable, Refused
 from signer.signing import SignRequest, sign_document
 from signer.storage import OutputFile, write_once
@@ -76,12 +77,25 @@ def _finish(source: _Source, installation: Installation, actor: Actor) -> DemoRe
         if not target.exists():
             if not step.exists():
                 _sign(source.content, source, "officer", step, installation, actor)
-            _sign(step.read_bytes(), source, "seal", target, installation, actor)
+            _issue(step.read_bytes(), source, target, installation, actor)
     except (Refused, InputUnreadable) as error:
         _, code, facts = describe(error)
         return DemoResult(source.name, None, None, (code, facts))
     verdict = installation.judging.verify(target.read_bytes(), target.name)
     return DemoResult(source.name, target, verdict)
+
+
+def _issue(pdf: bytes, source: _Source, target: Path, installation: Installation, actor: Actor) -> None:
+    """Seal it; or, when an earlier run did and its file is gone, take that from the register: a document is issued once."""
+    try:
+        _sign(pdf, source, "seal", target, installation, actor)
+    except Refused as error:
+        if error.code != "ALREADY_ISSUED":
+            raise
+        with installation.database.read() as session:
+            sha256 = document_by_code(session, error.facts["code"]).sha256
+        assert sha256 is not None, "an issued document has a finished revision"
+        write_once(target, installation.blobs.get(sha256))
 
 
 def _sign(pdf: bytes, source: _Source, credential: str, target: Path, installation: Installation, actor: Actor) -> None:

@@ -23,9 +23,10 @@ from certs.clock import rfc3339
 from certs.errors import CertsError
 from signer.appearance.geometry import parse_placement
 from signer.documents import Document
+from signer.errors import UsageWrong
 from signer.metadata import parse_metadata
 from signer.recall import StatusChange
-from signer.signing import APPROVE, ISSUE, SignRequest
+from signer.signing import APPROVE, ISSUE, SignedDocument, SignRequest
 
 _FIELDS = ("credential", "intent", "level", "metadata", "placement")
 _FILE_MEDIA_TYPE = "application/pdf"
@@ -109,7 +110,7 @@ def _sign(services: Services, token: TokenRecord, form: Form, key: str | None) -
 def _carry_out(services: Services, token: TokenRecord, wish: _Wish) -> dict[str, Any]:
     # The register is not asked again: should it fall silent now, the document would be said to have failed, and be signed twice.
     signed = services.sign(wish.request, token.actor)
-    return _signed(signed.code, signed.sha256, signed.status, signed.level)
+    return _signed(signed, signed.sha256, signed.level)
 
 
 def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetime) -> dict[str, Any] | None:
@@ -118,7 +119,7 @@ def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetim
     document = services.signed_since(input_sha256, wish.request.credential, token.actor, since)
     if document is None or document.sha256 is None:
         return None
-    return _signed(document.code, document.sha256, document.status, wish.request.level)
+    return _signed(document, document.sha256, wish.request.level)
 
 
 def _forget(services: Services, token: TokenRecord, key: str) -> None:
@@ -142,7 +143,7 @@ def _wish(form: Form, level: str) -> _Wish:
     try:
         metadata = json.loads(fields["metadata"]) if fields.get("metadata") else {}
     except (ValueError, RecursionError):
-        raise RequestError("FORM_VALUE_WRONG", field="metadata", valid="a JSON object") from None
+        raise UsageWrong("METADATA_NOT_OBJECT") from None
     request = SignRequest(
         pdf=form.content(), name=form.name, credential=fields["credential"], intent=intent, level=level,
         metadata=parse_metadata(metadata), placement=placement,
@@ -192,8 +193,16 @@ def _links(code: str) -> dict[str, str]:
     return {"self": own, "file": f"{own}/file", "verify": f"/v/{code}"}
 
 
-def _signed(code: str, sha256: str, status: str, level: str) -> dict[str, Any]:
-    return {"code": code, "sha256": sha256, "status": status, "level": level, "links": _links(code)}
+def _signed(document: SignedDocument | Document, sha256: str, level: str) -> dict[str, Any]:
+    return {
+        "code": document.code,
+        "sha256": sha256,
+        "status": document.status,
+        "issued": document.issued,
+        "number": document.number,
+        "level": level,
+        "links": _links(document.code),
+    }
 
 
 def _describe(document: Document, changes: list[StatusChange]) -> dict[str, Any]:
@@ -201,6 +210,7 @@ def _describe(document: Document, changes: list[StatusChange]) -> dict[str, Any]
     return {
         "code": document.code,
         "status": document.status,
+        "issued": document.issued,
         "sha256": document.sha256,
         "level": done[-1].level if done else None,
         "agency": document.agency,

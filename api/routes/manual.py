@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
+
+from api.routes import manual_tables
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}"
@@ -29,20 +33,34 @@ _POLICY = (
     + "'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 _QUICK_START = """\
-antin token issue --scope sign > token
+antin token issue --scope sign > token                        # where the service runs; good for 90 days
 curl -H "Authorization: Bearer $(cat token)" \\
      -F file=@letter.pdf -F credential=officer \\
-     {base}/api/v1/documents
-curl {base}/api/v1/documents/CODE/file -o signed.pdf
-curl -F file=@signed.pdf {base}/api/v1/verify"""
+     -F 'metadata={"Subject": "Về việc …", "CodeNotation": "UBND-VP"}' \\
+     $BASE/api/v1/documents                                  # the officer signs; CODE is in the answer
+curl $BASE/api/v1/documents/CODE/file -o approved.pdf
+curl -H "Authorization: Bearer $(cat token)" \\
+     -F file=@approved.pdf -F credential=seal \\
+     $BASE/api/v1/documents                                  # the agency seals: number, date, issued
+curl $BASE/api/v1/documents/CODE/file -o issued.pdf
+curl -F file=@issued.pdf $BASE/api/v1/verify                 # anybody
+curl $BASE/api/v1/documents/CODE                             # what the register says
+curl -H "Authorization: Bearer $(cat token)" -H "Content-Type: application/json" \\
+     -d '{"reason": "…"}' $BASE/api/v1/documents/CODE/recall # out of force, at once"""
 
 
 async def manual(request: Request) -> Response:
     """The manual in English, like all of the API."""
     document = request.app.openapi()
-    base = request.app.state.services.installation.settings.http.public_url
+    base = _address(request, request.app.state.services.installation.settings.http.public_url)
     page = "".join(_page(document, base))
     return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
+
+
+def _address(request: Request, public_url: str) -> str:
+    """The address the reader used: ours by its public name, scheme and all, or whatever else led here."""
+    host = request.url.netloc
+    return public_url if host == urlsplit(public_url).netloc else f"{request.url.scheme}://{host}"
 
 
 def _page(document: dict[str, Any], base: str) -> Iterator[str]:
@@ -51,22 +69,24 @@ def _page(document: dict[str, Any], base: str) -> Iterator[str]:
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{escape(info['title'])} API</title><style>{_STYLE}</style></head><body><main>"
     yield f"<h1>{escape(info['title'])} API</h1><p>{escape(info['summary'])} Version {escape(info['version'])}. "
-    yield 'The same for programs: <a href="/openapi.json">openapi.json</a>.</p>'
+    yield 'The same for programs: <a href="/openapi.json">openapi.json</a>. For people: <a href="/">check a document</a>.</p>'
     yield f"<p>{_text(info['description'])}</p><h2>First signed document</h2>"
-    yield f"<pre><code>{escape(_QUICK_START.format(base=base))}</code></pre>"
+    yield f"<pre><code>{escape(_QUICK_START.replace('$BASE', base))}</code></pre>"
     for tag in document["tags"]:
         yield f'<h2 id="{escape(tag["name"])}">{escape(tag["name"].capitalize())}</h2><p>{_text(tag["description"])}</p>'
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 if tag["name"] in operation["tags"]:
-                    yield from _operation(path, method, operation)
+                    yield from _operation(path, method, operation, base)
+    for title, heading, rows in _TABLES:
+        yield f'<h2 id="{title.lower().replace(" ", "-")}">{title}</h2>{_table(heading, list(rows()))}'
     yield "<h2>Objects</h2>"
     for name, schema in document["components"]["schemas"].items():
         yield f'<article id="{escape(name)}"><h3>{escape(name)}</h3>{_members(schema)}</article>'
     yield "</main></body></html>"
 
 
-def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
+def _operation(path: str, method: str, operation: dict[str, Any], base: str) -> Iterator[str]:
     yield f'<article id="{escape(operation["operationId"])}"><h3>{method.upper()} {escape(path)}</h3>'
     yield f"<p><strong>{escape(operation['summary'])}.</strong> {_text(operation.get('description', ''))}</p>"
     rows = [(each["name"], each["in"], each["description"]) for each in operation.get("parameters", ())]
@@ -78,14 +98,24 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Iterator[st
             rows.append((name, "form, required" if name in required else "form", text + _choices(schema)))
     if rows:
         yield _table(("Name", "Where", ""), rows)
-    answers = []
+    for sample in operation.get("x-codeSamples", ()):
+        yield f"<pre><code>{escape(sample['source'].replace('$BASE', base))}</code></pre>"
+    answers, examples = [], []
     for status, answer in operation["responses"].items():
         kinds = [
             f"<code>{escape(media)}</code> {_kind(body.get('schema', {}))}"
             for media, body in answer.get("content", {}).items()
         ]
+        examples += [
+            body["example"]
+            for body in answer.get("content", {}).values()
+            if "example" in body and status.startswith("2") and "x-codeSamples" in operation
+        ]
         answers.append(f"<tr><td>{status}</td><td>{_text(answer['description'])}</td><td>{' '.join(kinds)}</td></tr>")
-    yield f"<table><thead><tr><th>Answer</th><th></th><th></th></tr></thead><tbody>{''.join(answers)}</tbody></table></article>"
+    yield f"<table><thead><tr><th>Answer</th><th></th><th></th></tr></thead><tbody>{''.join(answers)}</tbody></table>"
+    for example in examples:
+        yield f"<pre><code>{escape(json.dumps(example, ensure_ascii=False, indent=2))}</code></pre>"
+    yield "</article>"
 
 
 def _table(heading: tuple[str, ...], rows: list[tuple[str, str, str]]) -> str:
@@ -128,9 +158,17 @@ def _choices(schema: dict[str, Any]) -> str:
 
 
 def _text(text: str) -> str:
-    """Escaped, with `code` in back-ticks set as code."""
+    """Escaped, with `code` in back-ticks set as code and **words** in bold."""
     parts = escape(text).split("`")
-    return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
+    marked = "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
+    return "".join(f"<strong>{part}</strong>" if number % 2 else part for number, part in enumerate(marked.split("**")))
 
+
+_TABLES: tuple[tuple[str, tuple[str, ...], Callable[[], Iterator[manual_tables.Row]]], ...] = (
+    ("Scopes of a token", ("Scope", "", "Allows"), manual_tables.scopes),
+    ("Metadata names", ("Name", "Characters", ""), manual_tables.metadata_names),
+    ("Problem codes", ("Code", "Status", "Says"), manual_tables.problem_codes),
+    ("Reasons of a verdict", ("Reason", "Conclusion", "Says"), manual_tables.verdict_reasons),
+)
 
 routes = [Route("/docs", manual, methods=["GET"])]

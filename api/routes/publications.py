@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 from starlette.exceptions import HTTPException
@@ -10,21 +11,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.routes.caching import caching_headers, is_known
-from certs.inventory import CertificateRecord
-from pki.crl import CrlRecord
+from api.publishing import Publication
+from api.routes.caching import LONGEST, caching_headers, is_known
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 # A CRL of a number never changes; a certificate of an authority only when the authority gets a new one.
 _FOR_EVER, _A_DAY = timedelta(days=365), timedelta(days=1)
+# While the database is away nobody here knows whether a file is the newest: who has it asks again soon.
+_SOON = timedelta(minutes=1)
 
 
 async def latest_crl(request: Request) -> Response:
     state = request.app.state
-    crl: CrlRecord = await state.lanes.quick.run(state.services.crl, request.path_params["authority"])
-    now = state.services.installation.clock.now()
-    headers = caching_headers(crl.sha256, crl.this_update, crl.next_update, now)
-    return _file(request, crl.der, crl.sha256, "application/pkix-crl", headers)  # RFC 2585 3
+    crl: Publication = await state.lanes.quick.run(state.services.crl, request.path_params["authority"])
+    return _file(request, crl, "application/pkix-crl", LONGEST if crl.is_newest else _SOON)  # RFC 2585 3
 
 
 async def numbered_crl(request: Request) -> Response:
@@ -32,28 +32,24 @@ async def numbered_crl(request: Request) -> Response:
     number = request.path_params["number"]
     if not _NUMBER.fullmatch(number):
         raise HTTPException(404)
-    crl: CrlRecord = await state.lanes.quick.run(state.services.crl, request.path_params["authority"], int(number))
-    now = state.services.installation.clock.now()
-    headers = caching_headers(crl.sha256, crl.this_update, None, now, _FOR_EVER)
-    return _file(request, crl.der, crl.sha256, "application/pkix-crl", headers)
+    crl: Publication = await state.lanes.quick.run(state.services.crl, request.path_params["authority"], int(number))
+    return _file(request, replace(crl, until=None), "application/pkix-crl", _FOR_EVER)
 
 
 async def authority_certificate(request: Request) -> Response:
     state = request.app.state
-    record: CertificateRecord = await state.lanes.quick.run(
+    certificate: Publication = await state.lanes.quick.run(
         state.services.authority_certificate, request.path_params["authority"]
     )
-    if record.der is None or record.sha256 is None:
-        raise HTTPException(404)
-    now = state.services.installation.clock.now()
-    headers = caching_headers(record.sha256, record.not_before, None, now, _A_DAY)
-    return _file(request, record.der, record.sha256, "application/pkix-cert", headers)  # RFC 2585 3
+    return _file(request, certificate, "application/pkix-cert", _A_DAY if certificate.is_newest else _SOON)
 
 
-def _file(request: Request, der: bytes, sha256: str, media_type: str, headers: dict[str, str]) -> Response:
-    if is_known(request, sha256):
+def _file(request: Request, what: Publication, media_type: str, longest: timedelta) -> Response:
+    now = request.app.state.services.installation.clock.now()
+    headers = caching_headers(what.sha256, what.since, what.until, now, longest)
+    if is_known(request, what.sha256):
         return Response(None, 304, headers)
-    return Response(der, 200, headers, media_type=media_type)
+    return Response(what.der, 200, headers, media_type=media_type)
 
 
 routes = [

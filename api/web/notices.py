@@ -77,6 +77,7 @@ _UNREADABLE = {
 _BY_CODE = {
     "FORM_FILE_MISSING": "NO_FILE",
     "CODE_MALFORMED": "CODE_MALFORMED",
+    "CODE_MISTYPED": "CODE_MALFORMED",
     "CODE_NOT_FOUND": "CODE_UNKNOWN",
     # A stored revision that is gone or altered is our trouble, and no word about the document.
     "BLOB_MISSING": "UNAVAILABLE",

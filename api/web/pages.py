@@ -25,6 +25,7 @@ from api.web.headers import PAGE_HEADERS
 from api.web.notices import NOTICES, Notice, notice_of_problem, notice_of_unreadable
 from api.web.rendering import Renderer, language_of
 from api.web.signature_view import OwnSigner
+from api.web.source_view import SourceLine, view_sources
 from api.web.text import shown
 from api.web.verdict_view import VerdictView, view_verdict
 from certs.errors import CertificateNotFound
@@ -136,7 +137,11 @@ async def answer_problem(request: Request, status: int, code: str, facts: Mappin
     del facts
     typed = shown(str(request.path_params.get("code", "")), 60)
     notice = notice_of_problem(status, code)
-    return _say_notice(request, notice, status=status, typed=typed, again="/" if request.method == "POST" else "")
+    down: tuple[SourceLine, ...] = ()
+    if code == "REGISTER_UNAVAILABLE":
+        down = view_sources([request.app.state.services.sources.silent_register()])
+    again = "/" if request.method == "POST" else ""
+    return _say_notice(request, notice, status=status, typed=typed, again=again, down=down)
 
 
 def _renderer(request: Request) -> Renderer:
@@ -150,14 +155,22 @@ def _renderer_of(state: State) -> Renderer:
     return renderer
 
 
-def _say_notice(request: Request, notice: Notice, *, status: int = 0, typed: str = "", again: str = "") -> Response:
+def _say_notice(
+    request: Request,
+    notice: Notice,
+    *,
+    status: int = 0,
+    typed: str = "",
+    again: str = "",
+    down: tuple[SourceLine, ...] = (),
+) -> Response:
     headers = {"Retry-After": str(notice.retry_seconds)} if notice.retry_seconds else {}
     status = status or notice.status
     if status in (408, 413):
         headers["Connection"] = "close"  # the rest of the body is not wanted
     return _renderer(request).answer(
         request, "notice.html", status=status, notice=notice, typed=typed, again=again, headers=headers,
-        others=(notice.title, notice.why),
+        others=(notice.title, notice.why), down=down,
     )  # fmt: skip
 
 
@@ -180,7 +193,8 @@ def _judge(services: Services, form: Form) -> tuple[Verdict, VerdictView | Notic
         return verdict, notice_of_unreadable(verdict.judged.reason, content)
     known = services.document(verdict.document.code) if verdict.document else None
     sealed_alone = known is not None and is_sealed_alone(known)
-    return verdict, view_verdict(verdict, _own_signers(services, verdict), sealed_alone=sealed_alone)
+    own, sources = _own_signers(services, verdict), view_sources(services.sources.ask())
+    return verdict, view_verdict(verdict, own, sealed_alone=sealed_alone, sources=sources)
 
 
 def _look_up(services: Services, typed: str) -> tuple[DocumentView, VerdictView] | Notice:
@@ -194,7 +208,8 @@ def _look_up(services: Services, typed: str) -> tuple[DocumentView, VerdictView]
     verdict = services.verify(content, f"{record.code}.pdf")
     if verdict.conclusion == "unreadable":
         return notice_of_unreadable(verdict.judged.reason, content)
-    judged = view_verdict(verdict, _own_signers(services, verdict), sealed_alone=is_sealed_alone(record))
+    own, sources = _own_signers(services, verdict), view_sources(services.sources.ask())
+    judged = view_verdict(verdict, own, sealed_alone=is_sealed_alone(record), sources=sources)
     return view_document(record, changes, judged), judged
 
 

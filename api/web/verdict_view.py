@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from api.web.sentences import Sentence
 from api.web.signature_view import OwnSigner, SignatureView, view_signature
+from api.web.source_view import SourceLine
 from api.web.text import in_groups, short_name
 from certs.clock import for_people
 from signer.codes import grouped
@@ -93,10 +94,17 @@ class VerdictView:
     signatures: tuple[SignatureView, ...]
     roots: tuple[tuple[str, str], ...]
     report: tuple[tuple[str, str], ...]
+    sources: tuple[SourceLine, ...]
     json_link: str
 
 
-def view_verdict(verdict: Verdict, own: Mapping[str, OwnSigner], *, sealed_alone: bool = False) -> VerdictView:
+def view_verdict(
+    verdict: Verdict,
+    own: Mapping[str, OwnSigner],
+    *,
+    sealed_alone: bool = False,
+    sources: tuple[SourceLine, ...] = (),
+) -> VerdictView:
     """`own` are the signers whose certificates are ours, by fingerprint; `sealed_alone`: no officer is expected."""
     signatures = tuple(view_signature(n, each, own) for n, each in enumerate(verdict.judged.signatures, start=1))
     document = verdict.document
@@ -106,10 +114,12 @@ def view_verdict(verdict: Verdict, own: Mapping[str, OwnSigner], *, sealed_alone
         advice=_ADVICE[verdict.reason],
         document=None if document is None else _register_line(document, verdict.conclusion),
         checks=_checks(verdict),
-        warnings=_missing_half(signatures, sealed_alone=sealed_alone),
+        warnings=_missing_half(signatures, sealed_alone=sealed_alone)
+        + tuple(each.sentence for each in sources if not each.is_good),
         signatures=signatures,
         roots=_roots(verdict.judged.signatures),
         report=_report(verdict),
+        sources=sources,
         json_link=_json_link(verdict),
     )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from asn1crypto import x509
 
@@ -13,6 +15,10 @@ from certs.serial import serial_hex
 from signer.validation.facts import CertificateFacts, CrlFacts, base64_text
 
 _LONGEST = 600
+
+# The same certificates come in file after file. What is large is somebody's attack and is not kept.
+REMEMBERED_OCTETS = 16 * 1024
+_REMEMBERED = 256
 
 
 def plain_text(text: str, longest: int = _LONGEST) -> str:
@@ -37,6 +43,16 @@ def name_text(name: x509.Name) -> str:
 def certificate_facts(certificate: x509.Certificate, crls: tuple[CrlFacts, ...] = ()) -> CertificateFacts:
     """The facts of one certificate. May raise anything that asn1crypto raises on a hostile one."""
     der = certificate.dump()
+    facts = _read_facts(certificate, der) if len(der) > REMEMBERED_OCTETS else _remembered_facts(der)
+    return replace(facts, crls=crls) if crls else facts
+
+
+@lru_cache(_REMEMBERED)
+def _remembered_facts(der: bytes) -> CertificateFacts:
+    return _read_facts(x509.Certificate.load(der), der)
+
+
+def _read_facts(certificate: x509.Certificate, der: bytes) -> CertificateFacts:
     validity = certificate["tbs_certificate"]["validity"]
     key_type, key_bits = _key(certificate)
     usage, extended = certificate.key_usage_value, certificate.extended_key_usage_value
@@ -54,7 +70,6 @@ def certificate_facts(certificate: x509.Certificate, crls: tuple[CrlFacts, ...] 
         signature_hash=signature_hash(certificate),
         key_usage=tuple(sorted(usage.native)) if usage is not None else None,
         der=base64_text(der),
-        crls=crls,
         extended_key_usage=tuple(plain_text(str(purpose), 60) for purpose in extended.native) if extended else None,
         extended_key_usage_critical="extended_key_usage" in certificate.critical_extensions,
     )

@@ -13,6 +13,7 @@ from pyhanko.sign.general import (
     check_ess_certid,
     extract_certificate_info,
     find_unique_cms_attribute,
+    match_issuer_serial,
 )
 from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.generic_cms import get_signing_cert_attr, validate_algorithm_protection
@@ -64,17 +65,40 @@ def check_cms(signed_data: cms.SignedData, subfilter: str, digest: Digest) -> Cm
     facts.digest_algorithm = algorithm.replace("_", "-")
     facts.signature_algorithm, facts.pairing_ok = _signature_algorithm(info, algorithm)
     try:
-        certificates = extract_certificate_info(signed_data)
+        facts.signer, facts.others = _certificates(signed_data, info)
     except CMSExtractionError:
         facts.problem = "NO_CERTIFICATE"
         return facts
-    facts.signer, facts.others = certificates.signer_cert, tuple(certificates.other_certs)
     facts.ess = _ess(info, facts.signer)
     content = _content_digest(signed_data, subfilter, digest, algorithm, facts)
     if content is None:
         return facts
     _check_signer_info(info, facts, algorithm, content, signed_data["encap_content_info"]["content_type"].native)
     return facts
+
+
+def _certificates(
+    signed_data: cms.SignedData, info: cms.SignerInfo
+) -> tuple[x509.Certificate, tuple[x509.Certificate, ...]]:
+    """The signer's certificate and the others beside it; CMSExtractionError when it is not there."""
+    sid = info["sid"]
+    if sid.name != "issuer_and_serial_number":
+        found = extract_certificate_info(signed_data)
+        return found.signer_cert, tuple(found.other_certs)
+    signer, others = None, []
+    for choice in signed_data["certificates"]:
+        certificate = choice.chosen.untag()
+        if choice.name != "certificate":
+            continue
+        # The number first: comparing names by RFC 4518 takes a hundred times as long, and seldom is it the same name.
+        same = sid.chosen["serial_number"] == certificate["tbs_certificate"]["serial_number"]
+        if same and match_issuer_serial(sid.chosen, certificate):
+            signer = certificate
+        else:
+            others.append(certificate)
+    if signer is None:
+        raise CMSExtractionError("no certificate of the signer")
+    return signer, tuple(others)
 
 
 def _digest_name(name: str) -> str:

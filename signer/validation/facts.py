@@ -169,7 +169,7 @@ class FileFacts:
     signatures: tuple[SignatureFacts, ...] = field(default_factory=tuple)
 
     def to_json(self) -> dict[str, Any]:
-        encoded: dict[str, Any] = _encode(dataclasses.asdict(self))
+        encoded: dict[str, Any] = _encode(self)
         return encoded
 
     @classmethod
@@ -178,6 +178,12 @@ class FileFacts:
         built = _decode(cls, data)
         assert isinstance(built, cls)
         return built
+
+    def certificate_hashes(self) -> list[str]:
+        """SHA-256 of every certificate along the paths of signatures and time-stamps, each once."""
+        paths = [signature.path for signature in self.signatures]
+        paths += [token.path for signature in self.signatures for token in signature.timestamps]
+        return list(dict.fromkeys(one.sha256 for path in paths if path is not None for one in path.certificates))
 
     def revision_hashes(self) -> list[str]:
         """SHA-256 of the file and of every signed revision, each once: what a register can be asked for."""
@@ -190,10 +196,12 @@ def base64_text(data: bytes) -> str:
 
 
 def _encode(value: Any) -> Any:
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
-    if isinstance(value, dict):
-        return {name: _encode(item) for name, item in value.items()}
+    if dataclasses.is_dataclass(value):
+        return {name: _encode(item) for name, item in vars(value).items()}
     if isinstance(value, list | tuple):
         return [_encode(item) for item in value]
     return value

@@ -6,8 +6,9 @@ Path building is our own because it must end: names and key identifiers lead, an
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from asn1crypto import crl as asn1_crl
 from asn1crypto import x509
@@ -20,12 +21,18 @@ from pyhanko_certvalidator.policy_decl import DisallowWeakAlgorithmsPolicy
 from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator
 from pyhanko_certvalidator.validate import async_validate_path
 
-from signer.validation.certificates import certificate_facts
+from signer.validation.certificates import REMEMBERED_OCTETS, certificate_facts
 from signer.validation.errors import InputsUnreadable
-from signer.validation.facts import TRUST_KINDS, CrlFacts, PathFacts, Trust, ValidationInputs
+from signer.validation.facts import TRUST_KINDS, CrlFacts, PathFacts, Trust, TrustAnchor, ValidationInputs
 
 _DEEPEST = 8
 _MOST_CHECKS = 60
+_MOST_EMBEDDED = 100
+
+# The signers of an agency come again and again, and a path is a third of the work on a small file. What the given octets
+# alone decide is remembered while it is small; what a revocation list has part in is not.
+_REMEMBERED_PATHS = 256
+_REMEMBERED_INPUTS = 64
 
 # Whether an algorithm is strong enough is policy.py's to say, by the facts.
 _ANY_ALGORITHM = DisallowWeakAlgorithmsPolicy(  # type: ignore[no-untyped-call]  # the library's
@@ -46,22 +53,48 @@ class PathFinder:
     """Finds paths for the signatures of one file. Built once a file."""
 
     def __init__(self, inputs: ValidationInputs) -> None:
-        anchors = [_Anchor(_load_certificate(a.der), a.kind) for a in inputs.anchors]
-        # The order in which anchors are given must never change an answer.
-        self._anchors = sorted(anchors, key=lambda a: (TRUST_KINDS.index(a.kind), a.certificate.dump()))
-        self._pool = [_load_certificate(der) for der in inputs.intermediates]
-        self._crls = [_load_crl(der) for der in inputs.crls]
-        self._checks = 0
+        self._inputs = inputs
+        self._search = _Search(inputs.anchors, inputs.intermediates, inputs.crls)
 
     def find(self, signer: x509.Certificate, embedded: Sequence[x509.Certificate]) -> PathFacts | None:
         """The first path that keeps every rule, else the first that breaks one, else None."""
+        certificates = (signer, *embedded[:_MOST_EMBEDDED])
+        ders = tuple(certificate.dump() for certificate in certificates)
+        if self._inputs.crls or sum(map(len, ders)) > REMEMBERED_OCTETS:
+            return self._search.find(*certificates)
+        return _remembered_path(self._inputs.anchors, self._inputs.intermediates, ders)
+
+
+@lru_cache(_REMEMBERED_PATHS)
+def _remembered_path(
+    anchors: tuple[TrustAnchor, ...], intermediates: tuple[bytes, ...], ders: tuple[bytes, ...]
+) -> PathFacts | None:
+    """The path of the first certificate, with the others at hand; no time and nothing else of a file plays a part in it."""
+    return _Search(anchors, intermediates, ()).find(*(x509.Certificate.load(der) for der in ders))
+
+
+class _Search:
+    """Builds the paths that names and key identifiers lead along, and tries each."""
+
+    def __init__(self, anchors: Sequence[TrustAnchor], intermediates: Sequence[bytes], crls: Sequence[bytes]) -> None:
+        given = [_Anchor(_load_certificate(anchor.der), anchor.kind) for anchor in anchors]
+        # The order in which anchors are given must never change an answer.
+        self._anchors = sorted(given, key=lambda a: (TRUST_KINDS.index(a.kind), a.certificate.dump()))
+        self._pool = [_load_certificate(der) for der in intermediates]
+        self._crls = [_load_crl(der) for der in crls]
+        self._checks = 0
+
+    def find(self, signer: x509.Certificate, *embedded: x509.Certificate) -> PathFacts | None:
         for anchor in self._anchors:
             if anchor.certificate.dump() == signer.dump():
                 return PathFacts(anchor.kind, anchor.certificate.sha256.hex(), ())
         self._checks = 0
-        pool = [*self._pool, *embedded[:100]]
+        # Most files bring along what we have already; to try it once is enough.
+        pool: dict[bytes, x509.Certificate] = {}
+        for candidate in (*self._pool, *embedded):
+            pool.setdefault(candidate.dump(), candidate)
         broken: PathFacts | None = None
-        for chain, anchor in self._walk([signer], pool):
+        for chain, anchor in self._walk([signer], list(pool.values())):
             problem = _broken_rule(chain, anchor)
             facts = self._facts(chain, anchor, problem)
             if not problem:
@@ -71,15 +104,19 @@ class PathFinder:
 
     def _walk(
         self, chain: list[x509.Certificate], pool: Sequence[x509.Certificate]
-    ) -> list[tuple[list[x509.Certificate], _Anchor]]:
+    ) -> Iterator[tuple[list[x509.Certificate], _Anchor]]:
         last = chain[-1]
-        found = [(chain, anchor) for anchor in self._anchors if self._is_issued_by(last, anchor.certificate)]
-        if len(chain) < _DEEPEST and not found:
-            for candidate in pool:
-                known = any(candidate.dump() == link.dump() for link in chain)
-                if not known and self._is_issued_by(last, candidate):
-                    found += self._walk([*chain, candidate], pool)
-        return found
+        anchored = False
+        for anchor in self._anchors:
+            if self._is_issued_by(last, anchor.certificate):
+                anchored = True
+                yield chain, anchor
+        if anchored or len(chain) >= _DEEPEST:
+            return
+        for candidate in pool:
+            known = any(candidate.dump() == link.dump() for link in chain)
+            if not known and self._is_issued_by(last, candidate):
+                yield from self._walk([*chain, candidate], pool)
 
     def _is_issued_by(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         try:
@@ -127,6 +164,7 @@ class PathFinder:
         return found
 
 
+@lru_cache(_REMEMBERED_INPUTS)
 def _load_certificate(der: bytes) -> x509.Certificate:
     """A certificate the caller gave; its parts are parsed now, so that what is wrong with it is not blamed on a file."""
     try:

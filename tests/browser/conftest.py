@@ -1,4 +1,4 @@
-"""Fixtures: one site for all tests of the pages, and a browser window for each."""
+"""Fixtures: one site for all tests of the pages, a browser for each module, a window for each test."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
-from tests.browser.chromium import Browser, driver_path, open_browser, running_driver
+from tests.browser.chromium import CHROMIUM, Window, launched, opened
 from tests.browser.site import Site, furnish, has_tools, serving
 from tests.installation import User, founded, paper  # noqa: F401  fixtures by name
 
@@ -25,30 +26,24 @@ def site(founded: Path, paper: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield served
 
 
-@pytest.fixture(scope="session")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    if driver_path() is None:
-        pytest.skip("Chromium is not installed (apt-get install chromium chromium-driver)")
-    with running_driver(tmp_path_factory.mktemp("driver") / "driver.log") as port:
-        yield port
-
-
-@pytest.fixture(scope="session")
-def window(driver: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = open_browser(driver, tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
+# Not for the whole session: what other modules of the same process do with event loops must go on working.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture
-def browser(window: Browser) -> Browser:
-    """A window of desk width in which no page may run a script."""
-    window.devtools("Network.enable")
-    window.devtools("Network.setCacheDisabled", cacheDisabled=True)
-    window.open("about:blank")
-    window.refuse_scripts()
-    window.resize(1280)
-    window.prefer("light")
-    window.requested()
-    window.complaints()
-    return window
+def window(chromium: Browser) -> Iterator[Window]:
+    """A window in which no page may run a script."""
+    with opened(chromium, scripts=False) as window:
+        yield window
+
+
+@pytest.fixture
+def scripted(chromium: Browser) -> Iterator[Window]:
+    """A window in which scripts run: for tools that are put into a page, ours has none."""
+    with opened(chromium, scripts=True) as window:
+        yield window

@@ -170,4 +170,7 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     body = answer.json()
     assert (body["status"], body["code"], body["type"]) == (status, code, f"urn:antin:problem:{code}")
     assert body["detail"] not in ("", code)
+    # One style: a sentence of its own.
+    assert not body["detail"][0].islower()
+    assert body["detail"].endswith((".", "?", "!"))
     return body

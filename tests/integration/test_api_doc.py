@@ -59,7 +59,9 @@ def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -
     (document,) = objects(signed)
     assert (document["status"], document["level"]) == ("in-force", "B-T")
     assert objects(fetched)[0]["notation"] == "TTPVHCC-VP"
+    assert (document["issued"], document["number"]) == (False, None)
     assert objects(sealed)[0]["code"] == document["code"]
+    assert objects(sealed)[0]["issued"] is True
     (verdict,) = objects(verified)
     assert (verdict["conclusion"], len(verdict["signatures"])) == ("valid", 2)
     status, after = objects(recalled)

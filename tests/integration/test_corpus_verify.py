@@ -15,7 +15,7 @@ import pytest
 from signer.sandbox import Judge, Limits
 from signer.validation.facts import ValidationInputs
 from signer.validation.policy import load_policy
-from signer.verification import Verifier, verify_file
+from signer.verification import Known, Verifier, verify_file
 from tests.attacks.pki import NOW
 from tests.fakes.clock import FixedClock
 
@@ -38,7 +38,7 @@ def verdicts() -> Iterator[dict[str, tuple[str, dict[str, Any]]]]:
     limits = Limits(cpu_seconds=10, wall_seconds=15, memory_bytes=512 * 1024 * 1024)
     with Judge(limits, preload=("gather",)) as judge:
         verifier = Verifier(
-            judge, ValidationInputs(at=NOW), lambda _: None, lambda _: None, FixedClock(NOW), load_policy()
+            judge, ValidationInputs(at=NOW), lambda _certificates, _revisions: Known(), FixedClock(NOW), load_policy()
         )
         yield {
             row["file"]: (row["expected"], verify_file(CORPUS / row["file"], row["file"], verifier).to_json())

@@ -9,6 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from api.auth.tokens import SCOPES
+from api.problems import STATUS_OF_CODE
+from signer.metadata import LENGTHS
 from tests.installation import VALID_BY_PDFSIG, signatures_by_pdfsig
 from tests.integration.http_service import Service, problem
 
@@ -19,8 +22,9 @@ def test_a_document_signed_over_http_is_the_one_that_is_registered_fetched_and_v
     answer = service.sign(pdf, level="B-T", metadata='{"Subject": "Về việc thử nghiệm", "CodeNotation": "UBND-VP"}')
     assert answer.status_code == 201, answer.text
     signed = answer.json()
-    assert set(signed) == {"code", "sha256", "status", "level", "links"}
+    assert set(signed) == {"code", "sha256", "status", "issued", "number", "level", "links"}
     assert (signed["status"], signed["level"]) == ("in-force", "B-T")
+    assert (signed["issued"], signed["number"]) == (False, None)  # a person's signature alone issues nothing
     assert answer.headers["location"] == signed["links"]["self"]
 
     file = service.http.get(signed["links"]["file"])
@@ -56,13 +60,61 @@ def test_http_and_command_line_give_the_same_verdict(service: Service, pdf: byte
 def test_the_seal_follows_the_officer_and_both_share_one_document(service: Service, pdf: bytes) -> None:
     problem(service.sign(pdf, "seal"), 409, "ISSUE_WITHOUT_OFFICER")
     first = service.sign(pdf).json()
-    second = service.sign(service.http.get(first["links"]["file"]).content, "seal")
+    approved = service.http.get(first["links"]["file"]).content
+    assert service.http.get(first["links"]["self"]).json()["issued"] is False
+    second = service.sign(approved, "seal")
     assert second.status_code == 201, second.text
     assert second.json()["code"] == first["code"]
-    issued = service.http.get(first["links"]["self"]).json()
-    assert issued["number"] >= 1
-    assert issued["issued_at"] is not None
-    problem(service.sign(service.http.get(first["links"]["file"]).content, "seal"), 409, "ALREADY_ISSUED")
+    record = service.http.get(first["links"]["self"]).json()
+    assert record["number"] >= 1
+    assert record["issued_at"] is not None
+    assert (
+        (second.json()["issued"], second.json()["number"])
+        == (record["issued"], record["number"])
+        == (True, record["number"])
+    )
+
+
+def test_a_document_is_issued_once_also_from_the_file_that_the_officer_alone_signed(
+    service: Service, pdf: bytes
+) -> None:
+    first = service.sign(pdf).json()
+    approved = service.http.get(first["links"]["file"]).content
+    assert service.sign(approved, "seal").status_code == 201
+    issued = service.http.get(first["links"]["file"]).content
+    for file in (approved, issued):
+        said = problem(service.sign(file, "seal"), 409, "ALREADY_ISSUED")["detail"]
+        assert first["links"]["file"] in said
+        assert f"antin document show {first['code']} -o FILE" in said
+    assert service.http.get(first["links"]["file"]).content == issued
+    (service.user.folder / "approved.pdf").write_bytes(approved)
+    assert first["code"] in service.user.refused(1, "sign", "approved.pdf", "--as", "seal", "-o", "again.pdf")
+    # What the sentence says works, and nothing is overwritten by it.
+    service.user.antin("document", "show", first["code"], "-o", "issued.pdf")
+    assert (service.user.folder / "issued.pdf").read_bytes() == issued
+    service.user.refused(2, "document", "show", first["code"], "-o", "issued.pdf")
+
+
+def test_of_two_requests_that_seal_one_document_at_once_one_wins(service: Service, pdf: bytes) -> None:
+    approved = service.http.get(service.sign(pdf).json()["links"]["file"]).content
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: service.sign(approved, "seal"), range(6)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409, 409]
+    (won,) = [answer.json() for answer in answers if answer.status_code == 201]
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"ALREADY_ISSUED"}
+    assert service.http.get(won["links"]["self"]).json()["number"] == won["number"]
+
+
+def test_a_recalled_document_takes_no_more_signatures(service: Service, pdf: bytes) -> None:
+    first = service.sign(pdf).json()
+    approved = service.http.get(first["links"]["file"]).content
+    assert service.send("POST", f"{first['links']['self']}/recall", json={"reason": "Sai"}).status_code == 200
+    for credential in ("seal", "officer"):
+        said = problem(service.sign(approved, credential), 409, "DOCUMENT_NOT_IN_FORCE")["detail"]
+        assert "recalled already, since " in said
+    (service.user.folder / "recalled.pdf").write_bytes(approved)
+    refusal = service.user.refused(1, "sign", "recalled.pdf", "--as", "seal", "-o", "sealed.pdf")
+    assert "takes no more signatures" in refusal
 
 
 def test_without_a_key_every_post_is_a_new_document(service: Service, pdf: bytes) -> None:
@@ -121,7 +173,7 @@ def test_a_code_is_read_as_people_type_it_and_an_unknown_one_is_not_found(servic
     assert service.http.get(f"/api/v1/documents/{typed}").json()["code"] == code
     for wrong, reason in (
         ("nothing", "CODE_MALFORMED"),
-        (code[:-1] + ("A" if code[-1] != "A" else "B"), "CODE_MALFORMED"),
+        (code[:-1] + ("A" if code[-1] != "A" else "B"), "CODE_MISTYPED"),
     ):
         for path in (f"/api/v1/documents/{wrong}", f"/api/v1/documents/{wrong}/file"):
             problem(service.http.get(path), 404, reason)
@@ -207,6 +259,13 @@ def test_the_service_says_what_it_offers(service: Service) -> None:
     assert "<script" not in manual.text
     for path in service.http.get("/openapi.json").json()["paths"]:
         assert f" {path}</h3>" in manual.text
+    # Examples for whoever reads, at the address by which he came, with everything that decides about him.
+    assert f"{service.url}/api/v1/documents" in manual.text
+    assert "<strong>accept a document only if <code>conclusion</code> is <code>valid</code>" in manual.text
+    for word in (*SCOPES, *LENGTHS, *STATUS_OF_CODE, "DOC_RECALLED", "INVALID_MODIFIED"):
+        assert f"<code>{word}</code>" in manual.text
+    assert 'href="/"' in manual.text
+    assert 'href="/docs"' in service.http.get("/").text
     problem(service.http.get("/api/v1/nothing"), 404, "NOT_FOUND")
     assert problem(service.http.put("/api/v1/verify"), 405, "METHOD_NOT_ALLOWED")
 

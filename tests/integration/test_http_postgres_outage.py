@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,11 @@ import httpx
 import pytest
 from sqlalchemy import make_url
 
+from api.words import LANGUAGES, Words
+from certs.clock import VIETNAM
+from signer.codes import new_code
 from tests.installation import User
-from tests.integration.http_service import Service, problem, running
+from tests.integration.http_service import Service, problem, running, web_processes
 from tests.postgres import Cluster, cluster, setting
 
 # The number of a lock that only these tests know.
@@ -151,7 +157,6 @@ def test_between_two_requests_what_needs_the_register_says_503_and_the_next_afte
             told = service.send("POST", "/api/v1/verify", token=None, files={"file": ("paper.pdf", signed)})
             unavailable(told, server)
             assert service.http.get("/healthz").status_code == 200
-            unavailable(service.http.get("/crl/issuing.crl"), server)
             ready = problem(service.http.get("/readyz"), 503, "NOT_READY")
             assert ready["checks"]["database"] != "ok"
             page = service.http.get(own["verify"], headers={"Accept": "text/html"})
@@ -163,6 +168,107 @@ def test_between_two_requests_what_needs_the_register_says_503_and_the_next_afte
         no_defect(service)
     assert acts(server, user) == {"done": 2}
     assert user.findings() == {}
+
+
+def test_what_was_published_is_served_from_its_files_and_kept_by_nobody_for_long(server: Cluster, user: User) -> None:
+    public = user.home / "public"
+    number = next(path.stem for path in (public / "crl" / "issuing").iterdir())
+    published = {
+        "/crl/issuing.crl": public / "crl" / "issuing.crl",
+        f"/crl/issuing/{number}.crl": public / "crl" / "issuing" / f"{number}.crl",
+        "/crl/root.crl": public / "crl" / "root.crl",
+        "/ca/issuing.cer": public / "ca" / "issuing.cer",
+    }
+    with running(user, "--workers", "1") as service:
+        before = {path: service.http.get(path) for path in published}
+        with dead(server):
+            for path, file in published.items():
+                answer = service.http.get(path)
+                assert (answer.status_code, answer.content) == (200, file.read_bytes()), path
+                for name in ("content-type", "etag", "last-modified"):
+                    assert answer.headers[name] == before[path].headers[name], (path, name)
+                # A list of a number never changes. Whether another file is the newest, only the database could say.
+                age = int(answer.headers["cache-control"].partition("max-age=")[2].partition(",")[0])
+                assert age == (31536000 if path.endswith(f"/{number}.crl") else 60), path
+                known = service.http.get(path, headers={"If-None-Match": answer.headers["etag"]})
+                assert (known.status_code, known.content) == (304, b""), path
+            # Whether there is one that was never published here is a question for the database.
+            for path in (
+                "/crl/nobody.crl",
+                "/ca/nobody.cer",
+                "/crl/issuing/4711.crl",
+                "/crl/..%2fissuing.crl",
+                "/ca/%00.cer",
+            ):
+                assert service.http.get(path).status_code in (404, 503), path
+            unavailable(service.http.get("/crl/nobody.crl"), server)
+            (public / "crl" / "issuing.crl").write_bytes(b"half a file")
+            unavailable(service.http.get("/crl/issuing.crl"), server)
+        assert service.http.get("/crl/issuing.crl").content == before["/crl/issuing.crl"].content
+        no_defect(service)
+
+
+def test_the_silent_register_is_named_with_the_time_of_its_last_answer(server: Cluster, user: User, pdf: bytes) -> None:
+    with running(user, "--workers", "1") as service:
+        begun = datetime.now(UTC).replace(microsecond=0)
+        assert service.verify(pdf)["conclusion"] == "unsigned"
+        read = datetime.now(UTC)
+        time.sleep(1.1)  # the times are told in whole seconds
+        with dead(server):
+            told = service.send("POST", "/api/v1/verify", token=None, files={"file": ("paper.pdf", pdf)})
+            unavailable(told, server)
+            source = told.json()["sources"][0]
+            assert source["kind"] == "register"
+            assert begun <= datetime.fromisoformat(source["last_good"]) <= read
+            shown = datetime.fromisoformat(source["last_good"]).astimezone(VIETNAM).strftime("%d/%m/%Y %H:%M:%S +07:00")
+            for language in LANGUAGES:
+                sentence = Words(language).say("WEB_SOURCE_register_down", {"time": shown})
+                for page in (
+                    service.http.post(f"/verify?lang={language}", files={"file": ("paper.pdf", pdf)}),
+                    service.http.get(f"/v/{new_code()}?lang={language}"),
+                    service.http.get(f"/certificates?serial=00ff&lang={language}"),
+                ):
+                    assert page.status_code == 503
+                    assert sentence in page.text
+        assert service.verify(pdf)["conclusion"] == "unsigned"
+
+
+def test_a_service_that_nobody_asks_looks_at_its_register_by_itself(server: Cluster, user: User) -> None:
+    """So that the time told in an outage is not that of the last visitor."""
+    with running(user, "--workers", "1") as service:
+        patience = time.monotonic() + 30
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND state = 'idle' AND query = 'ROLLBACK'"
+        while server.answer(query, user.database.database) == 0:
+            assert time.monotonic() < patience
+            time.sleep(0.05)
+        time.sleep(0.5)
+        with dead(server):
+            told = service.http.get("/api/v1/certificates/00ff")
+        unavailable(told, server)
+        assert told.json()["sources"][0]["last_good"] is not None
+
+
+def test_a_process_born_into_the_silence_says_that_it_never_heard_the_register(server: Cluster, user: User) -> None:
+    with running(user, "--workers", "1") as service:
+        (first,) = web_processes(service.process.pid)
+        with dead(server):
+            os.kill(first, signal.SIGKILL)
+            told = answer_of_the_next(service)
+            unavailable(told, server)
+            assert told.json()["sources"] == [{"kind": "register", "last_good": None}]
+            page = service.http.get("/certificates?serial=00ff&lang=en")
+            assert Words("en").say("WEB_SOURCE_register_never") in page.text
+
+
+def answer_of_the_next(service: Service) -> httpx.Response:
+    """What the process says that takes the dead one's place."""
+    patience = time.monotonic() + 60
+    while True:
+        try:
+            return service.http.get("/api/v1/certificates/00ff")
+        except httpx.TransportError:
+            assert time.monotonic() < patience
+            time.sleep(0.1)
 
 
 def test_before_the_intent_nothing_was_done(server: Cluster, user: User, pdf: bytes) -> None:

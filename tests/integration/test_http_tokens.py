@@ -37,7 +37,7 @@ def test_without_a_good_token_nothing_is_signed(service: Service, pdf: bytes) ->
     files = {"file": ("a.pdf", pdf)}
     before = len(service.user.json("document", "list"))
     missing = service.send("POST", "/api/v1/documents", token=None, files=files, data={"credential": "officer"})
-    problem(missing, 401, "TOKEN_MISSING")
+    assert "antin token issue --scope sign" in problem(missing, 401, "TOKEN_MISSING")["detail"]
     assert missing.headers["www-authenticate"] == 'Bearer realm="antin"'
     for wrong in ("antin_" + "A" * 43, "nonsense", service.token[:-1], service.token + "x"):
         answer = service.send(
@@ -46,7 +46,7 @@ def test_without_a_good_token_nothing_is_signed(service: Service, pdf: bytes) ->
         problem(answer, 401, "TOKEN_WRONG")
         assert 'error="invalid_token"' in answer.headers["www-authenticate"]
     basic = service.send("POST", "/api/v1/documents", headers={"Authorization": "Basic YTpi"}, token=None, files=files)
-    problem(basic, 401, "TOKEN_WRONG")
+    problem(basic, 401, "TOKEN_SCHEME_WRONG")
     assert len(service.user.json("document", "list")) == before
 
 

@@ -294,3 +294,13 @@ def test_a_home_for_real_use_runs_no_demo(tmp_path: Path) -> None:
     user.antin("init", "--agency", "Sở Thử nghiệm")
     user.refused(2, "demo")
     user.refused(2, "init", "--demo")
+
+
+def test_the_demo_takes_a_lost_file_from_the_register_instead_of_issuing_it_twice(user: User) -> None:
+    user.antin("demo")
+    file = user.home / "out" / "cong-van.pdf"
+    content, register = file.read_bytes(), user.json("document", "list")
+    file.unlink()
+    user.antin("demo")
+    assert file.read_bytes() == content
+    assert user.json("document", "list") == register

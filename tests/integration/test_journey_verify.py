@@ -24,6 +24,23 @@ def judged(user: User, *words: str | Path, code: int) -> Any:
     return answer
 
 
+@pytest.mark.parametrize(
+    ("language", "headline"),
+    [
+        ("en", "✗ signed.pdf: RECALLED (the signatures are valid)"),
+        ("vi", "✗ signed.pdf: VĂN BẢN ĐÃ THU HỒI (các chữ ký hợp lệ)"),
+        ("ko", "✗ signed.pdf: 회수됨 (서명은 유효함)"),
+    ],
+)
+def test_the_first_line_on_a_recalled_document_does_not_call_it_valid(user: User, language: str, headline: str) -> None:
+    code = user.sign("paper.pdf", "officer", "signed.pdf")["code"]
+    assert user.antin("verify", "signed.pdf").startswith("✓ signed.pdf: VALID\n")
+    user.antin("document", "recall", code, "--reason", "Sai thể thức")
+    done = user.run("verify", "signed.pdf", ANTIN_LANG=language)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, headline)
+    assert user.json("verify", "signed.pdf", code=1)["conclusion"] == "valid"
+
+
 @pytest.fixture
 def citizen(user: User, tmp_path: Path) -> User:
     """Somebody without a home, with `signed.pdf` and the root certificate that he got elsewhere."""

@@ -23,7 +23,7 @@ from signer.validation.errors import (
 )
 from signer.validation.facts import ValidationInputs
 from signer.validation.policy import load_policy
-from signer.verification import Verifier, verify_file
+from signer.verification import Known, Verifier, verify_file
 from tests.attacks import documents
 from tests.attacks.pki import NOW
 from tests.fakes.clock import FixedClock
@@ -163,7 +163,7 @@ def test_a_program_that_is_not_there_is_a_crash_and_no_hang() -> None:
 
 
 def _verifier(judge: Judge, clock: Clock) -> Verifier:
-    return Verifier(judge, ValidationInputs(at=NOW), lambda _: None, lambda _: None, clock, load_policy())
+    return Verifier(judge, ValidationInputs(at=NOW), lambda _certificates, _revisions: Known(), clock, load_policy())
 
 
 def _pdf(objects: dict[int, bytes], root: int = 1) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -87,8 +88,12 @@ def test_a_process_that_is_killed_leaves_an_intent_that_the_doctor_names_and_oth
     user.antin("sign", *_papers(user, "a", 6), "--as", "officer", "-o", "approved")
     approved = sorted((user.folder / "approved").glob("*.pdf"))
     _kill_between_number_and_result(user, approved)
-    # Whoever comes next takes the next number and finds nothing locked.
-    user.antin("sign", *approved, "--as", "seal", "-o", "sealed")
+    # Whoever comes next takes the next number and finds nothing locked. What the victim had issued is not issued again.
+    results = json.loads(user.run("sign", *approved, "--as", "seal", "-o", "sealed", "--json").stdout)
+    assert len(results) == len(approved)
+    assert {each["error"] for each in results if "error" in each} <= {"ALREADY_ISSUED"}
+    assert any("code" in each for each in results)
+    assert sum(each["issued"] for each in user.json("document", "list")) == len(approved)
 
     numbers = _numbers(user)
     assert [number for number, _ in numbers] == list(range(1, len(numbers) + 1))

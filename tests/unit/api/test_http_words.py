@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
+import jsonschema
 import pytest
 
+from api.cli.serve import is_elsewhere
+from api.errors import RequestError
 from api.forms import clean_name
 from api.openapi import build_openapi
-from api.problems import _TITLES, status_of
-from api.routes import certificates, documents, health, manual, ocsp, publications, tsa, verify
+from api.openapi_schemas import EXAMPLES
+from api.problems import _TITLES, STATUS_OF_CODE, status_of
+from api.routes import certificates, documents, health, manual, manual_tables, ocsp, publications, tsa, verify
 from api.web.text import masked
+from api.words import read_catalogues
+from signer.codes import parse_code
 
 
 @pytest.mark.parametrize(
@@ -56,6 +64,55 @@ def test_every_route_is_in_the_openapi_document_and_the_reverse() -> None:
     promised = {(path, method) for path, methods in build_openapi()["paths"].items() for method in methods}
     assert made - undocumented == promised
     assert [route.path for route in manual.routes] == ["/docs"]
+
+
+def test_every_example_is_what_its_schema_says() -> None:
+    document = build_openapi()
+    shown = [
+        (body["example"], body["schema"] | {"components": document["components"]})
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for answer in operation["responses"].values()
+        for body in answer.get("content", {}).values()
+        if "example" in body
+    ]
+    assert len(shown) > len(EXAMPLES)
+    for example, schema in shown:
+        jsonschema.validate(example, schema)
+    code = EXAMPLES["sign"]["code"]
+    assert parse_code(code) == code
+
+
+def test_the_codes_that_the_manual_lists_have_a_sentence_and_the_status_they_are_answered_with() -> None:
+    assert set(STATUS_OF_CODE) <= set(read_catalogues("en"))
+    assert set(STATUS_OF_CODE.values()) <= set(_TITLES)
+    assert all(status_of(RequestError(code)) == status for code, status in STATUS_OF_CODE.items())
+
+
+@pytest.mark.parametrize("rows", [manual_tables.scopes, manual_tables.metadata_names, manual_tables.problem_codes])
+def test_the_tables_of_the_manual_show_no_braces_of_facts(rows) -> None:
+    assert [row for row in rows() if re.search(r"\{\w*\}", row[2])] == []
+
+
+@pytest.mark.parametrize(
+    ("public", "proxies", "url", "elsewhere"),
+    [
+        ("http://127.0.0.1:8080", (), "http://127.0.0.1:8080", False),
+        ("http://localhost:8080", (), "http://127.0.0.1:8080", False),
+        ("http://127.0.0.1:8080", (), "http://127.0.0.1:8097", True),
+        ("http://127.0.0.1:8080", (), "http://0.0.0.0:8080", True),
+        ("http://antin.example:8080", (), "http://0.0.0.0:8080", False),
+        ("http://antin.example", (), "http://0.0.0.0:8080", True),
+        ("http://antin.example", (), "http://0.0.0.0:80", False),
+        ("https://antin.example", (), "http://127.0.0.1:8080", True),
+        ("https://antin.example", ("127.0.0.1",), "http://127.0.0.1:8080", False),
+        ("http://[::1]:8080", (), "http://[::1]:8080", False),
+    ],
+)
+def test_the_service_knows_whether_its_links_lead_to_it(
+    public: str, proxies: tuple[str, ...], url: str, elsewhere: bool
+) -> None:
+    assert is_elsewhere(public, url, behind_proxy=bool(proxies)) is elsewhere
 
 
 def test_every_promised_problem_has_a_title() -> None:

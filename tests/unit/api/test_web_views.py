@@ -13,7 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.web.certificate_view import fingerprint_of, view_certificate, view_unknown
+from api.web.sentences import Sentence
 from api.web.signature_view import OwnSigner
+from api.web.source_view import SourceLine
 from api.web.verdict_view import view_verdict
 from certs.inventory import State
 from signer.validation.facts import CertificateFacts, ChangeFacts, CrlFacts, PathFacts, SignatureFacts
@@ -128,6 +130,16 @@ def test_no_verdict_that_is_not_valid_passes_all_three_checks(reason):
 
 def test_a_weak_digest_says_nothing_about_the_content():
     assert _states(_verdict(_signature(reason="UNKNOWN_ALGORITHM")))["CONTENT"][0] == "unknown"
+
+
+def test_a_source_that_is_down_is_a_warning_too_and_all_stand_in_the_report():
+    good = SourceLine(True, Sentence("WEB_SOURCE_register_good", {"time": "then"}))
+    down = SourceLine(False, Sentence("WEB_SOURCE_crl_down", {"owner": "A", "time": "then", "due": "soon"}))
+    view = view_verdict(_verdict(_signature(), _signature(SEAL), status="in-force"), OWN, sources=(good, down))
+    assert view.sources == (good, down)
+    assert view.warnings == (down.sentence,)
+    # A list that nobody renewed takes nothing from what the register says.
+    assert view.headline.tone == "good"
 
 
 def test_a_file_without_signatures_has_no_checks_and_is_told_so():

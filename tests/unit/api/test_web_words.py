@@ -31,6 +31,7 @@ FAMILIES = {
     "WEB_REPORT_": ["CHECKED_AT", "POLICY", "SHA256", "SOFTWARE"],
     "WEB_REVOCATION_": ["good", "revoked", "suspended", "unknown", "revoked_since", "suspended_since"],
     "WEB_ROLE_": [OFFICER, SEAL],
+    "WEB_SOURCE_": [f"{kind}_{state}" for kind in ("register", "crl") for state in ("good", "down", "never")],
     "WEB_STATE_": ["pass", "fail", "unknown", "valid", "invalid", "indeterminate"],
     "WEB_WORD_DOC_": ["RECALLED", "REPLACED", "CORRECTED"],
     "WEB_": [

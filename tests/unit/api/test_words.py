@@ -282,6 +282,7 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "COLUMN_*": lambda: [f"COLUMN_{name}" for _, tree in _trees() for name in _column_names(tree)],
         "STATUS_*": lambda: [f"STATUS_{status}" for status in document["status"]["enum"]],
         "CONCLUSION_*": lambda: [f"CONCLUSION_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],
+        "SIGNATURES_*": lambda: [f"SIGNATURES_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],
         "REPORT_*": lambda: [f"REPORT_{kind.upper()}" for kind in _choices(SignatureFacts, "type")],
         "TRUST_*": lambda: [f"TRUST_{kind}" for kind in TRUST_KINDS],
         "CHANGE_*": lambda: [f"CHANGE_{kind}" for kind in _choices(ChangeFacts, "kind")],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from signer.codes import ALPHABET, LENGTH, grouped, new_code, parse_code
+from signer.codes import ALPHABET, LENGTH, grouped, is_mistyped, new_code, parse_code
 
 
 def test_letters_that_look_alike_on_paper_are_not_used() -> None:
@@ -27,6 +27,12 @@ def test_every_single_wrong_letter_is_found() -> None:
         for at in range(LENGTH):
             for letter in set(ALPHABET) - {code[at]}:
                 assert parse_code(code[:at] + letter + code[at + 1 :]) is None
+
+
+def test_a_code_copied_wrongly_is_told_from_what_never_was_one() -> None:
+    code = new_code()
+    assert is_mistyped(grouped(code[:-1] + ("A" if code[-1] != "A" else "B")).lower())
+    assert not any(is_mistyped(typed) for typed in (code, code[:-1], code + "2", code[:-1] + "O", "nothing"))
 
 
 def test_nearly_every_swap_of_two_neighbours_is_found() -> None:

@@ -15,8 +15,9 @@ def test_texts_are_kept_in_composed_form_without_blanks_around() -> None:
     assert parse_metadata({"Subject": spread}) == {"Subject": "Về việc kiểm thử"}
 
 
-def test_numbers_become_the_text_they_are() -> None:
-    assert parse_metadata({"PageAmount": 3, "CodeNumber": 12}) == {"PageAmount": "3", "CodeNumber": "12"}
+def test_dates_are_kept_in_one_form_however_they_were_typed() -> None:
+    typed = {"IssuedDate": "22/11/2026", "DueDate": "2026-02-28"}
+    assert parse_metadata(typed) == {"IssuedDate": "2026-11-22", "DueDate": "2026-02-28"}
 
 
 def test_recipients_are_one_or_several() -> None:
@@ -32,7 +33,7 @@ def test_every_text_has_its_longest_length_in_characters(name: str) -> None:
     letter = "7" if name == "CodeNumber" else "ệ"
 
     def metadata(length: int) -> object:
-        text = letter * length
+        text = letter * length if not name.endswith("Date") or length > limit else "2026-11-22"
         return {group: {inner: text}} if inner else {name: text}
 
     parse_metadata(metadata(limit))
@@ -44,16 +45,25 @@ def test_every_text_has_its_longest_length_in_characters(name: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "code"),
     [
-        ([], "METADATA_TYPE"),
-        (None, "METADATA_TYPE"),
+        ([], "METADATA_NOT_OBJECT"),
+        (None, "METADATA_NOT_OBJECT"),
         ({"Subject": None}, "METADATA_TYPE"),
+        ({"CodeNotation": 12}, "METADATA_TYPE"),
+        ({"CodeNumber": 12}, "METADATA_TYPE"),
+        ({"IssuedDate": 20261122}, "METADATA_TYPE"),
+        ({"IssuedDate": "2026-13-45"}, "METADATA_DATE"),
+        ({"IssuedDate": "2026-02-29"}, "METADATA_DATE"),
+        ({"IssuedDate": "2026-1-5"}, "METADATA_DATE"),
+        ({"IssuedDate": "11/22/2026"}, "METADATA_DATE"),
+        ({"DueDate": "tomorrow"}, "METADATA_DATE"),
+        ({"DueDate": ""}, "METADATA_DATE"),
         ({"Subject": True}, "METADATA_TYPE"),
         ({"Subject": 1.5}, "METADATA_TYPE"),
         ({"Subject": {}}, "METADATA_TYPE"),
         ({"To": "x"}, "METADATA_TYPE"),
         ({"To": ["x"]}, "METADATA_TYPE"),
         ({"SignerInfo": [{}]}, "METADATA_TYPE"),
-        ({"Subjekt": "x"}, "METADATA_UNKNOWN"),
+        ({"Subjekt": "x"}, "METADATA_MISSPELT"),
         ({"": "x"}, "METADATA_UNKNOWN"),
         ({"SignerInfo": {"Rank": "x"}}, "METADATA_UNKNOWN"),
         ({"Subject": "a\nb"}, "METADATA_CHARACTER"),
@@ -77,4 +87,11 @@ def test_what_cannot_be_meant_is_refused(raw: object, code: str) -> None:
 def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageWrong) as caught:
         parse_metadata({"SignerInfo": {"FulName": "x"}})
-    assert caught.value.facts["nearest"] == "SignerInfo.FullName"
+    assert (caught.value.code, caught.value.facts["nearest"]) == ("METADATA_MISSPELT", "SignerInfo.FullName")
+
+
+def test_a_name_that_resembles_none_gets_the_list_and_no_guess() -> None:
+    with pytest.raises(UsageWrong) as caught:
+        parse_metadata({"Ngày": "x" * 5})
+    assert caught.value.code == "METADATA_UNKNOWN"
+    assert caught.value.facts["valid"].split(", ") == list(LENGTHS)

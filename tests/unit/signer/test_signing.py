@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from certs.clock import for_people
 from hsm.errors import KeyDestroyed, KeyNotFound, TokenMissing
 from hsm.spec import KeyRef, KeySpec, PrivateKey, Purpose, TokenStatus
 from hsm.store import KeyStore
@@ -16,6 +17,7 @@ from signer.documents import open_intents
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
 from signer.numbering import open_reservations
 from signer.plan import Plan, Prepared
+from signer.recall import recall_document
 from signer.sandbox import Judge
 from signer.storage import BlobStore
 from tests.fakes.clock import START
@@ -168,10 +170,76 @@ def test_an_officer_whose_certificate_is_revoked_by_now_opens_no_way_to_the_seal
     assert code_of(lambda: signing.sign(approved.content, "seal")) == "ISSUE_WITHOUT_OFFICER"
 
 
-def test_a_document_is_issued_once(signing: SigningWorld) -> None:
-    issued = signing.sign(signing.sign(PAPER).content, "seal")
-    assert code_of(lambda: signing.sign(issued.content, "seal")) == "ALREADY_ISSUED"
+def test_a_document_is_issued_once_from_whichever_of_its_files(signing: SigningWorld) -> None:
+    approved = signing.sign(PAPER)
+    issued = signing.sign(approved.content, "seal")
+    assert (approved.issued, issued.issued) == (False, True)
+    for file, credential in ((issued, "seal"), (approved, "seal"), (approved, "officer")):
+        with pytest.raises(Refused) as refused:
+            signing.sign(file.content, credential)
+        assert (refused.value.code, refused.value.facts) == ("ALREADY_ISSUED", {"code": issued.code, "number": "01"})
     assert state_of(signing)["numbers"] == [(1, "used", None)]
+    assert len(signing.document(issued.code).acts) == 2
+
+
+def test_a_seal_that_the_register_does_not_know_is_not_set_twice_either(
+    signing: SigningWorld,
+) -> None:
+    """The register of another home, or one that was restored from before: the file itself says that it is sealed."""
+    issued = signing.sign(signing.sign(PAPER).content, "seal")
+    with signing.world.database.write() as session:
+        session.connection().exec_driver_sql("UPDATE signing_acts SET state = 'failed'")
+    assert code_of(lambda: signing.sign(issued.content, "seal")) == "ALREADY_SEALED"
+
+
+def test_of_two_clerks_who_seal_at_one_moment_one_wins(signing: SigningWorld) -> None:
+    approved = signing.sign(PAPER).content
+    deps = dataclasses.replace(signing.deps, blobs=_Meanwhile(signing, lambda: signing.sign(approved, "seal")))
+    late = dataclasses.replace(signing, deps=deps)
+    assert code_of(lambda: late.sign(approved, "seal")) == "ALREADY_ISSUED"
+    state = state_of(signing)
+    assert state["acts"] == [("done", None), ("failed", "ALREADY_ISSUED"), ("done", None)]
+    assert state["numbers"] == [(1, "void", "ALREADY_ISSUED"), (2, "used", None)]
+
+
+def test_a_document_out_of_force_takes_no_more_signatures(signing: SigningWorld) -> None:
+    approved = signing.sign(PAPER)
+    recall(signing, approved.code)
+    for credential in ("seal", "officer"):
+        with pytest.raises(Refused) as refused:
+            signing.sign(approved.content, credential)
+        assert refused.value.code == "DOCUMENT_NOT_IN_FORCE"
+        assert refused.value.facts == {"code": approved.code, "status": "recalled", "when": for_people(START)}
+    state = state_of(signing)
+    assert (len(state["acts"]), state["numbers"]) == (1, [])
+
+
+@pytest.mark.parametrize("credential", ["officer", "seal"])
+def test_a_recall_that_overtakes_a_signature_wins(signing: SigningWorld, credential: str) -> None:
+    approved = signing.sign(PAPER)
+    deps = dataclasses.replace(signing.deps, blobs=_Meanwhile(signing, lambda: recall(signing, approved.code)))
+    late = dataclasses.replace(signing, deps=deps)
+    assert code_of(lambda: late.sign(approved.content, credential)) == "DOCUMENT_NOT_IN_FORCE"
+    document = signing.document(approved.code)
+    assert (document.status, document.issued, document.sha256) == ("recalled", False, approved.sha256)
+    assert [(act.state, act.failure) for act in document.acts] == [("done", None), ("failed", "DOCUMENT_NOT_IN_FORCE")]
+
+
+class _Meanwhile(BlobStore):
+    """A store that takes its time: something else happens between the signature and the commit of its result."""
+
+    def __init__(self, signing: SigningWorld, happens: Callable[[], object]) -> None:
+        super().__init__(signing.deps.blobs.path_of("00").parents[1])
+        self._happens = happens
+
+    def put(self, content: bytes) -> str:
+        sha256 = super().put(content)
+        self._happens()
+        return sha256
+
+
+def recall(signing: SigningWorld, code: str) -> None:
+    recall_document(code, "Sai thẩm quyền", CLERK, signing.world.database, signing.world.clock)
 
 
 def test_an_altered_input_is_refused_whoever_signs(signing: SigningWorld) -> None:
@@ -282,9 +350,10 @@ def test_a_death_between_intent_and_result_leaves_an_open_intent_and_an_open_num
     assert signing.sign(approved, "seal").number == 2
 
 
-def test_a_document_sealed_again_from_the_same_approved_file_keeps_its_number_and_day(signing: SigningWorld) -> None:
-    approved = signing.sign(PAPER).content
-    first, second = signing.sign(approved, "seal"), signing.sign(approved, "seal")
+def test_a_second_agencys_seal_leaves_number_and_day_as_they_are(signing: SigningWorld) -> None:
+    signing.enrol("other-seal", "agency-seal")
+    first = signing.sign(signing.sign(PAPER).content, "seal")
+    second = signing.sign(first.content, "other-seal")
     assert (first.number, first.code) == (second.number, second.code)
     assert state_of(signing)["numbers"] == [(1, "used", None)]
 

@@ -20,7 +20,7 @@ from signer.validation.errors import InputsUnreadable
 from signer.validation.facts import TrustAnchor, ValidationInputs
 from signer.validation.policy import load_policy
 from signer.validation.verdict import DocumentStatus, Verdict
-from signer.verification import Verifier, verify_file, verify_many
+from signer.verification import Known, Verifier, verify_file, verify_many
 from tests.attacks import documents
 from tests.attacks.pki import NOW, Pki, build_pki
 from tests.fakes.clock import FixedClock
@@ -42,7 +42,7 @@ def judge() -> Iterator[Judge]:
 @pytest.fixture(scope="module")
 def verifier(pki: Pki, judge: Judge) -> Verifier:
     inputs = ValidationInputs(at=NOW, anchors=(TrustAnchor(pki.root.der, "internal"),), crls=pki.crls())
-    return Verifier(judge, inputs, lambda _: None, lambda _: None, FixedClock(NOW), load_policy())
+    return Verifier(judge, inputs, lambda _certificates, _revisions: Known(), FixedClock(NOW), load_policy())
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_a_file_beyond_the_limit_is_not_read(verifier: Verifier, tmp_path: Path)
 def test_a_document_out_of_force_is_said_first(
     signed: bytes, verifier: Verifier, status: str, reason: str, exit_code: int
 ) -> None:
-    known = replace(verifier, find_document=lambda _: DocumentStatus("ABCD-EFGH", status))
+    known = replace(verifier, look_up=lambda _, __: Known(document=DocumentStatus("ABCD-EFGH", status)))
     verdict = verify_file(signed, "x.pdf", known)
     assert (verdict.conclusion, verdict.reason, verdict.exit_code) == ("valid", reason, exit_code)
     assert verdict.to_json()["document"] == {"code": "ABCD-EFGH", "status": status}
@@ -201,11 +201,12 @@ def test_the_register_is_asked_for_the_file_and_each_signed_revision(
 ) -> None:
     asked: list[str] = []
 
-    def find(hashes: Sequence[str]) -> None:
-        asked.extend(hashes)
+    def look_up(_: Sequence[str], revisions: Sequence[str]) -> Known:
+        asked.extend(revisions)
+        return Known()
 
     both = documents.filled(documents.sign(signed, pki.seal, "Sig2"))
-    verify_file(both, "x.pdf", replace(verifier, find_document=find))
+    verify_file(both, "x.pdf", replace(verifier, look_up=look_up))
     second = both.index(b"%%EOF", len(signed)) + len(b"%%EOF\n")
     assert asked == [hashlib.sha256(part).hexdigest() for part in (both, both[:second], signed)]
 

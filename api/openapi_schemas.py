@@ -1,0 +1,165 @@
+"""The objects of the API as JSON Schema, and an example of each answer."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from api.metrics import BREAKERS, STATES
+
+Schema = dict[str, Any]
+
+# Of the levels that the interface names, those that this release makes.
+OFFERED_LEVELS = ("B-B", "B-T")
+_CODE = "7KQMT3WXPA9FHE2RVB58"
+_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_LINKS = {
+    "self": f"/api/v1/documents/{_CODE}",
+    "file": f"/api/v1/documents/{_CODE}/file",
+    "verify": f"/v/{_CODE}",
+}
+_RECORD = {
+    "code": _CODE, "status": "in-force", "issued": True, "sha256": _SHA256, "level": "B-T", "agency": "Sở Nội vụ", "number": 12,
+    "year": 2026, "notation": "UBND-VP", "created_at": "2026-11-22T02:15:30Z", "issued_at": "2026-11-22T02:16:02Z",
+    "changes": [], "links": _LINKS,
+}  # fmt: skip
+_RECALL = {"status": "recalled", "reason": "Sai thẩm quyền ban hành", "changed_at": "2026-11-23T01:00:00Z"}
+_HSM = {"state": "ok", "breaker": "closed", "reason": "", "retry_after": 0, "counts": {"process.started": 1}}
+# What each operation answers when all goes well, by its operationId. A test holds them to the schemas.
+EXAMPLES: Schema = {
+    "sign": {
+        "code": _CODE, "sha256": _SHA256, "status": "in-force", "issued": False, "number": None, "level": "B-T", "links": _LINKS,
+    },
+    "getDocument": _RECORD,
+    "recallDocument": _RECORD | {"status": "recalled", "changes": [_RECALL]},
+    "getCertificate": {
+        "serial": "4f1c2a", "profile": "agency-seal", "subject": "CN=Sở Nội vụ,O=Sở Nội vụ,C=VN", "common_name": "Sở Nội vụ",
+        "issuer": "issuing", "state": "active", "not_before": "2026-11-01T00:00:00Z", "not_after": "2029-11-01T00:00:00Z",
+        "sha256": _SHA256, "revoked_at": None, "revocation_reason": None,
+    },
+    "verify": {
+        "schema": 1, "file": "issued.pdf", "sha256": _SHA256, "conclusion": "valid", "reason": "VALID", "format": "PDF",
+        "signatures": [
+            {
+                "field": "Signature1", "type": "signature", "conclusion": "valid", "indication": "TOTAL-PASSED",
+                "sub_indication": None, "reason": "VALID", "level": "PAdES-B-T", "integrity": "intact", "coverage": "whole-file",
+                "changes_after": "none", "changes": [],
+                "signer": {
+                    "subject": "CN=Nguyễn Văn A,O=Sở Nội vụ,C=VN", "common_name": "Nguyễn Văn A", "organization": "Sở Nội vụ",
+                    "serial": "4f1c2b", "issuer": "CN=Antin Issuing CA,O=Sở Nội vụ,C=VN",
+                },
+                "trust": "internal", "claimed_time": "2026-11-22T02:15:30Z", "proven_time": "2026-11-22T02:15:31Z",
+                "revocation": "good", "digest_algorithm": "sha256", "signature_algorithm": "ecdsa",
+            },
+        ],
+        "document": {"code": _CODE, "status": "in-force"},
+        "policy": {"name": "vn-2025", "version": "1"},
+        "checked_at": "2026-11-22T02:20:00Z", "software": "antin 0.1.0",
+    },
+    "healthz": {"status": "ok"},
+    "readyz": {"status": "ready", "checks": {"database": "ok", "keys": "ok", "crl": "ok"}, "hsm": _HSM},
+}  # fmt: skip
+PROBLEM_EXAMPLE = {
+    "type": "urn:antin:problem:ISSUE_WITHOUT_OFFICER", "title": "Conflict with the present state", "status": 409,
+    "code": "ISSUE_WITHOUT_OFFICER",
+    "detail": "The seal goes only on a document that an officer has signed (Decree 30/2020, art. 32); let the officer sign first.",
+}  # fmt: skip
+
+
+def ref(name: str) -> Schema:
+    """Where a schema of that name stands."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(optional: Schema | None = None, /, **properties: Schema) -> Schema:
+    """An object with exactly these members."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties),
+        "properties": properties | (optional or {}),
+    }
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def build_schemas() -> Schema:
+    """Every object of the API, by name."""
+    text: Schema = {"type": "string"}
+    time: Schema = {"type": "string", "format": "date-time"}
+    sha256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    status: Schema = {"enum": ["in-force", "recalled", "replaced", "corrected"]}
+    number: Schema = {"type": "integer", "minimum": 1}
+    issued: Schema = {
+        "type": "boolean",
+        "description": "Whether the agency's seal is on it. With the officer's signature alone: false.",
+    }
+    change = _object(status=status, reason=text, changed_at=time)
+    signature = _object(
+        state={"enum": ["intent", "done", "failed"]}, credential=text, intent=text, level=text, field=text, certificate=text,
+        claimed_time=time, sha256=_or_null(sha256), actor=text,
+    )  # fmt: skip
+    inside = {
+        "name": text,
+        "subject": text,
+        "metadata": {"type": "object"},
+        "signatures": {"type": "array", "items": signature},
+    }
+    return _verdict_schemas() | {
+        "Links": _object(self=text, file=text, verify=text),
+        "SignedDocument": _object(
+            code=text, sha256=sha256, status=status, issued=issued, number=_or_null(number), level={"enum": list(OFFERED_LEVELS)},
+            links=ref("Links"),
+        ),
+        "DocumentRecord": _object(
+            inside, code=text, status=status, issued=issued, sha256=_or_null(sha256), level=_or_null(text), agency=text,
+            number=_or_null(number),
+            year=_or_null(number), notation=_or_null(text), created_at=time, issued_at=_or_null(time),
+            changes={"type": "array", "items": change}, links=ref("Links"),
+        ),
+        "RecallRequest": _object(reason={"type": "string", "minLength": 1, "maxLength": 500, "description": "Why. Everybody may read it."}),
+        "Certificate": _object(
+            {"pem": text}, serial=text, profile=text, subject=text, common_name=text, issuer=text,
+            state={"enum": ["intent", "active", "suspended", "revoked", "expired"]}, not_before=time, not_after=time,
+            sha256=_or_null(sha256), revoked_at=_or_null(time), revocation_reason=_or_null(text),
+        ),
+        "Health": _object(status={"const": "ok"}),
+        "Readiness": _object(
+            status={"const": "ready"}, checks={"type": "object", "additionalProperties": text}, hsm=ref("Hsm")
+        ),
+        "Hsm": _object(
+            state={"enum": list(STATES)}, breaker={"enum": list(BREAKERS)}, reason=text, retry_after={"type": "integer"},
+            counts={"type": "object", "additionalProperties": {"type": "integer"}},
+        ),
+        # RFC 9457 3: members beyond these may be added.
+        "Problem": {
+            "type": "object",
+            "required": ["type", "title", "status", "code", "detail"],
+            "properties": {
+                "type": text, "title": text, "status": {"type": "integer"}, "code": {"type": "string", "pattern": "^[A-Z][A-Z0-9_]+$"},
+                "detail": text,
+                "sources": {
+                    "type": "array",
+                    "description": "What does not answer, and when it last did.",
+                    "items": _object(kind=text, last_good=_or_null(time)),
+                },
+            },
+        },
+    }  # fmt: skip
+
+
+def _verdict_schemas() -> Schema:
+    """The verdict's own schema, its parts moved to where OpenAPI wants them and named like the rest."""
+    raw = files("signer.validation").joinpath("verdict.schema.json").read_text("utf-8")
+    parts: Schema = json.loads(raw)["$defs"]
+    names = {part: "Verdict" + part.title().replace("_", "") for part in parts}
+    for part, name in names.items():
+        raw = raw.replace(f'"#/$defs/{part}"', f'"#/components/schemas/{name}"')
+    schema: Schema = json.loads(raw)
+    moved: Schema = schema.pop("$defs")
+    for name in ("$schema", "$id"):
+        del schema[name]
+    return {"Verdict": schema} | {names[part]: moved[part] for part in moved}
