@@ -29,6 +29,11 @@ class Scheme(StrEnum):
     ECDSA = "ecdsa"
 
 
+# Made once: every signature is verified with one of them. For PSS, MGF1 and salt follow the digest (RFC 4055 3.1).
+_ECDSA: dict[type, ec.ECDSA] = {kind: ec.ECDSA(kind()) for kind in SIGNING_DIGESTS}
+_PSS: dict[type, padding.PSS] = {kind: padding.PSS(padding.MGF1(kind()), kind.digest_size) for kind in SIGNING_DIGESTS}
+_PKCS1V15 = padding.PKCS1v15()
+
 # The whole message, never its digest: a key process must be able to see what it signs.
 SignCall = Callable[[bytes, Scheme, hashes.HashAlgorithm], bytes]
 # Public key, signature, message, scheme, digest: returns, or raises SigningFailed.
@@ -151,7 +156,7 @@ def verify_signature(
         if isinstance(public_key, rsa.RSAPublicKey):
             public_key.verify(signature, message, rsa_padding(scheme, digest), digest)
         else:
-            public_key.verify(signature, message, ec.ECDSA(digest))
+            public_key.verify(signature, message, _ECDSA.get(type(digest)) or ec.ECDSA(digest))
     except InvalidSignature as error:
         raise SigningFailed("the signature that came back does not verify with the public key") from error
 
@@ -159,8 +164,8 @@ def verify_signature(
 def rsa_padding(scheme: Scheme, digest: hashes.HashAlgorithm) -> padding.AsymmetricPadding:
     """The one padding that belongs to an RSA scheme: for PSS, MGF1 and salt follow the digest (RFC 4055 3.1)."""
     if scheme is Scheme.RSA_PKCS1V15:
-        return padding.PKCS1v15()
-    return padding.PSS(mgf=padding.MGF1(digest), salt_length=digest.digest_size)
+        return _PKCS1V15
+    return _PSS.get(type(digest)) or padding.PSS(mgf=padding.MGF1(digest), salt_length=digest.digest_size)
 
 
 def _digest(algorithm: object) -> hashes.HashAlgorithm:

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import hashes
 from hsm.errors import HSMError
 from hsm.handles import Scheme
 from hsm.ladder import Ladder
-from hsm.mechanisms import plan_signing, sign_in_token
+from hsm.mechanisms import TokenCall, plan_signing, sign_in_token
+from hsm.module import handle_of
 from hsm.sessions import SessionPool, WorkSession
 from hsm.spec import KeySpec, PublicKey, curve_of, rsa_bits
 from hsm.token_objects import first_key, generate_pair
@@ -29,7 +30,7 @@ Signed = tuple[PublicKey, bytes, bytes, Scheme, hashes.HashAlgorithm]
 
 
 def canary_signature(
-    work: WorkSession, available: AbstractSet[int], check_login: Callable[[WorkSession], None]
+    work: WorkSession, call: TokenCall, available: AbstractSet[int], check_login: Callable[[WorkSession], None]
 ) -> Signed | None:
     """A signature over the canary's text, with all that is needed to verify it; None when the token holds no key yet."""
     pair = first_key(work.session)
@@ -39,8 +40,9 @@ def canary_signature(
         return None
     public_key = pair.ref.public_key()
     scheme = Scheme.RSA_PKCS1V15 if pair.ref.spec.is_rsa else Scheme.ECDSA
-    plan = plan_signing(scheme, _DIGEST, CANARY, public_key.key_size, available)
-    return public_key, sign_in_token(pair.private, scheme, plan, public_key.key_size), CANARY, scheme, _DIGEST
+    plan = plan_signing(scheme, _DIGEST, public_key.key_size, available)
+    signature = sign_in_token(call, handle_of(work.session), pair.private, plan, plan.octets(CANARY))
+    return public_key, signature, CANARY, scheme, _DIGEST
 
 
 def signing_rate(ladder: Ladder, pool: SessionPool, spec: KeySpec, sessions: int, seconds: float) -> float:
@@ -81,14 +83,15 @@ def _sign_for(
 ) -> int:
     bits = rsa_bits(spec) if spec.is_rsa else curve_of(spec).key_size
     scheme = Scheme.RSA_PKCS1V15 if spec.is_rsa else Scheme.ECDSA
-    message, available = bytes(range(256)), pool.open_token().mechanisms
+    opened, message = pool.open_token(), bytes(range(256))
+    plan = plan_signing(scheme, _DIGEST, bits, opened.mechanisms)
     public, private = generate_pair(session, spec, "bench", stays=False)
     try:
         pool.calls.beat()
         start.wait()
         end, count = time.perf_counter() + seconds, 0
         while time.perf_counter() < end:
-            sign_in_token(private, scheme, plan_signing(scheme, _DIGEST, message, bits, available), bits)
+            sign_in_token(opened.module.sign, handle_of(session), private, plan, plan.octets(message))
             count += 1
             pool.calls.beat()
         return count

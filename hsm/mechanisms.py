@@ -5,8 +5,12 @@ It leaves finding the key to pkcs11_store.py and the check of the signature to h
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import pkcs11
 from cryptography.hazmat.primitives import hashes
@@ -14,9 +18,17 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from pkcs11 import MGF, Mechanism
 
 from hsm.errors import MechanismUnavailable, SigningFailed
+from hsm.functions import SigningMechanism
 from hsm.handles import Scheme
 
-PssParameters = tuple[Mechanism, MGF, int]
+# Session, key, mechanism, octets: Functions.sign.
+TokenCall = Callable[[int, int, SigningMechanism, bytes], bytes]
+
+
+class Digest(Protocol):
+    """A digest being made, as hashlib has them."""
+
+    def digest(self) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,7 @@ class _DigestMechanisms:
     mask: MGF
     pkcs1v15: Mechanism
     pss: Mechanism
+    hashed: Callable[[bytes], Digest]
     digest_info: bytes  # DER of DigestInfo up to the digest itself (RFC 8017 9.2, note 1)
 
 
@@ -34,6 +47,7 @@ _BY_DIGEST = {
         MGF.SHA256,
         Mechanism.SHA256_RSA_PKCS,
         Mechanism.SHA256_RSA_PKCS_PSS,
+        hashlib.sha256,
         bytes.fromhex("3031300d060960864801650304020105000420"),
     ),
     "sha384": _DigestMechanisms(
@@ -41,6 +55,7 @@ _BY_DIGEST = {
         MGF.SHA384,
         Mechanism.SHA384_RSA_PKCS,
         Mechanism.SHA384_RSA_PKCS_PSS,
+        hashlib.sha384,
         bytes.fromhex("3041300d060960864801650304020205000430"),
     ),
     "sha512": _DigestMechanisms(
@@ -48,62 +63,75 @@ _BY_DIGEST = {
         MGF.SHA512,
         Mechanism.SHA512_RSA_PKCS,
         Mechanism.SHA512_RSA_PKCS_PSS,
+        hashlib.sha512,
         bytes.fromhex("3051300d060960864801650304020305000440"),
     ),
 }
 
 
 @dataclass(frozen=True)
-class TokenSigning:
-    """One way to have a token sign: the mechanism, its parameters, and the octets that go in."""
+class SigningPlan:
+    """One way to have a token sign any number of messages: the mechanism with its parameters, and what is handed in.
 
+    `hashed` is None where the token hashes; else `prefix` and the digest, cut to `cut` octets, go in.
+    """
+
+    scheme: Scheme
+    key_bits: int
     mechanism: Mechanism
-    parameters: PssParameters | None
-    octets: bytes
+    call: SigningMechanism
+    hashed: Callable[[bytes], Digest] | None = None
+    prefix: bytes = b""
+    cut: int | None = None
+
+    def octets(self, message: bytes) -> bytes:
+        """What is handed to the token for a message."""
+        if self.hashed is None:
+            return message
+        return self.prefix + self.hashed(message).digest()[: self.cut]
 
 
 def plan_signing(
-    scheme: Scheme, digest: hashes.HashAlgorithm, message: bytes, key_bits: int, available: AbstractSet[int]
-) -> TokenSigning:
+    scheme: Scheme, digest: hashes.HashAlgorithm, key_bits: int, available: AbstractSet[int]
+) -> SigningPlan:
     """Choose the mechanism: one that hashes in the token where there is one, else the raw one over a digest of ours."""
     by_digest = _BY_DIGEST[digest.name]
+    plan = partial(SigningPlan, scheme, key_bits)
     if scheme is Scheme.ECDSA:
         _require(available, Mechanism.ECDSA)
         # A digest longer than the curve's order counts by its leftmost bits (FIPS 186-5, 6.4.1); not every token cuts
         # it itself. Both curves have orders of whole octets.
-        return TokenSigning(Mechanism.ECDSA, None, _hashed(message, digest)[: key_bits // 8])
+        call = SigningMechanism(Mechanism.ECDSA)
+        return plan(Mechanism.ECDSA, call, by_digest.hashed, cut=key_bits // 8)
     if scheme is Scheme.RSA_PSS:
-        parameters = (by_digest.plain, by_digest.mask, digest.digest_size)
+        parameters = (int(by_digest.plain), int(by_digest.mask), digest.digest_size)
         if by_digest.pss in available:
-            return TokenSigning(by_digest.pss, parameters, message)
+            return plan(by_digest.pss, SigningMechanism(by_digest.pss, parameters))
         _require(available, Mechanism.RSA_PKCS_PSS, wanted=by_digest.pss)
-        return TokenSigning(Mechanism.RSA_PKCS_PSS, parameters, _hashed(message, digest))
+        return plan(Mechanism.RSA_PKCS_PSS, SigningMechanism(Mechanism.RSA_PKCS_PSS, parameters), by_digest.hashed)
     if by_digest.pkcs1v15 in available:
-        return TokenSigning(by_digest.pkcs1v15, None, message)
+        return plan(by_digest.pkcs1v15, SigningMechanism(by_digest.pkcs1v15))
     _require(available, Mechanism.RSA_PKCS, wanted=by_digest.pkcs1v15)
-    return TokenSigning(Mechanism.RSA_PKCS, None, by_digest.digest_info + _hashed(message, digest))
+    return plan(
+        Mechanism.RSA_PKCS, SigningMechanism(Mechanism.RSA_PKCS), by_digest.hashed, prefix=by_digest.digest_info
+    )
 
 
-def sign_in_token(key: pkcs11.Object, scheme: Scheme, plan: TokenSigning, key_bits: int) -> bytes:
+def sign_in_token(call: TokenCall, session: int, key: pkcs11.Object, plan: SigningPlan, octets: bytes) -> bytes:
     """Have the token sign, and give the signature the form that X.509 and CMS want."""
     if not isinstance(key, pkcs11.SignMixin):
         raise MechanismUnavailable(
             "the key may not sign", rv="CKR_KEY_FUNCTION_NOT_PERMITTED", mechanism=f"CKM_{plan.mechanism.name}"
         )
-    signature = bytes(key.sign(plan.octets, mechanism=plan.mechanism, mechanism_param=plan.parameters))
-    if scheme is not Scheme.ECDSA:
+    # Without a handle it was destroyed; 0 is CK_INVALID_HANDLE, which the token refuses.
+    signature = call(session, key.handle or 0, plan.call, octets)
+    if plan.scheme is not Scheme.ECDSA:
         return signature
     # The token answers r || s, each as long as the order (PKCS#11 v3.0, 6.3.1); outside it is a SEQUENCE.
-    half = key_bits // 8
+    half = plan.key_bits // 8
     if len(signature) != 2 * half:
         raise SigningFailed("the token's ECDSA signature has the wrong length")
     return encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
-
-
-def _hashed(message: bytes, digest: hashes.HashAlgorithm) -> bytes:
-    context = hashes.Hash(digest)
-    context.update(message)
-    return context.finalize()
 
 
 def _require(available: AbstractSet[int], mechanism: Mechanism, wanted: Mechanism | None = None) -> None:

@@ -9,7 +9,6 @@ It leaves sessions to sessions.py and key objects to pkcs11_store.py.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import hmac
 import os
@@ -19,123 +18,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import pkcs11
 from pkcs11 import _pkcs11
 
 from hsm.errors import ModuleMissing, PinWrong, TokenAmbiguous, TokenExists, TokenFailed, TokenMissing
+from hsm.functions import LABEL_OCTETS, Functions
 from hsm.rv import CKR_OK, Scene, exception_of_number, name_of, name_of_number, translated
 
-CKF_OS_LOCKING_OK: Final = 0x02
-LABEL_OCTETS: Final = 32
-# CK_FUNCTION_LIST is a version and then pointers in the order of PKCS#11 v2.40, 3.6.
-_C_INITIALIZE, _C_GET_TOKEN_INFO, _C_INIT_TOKEN = 0, 6, 9
-_C_GET_SESSION_INFO, _C_LOGIN, _C_LOGOUT = 15, 18, 19
-CKU_USER: Final = 1
 # CKS_RO_USER_FUNCTIONS and CKS_RW_USER_FUNCTIONS (3.3): sessions of a user who is logged in.
 _USER_STATES = (1, 3)
-# CK_EFFECTIVELY_INFINITE and CK_UNAVAILABLE_INFORMATION (3.2): a token that names no limit of sessions.
-_NO_LIMIT = (0, ctypes.c_ulong(-1).value)
-
-
-class _FunctionList(ctypes.Structure):
-    _fields_ = (("version", ctypes.c_ubyte * 2), ("functions", ctypes.c_void_p * (_C_LOGOUT + 1)))
-
-
-class _InitializeArgs(ctypes.Structure):
-    """CK_C_INITIALIZE_ARGS."""
-
-    _fields_ = (
-        ("create_mutex", ctypes.c_void_p),
-        ("destroy_mutex", ctypes.c_void_p),
-        ("lock_mutex", ctypes.c_void_p),
-        ("unlock_mutex", ctypes.c_void_p),
-        ("flags", ctypes.c_ulong),
-        ("reserved", ctypes.c_void_p),
-    )
-
-
-class _TokenInfo(ctypes.Structure):
-    """CK_TOKEN_INFO: python-pkcs11 keeps the session limits to itself."""
-
-    _fields_ = (
-        ("label", ctypes.c_char * LABEL_OCTETS),
-        ("manufacturer_id", ctypes.c_char * 32),
-        ("model", ctypes.c_char * 16),
-        ("serial_number", ctypes.c_char * 16),
-        ("flags", ctypes.c_ulong),
-        ("max_session_count", ctypes.c_ulong),
-        ("session_count", ctypes.c_ulong),
-        ("max_rw_session_count", ctypes.c_ulong),
-        ("rest", ctypes.c_ubyte * 128),
-    )
-
-
-class _SessionInfo(ctypes.Structure):
-    """CK_SESSION_INFO."""
-
-    _fields_ = (
-        ("slot_id", ctypes.c_ulong),
-        ("state", ctypes.c_ulong),
-        ("flags", ctypes.c_ulong),
-        ("device_error", ctypes.c_ulong),
-    )
-
-
-class _Functions:
-    """The few functions that python-pkcs11 does not call the way we need, through the module's own function list."""
-
-    def __init__(self, path: str) -> None:
-        library = ctypes.CDLL(path)  # never unloaded by ctypes: exit handlers of the module stay in place
-        get_list = library.C_GetFunctionList
-        get_list.argtypes = [ctypes.POINTER(ctypes.POINTER(_FunctionList))]
-        get_list.restype = ctypes.c_ulong
-        table = ctypes.POINTER(_FunctionList)()
-        rv = get_list(ctypes.byref(table))
-        if rv != CKR_OK or not table:
-            raise OSError(f"C_GetFunctionList: {name_of_number(rv)}")
-        functions = table.contents.functions
-        self._initialize = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_void_p)(functions[_C_INITIALIZE])
-        self._get_token_info = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p)(
-            functions[_C_GET_TOKEN_INFO]
-        )
-        self._init_token = ctypes.CFUNCTYPE(
-            ctypes.c_ulong, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p
-        )(functions[_C_INIT_TOKEN])
-        self._get_session_info = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p)(
-            functions[_C_GET_SESSION_INFO]
-        )
-        self._login = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong)(
-            functions[_C_LOGIN]
-        )
-        self._logout = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong)(functions[_C_LOGOUT])
-
-    def initialize_with_os_locking(self) -> int:
-        arguments = _InitializeArgs(flags=CKF_OS_LOCKING_OK)
-        return int(self._initialize(ctypes.byref(arguments)))
-
-    def session_limit(self, slot_id: int) -> tuple[int, int | None]:
-        """Return value, and the number of read/write sessions the token allows."""
-        info = _TokenInfo()
-        rv = int(self._get_token_info(slot_id, ctypes.byref(info)))
-        named = [count for count in (info.max_session_count, info.max_rw_session_count) if count not in _NO_LIMIT]
-        return rv, min(named, default=None)
-
-    def session_state(self, session: int) -> tuple[int, int]:
-        """Return value, and the session's state (CKS_…)."""
-        info = _SessionInfo()
-        rv = int(self._get_session_info(session, ctypes.byref(info)))
-        return rv, int(info.state)
-
-    def login(self, session: int, pin: bytes) -> int:
-        return int(self._login(session, CKU_USER, pin, len(pin)))
-
-    def logout(self, session: int) -> int:
-        return int(self._logout(session))
-
-    def init_token(self, slot_id: int, so_pin: bytes, label: bytes) -> int:
-        return int(self._init_token(slot_id, so_pin, len(so_pin), label.ljust(LABEL_OCTETS, b" ")))
 
 
 class _LockingLibrary(_pkcs11.lib):
@@ -146,7 +38,7 @@ class _LockingLibrary(_pkcs11.lib):
     """
 
     def initialize(self) -> None:
-        rv = _Functions(self.so).initialize_with_os_locking()
+        rv = Functions(self.so).initialize_with_os_locking()
         if rv != CKR_OK:
             # ALREADY_INITIALIZED too: whoever was first may have promised a single thread, and that cannot be mended.
             raise _InitializeError(name_of_number(rv))
@@ -182,7 +74,8 @@ class Module:
         self._lock = threading.RLock()
         self._logins: dict[tuple[str, bytes], Login] = {}
         try:
-            self._functions = _Functions(str(path))
+            self._functions = Functions(str(path))
+            self.sign = self._functions.sign
         except (OSError, AttributeError) as error:
             raise ModuleMissing(f"not a PKCS#11 module: {error}", module=str(path)) from error
         try:

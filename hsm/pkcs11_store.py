@@ -8,7 +8,7 @@ sign is checked here, in the process that holds the token; what is done about fa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pkcs11
@@ -30,7 +30,8 @@ from hsm.handles import Scheme, check_scheme, sign_only_key, verify_signature
 from hsm.ladder import Ladder
 from hsm.login import OnEvent
 from hsm.measuring import canary_signature, signing_rate
-from hsm.mechanisms import TokenSigning, plan_signing, sign_in_token
+from hsm.mechanisms import SigningPlan, plan_signing, sign_in_token
+from hsm.module import handle_of
 from hsm.pin import PinSource
 from hsm.purposes import check_purpose
 from hsm.sessions import SessionPool, WorkSession
@@ -68,6 +69,7 @@ class _Known:
 
     ref: KeyRef
     public_key: PublicKey
+    plans: dict[tuple[Scheme, type], SigningPlan] = field(default_factory=dict)  # by scheme and kind of digest
 
 
 class Pkcs11Store:
@@ -125,7 +127,7 @@ class Pkcs11Store:
         known = self._ladder.run(lambda work: self._find(work, der), "C_FindObjects")
 
         def sign(message: bytes, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
-            return self._sign(der, [message], scheme, digest)[0]
+            return self._sign(der, self._look_up(der), [message], scheme, digest)[0]
 
         return sign_only_key(known.public_key, sign, self._verify)
 
@@ -133,10 +135,10 @@ class Pkcs11Store:
         self, public_key_der: bytes, messages: Sequence[bytes], scheme: Scheme, digest: hashes.HashAlgorithm
     ) -> list[bytes]:
         der = bytes(public_key_der)
-        public_key = self._look_up(der).public_key
-        check_scheme(public_key, scheme, digest)
+        known = self._look_up(der)
         wholes = [bytes(message) for message in messages]
-        signatures = self._sign(der, wholes, scheme, digest)
+        signatures = self._sign(der, known, wholes, scheme, digest)
+        public_key = known.public_key
         for signature, message in zip(signatures, wholes, strict=True):
             self._verify(public_key, signature, message, scheme, digest)
         return signatures
@@ -239,8 +241,9 @@ class Pkcs11Store:
 
         The text is no DER, so its signature can be taken for nothing that a key of ours signs.
         """
+        opened = self._pool.open_token()
         checked = self._ladder.run(
-            lambda work: canary_signature(work, self._pool.open_token().mechanisms, self._check_login), "C_Sign"
+            lambda work: canary_signature(work, opened.module.sign, opened.mechanisms, self._check_login), "C_Sign"
         )
         if checked is not None:
             self._verify(*checked)
@@ -249,14 +252,16 @@ class Pkcs11Store:
         """Signatures a second with that many sessions at once; their keys are session objects and vanish with them."""
         return signing_rate(self._ladder, self._pool, spec, sessions, seconds)
 
-    def _sign(self, der: bytes, messages: list[bytes], scheme: Scheme, digest: hashes.HashAlgorithm) -> list[bytes]:
+    def _sign(
+        self, der: bytes, known: _Known, messages: list[bytes], scheme: Scheme, digest: hashes.HashAlgorithm
+    ) -> list[bytes]:
         """One unverified signature a message, all in one loan of a session."""
-        known = self._look_up(der)
+        purpose = known.ref.purpose
+        plan = known.plans.get((scheme, type(digest))) or self._plan(known, scheme, digest)
         for message in messages:
-            check_purpose(known.ref.purpose, message, der)
-        bits = known.public_key.key_size
-        available = self._pool.open_token().mechanisms
-        plans = [plan_signing(scheme, digest, message, bits, available) for message in messages]
+            check_purpose(purpose, message, der)
+        inputs = [plan.octets(message) for message in messages]
+        call, beat = self._pool.open_token().module.sign, self._pool.calls.beat
         signatures: list[bytes] = []
 
         def sign(work: WorkSession) -> list[bytes]:
@@ -264,19 +269,26 @@ class Pkcs11Store:
             if key is None:
                 self._find(work, der)
                 key = work.keys[der]
+            handle = handle_of(work.session)
             # What was signed before a session died under us is not signed again.
-            for plan in plans[len(signatures) :]:
+            for octets in inputs[len(signatures) :]:
                 if signatures:
-                    self._pool.calls.beat()
-                signatures.append(sign_in_token(key, scheme, plan, bits))
+                    beat()
+                signatures.append(sign_in_token(call, handle, key, plan, octets))
             return signatures
 
         try:
-            return self._ladder.run(sign, "C_Sign", _mechanism_of(plans))
+            return self._ladder.run(sign, "C_Sign", f"CKM_{plan.mechanism.name}")
         except TokenFailed as error:
             if error.facts.get("operation") == "C_Sign":
                 raise SigningFailed(str(error), rv=error.rv) from error
             raise
+
+    def _plan(self, known: _Known, scheme: Scheme, digest: hashes.HashAlgorithm) -> SigningPlan:
+        check_scheme(known.public_key, scheme, digest)
+        plan = plan_signing(scheme, digest, known.public_key.key_size, self._pool.open_token().mechanisms)
+        known.plans[scheme, type(digest)] = plan
+        return plan
 
     def _verify(
         self, public_key: PublicKey, signature: bytes, message: bytes, scheme: Scheme, digest: hashes.HashAlgorithm
@@ -358,10 +370,6 @@ def _check_attributes(private: pkcs11.Object, der: bytes) -> None:
             key_id = key_id_of(der).hex()
             name = f"CKA_{attribute.name}"
             raise KeyNotProtected(f"key {key_id}: {name} is not {wanted}", key_id=key_id, attribute=name)
-
-
-def _mechanism_of(plans: list[TokenSigning]) -> str:
-    return f"CKM_{plans[0].mechanism.name}" if plans else "C_Sign"
 
 
 def _destroy_halves(*halves: pkcs11.Object) -> None:

@@ -29,7 +29,7 @@ from hsm.errors import (
 CKR_OK = 0x000
 
 # The values that python-pkcs11 knows no exception for, and those that arrive as bare numbers from the functions
-# that module.py calls itself. Any other is shown as its number.
+# that functions.py calls itself. Any other is shown as its number.
 _NAMES = {
     0x001: "CKR_CANCEL",
     0x002: "CKR_HOST_MEMORY",
@@ -40,11 +40,22 @@ _NAMES = {
     0x009: "CKR_NEED_TO_CREATE_THREADS",
     0x00A: "CKR_CANT_LOCK",
     0x01B: "CKR_ACTION_PROHIBITED",
+    0x020: "CKR_DATA_INVALID",
+    0x021: "CKR_DATA_LEN_RANGE",
     0x030: "CKR_DEVICE_ERROR",
     0x031: "CKR_DEVICE_MEMORY",
     0x032: "CKR_DEVICE_REMOVED",
+    0x050: "CKR_FUNCTION_CANCELED",
     0x054: "CKR_FUNCTION_NOT_SUPPORTED",
+    0x060: "CKR_KEY_HANDLE_INVALID",
+    0x062: "CKR_KEY_SIZE_RANGE",
+    0x063: "CKR_KEY_TYPE_INCONSISTENT",
     0x068: "CKR_KEY_FUNCTION_NOT_PERMITTED",
+    0x070: "CKR_MECHANISM_INVALID",
+    0x071: "CKR_MECHANISM_PARAM_INVALID",
+    0x082: "CKR_OBJECT_HANDLE_INVALID",
+    0x090: "CKR_OPERATION_ACTIVE",
+    0x091: "CKR_OPERATION_NOT_INITIALIZED",
     0x0A0: "CKR_PIN_INCORRECT",
     0x0A1: "CKR_PIN_INVALID",
     0x0A2: "CKR_PIN_LEN_RANGE",
@@ -60,6 +71,7 @@ _NAMES = {
     0x100: "CKR_USER_ALREADY_LOGGED_IN",
     0x101: "CKR_USER_NOT_LOGGED_IN",
     0x102: "CKR_USER_PIN_NOT_INITIALIZED",
+    0x150: "CKR_BUFFER_TOO_SMALL",
     0x190: "CKR_CRYPTOKI_NOT_INITIALIZED",
     0x191: "CKR_CRYPTOKI_ALREADY_INITIALIZED",
     0x200: "CKR_FUNCTION_REJECTED",

@@ -48,10 +48,22 @@ class _Turn:
     """A place in the queue. Granted with a session, or with leave to open one, or with neither when the pool closes."""
 
     def __init__(self) -> None:
-        self.granted = threading.Event()
+        self.granted = False
         self.work: WorkSession | None = None
         self.may_open = False
         self.grows = False
+        # A bare lock: threading.Event takes three of them, and a busy pool makes a turn for each signature.
+        self._wait = threading.Lock()
+        self._wait.acquire()
+
+    def grant(self) -> None:
+        """To be called once, with the pool's lock held."""
+        self.granted = True
+        self._wait.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it was granted in time."""
+        return self._wait.acquire(timeout=seconds)
 
 
 class SessionPool:
@@ -188,7 +200,7 @@ class SessionPool:
                 return
             self._closed = True
             for turn in self._queue:
-                turn.granted.set()
+                turn.grant()
             self._queue.clear()
         opened = self.login.opened
         if opened is None:
@@ -224,7 +236,7 @@ class SessionPool:
     def _take_in_turn(self, deadline: float) -> WorkSession:
         while True:
             turn = self._queue_up()
-            if not turn.granted.wait(max(0.0, deadline - time.monotonic())) and not self._granted_after_all(turn):
+            if not turn.wait(max(0.0, deadline - time.monotonic())) and not self._granted_after_all(turn):
                 raise SessionUnavailable("no session came free in time", limit=str(self._limit))
             self.calls.beat()
             work = turn.work
@@ -247,7 +259,7 @@ class SessionPool:
                 raise _closed()
             if not self._queue and self._idle:
                 turn.work = self._refreshed(self._idle.pop())
-                turn.granted.set()
+                turn.grant()
                 return turn
             self._queue.append(turn)
             if self._count < self._limit:
@@ -262,7 +274,7 @@ class SessionPool:
     def _granted_after_all(self, turn: _Turn) -> bool:
         """The grant may have come between the end of the wait and now; if not, the place in the queue is given up."""
         with self._lock:
-            if turn.granted.is_set():
+            if turn.granted:
                 return True
             self._queue.remove(turn)
             return False
@@ -341,7 +353,7 @@ class SessionPool:
                 if self._queue:
                     turn = self._queue.popleft()
                     turn.work = self._refreshed(work)
-                    turn.granted.set()
+                    turn.grant()
                 elif last:
                     self._idle.append(work)
                 else:
@@ -375,7 +387,7 @@ class SessionPool:
             turn = self._queue.popleft()
             self._count += 1
             turn.may_open = True
-            turn.granted.set()
+            turn.grant()
 
     def _refreshed(self, work: WorkSession) -> WorkSession:
         if work.epoch != self._epoch:

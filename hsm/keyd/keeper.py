@@ -78,7 +78,7 @@ class Keeper:
 
     def run(self) -> int:
         """Until told to end."""
-        self._journal.tell("keeper.started", module=str(self._arguments.module), token=self._arguments.token_label)
+        self._journal.tell("keeper.started", module=self._arguments.module.name, token=self._arguments.token_label)
         if self._refusal is not None and self._refusal.identity == self._tried_pin:
             self._refuse_pin(self._refusal, known=True)
         else:

@@ -42,7 +42,9 @@ def client(asked: dict[str, Any]) -> Callable[[int], int]:
 
 
 def peer(asked: dict[str, Any]) -> Callable[[int], int]:
-    """python-pkcs11: a session a thread, the handle kept, the signature in the form that X.509 and CMS want; not verified."""
+    """python-pkcs11: a session a thread, the handle kept, nothing verified. It only signs; with `encodes` it hashes each
+    message too and gives ECDSA signatures the form that X.509 and CMS want, as ours have it.
+    """
     token = load_module(Path(asked["module"])).find_token(asked["label"])
     token.open(rw=True, user_pin=Path(asked["pin"]).read_text().strip())
     wanted = {Attribute.ID: key_id_of(bytes.fromhex(asked["key"])), Attribute.CLASS: ObjectClass.PRIVATE_KEY}
@@ -50,14 +52,21 @@ def peer(asked: dict[str, Any]) -> Callable[[int], int]:
     for _ in range(asked["threads"]):
         keys += token.open(rw=True).get_objects(wanted)
 
+    digest = hashlib.sha256(MESSAGE).digest()
+
     def sign_ec(thread: int) -> int:
-        digest = hashlib.sha256(MESSAGE).digest()
-        return len(encode_ecdsa_signature(keys[thread].sign(digest, mechanism=Mechanism.ECDSA))) and 1
+        return len(keys[thread].sign(digest, mechanism=Mechanism.ECDSA)) and 1
+
+    def sign_ec_as_der(thread: int) -> int:
+        hashed = hashlib.sha256(MESSAGE).digest()
+        return len(encode_ecdsa_signature(keys[thread].sign(hashed, mechanism=Mechanism.ECDSA))) and 1
 
     def sign_rsa(thread: int) -> int:
         return len(keys[thread].sign(MESSAGE, mechanism=Mechanism.SHA256_RSA_PKCS)) and 1
 
-    return sign_ec if asked["scheme"] == Scheme.ECDSA else sign_rsa
+    if asked["scheme"] != Scheme.ECDSA:
+        return sign_rsa
+    return sign_ec_as_der if asked["encodes"] else sign_ec
 
 
 def side_by_side(asked: dict[str, Any]) -> list[float]:

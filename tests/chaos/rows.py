@@ -435,7 +435,7 @@ RANDOM_FAULTS = (
     "C_SignInit probability 0.0002 seed 10 return CKR_HOST_MEMORY",
     "C_OpenSession probability 0.002 seed 11 return CKR_SESSION_COUNT",
     "C_FindObjectsInit probability 0.002 seed 12 return CKR_SESSION_HANDLE_INVALID",
-    "C_Sign.length probability 0.001 seed 13 return CKR_FUNCTION_CANCELED",
+    "C_SignInit probability 0.001 seed 13 return CKR_FUNCTION_CANCELED",
     "C_Sign probability 0.003 seed 14 return CKR_OPERATION_NOT_INITIALIZED",
     "C_Sign probability 0.003 seed 15 lose CKR_FUNCTION_CANCELED",
     "C_Sign probability 0.003 seed 16 corrupt",

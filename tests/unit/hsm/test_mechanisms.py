@@ -1,3 +1,4 @@
+import pkcs11
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -6,6 +7,7 @@ from pkcs11 import Mechanism
 from hsm.errors import MechanismUnavailable
 from hsm.handles import Scheme, rsa_padding
 from hsm.mechanisms import plan_signing, sign_in_token
+from hsm.module import handle_of
 from hsm.spec import KeySpec, Purpose
 
 DIGESTS = (hashes.SHA256(), hashes.SHA384(), hashes.SHA512())
@@ -20,6 +22,11 @@ def store(softhsm_token):
     store.close()
 
 
+def signed(store, work, key, plan):
+    call = store._pool.open_token().module.sign
+    return sign_in_token(call, handle_of(work.session), key, plan, plan.octets(MESSAGE))
+
+
 @pytest.mark.parametrize("scheme", [Scheme.RSA_PKCS1V15, Scheme.RSA_PSS])
 def test_a_token_without_hashing_mechanisms_signs_over_our_digest(store, scheme):
     ref = store.generate(KeySpec.RSA_2048, "raw", Purpose.DOCUMENT)
@@ -27,28 +34,28 @@ def test_a_token_without_hashing_mechanisms_signs_over_our_digest(store, scheme)
         store._find(work, ref.public_key_der)
         key = work.keys[ref.public_key_der]
         for digest in DIGESTS:
-            plan = plan_signing(scheme, digest, MESSAGE, 2048, RAW)
+            plan = plan_signing(scheme, digest, 2048, RAW)
             assert plan.mechanism in RAW
-            signature = sign_in_token(key, scheme, plan, 2048)
+            signature = signed(store, work, key, plan)
             ref.public_key().verify(signature, MESSAGE, rsa_padding(scheme, digest), digest)
 
 
 @pytest.mark.parametrize("scheme", [Scheme.RSA_PKCS1V15, Scheme.RSA_PSS])
 def test_a_token_that_hashes_is_given_the_whole_message(store, scheme):
     for digest in DIGESTS:
-        plan = plan_signing(scheme, digest, MESSAGE, 2048, store._pool.open_token().mechanisms)
-        assert plan.octets == MESSAGE
+        plan = plan_signing(scheme, digest, 2048, store._pool.open_token().mechanisms)
+        assert plan.octets(MESSAGE) == MESSAGE
         assert digest.name.upper() in plan.mechanism.name
 
 
 def test_a_digest_longer_than_the_curve_is_cut_to_its_leftmost_bits(store):
     digest = hashes.SHA512()
-    plan = plan_signing(Scheme.ECDSA, digest, MESSAGE, 256, RAW)
-    assert len(plan.octets) == 32
+    plan = plan_signing(Scheme.ECDSA, digest, 256, RAW)
+    assert len(plan.octets(MESSAGE)) == 32
     ref = store.generate(KeySpec.P_256, "cut", Purpose.DOCUMENT)
     with store._ladder.session("test") as work:
         store._find(work, ref.public_key_der)
-        signature = sign_in_token(work.keys[ref.public_key_der], Scheme.ECDSA, plan, 256)
+        signature = signed(store, work, work.keys[ref.public_key_der], plan)
     ref.public_key().verify(signature, MESSAGE, ec.ECDSA(digest))
 
 
@@ -62,5 +69,22 @@ def test_a_digest_longer_than_the_curve_is_cut_to_its_leftmost_bits(store):
 )
 def test_a_mechanism_that_the_token_lacks_is_named(scheme, named):
     with pytest.raises(MechanismUnavailable) as refusal:
-        plan_signing(scheme, hashes.SHA256(), MESSAGE, 2048, frozenset())
+        plan_signing(scheme, hashes.SHA256(), 2048, frozenset())
     assert refusal.value.facts == {"mechanism": named}
+
+
+def test_a_refused_signature_is_the_exception_that_python_pkcs11_raises(store):
+    ref = store.generate(KeySpec.P_256, "refused", Purpose.DOCUMENT)
+    plan = plan_signing(Scheme.ECDSA, hashes.SHA256(), 256, RAW)
+    call = store._pool.open_token().module.sign
+    with store._ladder.session("test") as work:
+        store._find(work, ref.public_key_der)
+        key, session = work.keys[ref.public_key_der], handle_of(work.session)
+        octets = plan.octets(MESSAGE)
+        with pytest.raises(pkcs11.SessionHandleInvalid):
+            sign_in_token(call, session + 1000, key, plan, octets)
+        with pytest.raises((pkcs11.KeyHandleInvalid, pkcs11.ObjectHandleInvalid)):
+            call(session, 0, plan.call, octets)
+        # A refusal ends the operation: the session signs the next.
+        signature = sign_in_token(call, session, key, plan, octets)
+    ref.public_key().verify(signature, MESSAGE, ec.ECDSA(hashes.SHA256()))

@@ -5,7 +5,7 @@ import pytest
 from pkcs11 import exceptions
 
 from hsm import errors
-from hsm.rv import Scene, name_of, name_of_number, to_hsm_error, translated
+from hsm.rv import Scene, exception_of_number, name_of, name_of_number, to_hsm_error, translated
 
 SCENE = Scene(module="/m.so", token="t", operation="C_Sign", limit=3, mechanism="CKM_ECDSA")
 KINDS = [kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, pkcs11.PKCS11Error)]
@@ -87,3 +87,34 @@ def test_every_code_of_the_tree_is_its_own():
     codes = [kind.code for kind in kinds]
     assert len(codes) == len(set(codes))
     assert all(code.startswith("HSM_") for code in codes)
+
+
+@pytest.mark.parametrize(
+    ("rv", "kind"),
+    [
+        (0x050, pkcs11.FunctionCancelled),
+        (0x060, pkcs11.KeyHandleInvalid),
+        (0x062, pkcs11.KeySizeRange),
+        (0x063, pkcs11.KeyTypeInconsistent),
+        (0x070, pkcs11.MechanismInvalid),
+        (0x071, pkcs11.MechanismParamInvalid),
+        (0x082, pkcs11.ObjectHandleInvalid),
+        (0x090, pkcs11.OperationActive),
+        (0x091, pkcs11.OperationNotInitialized),
+        (0x0B0, pkcs11.SessionClosed),
+        (0x0B3, pkcs11.SessionHandleInvalid),
+        (0x101, pkcs11.UserNotLoggedIn),
+        (0x030, pkcs11.DeviceError),
+        (0x032, pkcs11.DeviceRemoved),
+        (0x005, pkcs11.GeneralError),
+        (0x006, pkcs11.FunctionFailed),
+        (0x002, pkcs11.HostMemory),
+        (0x031, pkcs11.DeviceMemory),
+        (0x190, pkcs11.PKCS11Error),
+        (0x068, pkcs11.PKCS11Error),
+    ],
+)
+def test_what_refuses_a_signature_is_the_exception_that_the_library_raises(rv, kind):
+    error = exception_of_number(rv)
+    assert type(error) is kind
+    assert name_of(error) == name_of_number(rv)
