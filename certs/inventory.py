@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import cast
+from typing import Any, cast
 
 from cryptography import x509
-from sqlalchemy import Select, Table, bindparam, func, or_, select
+from sqlalchemy import Connection, Select, Table, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from certs.db import hold
@@ -153,31 +154,48 @@ class Standing:
     revocation_reason: str | None
 
 
-# Made once: building the statement anew costs more than running it, and every signature asks.
 _TABLE = cast("Table", CertificateRow.__table__)
-_STANDINGS = select(
-    _TABLE.c.serial,
-    _TABLE.c.state,
-    _TABLE.c.not_before,
-    _TABLE.c.not_after,
-    _TABLE.c.revoked_at,
-    _TABLE.c.revocation_reason,
-).where(_TABLE.c.serial.in_(bindparam("serials", expanding=True)))
 
 
-def get_standings(session: Session, serials: Sequence[str], *, keep: bool = False) -> list[Standing]:
+@functools.cache
+def select_standings(count: int) -> Select[Any]:
+    """The query for so many standings, to be run with `of_serials`; a caller may add columns of his own behind these.
+
+    Made once for each number: building it anew, or writing the list into it each time, costs more than running it, and every
+    signature asks.
+    """
+    return select(
+        _TABLE.c.serial,
+        _TABLE.c.state,
+        _TABLE.c.not_before,
+        _TABLE.c.not_after,
+        _TABLE.c.revoked_at,
+        _TABLE.c.revocation_reason,
+    ).where(_TABLE.c.serial.in_([bindparam(f"serial_{each}") for each in range(count)]))
+
+
+def of_serials(serials: Sequence[str]) -> dict[str, Any]:
+    """What `select_standings` is run with."""
+    return {f"serial_{each}": serial for each, serial in enumerate(serials)}
+
+
+def standings_in(rows: Iterable[Sequence[Any]], serials: Sequence[str]) -> list[Standing]:
+    """What `select_standings` found, in the order of the serials; CertificateNotFound for one that is not there."""
+    found = {row[0]: Standing(row[0], State(row[1]), *row[2:6]) for row in rows}
+    missing = next((serial for serial in serials if serial not in found), None)
+    if missing is not None:
+        raise CertificateNotFound(f"no certificate {missing}", serial=missing)
+    return [found[serial] for serial in serials]
+
+
+def get_standings(within: Session | Connection, serials: Sequence[str], *, keep: bool = False) -> list[Standing]:
     """The standing of each serial, in the order given; CertificateNotFound for one that is not there. One query.
 
     With `keep` none of them changes before the transaction ends: a revocation waits for it, or has come before it.
     """
     if keep:
-        hold(session, *map(_lock_name, serials), shared=True)
-    rows = session.execute(_STANDINGS, {"serials": list(serials)})
-    found = {row[0]: Standing(row[0], State(row[1]), *row[2:]) for row in rows}
-    missing = next((serial for serial in serials if serial not in found), None)
-    if missing is not None:
-        raise CertificateNotFound(f"no certificate {missing}", serial=missing)
-    return [found[serial] for serial in serials]
+        hold(within, *map(_lock_name, serials), shared=True)
+    return standings_in(within.execute(select_standings(len(serials)), of_serials(serials)), serials)
 
 
 _REVOCATION_STATES = select(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Connection, FromClause, Insert, SQLColumnExpression, Table, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock
 from pki.tables import AuditRow
 
 # One statement for all: it stands in every transaction, and the unit of work or a fresh statement costs several times as much.
-_INSERT = insert(cast("Table", AuditRow.__table__))
+_TABLE = cast("Table", AuditRow.__table__)
+_INSERT = insert(_TABLE)
+_COLUMNS = ("time", "actor", "action", "subject_kind", "subject_id", "details")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,13 @@ class AuditRecord:
 
 
 def append(
-    session: Session, clock: Clock, actor: Actor, action: str, subject_kind: str, subject_id: str, **details: str
+    session: Session | Connection,
+    clock: Clock,
+    actor: Actor,
+    action: str,
+    subject_kind: str,
+    subject_id: str,
+    **details: str,
 ) -> None:
     """Add one row. It is committed with the act, or not at all."""
     session.execute(
@@ -51,6 +59,33 @@ def append(
             "details": details,
         },
     )
+
+
+def appended_by(source: FromClause, subject_id: SQLColumnExpression[str] | None = None) -> Insert:
+    """`append` as a part of the statement that is the act: a row for each row of `source`. To be run with `audit_values`.
+
+    `subject_id`: what the statement itself makes of it; None where it is known before.
+    """
+    values = [bindparam(f"audit_{name}", type_=_TABLE.c[name].type) for name in _COLUMNS if name != "subject_id"]
+    subject = bindparam("audit_subject_id", type_=_TABLE.c.subject_id.type) if subject_id is None else subject_id
+    return insert(_TABLE).from_select(
+        [name for name in _COLUMNS if name != "subject_id"] + ["subject_id"],
+        select(*values, subject).select_from(source),
+    )
+
+
+def audit_values(
+    clock: Clock, actor: Actor, action: str, subject_kind: str, subject_id: str | None = None, **details: str
+) -> dict[str, Any]:
+    """What a statement with `appended_by` is run with, besides its own."""
+    values: dict[str, Any] = {
+        "audit_time": clock.now(),
+        "audit_actor": actor.name,
+        "audit_action": action,
+        "audit_subject_kind": subject_kind,
+        "audit_details": details,
+    }
+    return values if subject_id is None else values | {"audit_subject_id": subject_id}
 
 
 def list_acts(session: Session, *, subject_id: str | None = None, limit: int = 1000) -> list[AuditRecord]:

@@ -22,7 +22,8 @@ def _check_letter(body: str) -> str:
 
 def new_code() -> str:
     """A fresh code of 20 letters, without separators."""
-    body = "".join(secrets.choice(ALPHABET) for _ in range(_RANDOM_LETTERS))
+    number = secrets.randbits(5 * _RANDOM_LETTERS)
+    body = "".join(ALPHABET[number >> 5 * place & 31] for place in range(_RANDOM_LETTERS))
     return body + _check_letter(body)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock, rfc3339
 from certs.db import Database, hold
-from certs.inventory import Standing, State, get_certificate, get_standings
+from certs.inventory import Standing, State, get_certificate, get_standings, of_serials, select_standings, standings_in
 from hsm.spec import PrivateKey, PublicKey, load_public_key
 from hsm.store import KeyStore
 from pki.authorities import AuthorityRecord, get_authority
@@ -26,7 +28,7 @@ OFFICER, SEAL = "officer", "seal"
 # Which profile makes which kind of signer.
 ROLE_OF_PROFILE = {"officer": OFFICER, "agency-seal": SEAL}
 STANDING = "standing"
-_SERIAL_OF = select(CredentialRow.certificate_serial).where(CredentialRow.name == bindparam("name"))
+_SERIAL_OF = select(CredentialRow.certificate_serial).where(CredentialRow.name == bindparam("name")).scalar_subquery()
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 # How many credentials an answer names.
 _MOST_NAMED = 20
@@ -125,24 +127,43 @@ class CredentialDesk:
         self._database = database
         self._keys = keys
         self._clock = clock
-        self._ready: dict[tuple[str, str], Credential] = {}
+        # By name, as it was last; a renewed one has another certificate.
+        self._ready: dict[str, Credential] = {}
 
     def usable(self, name: str) -> Credential:
         """The credential of that name; Refused unless its certificate and all above it are in force now."""
+        credential = self._ready.get(name)
+        if credential is not None and self._is_as_it_was(credential):
+            return credential
         with self._database.read() as session:
             # A name that none can bear is no question for the database: PostgreSQL takes no NUL.
-            serial = session.scalar(_SERIAL_OF, {"name": name}) if _NAME.fullmatch(name) else None
-            if serial is None:
+            row = session.get(CredentialRow, name) if _NAME.fullmatch(name) else None
+            if row is None:
                 known = session.scalars(select(CredentialRow.name).order_by(CredentialRow.name).limit(_MOST_NAMED))
                 raise UsageWrong("CREDENTIAL_UNKNOWN", name=name[:64], valid=", ".join(known))
-            credential = self._ready.get((name, serial)) or self._build(session, name)
+            credential = self._build(session, row)
             self.refuse_if_unusable(session, credential)
         return credential
 
-    def refuse_if_unusable(self, session: Session, credential: Credential, *, keep: bool = False) -> None:
+    def _is_as_it_was(self, credential: Credential) -> bool:
+        """Whether this is still the credential of its name; Refused when it is and may not sign now. One query for both."""
+        serials = (credential.serial, *credential.authorities)
+        with self._database.glance() as connection:
+            rows = connection.execute(
+                _with_serial(len(serials)), {"name": credential.name, **of_serials(serials)}
+            ).all()
+        if any(row[-1] != credential.serial for row in rows):
+            return False
+        self._refuse_any(standings_in(rows, serials), credential)
+        return True
+
+    def refuse_if_unusable(self, within: Session | Connection, credential: Credential, *, keep: bool = False) -> None:
         """Ask the inventory, in the caller's transaction, whether this credential may sign now; with `keep`, until it ends."""
+        self._refuse_any(get_standings(within, (credential.serial, *credential.authorities), keep=keep), credential)
+
+    def _refuse_any(self, standings: Iterable[Standing], credential: Credential) -> None:
         now = self._clock.now()
-        for standing in get_standings(session, (credential.serial, *credential.authorities), keep=keep):
+        for standing in standings:
             _refuse(standing, credential.name, now)
 
     def any_officer(self, serials: Iterable[str]) -> bool:
@@ -150,8 +171,7 @@ class CredentialDesk:
         with self._database.read() as session:
             return any(ROLE_OF_PROFILE.get(get_certificate(session, serial).profile) == OFFICER for serial in serials)
 
-    def _build(self, session: Session, name: str) -> Credential:
-        row = session.get_one(CredentialRow, name)
+    def _build(self, session: Session, row: CredentialRow) -> Credential:
         record = get_certificate(session, row.certificate_serial)
         authorities = _authorities(session, record.issuer)
         serials = tuple(_serial(each) for each in authorities)
@@ -171,8 +191,14 @@ class CredentialDesk:
             authorities=serials,
             keys=self._keys,
         )
-        self._ready[row.name, record.serial] = credential
+        self._ready[row.name] = credential
         return credential
+
+
+@functools.cache
+def _with_serial(count: int) -> Select[Any]:
+    """So many standings, and beside each the serial of the certificate that a credential signs with now."""
+    return select_standings(count).add_columns(_SERIAL_OF)
 
 
 def _authorities(session: Session, issuer: str) -> list[AuthorityRecord]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, CursorResult, Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from signer.codes import is_mistyped, new_code, parse_code
@@ -18,17 +18,17 @@ IN_FORCE = "in-force"
 # What takes signatures and can be recalled. A corrected document is read together with its correction, and stays in force (ND30 Đ.18).
 OPEN = (IN_FORCE, "corrected")
 
-# The statements of the signing cycle, made once: building one anew costs more than running it.
-_DOCUMENTS = cast("Table", DocumentRow.__table__)
-_ACTS = cast("Table", SigningActRow.__table__)
-_INSERT_DOCUMENT = insert(_DOCUMENTS).returning(_DOCUMENTS.c.id)
-_INSERT_ACT = insert(_ACTS).returning(_ACTS.c.id)
-_FINISH_ACT = (
-    update(_ACTS)
+# The statements of the signing cycle, made once: building one anew costs more than running it. intents.py joins them.
+DOCUMENTS = cast("Table", DocumentRow.__table__)
+ACTS = cast("Table", SigningActRow.__table__)
+_INSERT_DOCUMENT = insert(DOCUMENTS).returning(DOCUMENTS.c.id)
+_INSERT_ACT = insert(ACTS).returning(ACTS.c.id)
+FINISH_ACT = (
+    update(ACTS)
     # A recall between intent and result wins: the signature that it overtook never becomes one.
     .where(
-        _ACTS.c.id == bindparam("act"),
-        select(_DOCUMENTS.c.id).where(_DOCUMENTS.c.id == _ACTS.c.document_id, _DOCUMENTS.c.status.in_(OPEN)).exists(),
+        ACTS.c.id == bindparam("act"),
+        select(DOCUMENTS.c.id).where(DOCUMENTS.c.id == ACTS.c.document_id, DOCUMENTS.c.status.in_(OPEN)).exists(),
     )
     .values(
         state="done",
@@ -37,11 +37,11 @@ _FINISH_ACT = (
         finished_at=bindparam("finished"),
     )
 )
-_FIND_BY_REVISIONS = (
-    select(_DOCUMENTS.c.id, _DOCUMENTS.c.code, _DOCUMENTS.c.status, _DOCUMENTS.c.number)
-    .join(_ACTS, _ACTS.c.document_id == _DOCUMENTS.c.id)
-    .where(_ACTS.c.output_sha256.in_(bindparam("sha256s", expanding=True)), _ACTS.c.state == "done")
-    .order_by(_ACTS.c.id)
+FIND_BY_REVISIONS = (
+    select(DOCUMENTS.c.id, DOCUMENTS.c.code, DOCUMENTS.c.status, DOCUMENTS.c.number)
+    .join(ACTS, ACTS.c.document_id == DOCUMENTS.c.id)
+    .where(ACTS.c.output_sha256.in_(bindparam("sha256s", expanding=True)), ACTS.c.state == "done")
+    .order_by(ACTS.c.id)
     .limit(1)
 )
 
@@ -134,7 +134,7 @@ class Registered(NamedTuple):
 
 def find_by_revisions(session: Session, sha256s: Sequence[str]) -> Registered | None:
     """The document one of whose finished revisions has one of these digests."""
-    found = session.execute(_FIND_BY_REVISIONS, {"sha256s": list(sha256s)}).one_or_none()
+    found = session.execute(FIND_BY_REVISIONS, {"sha256s": list(sha256s)}).one_or_none()
     return None if found is None else Registered(*found)
 
 
@@ -203,9 +203,14 @@ def open_document(
     session: Session, *, agency: str, name: str, details: dict[str, Any], now: datetime
 ) -> tuple[int, str]:
     """A new record; its id and its fresh code, which every later signature keeps."""
-    code = new_code()
-    values = {
-        "code": code,
+    values = document_values(agency=agency, name=name, details=details, now=now)
+    return session.execute(_INSERT_DOCUMENT, values).scalar_one(), values["code"]
+
+
+def document_values(*, agency: str, name: str, details: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """The row of a new document, with a fresh code."""
+    return {
+        "code": new_code(),
         "status": IN_FORCE,
         "agency": agency,
         "name": _storable(name)[:255],
@@ -214,7 +219,6 @@ def open_document(
         "details": details,
         "created_at": now,
     }
-    return session.execute(_INSERT_DOCUMENT, values).scalar_one(), code
 
 
 def mark_issued(session: Session, document_id: int, *, number: int, year: int, now: datetime) -> None:
@@ -241,16 +245,27 @@ def _storable(text: str) -> str:
 
 def begin_act(session: Session, document_id: int, intent: ActIntent) -> int:
     """Store what is about to be signed; the act's id."""
-    values = {"document_id": document_id, "state": "intent", **vars(intent), "field": _storable(intent.field)}
-    act_id: int = session.execute(_INSERT_ACT, values).scalar_one()
+    act_id: int = session.execute(_INSERT_ACT, {"document_id": document_id, **act_values(intent)}).scalar_one()
     return act_id
 
 
-def finish_act(session: Session, act_id: int, *, output_sha256: str, output_size: int, now: datetime) -> bool:
+def act_values(intent: ActIntent) -> dict[str, Any]:
+    """The row of an intent, but for its document."""
+    return {"state": "intent", **vars(intent), "field": _storable(intent.field)}
+
+
+def finish_act(
+    session: Session | Connection, act_id: int, *, output_sha256: str, output_size: int, now: datetime
+) -> bool:
     """The signature exists, was checked and is stored. False when its document went out of force meanwhile: then it does not count."""
-    values = {"act": act_id, "sha256": output_sha256, "size": output_size, "finished": now}
-    done = cast("CursorResult[Any]", session.execute(_FINISH_ACT, values))
+    values = finish_values(act_id, output_sha256=output_sha256, output_size=output_size, now=now)
+    done = cast("CursorResult[Any]", session.execute(FINISH_ACT, values))
     return done.rowcount == 1
+
+
+def finish_values(act_id: int, *, output_sha256: str, output_size: int, now: datetime) -> dict[str, Any]:
+    """What FINISH_ACT is run with."""
+    return {"act": act_id, "sha256": output_sha256, "size": output_size, "finished": now}
 
 
 def fail_act(session: Session, act_id: int, *, failure: str, now: datetime) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_START = re.compile(rb"startxref[ \t]*\r?\n?\s*(\d{1,12})\s*%%EOF\s*\Z")
+# Comments may follow the end (ISO 32000-2 7.2.4). The lines of one cannot be divided in two ways: this stays linear.
+_START = re.compile(rb"startxref[ \t]*\r?\n?\s*(\d{1,12})\s*%%EOF\s*(?:%[^\r\n]*(?:[\r\n]\s*|\Z))*\Z")
 _SECTION = re.compile(rb"xref[ \t]*\r?\n")
 _SUBSECTION = re.compile(rb"\s*(\d{1,10}) (\d{1,10})[ \t]*(?:\r\n|\n|\r)")
 _TRAILER = re.compile(rb"\s*trailer\s*(?=<<)")
@@ -61,7 +62,8 @@ class PlainPdf:
 def read_plain(pdf: bytes) -> PlainPdf:
     """Read the end, the catalog and the first page; NotPlain for anything out of the ordinary."""
     found = _START.search(pdf, max(0, len(pdf) - _TAIL))
-    if found is None:
+    # Which one counts when a comment holds another is for the library to say.
+    if found is None or pdf.find(b"startxref", found.end(1)) != -1:
         raise NotPlain("no startxref at the end")
     sections = _Sections(pdf, int(found[1]))
     trailer = sections.trailer

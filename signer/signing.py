@@ -20,7 +20,6 @@ from signer.appearance.fonts import EmbeddedFont, Style
 from signer.appearance.images import Purpose, StampImage
 from signer.credentials import OFFICER, SEAL, Credential, CredentialDesk
 from signer.documents import (
-    IN_FORCE,
     ActIntent,
     Registered,
     begin_act,
@@ -30,9 +29,9 @@ from signer.documents import (
     issue_facts,
     mark_issued,
     merge_details,
-    open_document,
 )
 from signer.errors import InputUnreadable, Refused, SignerError
+from signer.intents import begin_fresh, finish_fresh
 from signer.metadata import Metadata
 from signer.numbering import GivenNumber, reserve_number, use_number, void_number, written, written_date, year_of
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, sign_prepared
@@ -273,14 +272,8 @@ def _void_on_failure(case: _Case, number: GivenNumber | None) -> Iterator[None]:
             with contextlib.suppress(DatabaseUnavailable), case.deps.database.write() as session:
                 if void_number(session, case.credential.agency, year_of(number.day), number.number, _reason(error)):
                     append(
-                        session,
-                        case.deps.clock,
-                        case.actor,
-                        "number.void",
-                        "number",
-                        str(number),
-                        reason=_reason(error),
-                    )
+                        session, case.deps.clock, case.actor, "number.void", "number", str(number), reason=_reason(error)
+                    )  # fmt: skip
         raise
 
 
@@ -355,16 +348,18 @@ def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tu
     with deps.database.write() as session:
         # Revoked between step 1 and here? This commit decides.
         deps.desk.refuse_if_unusable(session, credential, keep=True)
-        document = find_by_revisions(session, (input_sha256, *earlier.revisions))
+        document = find_by_revisions(session, (input_sha256, *earlier.revisions)) if earlier.revisions else None
         if document is None:
-            opened = open_document(
-                session, agency=credential.agency, name=request.name, details=request.metadata, now=case.now
-            )
-            document = Registered(*opened, IN_FORCE)
-        else:
-            # Recalled, or issued by another clerk, since step 2?
-            refuse_closed_document(session, document, earlier.revisions, _sealing(case))
-            merge_details(session, document.id, request.metadata)
+            begun = begin_fresh(
+                session, deps.clock, case.actor, intent, agency=credential.agency, name=request.name, details=request.metadata
+            )  # fmt: skip
+            if begun is not None:
+                return begun
+            document = find_by_revisions(session, (input_sha256,))
+            assert document is not None
+        # Recalled, or issued by another clerk, since step 2?
+        refuse_closed_document(session, document, earlier.revisions, _sealing(case))
+        merge_details(session, document.id, request.metadata)
         act = begin_act(session, document.id, intent)
         append(
             session, deps.clock, case.actor, "document.sign.intent", "act", str(act), credential=credential.name,
@@ -378,9 +373,16 @@ def _finish(
 ) -> None:  # fmt: skip
     sha256, size = output
     credential, deps = case.credential, case.deps
+    if case.intent != ISSUE:
+        if not finish_fresh(
+            deps.database, deps.clock, case.actor, document, act, credential.name,
+            output_sha256=sha256, output_size=size, now=deps.clock.now(),
+        ):  # fmt: skip
+            with deps.database.read() as session:
+                raise out_of_force(session, document)
+        return
     with deps.database.write() as session:
-        if case.intent == ISSUE:
-            refuse_second_issue(session, document, earlier.revisions, credential.name)
+        refuse_second_issue(session, document, earlier.revisions, credential.name)
         if not finish_act(session, act, output_sha256=sha256, output_size=size, now=deps.clock.now()):
             raise out_of_force(session, document)
         if number is not None and number.fresh:
@@ -388,12 +390,5 @@ def _finish(
             use_number(session, credential.agency, year, number.number, document.id)
             mark_issued(session, document.id, number=number.number, year=year, now=number.day)
         append(
-            session,
-            deps.clock,
-            case.actor,
-            "document.sign",
-            "document",
-            document.code,
-            credential=credential.name,
-            sha256=sha256,
-        )
+            session, deps.clock, case.actor, "document.sign", "document", document.code, credential=credential.name, sha256=sha256
+        )  # fmt: skip

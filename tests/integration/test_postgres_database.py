@@ -83,6 +83,52 @@ def test_reading_sees_one_state_and_writes_nothing(database: Database) -> None:
     assert refused.value.facts == {"reason": "readonly"}
 
 
+def test_each_query_of_a_glance_sees_its_own_state_and_none_writes(database: Database) -> None:
+    query = text("SELECT count(*) FROM things")
+    with database.glance() as connection:
+        assert connection.execute(query).scalar_one() == 0
+        with database.write() as other:
+            _add(other, 1)
+        assert connection.execute(query).scalar_one() == 1
+    with pytest.raises(DatabaseUnavailable) as refused, database.glance() as connection:
+        connection.execute(text("DELETE FROM things"))
+    assert refused.value.facts == {"reason": "readonly"}
+    # The connection has gone back as it came: a reader has a transaction again.
+    with database.read() as session:
+        assert _settings(session, "transaction_isolation", "transaction_read_only") == ["repeatable read", "on"]
+        assert session.connection().connection.driver_connection.info.transaction_status.name == "INTRANS"
+
+
+def test_a_statement_at_once_is_there_for_others_before_the_block_ends(database: Database) -> None:
+    with database.at_once() as connection:
+        connection.execute(text("INSERT INTO things VALUES (1, 'x')"))
+        assert _count(database) == 1
+    with pytest.raises(IntegrityError), database.at_once() as connection:
+        connection.execute(text("INSERT INTO things VALUES (2, 'x'), (1, 'x')"))
+    assert _count(database) == 1
+    with pytest.raises(RuntimeError):
+        _add_and_fail(database)
+    assert _count(database) == 1  # write() has its transaction again
+
+
+def _add_and_fail(database: Database) -> None:
+    with database.write() as session:
+        _add(session, 3)
+        raise RuntimeError
+
+
+def test_a_connection_that_breaks_off_in_a_glance_is_not_given_to_the_next(server: Cluster, database: Database) -> None:
+    def glance_and_break_off() -> None:
+        with database.glance() as connection:
+            server.break_off(database.url)
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(DatabaseUnavailable) as refused:
+        glance_and_break_off()
+    assert refused.value.facts == {"reason": "away"}
+    assert _count(database) == 0
+
+
 def test_a_connection_waits_for_nothing_without_end(database: Database) -> None:
     names = ("transaction_isolation", "lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
     with database.write() as session:

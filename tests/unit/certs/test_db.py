@@ -90,6 +90,22 @@ def test_a_reader_sees_one_state_while_others_write(database):
     assert count(database) == before + 1
 
 
+def test_a_glance_cannot_write(database):
+    with pytest.raises(DatabaseUnavailable) as refused, database.glance() as connection:
+        connection.execute(text("DELETE FROM moments"))
+    assert refused.value.facts == {"reason": "readonly"}
+
+
+def test_a_statement_at_once_is_committed_and_a_failed_one_leaves_nothing(database):
+    add = text("INSERT INTO moments VALUES (:id, '2026-01-01')")
+    with database.at_once() as connection:
+        connection.execute(add, {"id": 1})
+    assert count(database) == 1
+    with pytest.raises(IntegrityError), database.at_once() as connection:
+        connection.execute(add, [{"id": 2}, {"id": 1}])
+    assert count(database) == 1
+
+
 def test_a_locked_database_is_unavailable_and_works_again_afterwards(database, tmp_path):
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

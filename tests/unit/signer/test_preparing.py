@@ -322,3 +322,17 @@ def test_a_file_that_only_a_lenient_reader_opens_is_signed_and_said_to_be_so() -
         assert error.code == "INPUT_DAMAGED"  # noqa: PT017  either answer is honest, a crash is not
     else:
         assert list(filled(opened(pdf, answer))) == ["Signature1"]
+
+
+@pytest.mark.parametrize("after", [b"%% a remark\n", b"\r\n% one\r\n  %%two\n%three", b"% startxref 1 %%EOF"])
+def test_comments_behind_the_end_of_a_file_are_kept_and_signed(signing: SigningWorld, after: bytes) -> None:
+    paper = raw_pdf(
+        {
+            1: "<< /Type /Catalog /Pages 2 0 R >>",
+            2: "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+            3: "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 300] /Resources << >> >>",
+        }
+    )
+    signed = signing.sign(paper + after, placement="none")
+    assert signed.content.startswith(paper + after)
+    assert valid(signing.verdict(signed.content))

@@ -1,0 +1,114 @@
+"""The two commits of a signature on a document of its own, in as few statements as the database can do them in.
+
+To PostgreSQL document, act and audit row go as one statement, and the result with its audit row as one statement that is its
+own transaction: each crossing costs a service nearly as much as a signature does. SQLite, which is asked without crossing
+anything, is told one after the other by documents.py, as in all other cases.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CTE, String, Table, bindparam, exists, insert, select
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.orm import Session
+
+from certs.clock import Clock
+from certs.db import Database
+from pki.audit import Actor, append, appended_by, audit_values
+from signer.documents import (
+    ACTS,
+    DOCUMENTS,
+    FINISH_ACT,
+    IN_FORCE,
+    ActIntent,
+    Registered,
+    act_values,
+    begin_act,
+    document_values,
+    find_by_revisions,
+    finish_act,
+    finish_values,
+    open_document,
+)
+
+_BEGIN_AUDITED = "document.sign.intent"
+_FINISH_AUDITED = "document.sign"
+_DOCUMENT_COLUMNS = ("code", "status", "agency", "name", "subject", "notation", "details", "created_at")
+_ACT_COLUMNS = (
+    "state", "credential", "intent", "level", "field", "certificate_serial", "digest_algorithm", "digest", "input_sha256",
+    "actor", "claimed_time",
+)  # fmt: skip
+
+
+def _given(table: Table, prefix: str, columns: tuple[str, ...]) -> list[Any]:
+    return [bindparam(f"{prefix}_{name}", type_=table.c[name].type) for name in columns]
+
+
+def _prefixed(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}_{name}": value for name, value in values.items()}
+
+
+def _opened() -> CTE:
+    """A new document, unless the register knows the file: then no row, and nothing that follows happens either."""
+    known = exists().where(ACTS.c.output_sha256 == bindparam("act_input_sha256"), ACTS.c.state == "done")
+    row = select(*_given(DOCUMENTS, "document", _DOCUMENT_COLUMNS)).where(~known)
+    return insert(DOCUMENTS).from_select(list(_DOCUMENT_COLUMNS), row).returning(DOCUMENTS.c.id).cte("opened")
+
+
+def _begun() -> CTE:
+    opened = _opened()
+    row = select(opened.c.id, *_given(ACTS, "act", _ACT_COLUMNS))
+    begun = insert(ACTS).from_select(["document_id", *_ACT_COLUMNS], row)
+    return begun.returning(ACTS.c.id, ACTS.c.document_id).cte("begun")
+
+
+_BEGUN = _begun()
+_BEGIN = select(_BEGUN.c.document_id, _BEGUN.c.id).add_cte(
+    appended_by(_BEGUN, sql_cast(_BEGUN.c.id, String)).cte("audited")
+)
+_DONE = FINISH_ACT.returning(ACTS.c.id).cte("done")
+_FINISH = select(_DONE.c.id).add_cte(appended_by(_DONE).cte("audited"))
+
+
+def begin_fresh(
+    session: Session, clock: Clock, actor: Actor, intent: ActIntent, *, agency: str, name: str, details: dict[str, Any]
+) -> tuple[Registered, int] | None:
+    """Open a document for a file without earlier signatures and store what is about to be signed; the document, the act's id.
+
+    None, and nothing stored, when the register knows the file after all.
+    """
+    facts = {"credential": intent.credential, "digest": intent.digest}
+    now = intent.claimed_time
+    if session.get_bind().dialect.name != "postgresql":
+        if find_by_revisions(session, (intent.input_sha256,)) is not None:
+            return None
+        document = Registered(*open_document(session, agency=agency, name=name, details=details, now=now), IN_FORCE)
+        act = begin_act(session, document.id, intent)
+        append(session, clock, actor, _BEGIN_AUDITED, "act", str(act), **facts)
+        return document, act
+    opening = document_values(agency=agency, name=name, details=details, now=now)
+    values = _prefixed("document", opening) | _prefixed("act", act_values(intent))
+    row = session.execute(_BEGIN, values | audit_values(clock, actor, _BEGIN_AUDITED, "act", **facts)).one_or_none()
+    return None if row is None else (Registered(row[0], opening["code"], IN_FORCE), row[1])
+
+
+def finish_fresh(
+    database: Database, clock: Clock, actor: Actor, document: Registered, act: int, credential: str,
+    *, output_sha256: str, output_size: int, now: datetime,
+) -> bool:  # fmt: skip
+    """The signature exists, was checked and is stored: committed with its audit row.
+
+    False, and nothing committed, when its document went out of force meanwhile.
+    """
+    facts = {"credential": credential, "sha256": output_sha256}
+    with database.at_once() as connection:
+        if connection.dialect.name == "postgresql":
+            values = finish_values(act, output_sha256=output_sha256, output_size=output_size, now=now)
+            values |= audit_values(clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
+            return connection.execute(_FINISH, values).one_or_none() is not None
+        done = finish_act(connection, act, output_sha256=output_sha256, output_size=output_size, now=now)
+        if done:
+            append(connection, clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
+        return done
