@@ -17,6 +17,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -29,6 +30,8 @@ from tests.chaos.build import build_faulty_module
 from tests.chaos.faults import Faults
 from tests.key_process import KeyProcessHome, kill, until
 
+# Other benchmarks change the working folder; the children find their module from here.
+_CHECKOUT = Path(__file__).resolve().parents[2]
 _CLIENTS, _PEER_SESSIONS = 8, 4
 _SECONDS, _ROUNDS = 0.8, 5
 _DELAY_MS, _SLOW_SESSIONS, _SLOW_CLIENTS = 5, 8, 32
@@ -73,7 +76,9 @@ class _Signers:
     def __init__(self, home: KeyProcessHome, count: int, **asked: Any) -> None:
         command = [sys.executable, "-m", "tests.bench.key_load", json.dumps(_about(home) | asked)]
         self._processes = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment(home))
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment(home), cwd=_CHECKOUT
+            )
             for _ in range(count)
         ]
         for process in self._processes:
@@ -185,7 +190,8 @@ def _about(home: KeyProcessHome) -> dict[str, Any]:
 
 def _told(home: KeyProcessHome, **asked: Any) -> str:
     command = [sys.executable, "-m", "tests.bench.key_load", json.dumps(_about(home) | asked)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=_environment(home)).stdout
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=_environment(home), cwd=_CHECKOUT)
+    return done.stdout
 
 
 def _environment(home: KeyProcessHome) -> dict[str, str]:
