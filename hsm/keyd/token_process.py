@@ -1,4 +1,4 @@
-"""The token process: it alone loads the PKCS#11 module and reads the PIN, and answers clients, a thread a connection.
+"""The token process: it alone loads the PKCS#11 module and reads the PIN, and lets clients in, whom counter.py serves.
 
 It is spawned by its keeper, tells it twice a second that it lives, and never outlives it. It mends what can be mended in
 a session (ladder.py); whatever else happens it says why and goes, for another to take its place.
@@ -23,12 +23,14 @@ from typing import Any, NoReturn
 
 from hsm.errors import HSMError, MessageRefused, SessionUnavailable
 from hsm.keyd.arguments import Arguments, parse_arguments
+from hsm.keyd.counter import Counter
 from hsm.keyd.requests import Requests, is_final
 from hsm.pkcs11_store import Pkcs11Store
 from hsm.wire import close_quietly, failed, limit_times, peer_of, receive, receive_listener, refused, send
 
 _BEAT_SECONDS = 0.5
-_SEND_SECONDS = 5.0  # a client that does not read its answer
+_SEND_SECONDS = 5.0  # one of too many, that does not read why
+_LONG_CALL_SECONDS = 0.05
 _FAREWELL_SECONDS = 1.0  # for requests in flight when the token has failed
 _DRAIN_SECONDS = 2.0  # for requests in flight when told to end
 _LONELY_SECONDS = 10.0  # of an ephemeral key process without any client
@@ -61,6 +63,7 @@ class TokenProcess:
             on_event=self._on_event,
         )
         self._requests = Requests(self._store, self._on_fatal, self._on_defect)
+        self._counter = Counter(self._requests.answer, self._gone, self._on_event, arguments.max_sessions)
 
     def run(self) -> NoReturn:
         """Open the token, sign the canary, serve until the end."""
@@ -71,6 +74,7 @@ class TokenProcess:
         except HSMError as error:
             self._tell_failed(error)
             os._exit(EXIT_FAILED)
+        self._counter.open()
         self._tell(ready=True, beat=self._pulse())
         self._start(self._keep_alive, "keep-alive")
         self._serve()
@@ -132,7 +136,7 @@ class TokenProcess:
             refusing, number = self._refusing, len(self._connections)
         if not full:
             self._tell(connections=number)
-            self._start(self._attend, "connection", connection)
+            self._admit(connection)
         elif refusing <= _REFUSING_THREADS:
             self._on_event("connections.full", {"limit": str(self._arguments.max_connections)})
             self._start(self._turn_away, "refusal", connection)
@@ -140,34 +144,26 @@ class TokenProcess:
             self._turned_away(connection)
         return True
 
-    def _attend(self, connection: socket.socket) -> None:
-        """Answer one client for as long as it stays."""
-        try:
-            limit_times(connection, sending=_SEND_SECONDS)
-            if peer_of(connection)[1] not in (os.geteuid(), 0):
-                raise refused("another user's")
-            answer = self._requests.answer
-            while message := receive(connection):
-                send(connection, answer(message))
-        except MessageRefused as error:
-            self._on_event("message.refused", dict(error.facts))
+    def _admit(self, connection: socket.socket) -> None:
+        if peer_of(connection)[1] in (os.geteuid(), 0):
+            self._counter.admit(connection)
+            return
+        error = refused("another user's")
+        self._on_event("message.refused", dict(error.facts))
+        with contextlib.suppress(OSError):
+            send(connection, failed(error))
+        close_quietly(connection)
+        self._gone(connection)
+
+    def _gone(self, connection: socket.socket) -> None:
+        """A connection has ended."""
+        with self._lock:
+            self._connections.discard(connection)
+            number = len(self._connections)
+        self._tell(connections=number)
+        if not number and self._arguments.ephemeral:
             with contextlib.suppress(OSError):
-                send(connection, failed(error))
-        except BlockingIOError:
-            self._on_event("client.dropped", {"reason": "does not read its answer"})
-        except OSError:
-            pass  # gone
-        except MemoryError:
-            self._on_event("client.dropped", {"reason": "no memory for its message"})
-        finally:
-            with self._lock:
-                self._connections.discard(connection)
-                number = len(self._connections)
-            close_quietly(connection)
-            self._tell(connections=number)
-            if not number and self._arguments.ephemeral:
-                with contextlib.suppress(OSError):
-                    self._wake_writing.send(b"\0")
+                self._wake_writing.send(b"\0")
 
     def _turn_away(self, connection: socket.socket) -> None:
         """Tell a connection too many, after what it asks: closed before, the answer would be lost with the question."""
@@ -234,6 +230,8 @@ class TokenProcess:
 
     def _beat(self) -> None:
         while True:
+            if self._store.oldest_call_seconds() > _LONG_CALL_SECONDS:
+                self._counter.allow_all()
             self._tell(beat=self._pulse())
             time.sleep(_BEAT_SECONDS)
 

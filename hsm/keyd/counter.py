@@ -1,0 +1,156 @@
+"""Counter: the threads that answer clients. Few work at once where the token computes on our own processors.
+
+A thread a connection would let all of them contend for the interpreter: with eight clients two thirds of the time of a
+P-256 signature went into handing it over. Here the threads share one epoll(7), and a thread that is done finds the next
+request waiting. It leaves to the token process whom it lets in, and to requests.py what is answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from hsm.errors import MessageRefused
+from hsm.wire import Op, close_quietly, failed, limit_times, receive, send
+
+_SEND_SECONDS = 5.0  # a client that does not read its answer
+# One event and then silence until it is asked for again: no two threads serve one connection.
+_ONCE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
+# Of so many signatures the one that waited least tells whether the token computes here or is waited for, as a device or a
+# network is: a busy machine makes everybody wait, but not each time. After a while it is asked again.
+_SAMPLE, _WAITING_SECONDS, _ASK_AGAIN_SECONDS = 32, 0.001, 60.0
+_SIGN = bytes((Op.SIGN,))
+_QUICK = frozenset(bytes((op,)) for op in (Op.SIGN, Op.GET, Op.HELLO, Op.STATUS))
+
+
+class Counter:
+    """Serves the connections it is given, and gives each back to `on_gone` when it has ended."""
+
+    def __init__(
+        self,
+        answer: Callable[[bytes], Sequence[bytes]],
+        on_gone: Callable[[socket.socket], None],
+        on_event: Callable[[str, dict[str, str]], None],
+        most: int,
+    ) -> None:
+        self._answer = answer
+        self._on_gone = on_gone
+        self._on_event = on_event
+        self._most = most
+        self._few = self._allowed = min(most, os.cpu_count() or 1)
+        self._sampled, self._least_waited, self._allowed_until = 0, math.inf, 0.0
+        self._gate = threading.Condition()
+        self._poll = select.epoll()
+        self._connections: dict[int, socket.socket] = {}
+
+    def open(self) -> None:
+        """Start the threads."""
+        for number in range(self._most):
+            threading.Thread(target=self._work, args=(number,), name=f"counter-{number}", daemon=True).start()
+
+    def admit(self, connection: socket.socket) -> None:
+        """Serve this client for as long as it stays."""
+        connection.setblocking(False)
+        self._connections[connection.fileno()] = connection
+        self._poll.register(connection.fileno(), _ONCE)
+
+    def allow_all(self) -> None:
+        """Calls to the token wait for something else than our processors: let every thread work."""
+        self._allowed_until = time.monotonic() + _ASK_AGAIN_SECONDS
+        if self._allowed < self._most:
+            with self._gate:
+                self._allowed = self._most
+                self._gate.notify_all()
+
+    def _note(self, now: float, waited: float) -> None:
+        # Several threads may be in here at once; a sample more or less decides nothing.
+        if self._allowed > self._few:
+            if now > self._allowed_until:
+                self._allowed = self._few
+            return
+        self._least_waited = min(self._least_waited, waited)
+        self._sampled += 1
+        if self._sampled >= _SAMPLE:
+            if self._least_waited > _WAITING_SECONDS:
+                self.allow_all()
+            self._sampled, self._least_waited = 0, math.inf
+
+    def _work(self, number: int) -> None:
+        while True:
+            if number >= self._allowed:
+                with self._gate:
+                    self._gate.wait_for(lambda: number < self._allowed)
+            for descriptor, _ in self._poll.poll(maxevents=1):
+                self._serve(self._connections[descriptor])
+
+    def _serve(self, connection: socket.socket) -> None:
+        """One request. What may take long gets a thread of its own."""
+        try:
+            message = receive(connection)
+        except BlockingIOError:
+            self._wait_for_next(connection)
+            return
+        except (MessageRefused, OSError, MemoryError) as error:
+            self._end(connection, error)
+            return
+        if not message:
+            self._end(connection, None)
+        elif message[1:2] in _QUICK:
+            self._deal_with(connection, message)
+        else:
+            threading.Thread(target=self._deal_with, args=(connection, message), name="deed", daemon=True).start()
+
+    def _deal_with(self, connection: socket.socket, message: bytes) -> None:
+        try:
+            begun, worked = time.monotonic(), time.thread_time()
+            answer = self._answer(message)
+            now = time.monotonic()
+            if message[1:2] == _SIGN:
+                self._note(now, now - begun - (time.thread_time() - worked))
+            try:
+                send(connection, answer)
+            except BlockingIOError:
+                # It has not read its last answers; nobody else shall wait for it.
+                threading.Thread(target=self._insist, args=(connection, answer), name="slow", daemon=True).start()
+                return
+        except (MessageRefused, OSError, MemoryError) as error:
+            self._end(connection, error)
+            return
+        self._wait_for_next(connection)
+
+    def _insist(self, connection: socket.socket, answer: Sequence[bytes]) -> None:
+        try:
+            connection.setblocking(True)
+            limit_times(connection, sending=_SEND_SECONDS)
+            send(connection, answer)
+            connection.setblocking(False)
+        except (MessageRefused, OSError, MemoryError) as error:
+            self._end(connection, error)
+            return
+        self._wait_for_next(connection)
+
+    def _wait_for_next(self, connection: socket.socket) -> None:
+        self._poll.modify(connection.fileno(), _ONCE)
+
+    def _end(self, connection: socket.socket, error: Exception | None) -> None:
+        if isinstance(error, MessageRefused):
+            self._on_event("message.refused", dict(error.facts))
+            with contextlib.suppress(OSError):
+                send(connection, failed(error))
+        elif isinstance(error, BlockingIOError):
+            self._on_event("client.dropped", {"reason": "does not read its answer"})
+        elif isinstance(error, MemoryError):
+            self._on_event("client.dropped", {"reason": "no memory for its message"})
+        descriptor = connection.fileno()
+        with contextlib.suppress(OSError):
+            self._poll.unregister(descriptor)
+        # Before it is closed: the number may be another's at once.
+        self._connections.pop(descriptor, None)
+        close_quietly(connection)
+        self._on_gone(connection)

@@ -1,0 +1,122 @@
+"""Counter: how many threads answer at once, and that no client holds up another."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from hsm.keyd.counter import Counter
+from hsm.wire import VERSION, Op, done, receive, send
+
+MOST = 8
+FEW = os.cpu_count() or 1
+SIGN = [bytes((VERSION, Op.SIGN))]
+LIST = [bytes((VERSION, Op.LIST))]
+
+
+class Answering:
+    """Answers, and knows how many did so at once."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._now = 0
+        self.at_once = 0
+
+    def __call__(self, _message: bytes) -> Sequence[bytes]:
+        with self._lock:
+            self._now += 1
+            self.at_once = max(self.at_once, self._now)
+        self._work()
+        with self._lock:
+            self._now -= 1
+        return done()
+
+
+@contextmanager
+def clients(answer: Callable[[bytes], Sequence[bytes]], count: int) -> Iterator[list[socket.socket]]:
+    gone: list[socket.socket] = []
+    counter = Counter(answer, gone.append, lambda *_: None, MOST)
+    counter.open()
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)]
+    for _, theirs in pairs:
+        counter.admit(theirs)
+    yield [ours for ours, _ in pairs]
+    for ours, _ in pairs:
+        ours.close()
+    deadline = time.monotonic() + 10
+    while len(gone) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(gone) == count
+
+
+def ask(connections: list[socket.socket], times: int) -> None:
+    def one(connection: socket.socket) -> None:
+        for _ in range(times):
+            send(connection, SIGN)
+            assert receive(connection) == b"".join(done())
+
+    threads = [threading.Thread(target=one, args=(connection,)) for connection in connections]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def compute() -> None:
+    until = time.thread_time() + 0.0002
+    while time.thread_time() < until:
+        pass
+
+
+@pytest.mark.skipif(FEW >= MOST, reason="as many processors as threads")
+def test_where_signatures_are_computed_here_no_more_threads_work_than_there_are_processors():
+    answer = Answering(compute)
+    with clients(answer, MOST) as connections:
+        ask(connections, 30)
+    assert answer.at_once <= FEW
+
+
+def test_where_signatures_are_waited_for_every_thread_works():
+    answer = Answering(lambda: time.sleep(0.01))
+    with clients(answer, MOST) as connections:
+        ask(connections, 40)
+    assert answer.at_once == MOST
+
+
+def test_what_may_take_long_holds_up_no_signature():
+    release = threading.Event()
+
+    def answer(message: bytes) -> Sequence[bytes]:
+        if message[1] == Op.LIST:
+            assert release.wait(10)
+        return done()
+
+    with clients(answer, FEW + 1) as connections:
+        for slow in connections[:-1]:
+            send(slow, LIST)
+        ask(connections[-1:], 3)
+        release.set()
+        for slow in connections[:-1]:
+            assert receive(slow) == b"".join(done())
+
+
+def test_a_client_that_never_reads_holds_up_nobody():
+    with clients(lambda _: [b"x" * 60_000], FEW + 2) as connections:
+        silent = connections[:-1]
+        for connection in silent:
+            connection.setblocking(False)
+            for _ in range(50):
+                try:
+                    send(connection, SIGN)
+                except BlockingIOError:
+                    break
+        send(connections[-1], SIGN)
+        connections[-1].settimeout(5)
+        assert len(connections[-1].recv(70_000)) == 60_000
