@@ -14,8 +14,7 @@ BIN := $(VENV)/bin
 # What depends on rows; the rest behaves the same on any database.
 ON_POSTGRESQL := tests/unit/certs/test_inventory.py tests/unit/pki tests/unit/signer tests/unit/api/test_migrations.py \
     tests/integration/test_two_processes.py tests/integration/test_postgres_commits.py tests/integration/test_journey_sign.py \
-    tests/integration/test_journey_certificates.py tests/integration/test_http_documents.py \
-    tests/integration/test_http_bad_input.py tests/acceptance
+    tests/integration/test_journey_certificates.py tests/integration/test_http_documents.py
 
 help:
 	@echo "make demo    from nothing to stamped, signed, verified documents"
@@ -58,9 +57,9 @@ serve: system-run $(VENV)/.run
 	@exec $(BIN)/antin serve --host "$(HOST)" --port "$(PORT)"
 
 test: system-test $(VENV)/.dev
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -rs
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -rs
 	@echo "Again on PostgreSQL: what depends on rows"
-	@ANTIN_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 --dist loadfile -rs $(ON_POSTGRESQL)
+	@ANTIN_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 3 --dist loadfile -rs $(ON_POSTGRESQL)
 
 check: system-test $(VENV)/.dev
 	@$(BIN)/ruff format --check .

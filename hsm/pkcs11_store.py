@@ -7,6 +7,7 @@ sign is checked here, in the process that holds the token; what is done about fa
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +95,8 @@ class Pkcs11Store:
         )
         self._ladder = Ladder(self._pool)
         self._known: dict[bytes, _Known] = {}
+        # SoftHSM 2.6.1 answers C_GenerateKeyPair with CKR_GENERAL_ERROR now and then while another session destroys objects.
+        self._writing = threading.Lock()
         self._mismatches = 0  # wrong signatures since the last right one
 
     def generate(self, spec: KeySpec, label: str, purpose: Purpose) -> KeyRef:
@@ -120,7 +123,8 @@ class Pkcs11Store:
             return found.ref
 
         mechanism = "CKM_RSA_PKCS_KEY_PAIR_GEN" if spec.is_rsa else "CKM_EC_KEY_PAIR_GEN"
-        return self._ladder.run(make, "C_GenerateKeyPair", mechanism)
+        with self._writing:
+            return self._ladder.run(make, "C_GenerateKeyPair", mechanism)
 
     def get(self, public_key_der: bytes) -> PrivateKey:
         der = bytes(public_key_der)
@@ -164,7 +168,8 @@ class Pkcs11Store:
             name_pair(work.session, pair.ref, purpose)
 
         try:
-            self._ladder.run(assign, "C_SetAttributeValue")
+            with self._writing:
+                self._ladder.run(assign, "C_SetAttributeValue")
         finally:
             self._known.pop(der, None)
 
@@ -194,7 +199,8 @@ class Pkcs11Store:
             bury_pair(work.session, pair.ref)
 
         try:
-            self._ladder.run(bury, "C_DestroyObject")
+            with self._writing:
+                self._ladder.run(bury, "C_DestroyObject")
         finally:
             self._known.pop(der, None)
             self._pool.raise_epoch()  # every session forgets its handle of this key
