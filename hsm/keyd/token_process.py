@@ -36,6 +36,7 @@ _DRAIN_SECONDS = 2.0  # for requests in flight when told to end
 _LONELY_SECONDS = 10.0  # of an ephemeral key process without any client
 _FULL_SECONDS = 0.05
 _REFUSING_THREADS = 16  # connections beyond the limit that are told so, at a time
+_BETWEEN_SESSIONS = 8
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl(2)
 EXIT_FAILED = 3
 
@@ -63,7 +64,9 @@ class TokenProcess:
             on_event=self._on_event,
         )
         self._requests = Requests(self._store, self._on_fatal, self._on_defect)
-        self._counter = Counter(self._requests.answer, self._gone, self._on_event, arguments.max_sessions)
+        # A few more than sessions: while some check and send what came, no session is idle.
+        threads = arguments.max_sessions + _BETWEEN_SESSIONS
+        self._counter = Counter(self._requests.answer, self._gone, self._on_event, threads)
 
     def run(self) -> NoReturn:
         """Open the token, sign the canary, serve until the end."""
