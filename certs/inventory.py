@@ -198,6 +198,21 @@ def get_standings(within: Session | Connection, serials: Sequence[str], *, keep:
     return standings_in(within.execute(select_standings(len(serials)), of_serials(serials)), serials)
 
 
+# For queries of rooms above that need a certificate's revocation state beside rows of their own: the columns of
+# RevocationState behind the serial, of all that was signed.
+REVOCATIONS = (
+    select(
+        _TABLE.c.serial,
+        _TABLE.c.issuer,
+        _TABLE.c.state,
+        _TABLE.c.not_after,
+        _TABLE.c.revoked_at,
+        _TABLE.c.revocation_reason,
+        _TABLE.c.suspect_since,
+    )
+    .where(_TABLE.c.der.is_not(None))
+    .subquery("revocations")
+)
 _REVOCATION_STATES = select(
     _TABLE.c.serial,
     _TABLE.c.issuer,
@@ -212,7 +227,12 @@ _REVOCATION_STATES = select(
 def revocation_states(session: Session, serials: Sequence[str]) -> dict[str, RevocationState]:
     """What OCSP says about certificates, by serial; those that were never issued are not in it. One query."""
     rows = session.execute(_REVOCATION_STATES, {"serials": list(serials)})
-    return {row[0]: RevocationState(row[1], State(row[2]), *row[3:]) for row in rows}
+    return {row[0]: revocation_state_of(row) for row in rows}
+
+
+def revocation_state_of(row: Sequence[Any]) -> RevocationState:
+    """What a row that begins with the columns of REVOCATIONS says."""
+    return RevocationState(row[1], State(row[2]), *row[3:7])
 
 
 def find_by_sha256(session: Session, sha256: str) -> CertificateRecord | None:

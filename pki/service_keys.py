@@ -173,7 +173,7 @@ class ServiceDesk:
                     continue
                 certificate = get_certificate(session, record.serial)
                 if certificate.state_at(now) is State.ACTIVE:
-                    found.append((record, certificate, _issuers(session, record.authority)))
+                    found.append((record, certificate, issuers_of(session, record.authority)))
         # Keys are asked for after the last query (law 4).
         return tuple(
             Service(
@@ -198,7 +198,7 @@ def key_label(name: str) -> str:
     return f"service-{name}"
 
 
-def _issuers(session: Session, authority: str) -> tuple[x509.Certificate, ...]:
+def issuers_of(session: Session, authority: str) -> tuple[x509.Certificate, ...]:
     """The certificates from an authority to its root."""
     chain: list[x509.Certificate] = []
     step: str | None = authority

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from certs.db import Base
@@ -75,3 +75,37 @@ class ServiceKeyRow(Base):
     serial: Mapped[str | None] = mapped_column(ForeignKey("certificates.serial"))
     state: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
+
+
+class OcspAnswerRow(Base):
+    """One OCSP answer that was signed before it was asked for, and what it says. Never deleted: it is evidence.
+
+    `digest` is the one of the CertID, `responder` the serial of the certificate that signed.
+    """
+
+    __tablename__ = "ocsp_answers"
+    __table_args__ = (Index(None, "serial", "digest", "this_update"),)
+
+    id: Mapped[int] = mapped_column(_SEQUENCE, primary_key=True, autoincrement=True)
+    serial: Mapped[str] = mapped_column(ForeignKey("certificates.serial"))
+    digest: Mapped[str] = mapped_column(String(8))
+    responder: Mapped[str] = mapped_column(ForeignKey("certificates.serial"))
+    state: Mapped[str] = mapped_column(String(16))
+    revoked_at: Mapped[datetime | None]
+    revocation_reason: Mapped[str | None] = mapped_column(String(32))
+    suspect_since: Mapped[datetime | None]
+    this_update: Mapped[datetime]
+    next_update: Mapped[datetime]
+    response_data: Mapped[bytes] = mapped_column(LargeBinary)
+    signature: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class OcspCurrentRow(Base):
+    """Which stored answer is the current one, and from when on a new one is wanted."""
+
+    __tablename__ = "ocsp_current"
+
+    serial: Mapped[str] = mapped_column(ForeignKey("certificates.serial"), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(8), primary_key=True)
+    answer: Mapped[int] = mapped_column(ForeignKey("ocsp_answers.id"))
+    refresh_at: Mapped[datetime] = mapped_column(index=True)

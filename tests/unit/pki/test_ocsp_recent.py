@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from pki.ocsp import ResponseStatus
+from pki.ocsp_answer import ResponseStatus
 from pki.ocsp_recent import RecentAnswers
 from pki.revocation import reinstate
 from tests.unit.pki.services import build_services
