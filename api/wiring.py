@@ -24,6 +24,7 @@ from hsm.client import ClientStore
 from pki.issuance import IssuingDeps, TwinKeys
 from pki.issuer import Issuer, load_issuer
 from pki.ocsp import OcspResponder
+from pki.ocsp_store import AnswerSigner
 from pki.service_keys import ServiceDesk
 from pki.tsa.authority import TimeStampingAuthority, TsaPolicy
 from signer.appearance.fonts import FontShelf
@@ -103,6 +104,10 @@ class Installation:
     @cached_property
     def ocsp(self) -> OcspResponder:
         return OcspResponder(self.database, self.clock, self.services)
+
+    @cached_property
+    def ocsp_signer(self) -> AnswerSigner:
+        return AnswerSigner(self.database, self.clock, self.keys, self.ocsp)
 
     @cached_property
     def tsa(self) -> TimeStampingAuthority:

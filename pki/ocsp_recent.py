@@ -6,7 +6,7 @@ certificate is read anew, and only an answer made of the very same states is use
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from certs.clock import Clock
@@ -34,6 +34,7 @@ class _Recent:
     serials: tuple[str, ...]
     states: _States
     made_at: datetime
+    mark: int | None  # of the database, from before the states were read
 
 
 class RecentAnswers:
@@ -55,8 +56,12 @@ class RecentAnswers:
         """The recent or stored answer to this request, if it is still what would be said. Uses no key; a query or two."""
         known = self._recent.get(request_der)
         try:
+            mark = self._database.mark()
             if known is not None and self._is_fresh(known, self._clock.now()):
+                if known.mark is not None and known.mark == mark:
+                    return known.answer
                 if self._states(known.serials) == known.states:
+                    self._recent[request_der] = replace(known, mark=mark)
                     return known.answer
             elif len(request_der) > _LONGEST_REQUEST:
                 return None
@@ -65,7 +70,8 @@ class RecentAnswers:
             return refusal(ResponseStatus.TRY_LATER, error)
         if stored is None:
             return None
-        self._keep(request_der, stored.answer, (stored.serial,), {stored.serial: stored.state}, self._clock.now())
+        states = {stored.serial: stored.state}
+        self._keep(request_der, _Recent(stored.answer, (stored.serial,), states, self._clock.now(), mark))
         return stored.answer
 
     def make(self, request_der: bytes) -> OcspAnswer:
@@ -76,20 +82,19 @@ class RecentAnswers:
         try:
             # Read before the answer is made: should a state change in between, the answer is the newer of the two, and the
             # next comparison fails.
+            mark = self._database.mark()
             states = self._states(serials)
         except DatabaseUnavailable as error:
             return refusal(ResponseStatus.TRY_LATER, error)
         answer = self._responder.answer(request_der)
         if answer.cacheable:
-            self._keep(request_der, answer, serials, states, now)
+            self._keep(request_der, _Recent(answer, serials, states, now, mark))
         return answer
 
-    def _keep(
-        self, request_der: bytes, answer: OcspAnswer, serials: tuple[str, ...], states: _States, now: datetime
-    ) -> None:
+    def _keep(self, request_der: bytes, recent: _Recent) -> None:
         if len(self._recent) >= self._most:
             self._recent.clear()
-        self._recent[request_der] = _Recent(answer, serials, states, now)
+        self._recent[request_der] = recent
 
     def _is_fresh(self, known: _Recent, now: datetime) -> bool:
         # A clock that was set back makes nothing young again.
