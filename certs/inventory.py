@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, cast
 
 from cryptography import x509
-from sqlalchemy import Connection, Select, Table, bindparam, func, or_, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from certs.db import hold
@@ -96,28 +96,58 @@ class NewCertificate:
     created_at: datetime
 
 
+_TABLE = cast("Table", CertificateRow.__table__)
+# Statements made once: every issuance runs them, and the unit of work costs several times as much.
+_ADD_INTENT = insert(_TABLE)
+_COMPLETE = (
+    update(_TABLE)
+    .where(_TABLE.c.serial == bindparam("wanted"))
+    .values(
+        der=bindparam("finished"),
+        sha256=bindparam("digest"),
+        state=case((_TABLE.c.state == State.INTENT.value, State.ACTIVE.value), else_=_TABLE.c.state),
+    )
+    .returning(*_TABLE.c)
+)
+
+
 def add_intent(session: Session, new: NewCertificate) -> None:
     """Store what is about to be signed. The database refuses a serial that it has seen (IntegrityError)."""
-    session.add(
-        CertificateRow(
-            **vars(new),
-            search_text=fold(f"{new.subject} {new.serial}"),
-            state=State.INTENT.value,
-            key_id=key_id_of(new.public_key_der).hex(),
-        )
+    add_intents(session, [new])
+
+
+def add_intents(session: Session, many: Sequence[NewCertificate]) -> None:
+    """Store all that is about to be signed: all of it or nothing."""
+    session.execute(
+        _ADD_INTENT,
+        [
+            {
+                **vars(new),
+                "search_text": fold(f"{new.subject} {new.serial}"),
+                "state": State.INTENT.value,
+                "key_id": key_id_of(new.public_key_der).hex(),
+            }
+            for new in many
+        ],
     )
-    session.flush()
 
 
 def complete(session: Session, serial: str, der: bytes) -> CertificateRecord:
     """Turn an intent into a certificate. One that was revoked meanwhile stays revoked."""
-    row = _row(session, serial, lock=True)
-    row.der = der
-    row.sha256 = hashlib.sha256(der).hexdigest()
-    if row.state == State.INTENT.value:
-        row.state = State.ACTIVE.value
-    session.flush()
-    return _record(row)
+    return complete_all(session, {serial: der})[0]
+
+
+def complete_all(session: Session, finished: Mapping[str, bytes]) -> list[CertificateRecord]:
+    """Turn intents into certificates, DER by serial; the records in the same order."""
+    hold(session, *map(_lock_name, finished))
+    records = []
+    for serial, der in finished.items():
+        values = {"wanted": serial, "finished": der, "digest": hashlib.sha256(der).hexdigest()}
+        row = session.execute(_COMPLETE, values).one_or_none()
+        if row is None:
+            raise CertificateNotFound(f"no certificate {serial}", serial=serial)
+        records.append(_record(row))
+    return records
 
 
 def set_state(
@@ -152,9 +182,6 @@ class Standing:
     not_after: datetime
     revoked_at: datetime | None
     revocation_reason: str | None
-
-
-_TABLE = cast("Table", CertificateRow.__table__)
 
 
 @functools.cache
@@ -320,7 +347,7 @@ def _records(session: Session, query: Select[CertificateRow]) -> list[Certificat
     return [_record(row) for row in rows]
 
 
-def _record(row: CertificateRow) -> CertificateRecord:
+def _record(row: CertificateRow | Row[Any]) -> CertificateRecord:
     return CertificateRecord(
         serial=row.serial,
         profile=row.profile,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from pki.errors import AuthorityUnknown
@@ -90,6 +90,17 @@ def find_authority(session: Session, name: str) -> AuthorityRecord | None:
     """The authority of this name, if there is one."""
     row = session.get(AuthorityRow, name) if is_name(name) else None
     return _record(row) if row is not None else None
+
+
+_STATE = select(AuthorityRow.state).where(AuthorityRow.name == bindparam("wanted"))
+
+
+def state_of_authority(within: Session | Connection, name: str) -> AuthorityState:
+    """The state of an authority alone, or AuthorityUnknown: every issuance asks."""
+    state = within.execute(_STATE, {"wanted": name}).scalar_one_or_none() if is_name(name) else None
+    if state is None:
+        raise AuthorityUnknown(f"no authority {name!r}", authority=name, valid="")
+    return AuthorityState(state)
 
 
 def list_authorities(session: Session) -> list[AuthorityRecord]:

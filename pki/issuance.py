@@ -20,10 +20,10 @@ from certs.errors import KeySpecRefused
 from certs.inventory import (
     CertificateRecord,
     NewCertificate,
+    Standing,
     State,
     add_intent,
     complete,
-    get_certificate,
     get_standings,
 )
 from certs.lint.judge import check_certificate
@@ -35,7 +35,7 @@ from certs.template import IssuerFacts, build_certificate
 from hsm.spec import KeySpec, PrivateKey, PublicKey, curve_of, rsa_bits, spec_of, spki_der
 from pki import audit
 from pki.audit import Actor
-from pki.authorities import AuthorityState, get_authority
+from pki.authorities import AuthorityState, state_of_authority
 from pki.errors import IssuerMayNotIssue, IssuerNotGood, SignedOtherBytes
 from pki.issuer import Issuer, sign_certificate
 
@@ -132,12 +132,16 @@ def decide(request: IssuanceRequest, deps: IssuingDeps) -> Draft:
 
 def check_issuer(issuer: Issuer, database: Database, clock: Clock) -> None:
     """Raise IssuerNotGood unless the authority is active and its own certificate is in force now."""
-    with database.read() as session:
-        authority = get_authority(session, issuer.name)
-        own = get_certificate(session, issuer.serial).state_at(clock.now())
-    for state, good in ((authority.state.value, AuthorityState.ACTIVE.value), (own.value, State.ACTIVE.value)):
+    with database.glance() as connection:
+        authority = state_of_authority(connection, issuer.name)
+        own = _state_at(get_standings(connection, [issuer.serial])[0], clock)
+    for state, good in ((authority.value, AuthorityState.ACTIVE.value), (own.value, State.ACTIVE.value)):
         if state != good:
             raise IssuerNotGood(f"{issuer.name} is {state}", authority=issuer.name, state=state)
+
+
+def _state_at(standing: Standing, clock: Clock) -> State:
+    return State.EXPIRED if clock.now() > standing.not_after else standing.state
 
 
 def check_key(profile: Profile, public_key: PublicKey) -> None:
@@ -204,7 +208,7 @@ def _refuse_ended_issuer(session: Session, draft: Draft, clock: Clock) -> None:
     if draft.issuer_certificate is None:
         return
     own = get_standings(session, [serial_hex(draft.issuer_certificate.serial_number)], keep=True)[0]
-    state = State.EXPIRED if clock.now() > own.not_after else own.state
+    state = _state_at(own, clock)
     if state is not State.ACTIVE:
         raise IssuerNotGood(f"{draft.authority} is {state}", authority=draft.authority, state=state.value)
 
