@@ -15,7 +15,8 @@ from api.wiring import Installation
 from certs.clock import for_people
 from certs.db import database_errors
 from certs.errors import CertsError
-from certs.inventory import State, get_certificate, list_certificates
+from certs.inventory import State, get_certificate
+from certs.search import CertificateQuery, search
 from hsm.errors import HSMError, TokenAway
 from pki.authorities import AuthorityState, list_authorities
 from pki.crl import CrlDeps, crl_due, find_latest_crl
@@ -145,7 +146,7 @@ def _register(installation: Installation) -> Iterator[Finding]:
     with installation.database.read() as session:
         acts = open_intents(session, before)
         numbers = open_reservations(session, before)
-        intents = [each for each in list_certificates(session, before, state=State.INTENT) if each.created_at < before]
+        intents = search(session, before, CertificateQuery(state=State.INTENT, issued_before=before))
         revisions = finished_revisions(session)
     for act in acts:
         yield Finding("register", "wrong", "DOCTOR_ACT_OPEN", {"act": str(act.id), "credential": act.credential})

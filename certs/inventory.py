@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from certs.db import hold
 from certs.errors import CertificateNotFound
-from certs.tables import CertificateRow
+from certs.tables import CertificateRow, IdentifierRow
 from hsm.spec import key_id_of
 
 
@@ -94,11 +94,14 @@ class NewCertificate:
     tbs: bytes
     public_key_der: bytes
     created_at: datetime
+    # Numbers of the holder, as the subject has them.
+    identifiers: tuple[str, ...] = ()
 
 
 _TABLE = cast("Table", CertificateRow.__table__)
 # Statements made once: every issuance runs them, and the unit of work costs several times as much.
 _ADD_INTENT = insert(_TABLE)
+_ADD_IDENTIFIERS = insert(IdentifierRow)
 _COMPLETE = (
     update(_TABLE)
     .where(_TABLE.c.serial == bindparam("wanted"))
@@ -118,18 +121,21 @@ def add_intent(session: Session, new: NewCertificate) -> None:
 
 def add_intents(session: Session, many: Sequence[NewCertificate]) -> None:
     """Store all that is about to be signed: all of it or nothing."""
-    session.execute(
-        _ADD_INTENT,
-        [
-            {
-                **vars(new),
-                "search_text": fold(f"{new.subject} {new.serial}"),
-                "state": State.INTENT.value,
-                "key_id": key_id_of(new.public_key_der).hex(),
-            }
-            for new in many
-        ],
-    )
+    session.execute(_ADD_INTENT, [_row_of(new) for new in many])
+    identifiers = [{"serial": new.serial, "value": value} for new in many for value in dict.fromkeys(new.identifiers)]
+    if identifiers:
+        session.execute(_ADD_IDENTIFIERS, identifiers)
+
+
+def _row_of(new: NewCertificate) -> dict[str, Any]:
+    row = vars(new) | {
+        "search_text": fold(f"{new.subject} {new.serial}"),
+        "organization_text": fold(new.organization),
+        "state": State.INTENT.value,
+        "key_id": key_id_of(new.public_key_der).hex(),
+    }
+    del row["identifiers"]
+    return row
 
 
 def complete(session: Session, serial: str, der: bytes) -> CertificateRecord:
@@ -146,7 +152,7 @@ def complete_all(session: Session, finished: Mapping[str, bytes]) -> list[Certif
         row = session.execute(_COMPLETE, values).one_or_none()
         if row is None:
             raise CertificateNotFound(f"no certificate {serial}", serial=serial)
-        records.append(_record(row))
+        records.append(record_of(row))
     return records
 
 
@@ -164,12 +170,12 @@ def set_state(
     row.state = state.value
     row.revoked_at, row.revocation_reason, row.suspect_since = revoked_at, reason, suspect_since
     session.flush()
-    return _record(row)
+    return record_of(row)
 
 
 def get_certificate(session: Session, serial: str, *, lock: bool = False) -> CertificateRecord:
     """The certificate of a serial, or CertificateNotFound. `lock` keeps the row until the transaction ends."""
-    return _record(_row(session, serial, lock=lock))
+    return record_of(_row(session, serial, lock=lock))
 
 
 @dataclass(frozen=True)
@@ -265,41 +271,15 @@ def revocation_state_of(row: Sequence[Any]) -> RevocationState:
 def find_by_sha256(session: Session, sha256: str) -> CertificateRecord | None:
     """The certificate with this fingerprint."""
     row = session.scalars(select(CertificateRow).where(CertificateRow.sha256 == sha256.lower())).one_or_none()
-    return _record(row) if row is not None else None
+    return record_of(row) if row is not None else None
 
 
 def find_by_key(session: Session, public_key_der: bytes) -> list[CertificateRecord]:
     """Every certificate for this key, newest first."""
     key_id = key_id_of(public_key_der).hex()
-    return _records(session, select(CertificateRow).where(CertificateRow.key_id == key_id))
-
-
-def list_certificates(
-    session: Session,
-    now: datetime,
-    *,
-    profile: str | None = None,
-    state: State | None = None,
-    issuer: str | None = None,
-    text: str | None = None,
-    limit: int = 1000,
-) -> list[CertificateRecord]:
-    """Certificates that fit every given filter, newest first. `text` is found in subject and serial, marks or not."""
-    query = select(CertificateRow).limit(limit)
-    if profile is not None:
-        query = query.where(CertificateRow.profile == profile)
-    if issuer is not None:
-        query = query.where(CertificateRow.issuer == issuer)
-    if text is not None:
-        query = query.where(CertificateRow.search_text.contains(fold(text), autoescape=True))
-    living = [State.ACTIVE.value, State.SUSPENDED.value]
-    if state is State.EXPIRED:
-        query = query.where(CertificateRow.state.in_(living), CertificateRow.not_after < now)
-    elif state is not None:
-        query = query.where(CertificateRow.state == state.value)
-        if state.value in living:
-            query = query.where(CertificateRow.not_after >= now)
-    return _records(session, query)
+    query = select(CertificateRow).where(CertificateRow.key_id == key_id)
+    newest_first = query.order_by(CertificateRow.created_at.desc(), CertificateRow.serial.desc())
+    return [record_of(row) for row in session.scalars(newest_first)]
 
 
 def revoked_by(session: Session, issuer: str, kept_from: datetime | None) -> list[CertificateRecord]:
@@ -313,7 +293,7 @@ def revoked_by(session: Session, issuer: str, kept_from: datetime | None) -> lis
     )
     if kept_from is not None:
         query = query.where(or_(CertificateRow.not_after >= kept_from, CertificateRow.revoked_at >= kept_from))
-    return [_record(row) for row in session.scalars(query.order_by(CertificateRow.serial))]
+    return [record_of(row) for row in session.scalars(query.order_by(CertificateRow.serial))]
 
 
 def count_by_state(session: Session) -> dict[State, int]:
@@ -341,13 +321,8 @@ def _row(session: Session, serial: str, *, lock: bool) -> CertificateRow:
     return row
 
 
-def _records(session: Session, query: Select[CertificateRow]) -> list[CertificateRecord]:
-    ordered = query.order_by(CertificateRow.created_at.desc(), CertificateRow.serial)
-    rows: Sequence[CertificateRow] = session.scalars(ordered).all()
-    return [_record(row) for row in rows]
-
-
-def _record(row: CertificateRow | Row[Any]) -> CertificateRecord:
+def record_of(row: CertificateRow | Row[Any]) -> CertificateRecord:
+    """The record of a whole row, for queries of this package."""
     return CertificateRecord(
         serial=row.serial,
         profile=row.profile,

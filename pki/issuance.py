@@ -226,6 +226,9 @@ def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> New
         tbs=tbs,
         public_key_der=spki_der(draft.public_key),
         created_at=clock.now(),
+        identifiers=tuple(
+            value for name in ("UID", "serialNumber", "organizationIdentifier") for value in draft.subject.values(name)
+        ),
     )
 
 

@@ -16,8 +16,9 @@ from api.wiring import Installation, open_installation
 from api.words import Words
 from certs.clock import for_people, rfc3339
 from certs.csr import parse_csr
-from certs.inventory import CertificateRecord, State, list_certificates
+from certs.inventory import CertificateRecord, State
 from certs.names import parse_subject
+from certs.search import CertificateQuery, search
 from hsm.spec import KeySpec
 from pki.audit import Actor
 from pki.issuance import IssuanceRequest, issue
@@ -30,6 +31,7 @@ from signer.storage import OutputFile
 _SMALL_FILE = 1024 * 1024
 _PEM_FILE = 16 * 1024
 _PICTURE_FILE = 8 * 1024 * 1024
+_TIMES = ("valid_at", "issued_from", "issued_before", "ends_from", "ends_before")
 
 
 def run(options: argparse.Namespace, call: Call) -> int:
@@ -58,9 +60,20 @@ def _as_json(record: CertificateRecord, installation: Installation) -> dict[str,
 
 def _list(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
     now = installation.clock.now()
+    wanted = CertificateQuery(
+        text=options.find,
+        organization=options.organization,
+        identifier=options.identifier,
+        serial=options.serial,
+        sha256=options.fingerprint,
+        key_id=options.key,
+        profile=options.profile,
+        issuer=options.issuer,
+        state=State(options.state) if options.state else None,
+        **{name: parse_time(typed) for name in _TIMES if (typed := getattr(options, name)) is not None},
+    )
     with installation.database.read() as session:
-        state = State(options.state) if options.state else None
-        records = list_certificates(session, now, profile=options.profile, state=state)
+        records = search(session, now, wanted, options.limit)
     if options.json:
         print_json(out, [_as_json(record, installation) for record in records])
         return 0

@@ -121,6 +121,7 @@ def _cert(add: Sub) -> None:
     listing = actions.add_parser("list", help="the inventory")
     listing.add_argument("--state", choices=("intent", "active", "suspended", "revoked", "expired"))
     listing.add_argument("--profile", metavar="P")
+    _search(listing)
     _json(listing)
     show = actions.add_parser("show", help="one certificate")
     show.add_argument("which", metavar="SERIAL|CREDENTIAL")
@@ -144,6 +145,38 @@ def _cert(add: Sub) -> None:
     revoke.add_argument("--reason", required=True, choices=REASONS, metavar="R", help=", ".join(REASONS))
     revoke.add_argument("--since", metavar="TIME", help="when the key is believed to have been compromised")
     _json(revoke)
+
+
+def _search(listing: argparse.ArgumentParser) -> None:
+    listing.add_argument("--issuer", metavar="AUTHORITY", help="who issued it")
+    listing.add_argument("--find", metavar="WORDS", help="words of the subject, with Vietnamese marks or without")
+    listing.add_argument("--organization", metavar="WORDS", help="words of the organization")
+    listing.add_argument(
+        "--identifier", metavar="NUMBER", help="a number of the holder: MST:…, CCCD:…, or the number alone"
+    )
+    listing.add_argument("--serial", type=_hexadecimal, metavar="HEX", help="serial number, or its beginning")
+    listing.add_argument("--fingerprint", type=_hexadecimal, metavar="HEX", help="SHA-256, or its beginning")
+    listing.add_argument("--key", type=_hexadecimal, metavar="HEX", help="key id, or its beginning")
+    listing.add_argument("--valid-at", metavar="TIME", help="in its term at that time")
+    listing.add_argument("--issued-from", metavar="TIME")
+    listing.add_argument("--issued-before", metavar="TIME")
+    listing.add_argument("--ends-from", metavar="TIME", help="whose term ends then or later")
+    listing.add_argument("--ends-before", metavar="TIME")
+    listing.add_argument("--limit", type=_at_least_one, default=1000, metavar="N", help="the newest N (1000)")
+
+
+def _at_least_one(typed: str) -> int:
+    if not typed.isdecimal() or not 1 <= int(typed) <= 100_000:
+        raise argparse.ArgumentTypeError(f"{typed!r} is not a number from 1 to 100000")
+    return int(typed)
+
+
+def _hexadecimal(typed: str) -> str:
+    """As people copy it: with colons or spaces, in capitals."""
+    plain = typed.replace(":", "").replace(" ", "").lower()
+    if not plain or set(plain) - set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError(f"{typed!r} is not hexadecimal")
+    return plain
 
 
 def _ca(add: Sub) -> None:

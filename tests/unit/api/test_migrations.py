@@ -46,7 +46,13 @@ def test_the_migrated_schema_is_that_of_the_models(database):
     with database.engine.connect() as connection:
         tables = set(inspect(connection).get_table_names()) - {"alembic_version"}
         assert tables == set(Base.metadata.tables)
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+
+        def is_for_this_database(item, _name, kind, _reflected, _compared) -> bool:
+            # Alembic does not ask on which databases an index is meant to be (ddl_if).
+            return kind != "index" or not item.name.endswith("_trigrams") or connection.dialect.name == "postgresql"
+
+        options = {"compare_type": True, "include_object": is_for_this_database}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, Base.metadata) == []
 
 

@@ -19,7 +19,6 @@ from certs.inventory import (
     find_by_sha256,
     fold,
     get_certificate,
-    list_certificates,
     revoked_by,
     set_state,
 )
@@ -104,38 +103,11 @@ def test_what_is_not_revoked_has_expired_after_its_end(session):
     later = end + timedelta(seconds=1)
     states = {serial: get_certificate(session, serial).state_at(later) for serial in ("aa", "bb", "cc")}
     assert states == {"aa": State.EXPIRED, "bb": State.REVOKED, "cc": State.EXPIRED}
-    assert serials(list_certificates(session, later, state=State.ACTIVE)) == []
-    assert serials(list_certificates(session, later, state=State.EXPIRED)) == ["aa", "cc"]
-    assert serials(list_certificates(session, NOW, state=State.SUSPENDED)) == ["cc"]
     assert count_by_state(session) == {State.ACTIVE: 1, State.REVOKED: 1, State.SUSPENDED: 1}
-
-
-@pytest.mark.parametrize("text", ["đo đạc", "do dac", "TRUNG TÂM", "ab12", "Do Đac"])
-def test_a_certificate_is_found_with_and_without_marks(session, text):
-    add_intent(session, new("ab12"))
-    add_intent(session, new("cd34", subject="CN=100%_thật,C=VN"))
-    assert serials(list_certificates(session, NOW, text=text)) == ["ab12"]
-
-
-def test_percent_and_underscore_are_letters_when_searching(session):
-    add_intent(session, new("ab12"))
-    add_intent(session, new("cd34", subject="CN=100%_thật,C=VN"))
-    assert serials(list_certificates(session, NOW, text="0%_t")) == ["cd34"]
-    assert serials(list_certificates(session, NOW, text="a_1")) == []
 
 
 def test_folding_takes_every_vietnamese_mark():
     assert fold("ĐẶNG Thị Ỷ Ưở") == "dang thi y uo"
-
-
-def test_filters_narrow_and_the_newest_comes_first(session):
-    add_intent(session, new("aa"))
-    add_intent(session, new("bb", created_at=NOW + timedelta(seconds=1)))
-    add_intent(session, new("cc", profile="officer", issuer="issuing-2"))
-    assert serials(list_certificates(session, NOW)) == ["bb", "aa", "cc"]
-    assert serials(list_certificates(session, NOW, profile="officer")) == ["cc"]
-    assert serials(list_certificates(session, NOW, issuer="issuing")) == ["bb", "aa"]
-    assert serials(list_certificates(session, NOW, limit=1)) == ["bb"]
 
 
 def test_a_certificate_is_found_by_fingerprint_and_by_key(session):

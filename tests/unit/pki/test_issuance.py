@@ -22,8 +22,9 @@ from certs.errors import (
     SubjectAttributeRefused,
     ValidityRefused,
 )
-from certs.inventory import State, list_certificates
+from certs.inventory import State
 from certs.names import common_name, parse_subject, rfc4514, subject_of
+from certs.search import CertificateQuery, search
 from hsm.errors import SigningFailed
 from hsm.handles import sign_only_key
 from hsm.spec import KeySpec, Purpose, spki_der
@@ -44,7 +45,7 @@ def with_issuer_key(world, key):
 
 def all_records(world):
     with world.database.read() as session:
-        return list_certificates(session, world.clock.now(), issuer="issuing")
+        return search(session, world.clock.now(), CertificateQuery(issuer="issuing"))
 
 
 class KeyThatSignsOtherBytes(ec.EllipticCurvePrivateKey):
