@@ -18,6 +18,7 @@ from certs.errors import CertsError
 from certs.inventory import State, get_certificate
 from certs.search import CertificateQuery, search
 from hsm.errors import HSMError, TokenAway
+from pki.audit_survey import survey_ends
 from pki.authorities import AuthorityState, list_authorities
 from pki.crl import CrlDeps, crl_due, find_latest_crl
 from pki.errors import PkiError
@@ -178,6 +179,15 @@ def _services(installation: Installation) -> Iterator[Finding]:
                 yield Finding("services", "wrong", "DOCTOR_SERVICE_NOT_READY", {"name": service.name})
 
 
+def _audit(installation: Installation) -> Iterator[Finding]:
+    """The newest rows of the audit trail follow one another; all of them is for `antin audit verify`."""
+    with installation.database.read() as session:
+        survey = survey_ends(session)
+    for found in survey.breaks[:1]:
+        facts = {"chain": str(found.chain), "position": str(found.position), "broken": str(survey.broken)}
+        yield Finding("audit", "wrong", "DOCTOR_AUDIT_BROKEN", facts)
+
+
 _CHECKS: dict[str, Callable[[Installation], Iterator[Finding]]] = {
     "home": _home,
     "database": _database,
@@ -187,4 +197,5 @@ _CHECKS: dict[str, Callable[[Installation], Iterator[Finding]]] = {
     "crl": _crl,
     "register": _register,
     "judge": _judge,
+    "audit": _audit,
 }

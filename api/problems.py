@@ -16,7 +16,7 @@ from api.words import Words, one_line
 from certs.clock import rfc3339
 from certs.errors import CertificateNotFound, CertsError, DatabaseUnavailable
 from hsm.errors import HSMError
-from pki.errors import AuthorityUnknown, CrlNotFound, PkiError, RevocationRefused
+from pki.errors import AuditUnavailable, AuthorityUnknown, CrlNotFound, PkiError, RevocationRefused
 from signer.appearance.errors import AppearanceError, FontMissing, PlacementMalformed
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
 from signer.validation.errors import ValidationError
@@ -46,7 +46,7 @@ STATUS_OF_CODE = {
     "INTENT_NOT_ALLOWED": 422, "LEVEL_UNAVAILABLE": 422, "INPUT_SIGNATURE_BROKEN": 422, "WOULD_BREAK_EARLIER": 422,
     "INPUT_ENCRYPTED": 422, "INPUT_CLOSED": 422, "FIELD_TOO_SMALL": 422, "PLACEMENT_NOWHERE": 422,
     "KEYS_UNAVAILABLE": 503, "REGISTER_UNAVAILABLE": 503, "STORAGE_UNAVAILABLE": 503, "JUDGE_UNAVAILABLE": 503,
-    "TIMESTAMP_UNAVAILABLE": 503, "INTERNAL_PROBLEM": 500,
+    "TIMESTAMP_UNAVAILABLE": 503, "AUDIT_STOPPED": 503, "INTERNAL_PROBLEM": 500,
 }  # fmt: skip
 
 # The first row that fits decides.
@@ -117,6 +117,8 @@ def _outage(error: Exception, status: int) -> RequestError:
     """What a stranger learns about a part of ours that is away: which, and not where it is or what it said."""
     if status == 500:
         return RequestError("INTERNAL_PROBLEM")
+    if isinstance(error, AuditUnavailable):
+        return RequestError("AUDIT_STOPPED")
     if isinstance(error, DatabaseUnavailable):
         return RequestError("REGISTER_UNAVAILABLE")
     if isinstance(error, HSMError | ComponentError):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from certs.errors import TableKeyUnknown, TableUnreadable, TableValueWrong
+from certs.oids import AUDIT_CHECKPOINT_POLICY
 from certs.strict import nearest, parse_text, parse_toml, read_table
 from hsm.spec import KeySpec
 
@@ -147,6 +148,9 @@ class TsaSettings:
     def __post_init__(self) -> None:
         if not _OBJECT_IDENTIFIER.fullmatch(self.policy):
             refuse_value("tsa.policy", "an object identifier like 1.3.6.1.4.1.99999.1", self.policy)
+        if self.policy == AUDIT_CHECKPOINT_POLICY:
+            # Anybody may ask for a token under this policy; those over audit checkpoints are ours alone.
+            refuse_value("tsa.policy", "a policy that is not that of audit checkpoints", self.policy)
         _at_least("tsa.accuracy_seconds", self.accuracy_seconds, 1)
 
 

@@ -388,6 +388,11 @@ def database_errors() -> Iterator[None]:
         raise DatabaseUnavailable(f"database unavailable: {reason}: {said[0]}", reason=reason) from error.orig
 
 
+def is_outage(error: sa_exc.DBAPIError) -> bool:
+    """Whether the database itself is unavailable, and not only this statement refused."""
+    return bool(_reason(error))
+
+
 def _reason(error: sa_exc.DBAPIError) -> str:
     """Why the database is unavailable; empty when it is not, and the statement was wrong."""
     if isinstance(error.orig, sqlite3.Error):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from certs.errors import DatabaseUnavailable
+
 
 class PkiError(Exception):
     """A trust service refused or failed. `code` is stable; `facts` fill the sentences of the locale catalogues."""
@@ -128,6 +130,27 @@ class ServiceNotReady(PkiError):
 
 
 class TokenWrong(PkiError):
-    """A time-stamp token of our own is not what was asked for. Facts: part (structure, imprint, attributes or signature)."""
+    """A time-stamp token of our own is not what was asked for. Facts: part.
+
+    part: structure, policy, imprint, attributes, signature, signer or path.
+    """
 
     code = "TIMESTAMP_TOKEN_WRONG"
+
+
+class AuditUnavailable(DatabaseUnavailable):
+    """The audit trail takes no row, so the act did not happen. A kind of outage: whoever handles those handles this. Facts: detail."""
+
+    code = "AUDIT_UNAVAILABLE"
+
+
+class AuditExportUnreadable(PkiError):
+    """A file is no export of an audit trail, or holds no checkpoint where one is needed. Facts: problem."""
+
+    code = "AUDIT_EXPORT_UNREADABLE"
+
+
+class AuditExportWrong(PkiError):
+    """An export or its checkpoint is not what our time-stamping authority signed. Facts: part, problem."""
+
+    code = "AUDIT_EXPORT_WRONG"

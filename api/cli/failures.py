@@ -9,6 +9,8 @@ from api.errors import ComponentError, UsageError
 from certs.errors import CertsError, DatabaseUnavailable
 from hsm.errors import HSMError, ModuleMissing, PinMissing, TokenAmbiguous, TokenAway, TokenMissing
 from pki.errors import (
+    AuditExportUnreadable,
+    AuditUnavailable,
     AuthorityExists,
     AuthorityNameRefused,
     AuthorityUnknown,
@@ -30,6 +32,7 @@ _EXITS: tuple[tuple[type[Exception], int], ...] = (
     (HSMError, 5),
     (DatabaseUnavailable, 5),
     (SignedOtherBytes, 5),
+    (AuditExportUnreadable, 2),
     (AuthorityUnknown, 2),
     (AuthorityExists, 2),
     (AuthorityNameRefused, 2),
@@ -73,7 +76,7 @@ def describe(error: Exception) -> tuple[int, str, dict[str, str]]:
 
 def error_code(error: Exception) -> str:
     """The stable reason code; a database says by its reason what is the matter."""
-    if isinstance(error, DatabaseUnavailable):
+    if isinstance(error, DatabaseUnavailable) and not isinstance(error, AuditUnavailable):
         return f"DATABASE_{error.facts.get('reason', 'away').upper().replace('-', '_')}"
     code: str = error.code if isinstance(error, SignerError) else getattr(error, "code", type(error).__name__)
     return code

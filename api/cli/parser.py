@@ -64,6 +64,7 @@ def build_parser() -> Parser:
     _doctor(add)
     _serve(add)
     _token(add)
+    _audit(add)
     demo = add("demo", help="sign and verify real documents in a home made with init --demo")
     demo.set_defaults(command="demo")
     return parser
@@ -282,3 +283,27 @@ def _token(add: Sub) -> None:
     revoke = actions.add_parser("revoke", help="take a token out of force, at once")
     revoke.add_argument("name", metavar="NAME")
     _json(revoke)
+
+
+def _audit(add: Sub) -> None:
+    actions = add("audit", help="the audit trail: is it whole, and as a signed file").add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=Parser
+    )
+    verify = actions.add_parser("verify", help="walk every chain and name each place where it is broken")
+    of = verify.add_mutually_exclusive_group()
+    of.add_argument("--checkpoint", type=typed_path, metavar="FILE", help="also compare with this earlier export")
+    of.add_argument("--export", type=typed_path, metavar="FILE", help="check this exported file instead, by itself")
+    verify.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        type=typed_path,
+        metavar="PEM",
+        help="who stands behind the signature of an export (default: the root of this home)",
+    )
+    _json(verify)
+    export = actions.add_parser("export", help="the trail as lines of JSON, signed in the last of them")
+    export.add_argument("-o", "--output", type=typed_path, metavar="FILE", help="default: standard output")
+    export.add_argument("--from", dest="since", metavar="TIME", help="from the first act at this time or later")
+    export.add_argument("--to", dest="until", metavar="TIME", help="to the last act at this time or earlier")
+    export.add_argument("--force", action="store_true", help="replace an existing output")
