@@ -10,19 +10,16 @@ from sqlalchemy import Connection, FromClause, Insert, SQLColumnExpression, Tabl
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock
+from pki.roles import Actor
 from pki.tables import AuditRow
+
+# A row names an actor, so whoever writes rows finds it here.
+__all__ = ["Actor", "AuditRecord", "append", "appended_by", "audit_values", "list_acts"]
 
 # One statement for all: it stands in every transaction, and the unit of work or a fresh statement costs several times as much.
 _TABLE = cast("Table", AuditRow.__table__)
 _INSERT = insert(_TABLE)
 _COLUMNS = ("time", "actor", "action", "subject_kind", "subject_id", "details")
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Who acts: a person, or a part of the system that acts by itself."""
-
-    name: str
 
 
 @dataclass(frozen=True)
