@@ -27,9 +27,11 @@ from certs.clock import SystemClock
 from certs.names import SubjectName, parse_subject, subject_name
 from hsm.softhsm import NewToken, configuration, ensure_token
 from hsm.spec import KeySpec
+from pki.approval_rules import ApprovalRules
 from pki.audit import Actor
 from pki.authorities import AuthorityState, find_authority, get_authority
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
+from pki.roles import Permission, require
 from pki.service_keys import ServiceKind, ensure_service, is_service_ready
 from signer.appearance.images import Purpose
 from signer.credentials import credential_exists
@@ -55,6 +57,7 @@ class Wish:
 
 def found(wish: Wish, environment: Mapping[str, str], actor: Actor) -> tuple[Installation, bool]:
     """Make or finish the home; the open installation, and whether it was made now. Errors leave what can be finished later."""
+    require(actor, Permission.CREATE_AUTHORITY)
     home, settings = locate(environment)
     fresh = not home.exists()
     if wish.demo and wish.agency:
@@ -143,6 +146,8 @@ def _make_authorities(installation: Installation, wish: Wish, actor: Actor) -> N
     deps = CeremonyDeps(
         installation.database, installation.clock, installation.keys, installation.catalogue,
         installation.settings.http.public_url, installation.twins,
+        # A home is founded before it has persons who could approve.
+        approvals=ApprovalRules(),
     )  # fmt: skip
     keys = installation.settings.keys
     create_root("root", _authority_subject("Root", agency), actor, deps, spec=KeySpec(keys.root))

@@ -16,7 +16,7 @@ from api.words import Words, one_line
 from certs.clock import rfc3339
 from certs.errors import CertificateNotFound, CertsError, DatabaseUnavailable
 from hsm.errors import HSMError
-from pki.errors import AuditUnavailable, AuthorityUnknown, CrlNotFound, PkiError, RevocationRefused
+from pki.errors import ApprovalError, AuditUnavailable, AuthorityUnknown, CrlNotFound, PkiError, RevocationRefused
 from signer.appearance.errors import AppearanceError, FontMissing, PlacementMalformed
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
 from signer.validation.errors import ValidationError
@@ -47,6 +47,7 @@ STATUS_OF_CODE = {
     "INPUT_ENCRYPTED": 422, "INPUT_CLOSED": 422, "FIELD_TOO_SMALL": 422, "PLACEMENT_NOWHERE": 422,
     "KEYS_UNAVAILABLE": 503, "REGISTER_UNAVAILABLE": 503, "STORAGE_UNAVAILABLE": 503, "JUDGE_UNAVAILABLE": 503,
     "TIMESTAMP_UNAVAILABLE": 503, "AUDIT_STOPPED": 503, "INTERNAL_PROBLEM": 500,
+    "TOKEN_PERSON_DISABLED": 403, "ROLE_MISSING": 403, "APPROVAL_WAITING": 409,
 }  # fmt: skip
 
 # The first row that fits decides.
@@ -61,6 +62,7 @@ _BY_KIND: tuple[tuple[type[Exception], int], ...] = (
     (HSMError, 503),
     (DatabaseUnavailable, 503),
     (RevocationRefused, 409),
+    (ApprovalError, 409),
     (PkiError, 422),
     (CertsError, 400),
     (Refused, 422),

@@ -18,6 +18,7 @@ from certs.inventory import get_certificate
 from pki.audit import Actor
 from pki.authorities import AuthorityState, is_name, list_authorities
 from pki.crl import CrlDeps, CrlRecord, crl_due, find_latest_crl, sign_crl
+from pki.roles import Permission, require
 from signer.storage import OutputFile
 
 
@@ -37,6 +38,7 @@ class Publication:
 
 def publish(installation: Installation, actor: Actor, *, everything: bool = False) -> list[CrlRecord]:
     """Sign the CRLs that are due (or all), and write every file that is missing or old. The new CRLs are returned."""
+    require(actor, Permission.SIGN_CRL)
     deps = CrlDeps(installation.database, installation.clock)
     with installation.database.read() as session:
         names = [each.name for each in list_authorities(session) if each.state is not AuthorityState.PENDING]

@@ -16,10 +16,11 @@ from certs.errors import TableKeyUnknown, TableUnreadable, TableValueWrong
 from certs.oids import AUDIT_CHECKPOINT_POLICY
 from certs.strict import nearest, parse_text, parse_toml, read_table
 from hsm.spec import KeySpec
+from pki.approval_rules import DEFAULT_DAYS, Act
 
 PREFIX = "ANTIN_"
-# Variables of the same prefix that are not settings: where the home is, the language, and what demo and tests read.
-NOT_SETTINGS = {"ANTIN_HOME", "ANTIN_LANG", "ANTIN_DEMO_DOCUMENTS", "ANTIN_TEST_CORPUS"}
+# Variables of the same prefix that are not settings: where the home is, the language, who acts, and what demo and tests read.
+NOT_SETTINGS = {"ANTIN_HOME", "ANTIN_LANG", "ANTIN_DEMO_DOCUMENTS", "ANTIN_TEST_CORPUS", "ANTIN_ACTOR_TOKEN_FILE"}
 
 # X.660: the first arc is 0 to 2, the second below 40 under 0 and 1; no leading zeros.
 _OBJECT_IDENTIFIER = re.compile(r"(?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]{0,38}))(?:\.(?:0|[1-9][0-9]{0,38})){1,20}")
@@ -203,6 +204,23 @@ LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 
 
 @dataclass(frozen=True)
+class ApprovalSettings:
+    """What waits for a second person, besides what profiles ask: certificates of these profiles, and these acts."""
+
+    profiles: tuple[str, ...] = ()
+    acts: tuple[Act, ...] = ()
+    days: int = DEFAULT_DAYS
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.days <= LONGEST_APPROVAL_DAYS:
+            refuse_value("approvals.days", f"between 1 and {LONGEST_APPROVAL_DAYS}", self.days)
+
+
+# What was approved half a year ago was approved in another world.
+LONGEST_APPROVAL_DAYS = 180
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that can be set. A section is a table of `antin.toml`."""
 
@@ -214,6 +232,7 @@ class Settings:
     tsa: TsaSettings = field(default_factory=TsaSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     web: WebSettings = field(default_factory=WebSettings)
+    approvals: ApprovalSettings = field(default_factory=ApprovalSettings)
 
 
 def _sections() -> dict[str, type]:

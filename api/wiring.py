@@ -21,10 +21,13 @@ from certs.catalogue import Catalogue, read_catalogue
 from certs.clock import Clock, SystemClock
 from certs.db import Database
 from hsm.client import ClientStore
+from pki.appointment import PersonDeps
+from pki.approval_rules import ApprovalRules
 from pki.issuance import IssuingDeps, TwinKeys
 from pki.issuer import Issuer, load_issuer
 from pki.ocsp import OcspResponder
 from pki.ocsp_store import AnswerSigner
+from pki.revocation import RevocationDeps
 from pki.service_keys import ServiceDesk
 from pki.tsa.authority import TimeStampingAuthority, TsaPolicy
 from signer.appearance.fonts import FontShelf
@@ -87,7 +90,25 @@ class Installation:
 
     def issuing(self, name: str = "issuing") -> IssuingDeps:
         """What issuing by an authority needs."""
-        return IssuingDeps(self.database, self.clock, self.issuer(name), self.catalogue, self.twins)
+        return IssuingDeps(
+            self.database, self.clock, self.issuer(name), self.catalogue, self.twins, approvals=self.approvals
+        )
+
+    @cached_property
+    def approvals(self) -> ApprovalRules:
+        """What this home asks for before a deed. A profile that does not exist is refused: it would be waited for in vain."""
+        wanted = self.settings.approvals
+        for profile in wanted.profiles:
+            self.catalogue.get(profile)
+        return ApprovalRules(frozenset(wanted.profiles), frozenset(wanted.acts), wanted.days)
+
+    @cached_property
+    def revocation(self) -> RevocationDeps:
+        return RevocationDeps(self.database, self.clock, self.approvals)
+
+    @cached_property
+    def persons(self) -> PersonDeps:
+        return PersonDeps(self.database, self.clock, self.approvals)
 
     @cached_property
     def desk(self) -> CredentialDesk:

@@ -78,6 +78,8 @@ class Profile:
     ocsp_no_check: bool = False
     # Signers' certificates are linted harder: nonRepudiation alone (EN 319 412-2 4.3.2).
     signs_documents: bool = False
+    # How many others have to approve before one is issued (pki/approval.py).
+    approvals: int = 0
 
     @property
     def is_self_signed(self) -> bool:
@@ -106,6 +108,7 @@ def check_profile(profile: Profile) -> None:
         ),
         "path_length belongs to authorities": profile.path_length is not None and not profile.authority,
         "path_length must not be negative": (profile.path_length or 0) < 0,
+        "approvals must not be negative": profile.approvals < 0,
         "authority keys are at least rsa-3072": profile.authority and KeySpec.RSA_2048 in profile.keys,
         "a signer of documents has nonRepudiation alone": (
             profile.signs_documents and profile.key_usage != (Usage.NON_REPUDIATION,)

@@ -44,7 +44,19 @@ from certs.clock import Clock
 from certs.db import is_outage
 from pki.audit_link import FORM, link_of, netstring, written_facts
 from pki.errors import AuditUnavailable
+from pki.roles import Actor
 from pki.tables import AuditChainRow, AuditRow
+
+# A row names an actor, so whoever writes rows finds it here.
+__all__ = [
+    "Actor",
+    "AuditRecord",
+    "append",
+    "appended_by",
+    "audit_refusals",
+    "audit_values",
+    "list_acts",
+]
 
 # Statements are made once: one stands in every transaction, and a fresh one costs several times as much.
 _TABLE = cast("Table", AuditRow.__table__)
@@ -58,13 +70,6 @@ _TIP = (
     " coalesce((SELECT max(seq) FROM audit), 0)) FROM audit_chains WHERE chain = 0"
 )
 _ADVANCE = "UPDATE audit_chains SET length = ?, head = ? WHERE chain = 0"
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Who acts: a person, or a part of the system that acts by itself."""
-
-    name: str
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from pki.authorities import get_authority, next_crl_number
 from pki.errors import CrlMismatch, CrlNotFound
 from pki.issuer import Issuer, choose_signature
 from pki.revocation import REASONS
+from pki.roles import Permission, require
 from pki.tables import CrlRow
 
 LIFETIME = timedelta(days=7)
@@ -61,6 +62,7 @@ class _Plan:
 
 def sign_crl(issuer: Issuer, actor: Actor, deps: CrlDeps, lifetime: timedelta | None = None) -> CrlRecord:
     """Sign a full CRL of everything this authority has revoked. CrlMismatch when it does not say what the inventory says."""
+    require(actor, Permission.SIGN_CRL)
     now = deps.clock.now().replace(microsecond=0)
     next_update = now + (lifetime or (ROOT_LIFETIME if issuer.is_root else LIFETIME))
     # 1. One transaction sees the entries, takes the next number and notes the intent. A death after it costs a number.

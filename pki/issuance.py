@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -34,10 +35,13 @@ from certs.serial import random_serial, serial_hex
 from certs.template import IssuerFacts, build_certificate
 from hsm.spec import KeySpec, PrivateKey, PublicKey, curve_of, rsa_bits, spec_of, spki_der
 from pki import audit
+from pki.approval import Approval, Deed, demand, use
+from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor
 from pki.authorities import AuthorityState, state_of_authority
-from pki.errors import IssuerMayNotIssue, IssuerNotGood, SignedOtherBytes
+from pki.errors import ApprovalStale, IssuerMayNotIssue, IssuerNotGood, SignedOtherBytes
 from pki.issuer import Issuer, sign_certificate
+from pki.roles import Permission, require
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class IssuingDeps:
     issuer: Issuer
     catalogue: Catalogue
     twins: TwinKeys = field(default_factory=TwinKeys)
+    # Required, so that nobody issues past a home's rules by leaving them out.
+    approvals: ApprovalRules = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -95,12 +101,71 @@ class Draft:
     issuer_certificate: x509.Certificate | None
 
 
-def issue(request: IssuanceRequest, actor: Actor, deps: IssuingDeps) -> CertificateRecord:
+def issue(
+    request: IssuanceRequest, actor: Actor, deps: IssuingDeps, approval: Approval | None = None
+) -> CertificateRecord:
     """Issue one certificate. CertsError or IssuanceRefused come before the issuer's key is used; HSMError and
     SignedOtherBytes after the intent is stored, which then remains and can be revoked.
+
+    ApprovalNeeded where the profile or the home asks for others. `approval`: what enrolment got for it before there was a key.
     """
+    require(actor, permission_to_issue(deps.catalogue.get(request.profile)))
     draft = decide(request, deps)
-    return issue_draft(draft, deps.issuer.key, actor, deps.database, deps.clock, deps.twins)
+    if approval is None:
+        approval = demand_issuance(request, key_name(request.public_key_der), actor, deps)
+    elif not _covers(approval.deed, _deed(request, key_name(request.public_key_der), deps)):
+        raise ApprovalStale(f"{approval.id} is about another certificate", id=str(approval.id))
+    return issue_draft(draft, deps.issuer.key, actor, deps.database, deps.clock, deps.twins, approval)
+
+
+def key_name(public_key_der: bytes) -> str:
+    """What those who approve see of a key that exists: the SHA-256 of its SubjectPublicKeyInfo."""
+    return f"sha256:{hashlib.sha256(public_key_der).hexdigest()}"
+
+
+def permission_to_issue(profile: Profile) -> Permission:
+    """A certificate that makes an authority is another matter than one that ends the chain."""
+    return Permission.CREATE_AUTHORITY if profile.authority else Permission.ISSUE
+
+
+def demand_issuance(
+    request: IssuanceRequest, key: str, actor: Actor, deps: IssuingDeps, **more: str | None
+) -> Approval | None:
+    """The approval of a certificate, or None where neither its profile nor the home asks for one.
+
+    `key` is its `key_name`, or the kind of one that is yet to be made; `more` is what goes with the certificate outside of it.
+    """
+    profile = deps.catalogue.get(request.profile)
+    require(actor, permission_to_issue(profile))
+    needed = deps.approvals.needed(_act(profile), profile)
+    # Most certificates wait for nobody, and putting a deed together takes a tenth of a millisecond.
+    return demand(_deed(request, key, deps, **more), needed, actor, deps) if needed else None
+
+
+def _act(profile: Profile) -> Act:
+    return Act.AUTHORITY_CREATE if profile.authority else Act.CERTIFICATE_ISSUE
+
+
+def _deed(request: IssuanceRequest, key: str, deps: IssuingDeps, **more: str | None) -> Deed:
+    """What others approve: everything that goes into the certificate."""
+    profile = deps.catalogue.get(request.profile)
+    asked = {
+        "profile": request.profile,
+        "subject": str(request.subject),
+        "san": list(request.san),
+        "days": request.days,
+        "authority": deps.issuer.name,
+        "key": key,
+    }
+    rests_on = {"issuer_serial": deps.issuer.serial, "profile": asdict(profile)}
+    return Deed(_act(profile), f"{request.profile}: {request.subject}", asked | more, rests_on)
+
+
+def _covers(approved: Deed, wanted: Deed) -> bool:
+    """The same certificate, but for the key, which was yet to be made, and what was asked besides."""
+    names = wanted.asked.keys() - {"key"}
+    asked = {name: approved.asked.get(name) for name in names}
+    return approved.rests_on == wanted.rests_on and asked == {name: wanted.asked[name] for name in names}
 
 
 def decide(request: IssuanceRequest, deps: IssuingDeps) -> Draft:
@@ -156,9 +221,16 @@ def check_key(profile: Profile, public_key: PublicKey) -> None:
 
 
 def issue_draft(
-    draft: Draft, key: PrivateKey, actor: Actor, database: Database, clock: Clock, twins: TwinKeys
+    draft: Draft,
+    key: PrivateKey,
+    actor: Actor,
+    database: Database,
+    clock: Clock,
+    twins: TwinKeys,
+    approval: Approval | None,
 ) -> CertificateRecord:
-    """Steps 2 to 6, for leaves and for authorities alike. `key` is the issuer's."""
+    """Steps 2 to 6, for leaves and for authorities alike. `key` is the issuer's; `approval` is spent with the intent."""
+    require(actor, permission_to_issue(draft.profile))
     serial = random_serial()
     builder = build_certificate(
         draft.profile,
@@ -179,6 +251,8 @@ def issue_draft(
     with database.write() as session:
         # Revoked since step 1? This commit decides.
         _refuse_ended_issuer(session, draft, clock)
+        if approval is not None:
+            use(session, approval, approval.deed, actor, clock)
         add_intent(session, new)
         audit.append(
             session,

@@ -1,4 +1,4 @@
-"""Rows of the trust services: audit, its chains, authorities, CRLs, service keys. They stay here; others see frozen records (law 8)."""
+"""Rows of the trust services: audit, authorities, CRLs, service keys, people. They stay in this package; others see records (law 8)."""
 
 from __future__ import annotations
 
@@ -137,3 +137,55 @@ class AuditChainRow(Base):
     chain: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     length: Mapped[int] = mapped_column(_SEQUENCE)
     head: Mapped[str] = mapped_column(String(64))
+
+
+class PersonRow(Base):
+    """One person who acts here. Never deleted: audit rows name him for ever. `roles` are separated by blanks."""
+
+    __tablename__ = "persons"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    full_name: Mapped[str] = mapped_column(String(64))
+    roles: Mapped[str] = mapped_column(String(100))
+    state: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+
+
+class ApprovalRow(Base):
+    """One request for others' approval. `content` are the bytes of everything that will be done, `sha256` is theirs.
+
+    `asked_sha256` is that of what was asked for alone, without what it rests on: by it a repeated command finds its request.
+    """
+
+    __tablename__ = "approvals"
+    # A number must never be given again: people say it to each other.
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  SQLAlchemy reads a plain mapping here
+
+    id: Mapped[int] = mapped_column(_SEQUENCE, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    title: Mapped[str] = mapped_column(Text)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    sha256: Mapped[str] = mapped_column(String(64))
+    asked_sha256: Mapped[str] = mapped_column(String(64), index=True)
+    asked_by: Mapped[str] = mapped_column(String(200))
+    principal: Mapped[str] = mapped_column(String(200))
+    asked_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    needed: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), index=True)
+
+
+class ApprovalVoteRow(Base):
+    """One person's answer to a request, with as much of the hash as he gave for what he had seen."""
+
+    __tablename__ = "approval_votes"
+    __table_args__ = (UniqueConstraint("approval_id", "principal"),)
+
+    id: Mapped[int] = mapped_column(_SEQUENCE, primary_key=True, autoincrement=True)
+    approval_id: Mapped[int] = mapped_column(ForeignKey("approvals.id"))
+    person: Mapped[str] = mapped_column(String(200))
+    principal: Mapped[str] = mapped_column(String(200))
+    decision: Mapped[str] = mapped_column(String(16))
+    sha256: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str | None] = mapped_column(String(500))
+    voted_at: Mapped[datetime]

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
             return _list(options, installation, call.words, call.out)
         if options.action == "show":
             return _show(options, installation, call.words, call.out)
-        return _publish(options, installation, call.words, call.out)
+        return _publish(options, installation, call)
 
 
 def _rows(installation: Installation) -> list[tuple[AuthorityRecord, CertificateRecord | None]]:
@@ -97,8 +97,9 @@ def _show(options: argparse.Namespace, installation: Installation, words: Words,
     return 0
 
 
-def _publish(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
-    signed = publish(installation, acting(), everything=options.all)
+def _publish(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out = call.words, call.out
+    signed = publish(installation, acting(call, installation), everything=options.all)
     if options.json:
         print_json(
             out,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from typing import Any, TextIO
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -13,7 +13,6 @@ from api.cli.context import acting, find_record, parse_time, print_json, print_t
 from api.errors import UsageError
 from api.publishing import publish
 from api.wiring import Installation, open_installation
-from api.words import Words
 from certs.clock import for_people, rfc3339
 from certs.csr import parse_csr
 from certs.inventory import CertificateRecord, State
@@ -22,7 +21,8 @@ from certs.search import CertificateQuery, search
 from hsm.spec import KeySpec
 from pki.audit import Actor
 from pki.issuance import IssuanceRequest, issue
-from pki.revocation import RevocationDeps, revoke
+from pki.revocation import revoke
+from pki.roles import Permission, require
 from signer.credentials import ROLE_OF_PROFILE, SEAL
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol, free_name
 from signer.errors import UsageWrong
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
     """Carry call.out one action."""
     action = {"list": _list, "show": _show, "issue": _issue, "revoke": _revoke}[options.action]
     with open_installation(call.environment) as installation:
-        return action(options, installation, call.words, call.out)
+        return action(options, installation, call)
 
 
 def _as_json(record: CertificateRecord, installation: Installation) -> dict[str, Any]:
@@ -58,7 +58,8 @@ def _as_json(record: CertificateRecord, installation: Installation) -> dict[str,
     }
 
 
-def _list(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
+def _list(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out = call.words, call.out
     now = installation.clock.now()
     wanted = CertificateQuery(
         text=options.find,
@@ -86,7 +87,8 @@ def _list(options: argparse.Namespace, installation: Installation, words: Words,
     return 0
 
 
-def _show(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
+def _show(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out = call.words, call.out
     with installation.database.read() as session:
         record = find_record(session, options.which)
     if options.pem:
@@ -100,7 +102,8 @@ def _show(options: argparse.Namespace, installation: Installation, words: Words,
     return 0
 
 
-def _issue(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
+def _issue(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out, actor = call.words, call.out, acting(call, installation)
     output = options.output
     if output is not None:
         refuse_existing(output.path, output.typed, force=options.force)
@@ -113,9 +116,9 @@ def _issue(options: argparse.Namespace, installation: Installation, words: Words
         if output is not None:
             file = stack.enter_context(OutputFile(output.path, expected_size=_PEM_FILE, replace=options.force))
         if options.csr is not None:
-            record, name = _issue_for_csr(options, installation, acting()), None
+            record, name = _issue_for_csr(options, installation, actor), None
         else:
-            record, name = _issue_with_key(options, installation, acting())
+            record, name = _issue_with_key(options, installation, actor)
         pem = record.certificate().public_bytes(Encoding.PEM)
         if file is not None:
             file.publish(pem)
@@ -145,6 +148,8 @@ def _issue_with_key(
     seal = ROLE_OF_PROFILE[options.profile] == SEAL
     picture = None
     if options.image is not None:
+        # A picture is kept as soon as it is read, so this is asked before enrolment asks it.
+        require(actor, Permission.MANAGE_CREDENTIALS)
         png = read_input(options.image, _PICTURE_FILE)
         picture = installation.images.register(png, "seal" if seal else "signature", options.image.typed)
     request = EnrolmentRequest(
@@ -159,12 +164,12 @@ def _issue_with_key(
     return enrol(request, actor, deps), request.name
 
 
-def _revoke(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
+def _revoke(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out, actor = call.words, call.out, acting(call, installation)
     since = parse_time(options.since) if options.since else None
     with installation.database.read() as session:
         record = find_record(session, options.which)
-    deps = RevocationDeps(installation.database, installation.clock)
-    record = revoke(record.serial, options.reason, acting(), deps, since)
+    record = revoke(record.serial, options.reason, actor, installation.revocation, since)
     if options.json:
         print_json(out, _as_json(record, installation))
     else:
@@ -172,5 +177,5 @@ def _revoke(options: argparse.Namespace, installation: Installation, words: Word
         out.write(words.say(code, {"serial": record.serial, "reason": record.revocation_reason or ""}) + "\n")
     # Relying parties learn of it now, not when somebody remembers to publish. Should the token be away, the revocation
     # stands, the failure is said, and the CRL stays due.
-    publish(installation, acting())
+    publish(installation, actor)
     return 0

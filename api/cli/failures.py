@@ -5,15 +5,20 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from api.errors import ComponentError, UsageError
+from api.errors import ActorRefused, ComponentError, UsageError
 from certs.errors import CertsError, DatabaseUnavailable
 from hsm.errors import HSMError, ModuleMissing, PinMissing, TokenAmbiguous, TokenAway, TokenMissing
 from pki.errors import (
+    ApprovalHashTooShort,
+    ApprovalNeeded,
+    ApprovalReasonRefused,
+    ApprovalUnknown,
     AuditExportUnreadable,
     AuditUnavailable,
     AuthorityExists,
     AuthorityNameRefused,
     AuthorityUnknown,
+    PersonRefused,
     PkiError,
     RevocationRefused,
     ServiceNameRefused,
@@ -25,9 +30,11 @@ from signer.appearance.errors import AppearanceError, FontMissing, ImageUnreadab
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
 from signer.validation.errors import InputsUnreadable, ValidationError
 
-# The first row that fits decides (interface.md: 1 the answer is no, 2 usage or unreadable input, 5 a component is away).
+# The first row that fits decides (interface.md: 1 the answer is no, 2 usage or unreadable input, 5 a component is away,
+# 6 others have to approve).
 _EXITS: tuple[tuple[type[Exception], int], ...] = (
     (UsageError, 2),
+    (ActorRefused, 1),
     (ComponentError, 5),
     (HSMError, 5),
     (DatabaseUnavailable, 5),
@@ -40,6 +47,11 @@ _EXITS: tuple[tuple[type[Exception], int], ...] = (
     (ServiceNotReady, 5),
     (TokenWrong, 5),
     (RevocationRefused, 1),
+    (ApprovalNeeded, 6),
+    (ApprovalUnknown, 2),
+    (ApprovalHashTooShort, 2),
+    (ApprovalReasonRefused, 2),
+    (PersonRefused, 2),
     (PkiError, 1),
     (CertsError, 2),
     (Refused, 1),

@@ -60,7 +60,7 @@ def test_an_issuer_revoked_after_the_decision_gives_not_even_an_intent(world: Wo
     draft = decide(IssuanceRequest("officer", parse_subject(OFFICER_SUBJECT), ref.public_key_der), world.issuing_deps)
     world.revoke(world.issuing.serial, "cACompromise")
     with pytest.raises(IssuerNotGood) as refused:
-        issue_draft(draft, world.issuing.key, ADMIN, world.database, world.clock, world.twins)
+        issue_draft(draft, world.issuing.key, ADMIN, world.database, world.clock, world.twins, None)
     assert refused.value.facts == {"authority": "issuing", "state": "revoked"}
     with world.database.read() as session:
         assert {each.profile for each in search(session, START)} == {"root", "issuing"}

@@ -14,6 +14,7 @@ from certs.names import common_name, parse_subject, subject_of
 from certs.search import search
 from hsm.errors import SigningFailed
 from hsm.spec import KeySpec, Purpose
+from pki.approval_rules import ApprovalRules
 from pki.audit import list_acts
 from pki.authorities import AuthorityState, get_authority, list_authorities
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
@@ -43,7 +44,9 @@ class KeysThatDieSigning:
 
 @pytest.fixture
 def deps(tmp_path):
-    deps = CeremonyDeps(new_database(tmp_path), FixedClock(), memory_store(), read_catalogue(), PUBLIC_URL)
+    deps = CeremonyDeps(
+        new_database(tmp_path), FixedClock(), memory_store(), read_catalogue(), PUBLIC_URL, approvals=ApprovalRules()
+    )
     yield deps
     deps.database.close()
 
