@@ -33,6 +33,7 @@ class EnrolmentRequest:
     spec: KeySpec
     image_sha256: str | None = None
     diameter_mm: float | None = None
+    san: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _enrol(request: EnrolmentRequest, role: str, actor: Actor, deps: EnrolmentDe
     deps.keys.check_protected(ref.public_key_der)
     # 3. The certificate, unless an earlier run had come that far.
     record = _finished_certificate(request, ref, deps) or issue(
-        IssuanceRequest(request.profile, request.subject, ref.public_key_der), actor, deps.issuing
+        IssuanceRequest(request.profile, request.subject, ref.public_key_der, request.san), actor, deps.issuing
     )
     # 4. From here on the credential may sign.
     credential = NewCredential(
@@ -104,7 +105,7 @@ def key_label(name: str) -> str:
 def _refuse_early(request: EnrolmentRequest, deps: EnrolmentDeps) -> None:
     """Everything that issuing would refuse, asked with a key of the same kind that is thrown away."""
     probe = deps.issuing.twins.get(request.spec).public_key()
-    decide(IssuanceRequest(request.profile, request.subject, spki_der(probe)), deps.issuing)
+    decide(IssuanceRequest(request.profile, request.subject, spki_der(probe), request.san), deps.issuing)
 
 
 def _find_or_make_key(request: EnrolmentRequest, deps: EnrolmentDeps) -> KeyRef:
