@@ -74,6 +74,9 @@ def found(wish: Wish, environment: Mapping[str, str], actor: Actor) -> tuple[Ins
             _make_token(home, settings)
         installation = Installation(home, settings, SystemClock(), Judge(judge_limits(settings)))
         # A database may serve several homes, so the lock of this one is not enough.
+        if fresh:
+            # The first certificates are of new shapes: the linter imports while the authorities' keys are made.
+            installation.second_opinion.start()
         with installation.database.alone("init"):
             upgrade(installation.database.engine)
             _make_authorities(installation, wish, actor)

@@ -14,7 +14,15 @@ from api.errors import ApiError, ComponentError, RequestError, UsageError
 from api.sources import Source
 from api.words import Words, one_line
 from certs.clock import rfc3339
-from certs.errors import CertificateNotFound, CertsError, DatabaseUnavailable
+from certs.errors import (
+    CertificateNotFound,
+    CertsError,
+    DatabaseUnavailable,
+    KeyCompromised,
+    KeyInUse,
+    LintUnavailable,
+    RegistrationIncomplete,
+)
 from hsm.errors import HSMError
 from pki.errors import ApprovalError, AuditUnavailable, AuthorityUnknown, CrlNotFound, PkiError, RevocationRefused
 from signer.appearance.errors import AppearanceError, FontMissing, PlacementMalformed
@@ -64,6 +72,10 @@ _BY_KIND: tuple[tuple[type[Exception], int], ...] = (
     (RevocationRefused, 409),
     (ApprovalError, 409),
     (PkiError, 422),
+    (LintUnavailable, 503),
+    (KeyInUse, 409),
+    (KeyCompromised, 409),
+    (RegistrationIncomplete, 422),
     (CertsError, 400),
     (Refused, 422),
     (InputUnreadable, 422),
@@ -77,7 +89,7 @@ _BY_KIND: tuple[tuple[type[Exception], int], ...] = (
     (OSError, 503),
 )
 
-_SHOWN_OUTAGES = {"BUSY", "NOT_READY", "JUDGE_UNAVAILABLE", "TIMESTAMP_UNAVAILABLE"}
+_SHOWN_OUTAGES = {"BUSY", "NOT_READY", "JUDGE_UNAVAILABLE", "TIMESTAMP_UNAVAILABLE", "LINT_UNAVAILABLE"}
 # Every family of errors that a route may raise; what belongs to none of them is a defect of ours.
 FAMILIES: tuple[type[Exception], ...] = (
     ApiError, SignerError, PkiError, CertsError, HSMError, AppearanceError, ValidationError, OSError, ClientDisconnect,

@@ -101,6 +101,24 @@ class HttpSettings:
 
 
 @dataclass(frozen=True)
+class CertificateSettings:
+    """What certificates say of this installation.
+
+    `policy` names the document by which they are issued. There is no default: an identifier that nobody wrote a document
+    for would promise what nobody keeps. Without one, certificates name no policy.
+    """
+
+    policy: str = ""
+
+    def __post_init__(self) -> None:
+        known = _OBJECT_IDENTIFIER.fullmatch(self.policy)
+        # Many readers, pkilint among them, keep an arc in 32 bits; identifiers made from UUIDs have one of 128.
+        if self.policy and (not known or any(int(arc) >= 1 << 32 for arc in self.policy.split("."))):
+            expected = "an object identifier like 1.3.6.1.4.1.99999.1 with numbers below 2^32, or empty"
+            refuse_value("certificates.policy", expected, self.policy)
+
+
+@dataclass(frozen=True)
 class SignSettings:
     """How documents are signed."""
 
@@ -224,6 +242,7 @@ LONGEST_APPROVAL_DAYS = 180
 class Settings:
     """Everything that can be set. A section is a table of `antin.toml`."""
 
+    certificates: CertificateSettings = field(default_factory=CertificateSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     hsm: HsmSettings = field(default_factory=HsmSettings)
     http: HttpSettings = field(default_factory=HttpSettings)

@@ -20,6 +20,8 @@ from api.settings import Settings, load_settings, refuse_value
 from certs.catalogue import Catalogue, read_catalogue
 from certs.clock import Clock, SystemClock
 from certs.db import Database
+from certs.lint.second_opinion import SecondOpinion
+from certs.lint.shapes import PassedShapes
 from hsm.client import ClientStore
 from pki.appointment import PersonDeps
 from pki.approval_rules import ApprovalRules
@@ -66,11 +68,15 @@ class Installation:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        return read_catalogue()
+        return read_catalogue(policy=self.settings.certificates.policy)
+
+    @cached_property
+    def second_opinion(self) -> SecondOpinion:
+        return SecondOpinion(PassedShapes(self.home.passed_shapes))
 
     @cached_property
     def twins(self) -> TwinKeys:
-        return TwinKeys()
+        return TwinKeys(self.second_opinion)
 
     @cached_property
     def blobs(self) -> BlobStore:
@@ -156,7 +162,7 @@ class Installation:
         """Give back what was opened; nothing is opened for it."""
         self.judge.close()
         opened = vars(self)
-        for part in ("keys", "database"):
+        for part in ("second_opinion", "keys", "database"):
             if part in opened:
                 opened[part].close()
 

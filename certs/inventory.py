@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from certs.db import hold
 from certs.errors import CertificateNotFound
+from certs.shared_primes import KnownKey
 from certs.tables import CertificateRow, IdentifierRow
 from hsm.spec import key_id_of
 
@@ -280,6 +281,20 @@ def find_by_key(session: Session, public_key_der: bytes) -> list[CertificateReco
     query = select(CertificateRow).where(CertificateRow.key_id == key_id)
     newest_first = query.order_by(CertificateRow.created_at.desc(), CertificateRow.serial.desc())
     return [record_of(row) for row in session.scalars(newest_first)]
+
+
+# An RSA key of 1024 bits takes 162 octets as SubjectPublicKeyInfo, a point on P-384 takes 120.
+_LONGER_THAN_A_POINT = 150
+
+
+def rsa_keys_since(session: Session, since: datetime | None) -> list[KnownKey]:
+    """Every RSA key with a certificate or an intent of this time or later; without one, all of them."""
+    query = select(CertificateRow.key_id, CertificateRow.public_key_der, CertificateRow.created_at).where(
+        func.length(CertificateRow.public_key_der) > _LONGER_THAN_A_POINT
+    )
+    if since is not None:
+        query = query.where(CertificateRow.created_at >= since)
+    return [KnownKey(*row) for row in session.execute(query)]
 
 
 def revoked_by(session: Session, issuer: str, kept_from: datetime | None) -> list[CertificateRecord]:

@@ -23,6 +23,7 @@ SUBJECT_ATTRIBUTES: dict[str, ObjectIdentifier] = {
     "UID": NameOID.USER_ID,
     "SN": NameOID.SURNAME,
     "GN": NameOID.GIVEN_NAME,
+    "pseudonym": NameOID.PSEUDONYM,
     "serialNumber": NameOID.SERIAL_NUMBER,
     "emailAddress": NameOID.EMAIL_ADDRESS,
     "organizationIdentifier": ORGANIZATION_IDENTIFIER,

@@ -103,6 +103,12 @@ def state_of_authority(within: Session | Connection, name: str) -> AuthorityStat
     return AuthorityState(state)
 
 
+def find_by_public_key(session: Session, public_key_der: bytes) -> AuthorityRecord | None:
+    """The authority that has this key, certified or not."""
+    row = session.scalars(select(AuthorityRow).where(AuthorityRow.public_key_der == public_key_der)).first()
+    return _record(row) if row is not None else None
+
+
 def list_authorities(session: Session) -> list[AuthorityRecord]:
     """All of them: parents before children, active before others, then by name."""
     records = [_record(row) for row in session.scalars(select(AuthorityRow))]

@@ -6,6 +6,8 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -17,7 +19,7 @@ from certs.catalogue import Catalogue
 from certs.clock import Clock
 from certs.csr import parse_public_key
 from certs.db import Database
-from certs.errors import KeySpecRefused
+from certs.errors import KeyInUse, KeySpecRefused
 from certs.inventory import (
     CertificateRecord,
     NewCertificate,
@@ -26,19 +28,31 @@ from certs.inventory import (
     add_intent,
     complete,
     get_standings,
+    rsa_keys_since,
 )
+from certs.key_reuse import check_reuse
 from certs.lint.judge import check_certificate
+from certs.lint.second_opinion import SecondOpinion
 from certs.lint.twin import Twin
 from certs.names import SubjectName
-from certs.profile import Profile, Validity, check_key_spec, check_san, check_subject, decide_validity
+from certs.profile import (
+    Profile,
+    Validity,
+    check_common_name,
+    check_key_spec,
+    check_san,
+    check_subject,
+    decide_validity,
+)
 from certs.serial import random_serial, serial_hex
+from certs.shared_primes import KnownKey, KnownModuli
 from certs.template import IssuerFacts, build_certificate
 from hsm.spec import KeySpec, PrivateKey, PublicKey, curve_of, rsa_bits, spec_of, spki_der
 from pki import audit
 from pki.approval import Approval, Deed, demand, use
 from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor
-from pki.authorities import AuthorityState, state_of_authority
+from pki.authorities import AuthorityState, find_by_public_key, state_of_authority
 from pki.errors import ApprovalStale, IssuerMayNotIssue, IssuerNotGood, SignedOtherBytes
 from pki.issuer import Issuer, sign_certificate
 from pki.roles import Permission, require
@@ -56,9 +70,10 @@ class IssuanceRequest:
 
 
 class TwinKeys:
-    """Throwaway keys, one of each kind: they sign twins that nobody ever sees."""
+    """Throwaway keys, one of each kind: they sign twins that nobody ever sees but the rules and the second opinion."""
 
-    def __init__(self) -> None:
+    def __init__(self, second_opinion: SecondOpinion | None = None) -> None:
+        self.second_opinion = second_opinion or SecondOpinion()
         self._lock = threading.Lock()
         self._keys: dict[KeySpec, PrivateKey] = {}
 
@@ -85,6 +100,15 @@ class IssuingDeps:
     twins: TwinKeys = field(default_factory=TwinKeys)
     # Required, so that nobody issues past a home's rules by leaving them out.
     approvals: ApprovalRules = field(kw_only=True)
+
+    @cached_property
+    def known_moduli(self) -> KnownModuli:
+        """The RSA keys of the inventory, read at the first RSA key and kept."""
+        return KnownModuli(self._rsa_keys, self.clock)
+
+    def _rsa_keys(self, since: datetime | None) -> list[KnownKey]:
+        with self.database.read() as session:
+            return rsa_keys_since(session, since)
 
 
 @dataclass(frozen=True)
@@ -181,8 +205,10 @@ def decide(request: IssuanceRequest, deps: IssuingDeps) -> Draft:
     check_issuer(issuer, deps.database, deps.clock)
     check_subject(profile, request.subject)
     check_san(profile, request.san)
+    check_common_name(profile, request.subject, request.san)
     public_key = parse_public_key(request.public_key_der)
     check_key(profile, public_key)
+    deps.known_moduli.check(public_key)
     return Draft(
         profile=profile,
         subject=request.subject,
@@ -243,7 +269,9 @@ def issue_draft(
     )
     # 2. Lint a twin signed by a throwaway key of the same kind: a bad certificate must not exist even briefly.
     twin = sign_certificate(builder, twins.get(spec_of(key.public_key())))
-    check_certificate(Twin(twin, draft.profile, draft.issuer_certificate))
+    judged = Twin(twin, draft.profile, draft.issuer_certificate)
+    check_certificate(judged)
+    objections = twins.second_opinion.check_certificate(judged)
     tbs = twin.tbs_certificate_bytes
     # 3. Commit what we are about to sign. The serial is ours from here on (RFC 5280 4.1.2.2). The audit row names it too,
     #    so that a restored backup can learn from the audit log which serials were given since.
@@ -251,6 +279,7 @@ def issue_draft(
     with database.write() as session:
         # Revoked since step 1? This commit decides.
         _refuse_ended_issuer(session, draft, clock)
+        _refuse_taken_key(session, new)
         if approval is not None:
             use(session, approval, approval.deed, actor, clock)
         add_intent(session, new)
@@ -264,6 +293,8 @@ def issue_draft(
             profile=new.profile,
             issuer=new.issuer,
             subject=new.subject,
+            # What EN 319 412 would object to; docs/lint.md has the reasons.
+            **({"etsi": " ".join(objections)} if objections else {}),
         )
     # 4. The only line in this module that uses the issuer's key. A death or an error here leaves the intent, which can
     #    be revoked: whether a signature came into being nobody knows.
@@ -285,6 +316,15 @@ def _refuse_ended_issuer(session: Session, draft: Draft, clock: Clock) -> None:
     state = _state_at(own, clock)
     if state is not State.ACTIVE:
         raise IssuerNotGood(f"{draft.authority} is {state}", authority=draft.authority, state=state.value)
+
+
+def _refuse_taken_key(session: Session, new: NewCertificate) -> None:
+    """KeyInUse or KeyCompromised unless the key is free or its holder's own; it stays so until the transaction ends."""
+    check_reuse(session, new.public_key_der, profile=new.profile, subject=new.subject)
+    # An authority may wait for its certificate from elsewhere, and its key is known from its request.
+    owner = find_by_public_key(session, new.public_key_der)
+    if owner is not None and (owner.profile, owner.subject) != (new.profile, new.subject):
+        raise KeyInUse(f"the key of {owner.name}", serial=owner.serial or "–", profile=owner.profile)
 
 
 def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> NewCertificate:

@@ -35,6 +35,7 @@ class EnrolmentRequest:
     spec: KeySpec
     image_sha256: str | None = None
     diameter_mm: float | None = None
+    san: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,10 @@ def _enrol(request: EnrolmentRequest, role: str, actor: Actor, deps: EnrolmentDe
     # 3. The certificate, unless an earlier run had come that far.
     unspent = approval if record is not None else None
     record = record or issue(
-        IssuanceRequest(request.profile, request.subject, ref.public_key_der), actor, deps.issuing, approval
+        IssuanceRequest(request.profile, request.subject, ref.public_key_der, request.san),
+        actor,
+        deps.issuing,
+        approval,
     )
     # 4. From here on the credential may sign.
     credential = NewCredential(
@@ -115,12 +119,12 @@ def key_label(name: str) -> str:
 def _refuse_early(request: EnrolmentRequest, deps: EnrolmentDeps) -> None:
     """Everything that issuing would refuse, asked with a key of the same kind that is thrown away."""
     probe = deps.issuing.twins.get(request.spec).public_key()
-    decide(IssuanceRequest(request.profile, request.subject, spki_der(probe)), deps.issuing)
+    decide(IssuanceRequest(request.profile, request.subject, spki_der(probe), request.san), deps.issuing)
 
 
 def _demand(request: EnrolmentRequest, actor: Actor, deps: EnrolmentDeps) -> Approval | None:
     """What others approve names the credential too, and its picture: that is what will stand on paper."""
-    wanted = IssuanceRequest(request.profile, request.subject, b"")
+    wanted = IssuanceRequest(request.profile, request.subject, b"", request.san)
     more = {
         "credential": request.name,
         "picture": request.image_sha256,

@@ -135,7 +135,7 @@ def _issue(options: argparse.Namespace, installation: Installation, call: Call) 
 def _issue_for_csr(options: argparse.Namespace, installation: Installation, actor: Actor) -> CertificateRecord:
     # Law 5: the request gives key and proof; the subject is what was typed here.
     public_key_der = parse_csr(read_input(options.csr, _SMALL_FILE))
-    request = IssuanceRequest(options.profile, parse_subject(options.subject), public_key_der)
+    request = IssuanceRequest(options.profile, parse_subject(options.subject), public_key_der, tuple(options.san))
     return issue(request, actor, installation.issuing())
 
 
@@ -159,6 +159,7 @@ def _issue_with_key(
         spec=KeySpec(settings.keys.credential),
         image_sha256=picture,
         diameter_mm=settings.sign.seal_diameter_mm if seal else None,
+        san=tuple(options.san),
     )
     deps = EnrolmentDeps(installation.keys, installation.issuing(), settings.sign.rsa_padding)
     return enrol(request, actor, deps), request.name

@@ -6,7 +6,14 @@ import errno
 from pathlib import Path
 
 from api.errors import ActorRefused, ComponentError, UsageError
-from certs.errors import CertsError, DatabaseUnavailable
+from certs.errors import (
+    CertsError,
+    DatabaseUnavailable,
+    KeyCompromised,
+    KeyInUse,
+    LintUnavailable,
+    RegistrationIncomplete,
+)
 from hsm.errors import HSMError, ModuleMissing, PinMissing, TokenAmbiguous, TokenAway, TokenMissing
 from pki.errors import (
     ApprovalHashTooShort,
@@ -53,6 +60,10 @@ _EXITS: tuple[tuple[type[Exception], int], ...] = (
     (ApprovalReasonRefused, 2),
     (PersonRefused, 2),
     (PkiError, 1),
+    (LintUnavailable, 5),
+    (KeyInUse, 1),
+    (KeyCompromised, 1),
+    (RegistrationIncomplete, 1),
     (CertsError, 2),
     (Refused, 1),
     (InputUnreadable, 2),

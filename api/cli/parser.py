@@ -147,6 +147,9 @@ def _cert(add: Sub) -> None:
     issue.add_argument(
         "--csr", type=typed_path, metavar="FILE", help="take the public key from this request, and nothing else"
     )
+    issue.add_argument(
+        "--san", action="append", default=[], metavar="NAME", help="a DNS name or e-mail address; may be repeated"
+    )
     issue.add_argument("--credential", metavar="NAME", help="name of the credential made with the new key")
     issue.add_argument("--image", type=typed_path, metavar="PNG", help="the credential's signature or seal picture")
     issue.add_argument(

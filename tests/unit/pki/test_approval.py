@@ -10,8 +10,9 @@ from sqlalchemy import text
 
 from certs.catalogue import Catalogue
 from certs.errors import KeySpecRefused
-from certs.inventory import State, list_certificates
+from certs.inventory import State
 from certs.names import parse_subject
+from certs.search import CertificateQuery, search
 from hsm.errors import SigningFailed
 from hsm.handles import sign_only_key
 from hsm.spec import KeySpec, Purpose
@@ -434,7 +435,7 @@ def officer_request(world):
 
 def certificates(world):
     with world.database.read() as session:
-        return list_certificates(session, world.clock.now(), profile="officer")
+        return search(session, world.clock.now(), CertificateQuery(profile="officer"))
 
 
 def waits(world, deed):
