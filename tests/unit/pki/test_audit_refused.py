@@ -44,7 +44,7 @@ def state_of(world):
         lambda world, _, leaf: world.revoke(leaf.record.serial),
         lambda world, held, _: reinstate(held.record.serial, ADMIN, world.revocation_deps),
         lambda world, *_: world.seal(),
-        lambda world, *_: issue_token(world.database, world.clock, ADMIN, scopes=["sign"], name="new"),
+        lambda world, *_: issue_token(world.person_deps, ADMIN, scopes=["sign"], name="new"),
         lambda world, *_: revoke_token(world.database, world.clock, ADMIN, "old"),
     ],
     ids=["revoke", "reinstate", "issue", "issue-token", "revoke-token"],
@@ -52,7 +52,7 @@ def state_of(world):
 def test_an_act_that_cannot_be_audited_changes_nothing(world, act, way):
     held, leaf = world.officer(), world.officer()
     world.revoke(held.record.serial, "certificateHold")
-    issue_token(world.database, world.clock, ADMIN, scopes=["sign"], name="old")
+    issue_token(world.person_deps, ADMIN, scopes=["sign"], name="old")
     before = state_of(world)
     with world.database.write() as session:
         for statement in WAYS[way]:
