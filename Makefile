@@ -12,9 +12,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # What depends on rows; the rest behaves the same on any database.
-ON_POSTGRESQL := tests/unit/certs/test_inventory.py tests/unit/pki tests/unit/signer tests/unit/api/test_migrations.py \
+ON_POSTGRESQL := tests/unit/certs/test_inventory.py tests/unit/certs/test_search.py tests/unit/pki tests/unit/api/test_migrations.py \
     tests/integration/test_two_processes.py tests/integration/test_postgres_commits.py tests/integration/test_journey_sign.py \
-    tests/integration/test_journey_certificates.py tests/integration/test_http_documents.py tests/integration/test_journey_audit.py
+    tests/integration/test_journey_audit.py tests/integration/test_journey_approvals.py
 
 help:
 	@echo "make demo    from nothing to stamped, signed, verified documents"
