@@ -27,6 +27,7 @@ from sqlalchemy import URL, make_url
 from api.demo.papers import write_papers
 from hsm.softhsm import find_module
 from tests import postgres
+from tests.command_server import CommandServer
 
 ANTIN = Path(sys.executable).with_name("antin")
 FONTS = Path(os.environ.get("ANTIN_TEST_FONTS", "/usr/share/fonts/truetype/croscore"))
@@ -41,6 +42,7 @@ class _Founded:
 
 
 _FOUNDED = _Founded()
+_COMMANDS = CommandServer()
 
 
 @dataclass
@@ -63,15 +65,7 @@ class User:
 
     def run(self, *words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         """One command, whatever becomes of it; a traceback is always a defect."""
-        done = subprocess.run(
-            [ANTIN, *words],
-            cwd=self.folder,
-            env=self.surroundings(**environment),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = _COMMANDS.run([str(word) for word in words], self.folder, self.surroundings(**environment), 120.0)
         assert "Traceback" not in done.stdout + done.stderr
         assert "internal error" not in done.stderr
         return done
