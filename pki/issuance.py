@@ -222,6 +222,7 @@ def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> New
         tbs=tbs,
         public_key_der=spki_der(draft.public_key),
         created_at=clock.now(),
+        crl_shard=draft.issuer.shard_of(int(serial, 16)) if draft.profile.cdp else None,
     )
 
 

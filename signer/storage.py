@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import secrets
+from collections.abc import Iterable
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
@@ -174,9 +175,14 @@ class OutputFile:
 
     def publish(self, content: bytes) -> None:
         """Write, sync and give the file its name, all or nothing."""
+        self.publish_pieces((content,))
+
+    def publish_pieces(self, pieces: Iterable[bytes]) -> None:
+        """The same for what is too long to be held at once."""
         try:
-            self._file.write(content)
-            self._file.truncate(len(content))
+            for piece in pieces:
+                self._file.write(piece)
+            self._file.truncate(self._file.tell())
             self._file.flush()
             os.fsync(self._file.fileno())
             if self._replace:
