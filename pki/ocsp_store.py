@@ -143,6 +143,15 @@ class AnswerSigner:
                     break
         return signed
 
+    def is_due(self) -> bool:
+        """Whether any certificate waits for an answer that could be signed. Asks no key."""
+        now = self._clock.now().replace(microsecond=0)
+        with self._database.read() as session:
+            return any(
+                session.execute(_select_due(authority, serial, now).limit(1)).first() is not None
+                for authority, serial in _signers(session, now).items()
+            )
+
     def count_due(self) -> int:
         """How many certificates wait for an answer."""
         now = self._clock.now().replace(microsecond=0)
@@ -222,6 +231,17 @@ def _select_due(authority: str, responder: str, now: datetime) -> Select[Any]:
             ),
         )
     )
+
+
+def _signers(session: Session, now: datetime) -> dict[str, str]:
+    """By authority, the serial of the responder's certificate that new answers are signed under: the oldest key's in force."""
+    found: dict[str, str] = {}
+    for service in list_services(session, ServiceKind.OCSP):
+        if service.state is not ServiceState.ACTIVE or service.serial is None:
+            continue
+        if get_certificate(session, service.serial).state_at(now) is State.ACTIVE:
+            found.setdefault(service.authority, service.serial)
+    return found
 
 
 def _responders_in_force(session: Session, now: datetime) -> dict[str, Responder]:
