@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from api.wiring import open_installation
 from certs.names import parse_subject
 from hsm.spec import spki_der
-from pki.audit import Actor
 from pki.issuance import IssuanceRequest, issue
-from pki.revocation import RevocationDeps, revoke
+from pki.revocation import revoke
+from pki.roles import owner
 
-_ACTOR = Actor("revoker")
+_ACTOR = owner("revoker")
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
             key = spki_der(ec.generate_private_key(ec.SECP256R1()).public_key())
             subject = parse_subject(f"CN=Nguyễn Văn {os.getpid()}-{number},T=Chuyên viên,O=Sở Thử nghiệm,C=VN")
             record = issue(IssuanceRequest("officer", subject, key), _ACTOR, issuing)
-            revoke(record.serial, sys.argv[2], _ACTOR, RevocationDeps(installation.database, installation.clock))
+            revoke(record.serial, sys.argv[2], _ACTOR, installation.revocation)
             sys.stdout.write(f"{record.serial} {record.crl_shard or 0}\n")
             sys.stdout.flush()
     return 0
