@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from certs.errors import CsrMalformed, CsrProofWrong, KeyBroken, KeyWeak
 from certs.weakness import is_published, modulus_problem
+from hsm import der
 from hsm.spec import PublicKey, spki_der
 
 # A request with a 4096-bit key takes 2 kB; the rest of a larger one is extensions that nobody reads.
@@ -34,6 +35,11 @@ def parse_csr(data: bytes) -> bytes:
         key = csr.public_key()
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise CsrMalformed(f"not a certificate request: {error}", limit=str(CSR_LIMIT)) from error
+    if _has_unused_bits(csr.public_bytes(serialization.Encoding.DER)):
+        # The reader passes it over, so the octets could be changed without the proof failing.
+        raise CsrMalformed(
+            "not a certificate request: the signature is no whole number of octets", limit=str(CSR_LIMIT)
+        )
     public_key = check_public_key(key)
     try:
         proven = csr.is_signature_valid
@@ -42,6 +48,13 @@ def parse_csr(data: bytes) -> bytes:
     if not proven:
         raise CsrProofWrong("the request is not signed by its own key")
     return spki_der(public_key)
+
+
+def _has_unused_bits(csr_der: bytes) -> bool:
+    """Whether the signature's BIT STRING ends within an octet, which no signature does (RFC 2986 4.2, X.690 8.6.2.2)."""
+    _, start, end = der.element(csr_der, 0)
+    _, signature, _ = der.elements(csr_der, start, end)[2]
+    return csr_der[signature] != 0
 
 
 def parse_public_key(public_key_der: bytes) -> PublicKey:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from certs.csr import CSR_LIMIT, parse_csr, parse_public_key
 from certs.errors import CsrMalformed, CsrProofWrong, KeyWeak
+from hsm import der
 from hsm.spec import spki_der
 
 
@@ -183,3 +184,15 @@ def test_a_request_with_any_octet_changed_is_refused(position, change):
     der[position % len(der)] ^= change
     with pytest.raises((CsrMalformed, CsrProofWrong, KeyWeak)):
         parse_csr(bytes(der))
+
+
+def test_a_signature_that_ends_within_an_octet_is_refused():
+    """Where its last bit is zero, the reader takes no and one unused bit for the same signature."""
+    request = bytearray(next(each for each in iter(lambda: signing_request(SIGNER), None) if each[-1] & 1 == 0))
+    _, start, end = der.element(request, 0)
+    _, signature, _ = der.elements(request, start, end)[2]
+    assert request[signature] == 0
+    request[signature] = 1
+    assert x509.load_der_x509_csr(bytes(request)).is_signature_valid
+    with pytest.raises(CsrMalformed):
+        parse_csr(bytes(request))

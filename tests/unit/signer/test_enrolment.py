@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from certs.errors import CertsError
+from certs.errors import CertsError, KeyCompromised
 from certs.inventory import State
 from certs.names import parse_subject
 from hsm.errors import KeyNotProtected
@@ -102,9 +102,18 @@ def test_a_certificate_that_was_revoked_in_between_is_not_taken_up(bare: Signing
     record = enrol(REQUEST, CLERK, bare.enrolment)
     with bare.world.database.write() as session:
         session.connection().exec_driver_sql("DELETE FROM credentials")
-    bare.world.revoke(record.serial)
+    bare.world.revoke(record.serial, "superseded")
     again = enrol(REQUEST, CLERK, bare.enrolment)
     assert (again.serial != record.serial, again.state) == (True, State.ACTIVE)
+
+
+def test_a_key_that_was_compromised_in_between_is_never_certified_again(bare: SigningWorld) -> None:
+    record = enrol(REQUEST, CLERK, bare.enrolment)
+    with bare.world.database.write() as session:
+        session.connection().exec_driver_sql("DELETE FROM credentials")
+    bare.world.revoke(record.serial, "keyCompromise")
+    with pytest.raises(KeyCompromised):
+        enrol(REQUEST, CLERK, bare.enrolment)
 
 
 def test_a_key_that_could_leave_the_token_gets_no_certificate(bare: SigningWorld) -> None:
