@@ -236,22 +236,7 @@ def get_standings(within: Session | Connection, serials: Sequence[str], *, keep:
     return standings_in(within.execute(select_standings(len(serials)), of_serials(serials)), serials)
 
 
-# For queries of rooms above that need a certificate's revocation state beside rows of their own: the columns of
-# RevocationState behind the serial, of all that was signed.
-REVOCATIONS = (
-    select(
-        _TABLE.c.serial,
-        _TABLE.c.issuer,
-        _TABLE.c.state,
-        _TABLE.c.not_after,
-        _TABLE.c.revoked_at,
-        _TABLE.c.revocation_reason,
-        _TABLE.c.suspect_since,
-    )
-    .where(_TABLE.c.der.is_not(None))
-    .subquery("revocations")
-)
-_REVOCATION_STATES = select(
+_REVOCATION = select(
     _TABLE.c.serial,
     _TABLE.c.issuer,
     _TABLE.c.state,
@@ -259,7 +244,11 @@ _REVOCATION_STATES = select(
     _TABLE.c.revoked_at,
     _TABLE.c.revocation_reason,
     _TABLE.c.suspect_since,
-).where(_TABLE.c.serial.in_(bindparam("serials", expanding=True)))
+)
+_REVOCATION_STATES = _REVOCATION.where(_TABLE.c.serial.in_(bindparam("serials", expanding=True)))
+# For queries of rooms above that need a certificate's revocation state beside rows of their own: the columns of
+# RevocationState behind the serial, of all that was signed.
+REVOCATIONS = _REVOCATION.where(_TABLE.c.der.is_not(None)).subquery("revocations")
 
 
 def revocation_states(session: Session, serials: Sequence[str]) -> dict[str, RevocationState]:

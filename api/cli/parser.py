@@ -181,13 +181,7 @@ def _search(listing: argparse.ArgumentParser) -> None:
     listing.add_argument("--issued-before", metavar="TIME")
     listing.add_argument("--ends-from", metavar="TIME", help="whose term ends then or later")
     listing.add_argument("--ends-before", metavar="TIME")
-    listing.add_argument("--limit", type=_at_least_one, default=1000, metavar="N", help="the newest N (1000)")
-
-
-def _at_least_one(typed: str) -> int:
-    if not typed.isdecimal() or not 1 <= int(typed) <= 100_000:
-        raise argparse.ArgumentTypeError(f"{typed!r} is not a number from 1 to 100000")
-    return int(typed)
+    listing.add_argument("--limit", type=_number(1, 100_000), default=1000, metavar="N", help="the newest N (1000)")
 
 
 def _hexadecimal(typed: str) -> str:
