@@ -10,6 +10,7 @@ from typing import Protocol
 from api.publishing import write_issued, write_public_files
 from api.service_upkeep import make_services, services_due
 from api.wiring import Installation
+from certs.errors import LintUnavailable
 from hsm.errors import HSMError
 from pki.authorities import AuthorityRecord, AuthorityState, list_authorities
 from pki.crl import publish_due
@@ -69,11 +70,11 @@ class CrlJob:
 
     def run(self) -> None:
         installation = self._installation
-        failure: PkiError | HSMError | None = None
+        failure: PkiError | HSMError | LintUnavailable | None = None
         for name in self._due:
             try:
                 issued = publish_due(installation.issuer(name), ACTOR, installation.crls)
-            except (PkiError, HSMError) as error:
+            except (PkiError, HSMError, LintUnavailable) as error:
                 failure = error  # the key of one authority is away, or a list is refused: the others go on
             else:
                 # Until the files are there, a sweep is due: a full disk must not be forgotten.

@@ -131,7 +131,7 @@ class Installation:
             keep_expired=wanted.keep_expired,
         )
         spool = self.home.cache if self.home.cache.is_dir() else None
-        return CrlDeps(self.database, self.clock, policy, spool, twins=self.twins)
+        return CrlDeps(self.database, self.clock, policy, spool, self.second_opinion.check_crl, self.twins)
 
     @cached_property
     def desk(self) -> CredentialDesk:

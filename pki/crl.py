@@ -5,7 +5,7 @@ What is due stands in crl_due.py, how a list is made in crl_file.py, where it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 
 from certs.clock import Clock
 from certs.db import Database
-from certs.listed import changed_lines, listed_lines, listed_octets
+from certs.errors import LintFailed
+from certs.listed import changed_lines, listed_lines
+from certs.listed_octets import listed_octets
 from certs.template import delta_url, key_identifier_of
 from hsm import der
 from hsm.spec import PublicKey, spec_of
@@ -27,7 +29,7 @@ from pki.audit import Actor
 from pki.authorities import AuthorityRecord, get_authority, next_crl_number, set_crl_partitions
 from pki.crl_archive import StoredCrl
 from pki.crl_due import LIFETIME, ROOT_LIFETIME, CrlPolicy, Due, list_due
-from pki.crl_entries import FULL, Extent, first_entries, measure_entries, restore_entries, stream_entries
+from pki.crl_entries import FULL, Extent, first_entries, restore_entries, stream_entries
 from pki.crl_file import CrlFile, Heading, build_tbs
 from pki.crl_rules import EXPIRED_CERTS_ON_CRL, Wanted, find_problems
 from pki.errors import CrlMismatch, CrlNotFound, CrlRefused
@@ -46,14 +48,14 @@ _LINTED_ENTRIES = 100
 class CrlDeps:
     """What CRLs need besides the issuer. `spool` is the folder for lists in the making; None: the system's own.
 
-    `lint` judges the twin of a list and tells what is wrong with it; None: our own rules alone.
+    `lint` judges the twin of a list and raises LintFailed, or LintUnavailable when it cannot; None: our own rules alone.
     """
 
     database: Database
     clock: Clock
     policy: CrlPolicy = CrlPolicy()  # noqa: RUF009  frozen
     spool: Path | None = None
-    lint: Callable[[bytes], Sequence[str]] | None = None
+    lint: Callable[[bytes], None] | None = None
     twins: TwinKeys = field(default_factory=TwinKeys)
 
 
@@ -194,18 +196,20 @@ def _issue(issuer: Issuer, due: Due, actor: Actor, deps: CrlDeps) -> Issued:
 def _write(
     issuer: Issuer, due: Due, number: int, files: ExitStack, deps: CrlDeps
 ) -> tuple[list[tuple[CrlFile, _Plan]], int]:
-    """Every list of this number, written and compared in one state of the database, and the epoch of that state."""
-    made = []
+    """Every list of this number, written, compared in one state of the database and linted, and the epoch of that state."""
+    made, firsts = [], []
     with deps.database.read() as session:
         authority = get_authority(session, issuer.name)
         for plan in _plan(session, issuer, due, number, deps):
-            _lint(session, plan, issuer, deps)
+            firsts.append(first_entries(session, plan.extent, _LINTED_ENTRIES))
             crl = files.enter_context(CrlFile(plan.heading, deps.spool))
-            count, size = measure_entries(session, plan.extent)
-            is_whole = crl.write_tbs(count, size, stream_entries(session, plan.extent))
-            if not is_whole or not _is_right(session, crl, plan, authority):
+            crl.write_tbs(stream_entries(session, plan.extent))
+            if not _is_right(session, crl, plan, authority):
                 raise _mismatch(issuer, number, "entries")
             made.append((crl, plan))
+    # Where no transaction waits for it.
+    for (_, plan), entries in zip(made, firsts, strict=True):
+        _lint(plan, entries, issuer, deps)
     return made, authority.revocation_epoch
 
 
@@ -300,21 +304,25 @@ def _extension(oid: str, value: bytes, is_critical: bool) -> bytes:
     return der.sequence(der.oid(oid), der.tlv(der.BOOLEAN, b"\xff") if is_critical else b"", der.octets(value))
 
 
-def _lint(session: Session, plan: _Plan, issuer: Issuer, deps: CrlDeps) -> None:
+def _lint(plan: _Plan, entries: bytes, issuer: Issuer, deps: CrlDeps) -> None:
     """Judge a twin with the first entries, signed by a throwaway key: a bad list must not exist even briefly."""
-    tbs = build_tbs(plan.heading, first_entries(session, plan.extent, _LINTED_ENTRIES))
+    tbs = build_tbs(plan.heading, entries)
     scheme = plan.heading.scheme
     public_key = issuer.certificate.public_key()
     assert isinstance(public_key, PublicKey)
     signature = sign_message(deps.twins.get(spec_of(public_key)), scheme, tbs)
     twin = der.sequence(tbs, scheme.algorithm_identifier(), der.bits(signature))
-    problems = [*find_problems(x509.load_der_x509_crl(twin), plan.wanted)]
-    problems += deps.lint(twin) if deps.lint is not None and not problems else ()
+    problems = "; ".join(find_problems(x509.load_der_x509_crl(twin), plan.wanted))
+    if not problems and deps.lint is not None:
+        try:
+            deps.lint(twin)
+        except LintFailed as error:
+            problems = error.facts["rules"]
     if problems:
         number = plan.wanted.number
         raise CrlRefused(
-            f"CRL {number} of {issuer.name}: {problems[0]}",
-            authority=issuer.name, number=str(number), problem="; ".join(problems)[:500],
+            f"CRL {number} of {issuer.name}: {problems}",
+            authority=issuer.name, number=str(number), problem=problems[:500],
         )  # fmt: skip
 
 

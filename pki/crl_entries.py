@@ -101,19 +101,12 @@ def restore_entries(session: Session, authority: str, now: datetime) -> int:
     return count
 
 
-def measure_entries(session: Session, extent: Extent) -> tuple[int, int]:
-    """How many entries a list has, and how many octets they are."""
-    query = _within(select(func.count(), func.coalesce(func.sum(func.length(_TABLE.c.entry)), 0)), extent)
-    count, size = session.execute(query).one()
-    return int(count), int(size)
-
-
-def stream_entries(session: Session, extent: Extent) -> Iterator[bytes]:
-    """The entries one after the other, by shard and serial, many at a time."""
+def stream_entries(session: Session, extent: Extent) -> Iterator[list[bytes]]:
+    """The entries by shard and serial, many at a time."""
     query = _within(select(_TABLE.c.entry), extent).order_by(_TABLE.c.shard, _TABLE.c.serial)
     with closing(stream(session, query)) as batches:
         for batch in batches:
-            yield b"".join([row[0] for row in batch])
+            yield [row[0] for row in batch]
 
 
 def first_entries(session: Session, extent: Extent, count: int) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,13 +20,15 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from hsm import der
+from hsm.messages import FileMessage
 from hsm.spec import PrivateKey, PublicKey
 from pki.crl_lines import compare_entries
 from pki.schemes import Scheme, sign_message
 
 BUFFER = 1 << 20
-# Room before the to-be-signed octets for the header around them, whose length is known when they are signed.
-_HOLE = 16
+# Room before the entries for the headers around them, whose lengths are known when the last entry is: a tag and up to five
+# octets of length for the list, the to-be-signed octets and revokedCertificates.
+_HEADERS = 3 * 6
 _VERSION_2 = der.integer(1)
 
 
@@ -65,10 +67,11 @@ class CrlFile:
         self.size = 0
         self.sha256 = ""
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by close()
+        self._begin = 0
+        self._tbs_at = 0
         self._entries_at = 0
         self._entries_end = 0
         self._tbs_end = 0
-        self._begin = _HOLE
 
     def __enter__(self) -> Self:
         return self
@@ -78,28 +81,34 @@ class CrlFile:
     ) -> None:
         self._file.close()
 
-    def write_tbs(self, count: int, size: int, entries: Iterable[bytes]) -> bool:
-        """Write the to-be-signed octets, entries in the given order; False when they are not `size` octets."""
+    def write_tbs(self, entries: Iterable[Sequence[bytes]]) -> None:
+        """Write the to-be-signed octets, entries in the given order, some at a time."""
         before, after = self.heading.before(), self.heading.after()
-        head = before + (der.header(der.SEQUENCE, size) if count else b"")
-        self.count = count
-        self._file.seek(_HOLE)
-        self._file.write(der.header(der.SEQUENCE, len(head) + size + len(after)) + head)
-        self._entries_at = self._file.tell()
+        self._entries_at = _HEADERS + len(before)
+        self._file.seek(self._entries_at)
         for batch in entries:
-            self._file.write(batch)
+            self.count += len(batch)
+            self._file.write(b"".join(batch))
         self._entries_end = self._file.tell()
         self._file.write(after)
         self._tbs_end = self._file.tell()
+        size = self._entries_end - self._entries_at
+        # Without entries the element is absent (RFC 5280 5.1.2.6).
+        head = before + (der.header(der.SEQUENCE, size) if self.count else b"")
+        head = der.header(der.SEQUENCE, len(head) + size + len(after)) + head
+        self._tbs_at = self._entries_at - len(head)
+        self._file.seek(self._tbs_at)
+        self._file.write(head)
         self._file.flush()
-        return self._entries_end - self._entries_at == size
 
-    def is_exactly(self, octets: Iterator[str]) -> bool:
-        """Whether the entries are these octets, given in hex, and no more: the quick way to say that they are as they should be."""
+    def is_exactly(self, octets: Iterator[bytes | None]) -> bool:
+        """Whether the entries are these octets and no more: the quick way to say that they are as they should be.
+
+        None for some of them is no yes.
+        """
         at, descriptor = self._entries_at, self._file.fileno()
-        for text in octets:
-            expected = bytes.fromhex(text)
-            if os.pread(descriptor, len(expected), at) != expected:
+        for expected in octets:
+            if expected is None or os.pread(descriptor, len(expected), at) != expected:
                 return False
             at += len(expected)
         return at == self._entries_end
@@ -111,13 +120,11 @@ class CrlFile:
     def sign(self, key: PrivateKey) -> None:
         """Sign what was written. The only function here that touches a key."""
         scheme = self.heading.scheme
-        # At one go: joining pieces would hold a long list twice.
-        tbs = os.pread(self._file.fileno(), self._tbs_end - _HOLE, _HOLE)
+        tbs = FileMessage(self._file.fileno(), self._tbs_at, self._tbs_end - self._tbs_at)
         signature = sign_message(key, scheme, tbs)
-        del tbs
         tail = scheme.algorithm_identifier() + der.bits(signature)
-        header = der.header(der.SEQUENCE, self._tbs_end - _HOLE + len(tail))
-        self._begin = _HOLE - len(header)
+        header = der.header(der.SEQUENCE, len(tbs) + len(tail))
+        self._begin = self._tbs_at - len(header)
         self._file.seek(self._tbs_end)
         self._file.write(tail)
         end = self._file.tell()
@@ -130,7 +137,7 @@ class CrlFile:
     def is_signed_by(self, public_key: PublicKey) -> bool:
         """Read the finished list back: its digest, and whether its signature is this key's over what stands there."""
         whole, signed = hashlib.sha256(), hashlib.new(self.heading.scheme.digest)
-        for piece in self._read(_HOLE, self._tbs_end):
+        for piece in self._read(self._tbs_at, self._tbs_end):
             signed.update(piece)
         for piece in self.pieces():
             whole.update(piece)
@@ -143,7 +150,7 @@ class CrlFile:
 
     def frame(self) -> x509.CertificateRevocationList:
         """The list without its entries, by another reader: what stands around them."""
-        fields = b"".join(self._read(_HOLE, self._entries_at))
+        fields = b"".join(self._read(self._tbs_at, self._entries_at))
         _, start, _ = _outer(fields)
         before = fields[start:]
         if self.count:

@@ -152,12 +152,7 @@ class AnswerSigner:
                 for authority, serial in _signers(session, now).items()
             )
 
-    def count_due(self) -> int:
-        """How many certificates wait for an answer."""
-        now = self._clock.now().replace(microsecond=0)
-        return sum(len(self._due(responder, now, None)) for responder in self._responder.responders(now))
-
-    def _due(self, responder: SigningResponder, now: datetime, most: int | None) -> dict[str, RevocationState]:
+    def _due(self, responder: SigningResponder, now: datetime, most: int) -> dict[str, RevocationState]:
         query = _select_due(responder.facts.authority, _serial_of(responder), now).limit(most)
         with self._database.read() as session:
             return {row[0]: revocation_state_of(row) for row in session.execute(query)}

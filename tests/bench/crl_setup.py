@@ -27,12 +27,13 @@ _BATCH = 10_000
 
 
 def fill(world: World, count: int, shards: int) -> None:
-    """Rows as long as real ones, each revoked at a second of its own."""
+    """Rows as long as real ones, each revoked at a second of its own. In the order of serials, which a database takes in far sooner."""
     source = random.Random(5)
+    serials = sorted(source.getrandbits(158) | 1 << 158 for _ in range(count))
     for start in range(0, count, _BATCH):
         rows = []
         for number in range(start, min(start + _BATCH, count)):
-            serial = source.getrandbits(158) | 1 << 158
+            serial = serials[number]
             revoked_at = START - timedelta(seconds=number)
             rows.append(
                 {

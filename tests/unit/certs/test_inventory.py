@@ -24,7 +24,8 @@ from certs.inventory import (
     get_certificate,
     set_state,
 )
-from certs.listed import REASON_CODES, changed_lines, listed_lines, listed_octets
+from certs.listed import REASON_CODES, changed_lines, listed_lines
+from certs.listed_octets import encode, listed_octets
 from tests.postgres import discard
 from tests.world import new_database
 
@@ -172,14 +173,55 @@ def test_the_database_makes_the_octets_of_an_entry_that_another_builder_makes(se
     revoked = x509.CertificateRevocationListBuilder(
         x509.Name([]), NOW.replace(tzinfo=None), (NOW + timedelta(days=1)).replace(tzinfo=None), [], [builder.build()]
     ).sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
-    octets = "".join(listed_octets(session, "issuing", [None], None)).lower()
-    assert len(octets) > 70
-    assert octets in revoked.tbs_certlist_bytes.hex()
+    (octets,) = listed_octets(session, "issuing", [None], None)
+    # revokedCertificates is a sequence of nothing else, at the end of a list without extensions.
+    assert revoked.tbs_certlist_bytes.endswith(bytes((0x30, len(octets))) + octets)
 
 
 @pytest.mark.parametrize("serial", ["aa", "ff" * 20, "00" + "11" * 19])
 def test_an_entry_that_is_not_like_the_others_is_left_to_the_lines(session, serial):
     add_intent(session, new(serial))
     set_state(session, serial, State.REVOKED, revoked_at=NOW, reason="superseded")
-    assert list(listed_octets(session, "issuing", [None], None)) == [""]
+    assert list(listed_octets(session, "issuing", [None], None)) == [None]
     assert len(list(listed_lines(session, "issuing", [None], None))) == 1
+
+
+def test_the_octets_of_many_are_those_of_each_one_after_the_other(session):
+    rows = []
+    for number in range(300):
+        serial = f"{0x4F << 152 | number * 7919:040x}"
+        reason = ["unspecified", *REASON_CODES][number % 9]
+        since = NOW - timedelta(days=number) if number % 4 == 1 else None
+        add_intent(session, new(serial))
+        set_state(session, serial, State.REVOKED, revoked_at=NOW, reason=reason, suspect_since=since)
+        rows.append((serial, reason, since))
+    at, long = f"{NOW:%Y-%m-%d %H:%M:%S}", "%Y-%m-%d %H:%M:%S"
+    alone = [encode(serial, at, reason, f"{since:{long}}" if since else "", 19) for serial, reason, since in rows]
+    (octets,) = listed_octets(session, "issuing", [None], None)
+    assert octets == b"".join(alone)
+    assert len(set(map(len, alone))) == 4
+
+
+SERIAL, AT = "4f" + "a0" * 19, "2026-11-21 03:15:30"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        (SERIAL, "2050-01-01 00:00:00", "superseded", ""),
+        (SERIAL, "1999-12-31 23:59:59", "superseded", ""),
+        (SERIAL, "2126-11-21 03:15:30", "superseded", ""),
+        (SERIAL, AT, "a word of others", ""),
+        (SERIAL, AT, "superseded", "2026-11-21"),
+        (SERIAL[:-2] + "  ", AT, "superseded", ""),
+        (SERIAL[:-2] + "xy", AT, "superseded", ""),
+        # Two that are too short and too long by as much, one and none, and one with a comma of its own.
+        (SERIAL[:-2] + "," + SERIAL + "11", f"{AT},{AT}", "superseded,superseded", ","),
+        (f"{SERIAL},{SERIAL}", AT, "superseded", ""),
+        (SERIAL, AT, "super,seded", ","),
+        (SERIAL[:-1] + ",", AT, "superseded", ""),
+    ],
+)
+def test_columns_that_are_not_like_those_of_nearly_every_entry_make_no_octets(columns):
+    assert encode(SERIAL, AT, "superseded", "", 19) is not None
+    assert encode(*columns, 19) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import subprocess
 from dataclasses import replace
 from datetime import timedelta
@@ -11,16 +10,12 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from pkilint import loader, pkix
-from pkilint.pkix import crl as pkix_crl
-from pkilint.pkix import extension, name
-from pkilint.validation import ValidationFindingSeverity
 
 from pki.crl import CrlDeps, CrlPolicy
 from pki.crl_archive import StoredCrl, crl_octets, find_latest
 from pki.crl_entries import FULL
 from pki.issuer import Issuer, load_issuer
-from tests.world import PUBLIC_URL, World
+from tests.world import PUBLIC_URL, World, second_opinion
 
 
 def current(world: World, shard: int = FULL, *, is_delta: bool = False, authority: str = "issuing") -> bytes:
@@ -69,31 +64,10 @@ def with_policy(world: World, **policy: Any) -> CrlDeps:
     return replace(world.crl_deps, policy=CrlPolicy(**policy))
 
 
-@functools.cache
-def _linter() -> Any:
-    return pkix_crl.create_pkix_crl_validator_container(
-        [
-            pkix.create_attribute_decoder(name.ATTRIBUTE_TYPE_MAPPINGS),
-            pkix.create_extension_decoder(extension.EXTENSION_MAPPINGS),
-        ],
-        [
-            pkix_crl.create_issuer_validator_container([]),
-            pkix_crl.create_validity_validator_container([]),
-            pkix_crl.create_extensions_validator_container([]),
-        ],
-    )
-
-
-def pkilint_findings(der: bytes) -> list[str]:
-    """Codes of everything that pkilint finds worth a notice or more."""
-    document = loader.RFC5280CertificateListDocumentLoader().load_der_document(der, "crl")
-    results = _linter().validate(document.root)
-    return [
-        str(found.finding.code)
-        for result in results
-        for found in result.finding_descriptions
-        if found.finding.severity <= ValidationFindingSeverity.NOTICE  # the worst is 0
-    ]
+def findings(kind: str, der: bytes) -> list[str]:
+    """Codes of everything that pkilint finds in a `crl` or an `ocsp` worth a notice or more, in the process that judges for us."""
+    worth = {"FATAL", "ERROR", "WARNING", "NOTICE"}
+    return [each.code for each in second_opinion().ask(kind, der) if each.severity in worth]
 
 
 def openssl_verify(world: World, folder: Path, serial: str, *crls: bytes, deltas: bool = True) -> str:

@@ -10,6 +10,8 @@ import pytest
 from cryptography import x509
 from sqlalchemy import insert, text
 
+from certs.errors import LintFailed, LintUnavailable
+from certs.lint.second_opinion import SecondOpinion
 from certs.tables import CertificateRow
 from hsm.errors import TokenAway
 from hsm.handles import sign_only_key
@@ -18,7 +20,7 @@ from pki.authorities import get_authority
 from pki.crl import crl_due, partition_crl, publish_due, sign_crl
 from pki.crl_archive import crl_octets, find_at, find_by_number
 from pki.errors import CrlRefused
-from tests.unit.pki.crls import current, has, parse, pkilint_findings, reloaded, said, stored, with_policy
+from tests.unit.pki.crls import current, findings, has, parse, reloaded, said, stored, with_policy
 from tests.world import ADMIN
 
 
@@ -137,7 +139,7 @@ def test_a_list_that_a_linter_refuses_is_never_signed(world):
 
     def refuse(der):
         seen.append(parse(der))
-        return ["pkix.something_is_wrong"]
+        raise LintFailed("something is wrong", rules="pkix.something_is_wrong", detail="something is wrong")
 
     deps = replace(world.crl_deps, lint=refuse)
     with pytest.raises(CrlRefused) as refused:
@@ -149,10 +151,28 @@ def test_a_list_that_a_linter_refuses_is_never_signed(world):
         stored(world)
 
 
+def test_while_the_linter_cannot_judge_a_new_kind_of_list_none_is_signed_and_one_of_a_passed_kind_is(world):
+    judge = SecondOpinion(sampled=1)  # every list is a sample
+    try:
+        deps = replace(world.crl_deps, lint=judge.check_crl)
+        sign_crl(world.issuing, ADMIN, deps)
+        judge._child = ("-c", "raise SystemExit")
+        judge.close()
+        assert sign_crl(world.issuing, ADMIN, deps).number == 2
+        # Its first entry makes it another kind.
+        world.revoke(world.seal().record.serial)
+        with pytest.raises(LintUnavailable):
+            sign_crl(world.issuing, ADMIN, deps)
+    finally:
+        judge.close()
+    assert stored(world).number == 2
+    assert crl_due("issuing", world.crl_deps)
+
+
 def test_the_twin_that_is_linted_has_the_first_hundred_entries(world):
     _revoke_in_bulk(world, [f"{0x40 << 152 | number:040x}" for number in range(150)])
     lengths = []
-    deps = replace(world.crl_deps, lint=lambda der: lengths.append(len(parse(der))) or [])
+    deps = replace(world.crl_deps, lint=lambda der: lengths.append(len(parse(der))))
     record = sign_crl(world.issuing, ADMIN, deps)
     assert lengths[-2:] == [100, 0]
     assert len(parse(record.der)) == 150
@@ -185,7 +205,7 @@ def kinds(world) -> dict[str, bytes]:
 
 
 def test_pkilint_finds_nothing_in_any_kind_of_list(world):
-    found = {kind: pkilint_findings(der) for kind, der in kinds(world).items()}
+    found = {kind: findings("crl", der) for kind, der in kinds(world).items()}
     assert found == {key: [] for key in found}
     assert len(found) == 10
 

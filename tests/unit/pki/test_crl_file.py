@@ -80,7 +80,8 @@ def theirs(entries, key=KEY, rsa_padding=None) -> x509.CertificateRevocationList
 def write(entries, key=KEY) -> CrlFile:
     encoded = encode(entries)
     crl = CrlFile(heading(key), None)
-    assert crl.write_tbs(len(encoded), sum(map(len, encoded)), encoded)
+    # In batches, as they come from the database.
+    crl.write_tbs([encoded[at : at + 5] for at in range(0, len(encoded), 5)])
     return crl
 
 
@@ -112,10 +113,19 @@ def test_another_keys_signature_is_noticed():
         assert not crl.is_signed_by(KEY.public_key())
 
 
-def test_entries_that_are_fewer_octets_than_was_said_are_noticed():
-    encoded = encode([(5, NOW, "superseded", None), (6, NOW, "superseded", None)])
-    with CrlFile(heading(), None) as crl:
-        assert not crl.write_tbs(2, sum(map(len, encoded)), encoded[:1])
+@given(ENTRIES, st.integers(0, 11))
+@settings(deadline=None)
+def test_octets_are_exactly_those_of_the_file_when_all_of_them_are_and_none_is_missing_or_more(entries, place):
+    encoded = encode(entries)
+    with write(entries) as crl:
+        assert crl.is_exactly(iter(encoded))
+        assert crl.is_exactly(iter([b"".join(encoded)]))
+        assert not crl.is_exactly(iter([*encoded, encode([(5, NOW, "superseded", None)])[0]]))
+        assert not crl.is_exactly(iter([*encoded, None]))
+        if entries:
+            place %= len(entries)
+            assert not crl.is_exactly(iter(encoded[:-1]))
+            assert not crl.is_exactly(iter([*encoded[:place], b"\x30" * len(encoded[place]), *encoded[place + 1 :]]))
 
 
 @given(ENTRIES, st.integers(1, 200))
