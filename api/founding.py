@@ -21,6 +21,7 @@ from api.home import Home
 from api.keys import module_path, token_surroundings
 from api.migrations.runner import upgrade
 from api.publishing import publish
+from api.service_upkeep import make_services
 from api.settings import HttpSettings, Settings, load_settings
 from api.wiring import Installation, locate
 from certs.clock import SystemClock
@@ -32,7 +33,6 @@ from pki.audit import Actor
 from pki.authorities import AuthorityState, find_authority, get_authority
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
 from pki.roles import Permission, require
-from pki.service_keys import ServiceKind, ensure_service, is_service_ready
 from signer.appearance.images import Purpose
 from signer.credentials import credential_exists
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
@@ -43,7 +43,6 @@ from signer.storage import write_once
 NO_AGENCY = "Antin"
 DEMO_TAX_CODE = "MST:0000000000"
 _PIN_OCTETS = 16
-_SERVICE_TITLES = {ServiceKind.OCSP: "OCSP Responder", ServiceKind.TSA: "Time-Stamping Authority"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def found(wish: Wish, environment: Mapping[str, str], actor: Actor) -> tuple[Ins
         with installation.database.alone("init"):
             upgrade(installation.database.engine)
             _make_authorities(installation, wish, actor)
-            _make_services(installation, actor)
+            make_services(installation, actor)
             publish(installation, actor)
             if wish.demo:
                 _make_demo_signers(installation, actor)
@@ -155,18 +154,6 @@ def _make_authorities(installation: Installation, wish: Wish, actor: Actor) -> N
     keys = installation.settings.keys
     create_root("root", _authority_subject("Root", agency), actor, deps, spec=KeySpec(keys.root))
     create_issuing("issuing", "root", _authority_subject("Issuing", agency), actor, deps, spec=KeySpec(keys.issuing))
-
-
-def _make_services(installation: Installation, actor: Actor) -> None:
-    """The OCSP responder and the time-stamping authority, also in a home of an older release; what is due is renewed."""
-    with installation.database.read() as session:
-        founder = parse_subject(get_authority(session, "issuing").subject).organization
-        due = [kind for kind in ServiceKind if not is_service_ready(session, kind.value, installation.clock.now())]
-    spec = KeySpec(installation.settings.keys.service)
-    for kind in due:
-        title = _SERVICE_TITLES[kind]
-        subject = subject_name(CN=f"Antin {title}", O=founder, C="VN")
-        ensure_service(kind.value, kind, subject, installation.keys, actor, installation.issuing(), spec)
 
 
 def _authority_subject(kind: str, agency: str) -> SubjectName:

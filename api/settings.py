@@ -218,6 +218,33 @@ class WebSettings:
                 refuse_value("web.trusted_proxies", "addresses or networks like 10.0.0.1, 10.0.0.0/24", address)
 
 
+@dataclass(frozen=True)
+class CrlSettings:
+    """Revocation lists. A change waits `delay_seconds` for others before a list says it, a compromised key never.
+
+    `delta_hours` 0: no delta lists. `deltas_in_certificates`: new certificates say where the delta is (freshestCRL).
+    `keep_expired`: revoked certificates stay on the lists after their end, and the lists say so (expiredCertsOnCRL).
+    """
+
+    days: float = 7.0
+    root_days: float = 90.0
+    delta_hours: float = 24.0
+    delay_seconds: float = 2.0
+    deltas_in_certificates: bool = False
+    keep_expired: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("days", "root_days"):
+            if not 1 <= getattr(self, name) <= 3650:
+                refuse_value(f"crl.{name}", "between 1 and 3650", getattr(self, name))
+        if self.delta_hours and not 1 <= self.delta_hours <= 24 * self.days:
+            refuse_value("crl.delta_hours", "0, or from 1 to the life of a list", self.delta_hours)
+        if not 0 <= self.delay_seconds <= 3600:
+            refuse_value("crl.delay_seconds", "between 0 and 3600", self.delay_seconds)
+        if self.deltas_in_certificates and not self.delta_hours:
+            refuse_value("crl.deltas_in_certificates", "false while crl.delta_hours is 0", "true")
+
+
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 
 
@@ -252,6 +279,7 @@ class Settings:
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     web: WebSettings = field(default_factory=WebSettings)
     approvals: ApprovalSettings = field(default_factory=ApprovalSettings)
+    crl: CrlSettings = field(default_factory=CrlSettings)
 
 
 def _sections() -> dict[str, type]:

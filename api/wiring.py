@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ from certs.lint.shapes import PassedShapes
 from hsm.client import ClientStore
 from pki.appointment import PersonDeps
 from pki.approval_rules import ApprovalRules
+from pki.crl import CrlDeps, CrlPolicy
 from pki.issuance import IssuingDeps, TwinKeys
 from pki.issuer import Issuer, load_issuer
 from pki.ocsp import OcspResponder
@@ -92,7 +94,8 @@ class Installation:
 
     def issuer(self, name: str) -> Issuer:
         """An authority ready to sign."""
-        return load_issuer(self.database, self.keys, name, self.settings.http.public_url)
+        deltas = self.settings.crl.deltas_in_certificates
+        return load_issuer(self.database, self.keys, name, self.settings.http.public_url, names_deltas=deltas)
 
     def issuing(self, name: str = "issuing") -> IssuingDeps:
         """What issuing by an authority needs."""
@@ -115,6 +118,20 @@ class Installation:
     @cached_property
     def persons(self) -> PersonDeps:
         return PersonDeps(self.database, self.clock, self.approvals)
+
+    @cached_property
+    def crls(self) -> CrlDeps:
+        """What making CRLs needs besides an issuer."""
+        wanted = self.settings.crl
+        policy = CrlPolicy(
+            lifetime=timedelta(days=wanted.days),
+            root_lifetime=timedelta(days=wanted.root_days),
+            delta_lifetime=timedelta(hours=wanted.delta_hours) if wanted.delta_hours else None,
+            delay=timedelta(seconds=wanted.delay_seconds),
+            keep_expired=wanted.keep_expired,
+        )
+        spool = self.home.cache if self.home.cache.is_dir() else None
+        return CrlDeps(self.database, self.clock, policy, spool, self.second_opinion.check_crl, self.twins)
 
     @cached_property
     def desk(self) -> CredentialDesk:

@@ -251,7 +251,7 @@ class LintFailed(CertsError):
 
 
 class LintUnavailable(CertsError):
-    """The second opinion could not be had, so what needs it is not issued. Facts: reason (a word)."""
+    """The second opinion could not be had, so what needs it is not signed. Facts: reason (a word)."""
 
     code = "LINT_UNAVAILABLE"
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, cast
 
 from cryptography import x509
-from sqlalchemy import Connection, Row, Select, Table, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, Table, bindparam, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from certs.db import hold
@@ -54,6 +54,7 @@ class CertificateRecord:
     revocation_reason: str | None
     suspect_since: datetime | None
     created_at: datetime
+    crl_shard: int | None = None
 
     def state_at(self, now: datetime) -> State:
         """The state as people see it: what is not revoked has expired once its time is over."""
@@ -97,6 +98,7 @@ class NewCertificate:
     created_at: datetime
     # Numbers of the holder, as the subject has them.
     identifiers: tuple[str, ...] = ()
+    crl_shard: int | None = None
 
 
 _TABLE = cast("Table", CertificateRow.__table__)
@@ -165,10 +167,12 @@ def set_state(
     revoked_at: datetime | None = None,
     reason: str | None = None,
     suspect_since: datetime | None = None,
+    crl_epoch: int | None = None,
 ) -> CertificateRecord:
-    """Write a decision of pki/revocation.py, which alone knows what may follow what."""
+    """Write a decision of pki/revocation.py, which alone knows what may follow what. `crl_epoch`: the issuer's, counting this."""
     row = _row(session, serial, lock=True)
     row.state = state.value
+    row.crl_epoch = crl_epoch
     row.revoked_at, row.revocation_reason, row.suspect_since = revoked_at, reason, suspect_since
     session.flush()
     return record_of(row)
@@ -286,20 +290,6 @@ def rsa_keys_since(session: Session, since: datetime | None) -> list[KnownKey]:
     return [KnownKey(*row) for row in session.execute(query)]
 
 
-def revoked_by(session: Session, issuer: str, kept_from: datetime | None) -> list[CertificateRecord]:
-    """What belongs on an issuer's CRL, by serial: revoked or suspended, intents included.
-
-    `kept_from` is the time of the last CRL: what ended before it has stood on one CRL past its end and goes
-    (RFC 5280 3.3), unless its revocation is newer than that CRL.
-    """
-    query = select(CertificateRow).where(
-        CertificateRow.issuer == issuer, CertificateRow.state.in_([State.REVOKED.value, State.SUSPENDED.value])
-    )
-    if kept_from is not None:
-        query = query.where(or_(CertificateRow.not_after >= kept_from, CertificateRow.revoked_at >= kept_from))
-    return [record_of(row) for row in session.scalars(query.order_by(CertificateRow.serial))]
-
-
 def count_by_state(session: Session) -> dict[State, int]:
     """How many certificates there are in each stored state."""
     rows = session.execute(select(CertificateRow.state, func.count()).group_by(CertificateRow.state))
@@ -346,4 +336,5 @@ def record_of(row: CertificateRow | Row[Any]) -> CertificateRecord:
         revocation_reason=row.revocation_reason,
         suspect_since=row.suspect_since,
         created_at=row.created_at,
+        crl_shard=row.crl_shard,
     )

@@ -20,6 +20,7 @@ from hsm.handles import SIGNING_DIGESTS, Scheme, check_scheme, sign_only_key
 from hsm.keyd.asking import read_state
 from hsm.keyd.refs import ref_from_json
 from hsm.keyd.state import KeyState
+from hsm.messages import Message
 from hsm.spec import KeyRef, KeySpec, PrivateKey, Purpose, TokenStatus, key_id_of, load_public_key
 from hsm.wire import MESSAGES_LIMIT, Op, octets, parse_body, parse_signatures, refused, request, sign_request
 
@@ -56,7 +57,7 @@ class ClientStore:
         except ValueError as error:
             raise KeyNotFound("not a key", key_id=key_id_of(der).hex()) from error
 
-        def sign(message: bytes, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
+        def sign(message: Message, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
             return self._sign(der, (message,), scheme, digest)[0]
 
         return sign_only_key(public_key, sign, _verified_before)
@@ -133,7 +134,9 @@ class ClientStore:
         self._closed = True
         self._connections.close()
 
-    def _sign(self, der: bytes, messages: Sequence[bytes], scheme: Scheme, digest: hashes.HashAlgorithm) -> list[bytes]:
+    def _sign(
+        self, der: bytes, messages: Sequence[Message], scheme: Scheme, digest: hashes.HashAlgorithm
+    ) -> list[bytes]:
         answer = self._ask(sign_request(der, messages, scheme.value, digest.name))
         signatures = parse_signatures(answer)
         if len(signatures) != len(messages):
@@ -147,7 +150,7 @@ class ClientStore:
             seconds = _LONG_SECONDS
         return parse_body(self._ask(request(op, body), repeatable=repeatable, seconds=seconds))
 
-    def _ask(self, pieces: Sequence[bytes], *, repeatable: bool = True, seconds: float | None = None) -> bytes:
+    def _ask(self, pieces: Sequence[Message], *, repeatable: bool = True, seconds: float | None = None) -> bytes:
         connections = self._connections
         repeated = False
         while True:

@@ -16,6 +16,7 @@ from hsm.errors import KeyProcessFailed, StoreClosed, TokenAway
 from hsm.keyd.asking import check_server, read_state
 from hsm.keyd.places import LOCK, SOCKET, START_LOCK, check_run_folder, is_locked, prepare_run_folder, wait_for_lock
 from hsm.keyd.state import KeyState
+from hsm.messages import Message
 from hsm.wire import Op, close_quietly, limit_times, parse_answer, receive, request, send
 
 # More are made when more threads ask at once; these stay.
@@ -52,7 +53,7 @@ class Connection:
             self._socket.close()
             raise
 
-    def ask(self, pieces: Sequence[bytes], seconds: float | None = None) -> bytes:
+    def ask(self, pieces: Sequence[Message], seconds: float | None = None) -> bytes:
         """The answer to a request, raising what it tells; NotSent, Broken, or TokenAway when none comes in time."""
         if seconds is not None and seconds != self.seconds:
             limit_times(self._socket, receiving=seconds)

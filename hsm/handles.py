@@ -12,10 +12,11 @@ from typing import NoReturn
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.utils import Buffer
 
 from hsm.errors import MechanismUnavailable, SigningFailed
+from hsm.messages import FileMessage, Message
 from hsm.spec import PrivateKey, PublicKey
 
 SIGNING_DIGESTS = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
@@ -35,9 +36,9 @@ _PSS: dict[type, padding.PSS] = {kind: padding.PSS(padding.MGF1(kind()), kind.di
 _PKCS1V15 = padding.PKCS1v15()
 
 # The whole message, never its digest: a key process must be able to see what it signs.
-SignCall = Callable[[bytes, Scheme, hashes.HashAlgorithm], bytes]
+SignCall = Callable[[Message, Scheme, hashes.HashAlgorithm], bytes]
 # Public key, signature, message, scheme, digest: returns, or raises SigningFailed.
-Verify = Callable[[PublicKey, bytes, bytes, Scheme, hashes.HashAlgorithm], None]
+Verify = Callable[[PublicKey, bytes, Message, Scheme, hashes.HashAlgorithm], None]
 
 
 class SignOnlyRSAKey(rsa.RSAPrivateKey):
@@ -55,11 +56,11 @@ class SignOnlyRSAKey(rsa.RSAPrivateKey):
     def public_key(self) -> rsa.RSAPublicKey:
         return self._public_key
 
-    def sign(self, data: Buffer, padding: object, algorithm: object) -> bytes:
+    def sign(self, data: Buffer | FileMessage, padding: object, algorithm: object) -> bytes:
         """Sign a whole message with PKCS #1 v1.5 or PSS (RFC 8017 8.2, 8.1)."""
         digest = _digest(algorithm)
         scheme = _rsa_scheme(padding, digest)
-        message = bytes(data)
+        message = data if isinstance(data, FileMessage) else bytes(data)
         signature = self._sign_call(message, scheme, digest)
         self._verify(self._public_key, signature, message, scheme, digest)
         return signature
@@ -102,7 +103,7 @@ class SignOnlyECKey(ec.EllipticCurvePrivateKey):
     def public_key(self) -> ec.EllipticCurvePublicKey:
         return self._public_key
 
-    def sign(self, data: Buffer, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
+    def sign(self, data: Buffer | FileMessage, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
         """Sign a whole message with ECDSA; the signature is an Ecdsa-Sig-Value (RFC 3279 2.2.3)."""
         if not isinstance(signature_algorithm, ec.ECDSA):
             raise MechanismUnavailable("only ECDSA is signed", mechanism=type(signature_algorithm).__name__)
@@ -110,7 +111,7 @@ class SignOnlyECKey(ec.EllipticCurvePrivateKey):
             # It would be ignored silently: the nonce is the token's.
             raise MechanismUnavailable("deterministic ECDSA is not signed", mechanism="deterministic ECDSA")
         digest = _digest(signature_algorithm.algorithm)
-        message = bytes(data)
+        message = data if isinstance(data, FileMessage) else bytes(data)
         signature = self._sign_call(message, Scheme.ECDSA, digest)
         self._verify(self._public_key, signature, message, Scheme.ECDSA, digest)
         return signature
@@ -149,11 +150,13 @@ def check_scheme(public_key: PublicKey, scheme: Scheme, digest: hashes.HashAlgor
 
 
 def verify_signature(
-    public_key: PublicKey, signature: bytes, message: bytes, scheme: Scheme, digest: hashes.HashAlgorithm
+    public_key: PublicKey, signature: bytes, message: Message, scheme: Scheme, digest: hashes.HashAlgorithm
 ) -> None:
     """Raise SigningFailed unless the signature is the key's over the message."""
     try:
-        if isinstance(public_key, rsa.RSAPublicKey):
+        if isinstance(message, FileMessage):
+            _verify_digest(public_key, signature, digest_of(message, digest), rsa_padding(scheme, digest), digest)
+        elif isinstance(public_key, rsa.RSAPublicKey):
             public_key.verify(signature, message, rsa_padding(scheme, digest), digest)
         else:
             public_key.verify(signature, message, _ECDSA.get(type(digest)) or ec.ECDSA(digest))
@@ -161,11 +164,28 @@ def verify_signature(
         raise SigningFailed("the signature that came back does not verify with the public key") from error
 
 
+def digest_of(message: FileMessage, digest: hashes.HashAlgorithm) -> bytes:
+    """The digest of a message that is too long to be held."""
+    made = hashes.Hash(digest)
+    for piece in message.pieces():
+        made.update(piece)
+    return made.finalize()
+
+
 def rsa_padding(scheme: Scheme, digest: hashes.HashAlgorithm) -> padding.AsymmetricPadding:
     """The one padding that belongs to an RSA scheme: for PSS, MGF1 and salt follow the digest (RFC 4055 3.1)."""
     if scheme is Scheme.RSA_PKCS1V15:
         return _PKCS1V15
     return _PSS.get(type(digest)) or padding.PSS(mgf=padding.MGF1(digest), salt_length=digest.digest_size)
+
+
+def _verify_digest(
+    public_key: PublicKey, signature: bytes, made: bytes, pad: padding.AsymmetricPadding, digest: hashes.HashAlgorithm
+) -> None:
+    if isinstance(public_key, rsa.RSAPublicKey):
+        public_key.verify(signature, made, pad, utils.Prehashed(digest))
+    else:
+        public_key.verify(signature, made, ec.ECDSA(utils.Prehashed(digest)))
 
 
 def _digest(algorithm: object) -> hashes.HashAlgorithm:

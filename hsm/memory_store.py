@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa, utils
 
 from hsm.errors import KeyDestroyed, KeyNotFound, KeyPurposeSet, StoreClosed
-from hsm.handles import Scheme, check_scheme, rsa_padding, sign_only_key, verify_signature
+from hsm.handles import Scheme, check_scheme, digest_of, rsa_padding, sign_only_key, verify_signature
+from hsm.messages import FileMessage, Message
 from hsm.purposes import check_purpose
 from hsm.spec import KeyRef, KeySpec, PrivateKey, Purpose, TokenStatus, curve_of, key_id_of, rsa_bits, spec_of, spki_der
 
@@ -55,7 +56,7 @@ class MemoryStore:
         der = bytes(public_key_der)
         _, held_key = self._find(der)
 
-        def sign(message: bytes, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
+        def sign(message: Message, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
             return self._sign(der, [message], scheme, digest)[0]
 
         return sign_only_key(held_key.public_key(), sign)
@@ -109,13 +110,13 @@ class MemoryStore:
             self._closed = True
             self._held.clear()
 
-    def _sign(self, der: bytes, messages: list[bytes], scheme: Scheme, digest: hashes.HashAlgorithm) -> list[bytes]:
+    def _sign(
+        self, der: bytes, messages: Sequence[Message], scheme: Scheme, digest: hashes.HashAlgorithm
+    ) -> list[bytes]:
         ref, key = self._find(der)  # asked for each signature: the key may be destroyed by now
         for message in messages:
             check_purpose(ref.purpose, message, der)
-        if isinstance(key, rsa.RSAPrivateKey):
-            return [key.sign(message, rsa_padding(scheme, digest), digest) for message in messages]
-        return [key.sign(message, ec.ECDSA(digest)) for message in messages]
+        return [_signature(key, message, scheme, digest) for message in messages]
 
     def _list(self, *, is_destroyed: bool) -> list[KeyRef]:
         self._check_open()
@@ -138,6 +139,15 @@ class MemoryStore:
         if held.key is None:
             raise KeyDestroyed(f"the key with id {key_id} was destroyed", key_id=key_id, label=held.ref.label)
         return held.ref, held.key
+
+
+def _signature(key: PrivateKey, message: Message, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
+    algorithm: hashes.HashAlgorithm | utils.Prehashed = digest
+    if isinstance(message, FileMessage):
+        message, algorithm = digest_of(message, digest), utils.Prehashed(digest)
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.sign(message, rsa_padding(scheme, digest), algorithm)
+    return key.sign(message, ec.ECDSA(algorithm))
 
 
 def _new_key(spec: KeySpec) -> PrivateKey:

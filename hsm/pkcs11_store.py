@@ -32,6 +32,7 @@ from hsm.ladder import Ladder
 from hsm.login import OnEvent
 from hsm.measuring import canary_signature, signing_rate
 from hsm.mechanisms import SigningPlan, plan_signing, sign_in_token
+from hsm.messages import Message
 from hsm.module import handle_of
 from hsm.pin import PinSource
 from hsm.purposes import check_purpose
@@ -130,8 +131,8 @@ class Pkcs11Store:
         der = bytes(public_key_der)
         known = self._ladder.run(lambda work: self._find(work, der), "C_FindObjects")
 
-        def sign(message: bytes, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
-            return self._sign(der, self._look_up(der), [message], scheme, digest)[0]
+        def sign(message: Message, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
+            return self._sign(der, self._look_up(der), [bytes(message)], scheme, digest)[0]
 
         return sign_only_key(known.public_key, sign, self._verify)
 
@@ -297,7 +298,7 @@ class Pkcs11Store:
         return plan
 
     def _verify(
-        self, public_key: PublicKey, signature: bytes, message: bytes, scheme: Scheme, digest: hashes.HashAlgorithm
+        self, public_key: PublicKey, signature: bytes, message: Message, scheme: Scheme, digest: hashes.HashAlgorithm
     ) -> None:
         try:
             verify_signature(public_key, signature, message, scheme, digest)

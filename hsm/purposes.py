@@ -23,6 +23,7 @@ from hsm.der import (
     tlv,
 )
 from hsm.errors import KeyPurposeWrong
+from hsm.messages import Message
 from hsm.spec import Purpose, key_id_of
 
 
@@ -67,7 +68,7 @@ class _NotTheShapeError(Exception):
     """The octets are not what their beginning promised."""
 
 
-def recognise(tbs: bytes) -> Content:
+def recognise(tbs: Message) -> Content:
     """What these octets are. Whatever is not exactly the shape of one kind is UNKNOWN, and nothing has two shapes.
 
     The first element tells the kind apart: [0] a certificate, INTEGER 0 a request, INTEGER 1 a CRL, [1] or [2] an OCSP
@@ -76,7 +77,7 @@ def recognise(tbs: bytes) -> Content:
     return _recognise(tbs)[0]
 
 
-def check_purpose(purpose: Purpose | None, tbs: bytes, public_key_der: bytes) -> None:
+def check_purpose(purpose: Purpose | None, tbs: Message, public_key_der: bytes) -> None:
     """Raise KeyPurposeWrong unless a key of this purpose may sign these octets.
 
     Every purpose may sign a certification request for its own key: the proof that it is held (RFC 2986 4.2).
@@ -97,7 +98,7 @@ def check_purpose(purpose: Purpose | None, tbs: bytes, public_key_der: bytes) ->
     )
 
 
-def _recognise(tbs: bytes) -> tuple[Content, bytes]:
+def _recognise(tbs: Message) -> tuple[Content, bytes]:
     """The kind, and for a request the SubjectPublicKeyInfo it is for."""
     try:
         tag, _, at, end = _element(tbs, 0, len(tbs))
@@ -125,7 +126,7 @@ def _recognise(tbs: bytes) -> tuple[Content, bytes]:
     return Content.UNKNOWN, b""
 
 
-def _check_certificate(data: bytes, at: int, end: int) -> None:
+def _check_certificate(data: Message, at: int, end: int) -> None:
     """TBSCertificate of version 3 (RFC 5280 4.1), without the unique identifiers that 4.1.2.8 forbids."""
     # version, serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo, extensions [3] OPTIONAL
     parts = _elements(data, at, end)
@@ -145,7 +146,7 @@ def _check_certificate(data: bytes, at: int, end: int) -> None:
 _CERTIFICATE_TAGS = (INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE)
 
 
-def _check_revocation_list(data: bytes, at: int, end: int) -> None:
+def _check_revocation_list(data: Message, at: int, end: int) -> None:
     """TBSCertList of version 2 (RFC 5280 5.1); nextUpdate is there, as 5.1.2.5 demands. No entry is looked at."""
     # version, signature, issuer, thisUpdate, nextUpdate, revokedCertificates OPTIONAL, crlExtensions [0] OPTIONAL
     parts = _elements(data, at, end)
@@ -162,7 +163,7 @@ def _check_revocation_list(data: bytes, at: int, end: int) -> None:
     _check_extensions(data, rest, _CONTEXT_0)
 
 
-def _check_response_data(data: bytes, at: int, end: int) -> None:
+def _check_response_data(data: Message, at: int, end: int) -> None:
     """ResponseData of version 1 (RFC 6960 4.2.1), which DER leaves unsaid."""
     # responderID [1] Name or [2] OCTET STRING, producedAt, responses, responseExtensions [1] OPTIONAL
     parts = _elements(data, at, end)
@@ -179,7 +180,7 @@ def _check_response_data(data: bytes, at: int, end: int) -> None:
     _check_extensions(data, parts[3:], _CONTEXT_1)
 
 
-def _requested_key(data: bytes, at: int, end: int) -> bytes:
+def _requested_key(data: Message, at: int, end: int) -> bytes:
     """The SubjectPublicKeyInfo of a CertificationRequestInfo (RFC 2986 4.1)."""
     # version, subject, subjectPKInfo, attributes [0]
     parts = _elements(data, at, end)
@@ -189,7 +190,7 @@ def _requested_key(data: bytes, at: int, end: int) -> bytes:
     return data[parts[2][1] : parts[2][3]]
 
 
-def _signed_attributes(data: bytes, at: int, end: int) -> Content:
+def _signed_attributes(data: Message, at: int, end: int) -> Content:
     """SignedAttributes as they are hashed: a SET OF in DER with one contentType and one messageDigest (RFC 5652 5.3, 5.4)."""
     content, digests, before = Content.UNKNOWN, 0, b""
     for tag, begin, start, stop in _elements(data, at, end):
@@ -219,14 +220,14 @@ def _signed_attributes(data: bytes, at: int, end: int) -> Content:
     return content
 
 
-def _check_algorithm(data: bytes, part: Element) -> None:
+def _check_algorithm(data: Message, part: Element) -> None:
     """AlgorithmIdentifier: an OBJECT IDENTIFIER and at most one element of parameters."""
     tag, _, _, stop = _element(data, part[2], part[3])
     if tag != OID or (stop != part[3] and _element(data, stop, part[3])[3] != part[3]):
         raise _NotTheShapeError
 
 
-def _check_public_key(data: bytes, part: Element) -> None:
+def _check_public_key(data: Message, part: Element) -> None:
     """SubjectPublicKeyInfo (RFC 5280 4.1): an algorithm and a BIT STRING."""
     algorithm = _element(data, part[2], part[3])
     if algorithm[0] != SEQUENCE:
@@ -237,7 +238,7 @@ def _check_public_key(data: bytes, part: Element) -> None:
         raise _NotTheShapeError
 
 
-def _check_extensions(data: bytes, rest: list[Element], tag: int) -> None:
+def _check_extensions(data: Message, rest: list[Element], tag: int) -> None:
     """Nothing more, or Extensions under one explicit tag."""
     if not rest:
         return
@@ -249,7 +250,7 @@ def _check_extensions(data: bytes, rest: list[Element], tag: int) -> None:
         raise _NotTheShapeError
 
 
-def _elements(data: bytes, at: int, end: int) -> list[Element]:
+def _elements(data: Message, at: int, end: int) -> list[Element]:
     out = []
     while at < end:
         part = _element(data, at, end)
@@ -258,7 +259,7 @@ def _elements(data: bytes, at: int, end: int) -> list[Element]:
     return out
 
 
-def _element(data: bytes, at: int, end: int) -> Element:
+def _element(data: Message, at: int, end: int) -> Element:
     """The element at an offset, which ends within what holds it. Its length is in the fewest octets (X.690 10.1)."""
     # der.element does nearly this; this one is bounded by its parent, refuses long forms and runs for every signature.
     start = at + 2

@@ -17,7 +17,8 @@ class KeyStore(Protocol):
     * `generate` returns only when the key can be found again by its public key, together with its purpose.
     * `get` returns an object that is a `cryptography` private key and can only sign: it hashes the whole message
       itself, because the purpose of a key cannot be checked on a digest. Asking it for private numbers raises
-      TypeError, never key material. It may be kept and used from several threads at once.
+      TypeError, never key material. It may be kept and used from several threads at once. A message may lie in a file
+      (messages.py); the store's side of a socket gets all of it.
     * A key signs only what its purpose allows (purposes.py); anything else is KeyPurposeWrong, before the token is asked.
     * A key is used only after its attributes were checked once: sensitive, never extractable, made in the store.
     * RSA signs with PKCS#1 v1.5 and PSS (salt as long as the digest) over SHA-256/384/512; elliptic curves with ECDSA

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from hsm import errors
 from hsm.errors import HSMError, KeyProcessFailed, MessageRefused
+from hsm.messages import FileMessage, Message
 
 VERSION: Final = 1
 # Larger messages travel as a sealed memory file: a list of a million revoked certificates has 49 MB.
@@ -116,12 +117,12 @@ def request(op: Op, body: dict[str, Any] | None = None) -> list[bytes]:
     return [_HEADER.pack(VERSION, op), b"" if body is None else json.dumps(body).encode()]
 
 
-def sign_request(public_key_der: bytes, messages: Sequence[bytes], scheme: str, digest: str) -> list[bytes]:
+def sign_request(public_key_der: bytes, messages: Sequence[Message], scheme: str, digest: str) -> list[Message]:
     """A request to sign. MessageRefused for what the other side would refuse."""
     if len(messages) > MESSAGES_LIMIT or len(public_key_der) > 0xFFFF:
         raise refused("more than fits into one request")
     head = _SIGN_HEAD.pack(SCHEMES.index(scheme), DIGESTS.index(digest), len(public_key_der))
-    pieces = [_HEADER.pack(VERSION, Op.SIGN), head, public_key_der, _U16.pack(len(messages))]
+    pieces: list[Message] = [_HEADER.pack(VERSION, Op.SIGN), head, public_key_der, _U16.pack(len(messages))]
     for message in messages:
         if len(message) > BODY_LIMIT:
             raise refused("larger than a request may be")
@@ -256,20 +257,21 @@ def refused(reason: str) -> MessageRefused:
 # --- sending and receiving ------------------------------------------------------------------------------------------
 
 
-def send(connection: socket.socket, pieces: Sequence[bytes]) -> None:
+def send(connection: socket.socket, pieces: Sequence[Message]) -> None:
     """Send one message. OSError when the other side is gone, BlockingIOError when it does not take it in time."""
     length = sum(map(len, pieces))
     if length <= INLINE_LIMIT:
-        connection.send(b"".join(pieces))
+        connection.send(b"".join(map(bytes, pieces)))
         return
     if length > BODY_LIMIT:
         raise refused("larger than a message may be")
     descriptor = os.memfd_create("antin-message", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         for piece in pieces:
-            left = memoryview(piece)
-            while left:
-                left = left[os.write(descriptor, left) :]
+            for part in piece.pieces() if isinstance(piece, FileMessage) else (piece,):
+                left = memoryview(part)
+                while left:
+                    left = left[os.write(descriptor, left) :]
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS | fcntl.F_SEAL_SEAL)
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(descriptor))
         connection.sendmsg([_ELSEWHERE.pack(VERSION, _IN_MEMORY_FILE, length)], [rights])

@@ -111,6 +111,18 @@ class CrlNotFound(PkiError):
     code = "CRL_NOT_FOUND"
 
 
+class CrlRefused(PkiError):
+    """A CRL broke a rule of its own kind before it was signed. Facts: authority, number, problem."""
+
+    code = "CRL_REFUSED"
+
+
+class PartitionsRefused(PkiError):
+    """Partitions of a CRL are never taken away, and there are limits. Facts: authority, count, least, most."""
+
+    code = "CRL_PARTITIONS_REFUSED"
+
+
 class ServiceExists(PkiError):
     """The name is taken by another service, or by one of another authority. Facts: service, kind, authority."""
 

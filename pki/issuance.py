@@ -343,6 +343,7 @@ def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> New
         identifiers=tuple(
             value for name in ("UID", "serialNumber", "organizationIdentifier") for value in draft.subject.values(name)
         ),
+        crl_shard=draft.issuer.shard_of(int(serial, 16)) if draft.profile.cdp else None,
     )
 
 

@@ -143,12 +143,16 @@ class AnswerSigner:
                     break
         return signed
 
-    def count_due(self) -> int:
-        """How many certificates wait for an answer."""
+    def is_due(self) -> bool:
+        """Whether any certificate waits for an answer that could be signed. Asks no key."""
         now = self._clock.now().replace(microsecond=0)
-        return sum(len(self._due(responder, now, None)) for responder in self._responder.responders(now))
+        with self._database.read() as session:
+            return any(
+                session.execute(_select_due(authority, serial, now).limit(1)).first() is not None
+                for authority, serial in _signers(session, now).items()
+            )
 
-    def _due(self, responder: SigningResponder, now: datetime, most: int | None) -> dict[str, RevocationState]:
+    def _due(self, responder: SigningResponder, now: datetime, most: int) -> dict[str, RevocationState]:
         query = _select_due(responder.facts.authority, _serial_of(responder), now).limit(most)
         with self._database.read() as session:
             return {row[0]: revocation_state_of(row) for row in session.execute(query)}
@@ -222,6 +226,17 @@ def _select_due(authority: str, responder: str, now: datetime) -> Select[Any]:
             ),
         )
     )
+
+
+def _signers(session: Session, now: datetime) -> dict[str, str]:
+    """By authority, the serial of the responder's certificate that new answers are signed under: the oldest key's in force."""
+    found: dict[str, str] = {}
+    for service in list_services(session, ServiceKind.OCSP):
+        if service.state is not ServiceState.ACTIVE or service.serial is None:
+            continue
+        if get_certificate(session, service.serial).state_at(now) is State.ACTIVE:
+            found.setdefault(service.authority, service.serial)
+    return found
 
 
 def _responders_in_force(session: Session, now: datetime) -> dict[str, Responder]:

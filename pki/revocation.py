@@ -17,6 +17,7 @@ from pki.approval import Deed, demand, use
 from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor
 from pki.authorities import find_authority, note_revocation_change
+from pki.crl_entries import note_listed, note_reinstated
 from pki.errors import (
     AlreadyRevoked,
     AlreadySuspended,
@@ -70,6 +71,7 @@ def revoke(
         # A hold that becomes final keeps the date of the hold (X.509 on certificateHold): what was signed in between
         # was signed under a certificate not in force.
         revoked_at = record.revoked_at or now
+        epoch = note_revocation_change(session, record.issuer)
         changed = set_state(
             session,
             serial,
@@ -77,8 +79,10 @@ def revoke(
             revoked_at=revoked_at,
             reason=flag.value,
             suspect_since=since or record.suspect_since,
+            crl_epoch=epoch,
         )
-        note_revocation_change(session, record.issuer)
+        if find_authority(session, record.issuer) is not None:
+            note_listed(session, changed, epoch, now)
         action = "certificate.suspend" if flag is HOLD else "certificate.revoke"
         details = {"reason": flag.value, "was": record.state.value}
         if since is not None:
@@ -94,13 +98,17 @@ def reinstate(serial: str, actor: Actor, deps: RevocationDeps) -> CertificateRec
         record = get_certificate(session, serial)
         _check_suspended(record)
     approval = demand(_reinstating_deed(record), deps.approvals.needed(Act.CERTIFICATE_REINSTATE), actor, deps)
+    now = deps.clock.now()
     with deps.database.write() as session:
         record = get_certificate(session, serial, lock=True)
         _check_suspended(record)
         use(session, approval, _reinstating_deed(record), actor, deps.clock)
         # A suspended intent has no certificate to come back to.
-        changed = set_state(session, serial, State.ACTIVE if record.der is not None else State.INTENT)
-        note_revocation_change(session, record.issuer)
+        epoch = note_revocation_change(session, record.issuer)
+        state = State.ACTIVE if record.der is not None else State.INTENT
+        changed = set_state(session, serial, state, crl_epoch=epoch)
+        if find_authority(session, record.issuer) is not None:
+            note_reinstated(session, changed, epoch, now)
         audit.append(session, deps.clock, actor, "certificate.reinstate", "certificate", serial)
     return changed
 

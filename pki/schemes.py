@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from hsm import der
 from hsm.handles import Scheme as KeyScheme
+from hsm.handles import SignOnlyECKey, SignOnlyRSAKey
+from hsm.messages import Message
 from hsm.spec import PrivateKey, PublicKey
 from hsm.store import KeyStore
 
@@ -69,12 +71,17 @@ def _pss() -> padding.PSS:
     return padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
 
 
-def sign_message(key: PrivateKey, scheme: Scheme, message: bytes) -> bytes:
-    """Sign a whole message. The only function here that touches a key."""
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(message, ec.ECDSA(scheme.hash))
+def sign_message(key: PrivateKey, scheme: Scheme, message: Message) -> bytes:
+    """Sign a whole message, which only keys of a store take as a file. The only function here that touches a key."""
     pad = padding.PKCS1v15() if scheme is Scheme.PKCS1_SHA256 else _pss()
-    return key.sign(message, pad, scheme.hash)
+    if isinstance(key, SignOnlyECKey):
+        return key.sign(message, ec.ECDSA(scheme.hash))
+    if isinstance(key, SignOnlyRSAKey):
+        return key.sign(message, pad, scheme.hash)
+    whole = bytes(message)
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.sign(whole, ec.ECDSA(scheme.hash))
+    return key.sign(whole, pad, scheme.hash)
 
 
 def sign_messages(keys: KeyStore, public_key_der: bytes, scheme: Scheme, messages: Sequence[bytes]) -> list[bytes]:

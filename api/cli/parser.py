@@ -205,6 +205,20 @@ def _ca(add: Sub) -> None:
     publish.add_argument("--all", action="store_true", help="also those that are not due")
     _acts(publish)
     _json(publish)
+    partition = actions.add_parser("partition", help="spread new certificates over N lists; N can only be raised")
+    partition.add_argument("name", metavar="NAME")
+    partition.add_argument("count", type=_number(1, 1024), metavar="N")
+    _json(partition)
+    crl = actions.add_parser("crl", help="a revocation list of now or of any time before")
+    crl.add_argument("name", metavar="NAME")
+    moment = crl.add_mutually_exclusive_group()
+    moment.add_argument("--at", metavar="TIME", help="the list that was the newest then (RFC 3339)")
+    moment.add_argument("--number", type=_number(1, 10**18), metavar="N", help="the list of this number")
+    crl.add_argument("--shard", type=_number(1, 1024), metavar="K", help="partition K instead of the full list")
+    crl.add_argument("--delta", action="store_true", help="the delta instead of the complete list")
+    crl.add_argument("-o", "--output", type=typed_path, metavar="FILE", help="write the list here, in DER")
+    crl.add_argument("--force", action="store_true", help="replace an existing output")
+    _json(crl)
 
 
 def _hsm(add: Sub) -> None:

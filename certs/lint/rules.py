@@ -245,6 +245,14 @@ def pointers_are_the_profiles(twin: Twin) -> Iterator[str]:
         urls += [name.value for point in points.value for name in point.full_name or () if isinstance(name.value, str)]
     if access is not None:
         urls += [entry.access_location.value for entry in access.value]
+    freshest = twin.extension(x509.FreshestCRL)
+    if freshest is not None:
+        # RFC 5280 4.2.1.15: a delta says what changed since the list that the distribution point names.
+        urls += [
+            name.value for point in freshest.value for name in point.full_name or () if isinstance(name.value, str)
+        ]
+        if points is None or freshest.critical:
+            yield "freshestCRL is critical, or stands without cRLDistributionPoints"
     if (points is not None and points.critical) or (access is not None and access.critical):
         yield "a pointer is critical"
     for url in urls:
@@ -326,7 +334,7 @@ def only_known_extensions(twin: Twin) -> Iterator[str]:
     known = (
         x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectKeyIdentifier,
         x509.AuthorityKeyIdentifier, x509.CertificatePolicies, x509.SubjectAlternativeName,
-        x509.CRLDistributionPoints, x509.AuthorityInformationAccess, x509.OCSPNoCheck,
+        x509.CRLDistributionPoints, x509.AuthorityInformationAccess, x509.OCSPNoCheck, x509.FreshestCRL,
     )  # fmt: skip
     for extension in twin.certificate.extensions:
         if not isinstance(extension.value, known):

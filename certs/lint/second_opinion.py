@@ -24,7 +24,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs.errors import LintFailed, LintUnavailable
-from certs.lint.shapes import PassedShapes, shape_of
+from certs.lint.shapes import PassedShapes, crl_shape_of, shape_of
 from certs.lint.twin import Twin
 
 CHILD = ("-I", "-X", "utf8", "-m", "certs.lint.pkilint_child")
@@ -58,7 +58,7 @@ class Remark:
 
 
 class SecondOpinion:
-    """Asks pkilint about the first certificate of each shape and about samples, and about every CRL and OCSP answer given to it.
+    """Asks pkilint about the first certificate and CRL of each shape and about samples, and about every OCSP answer given to it.
 
     The process starts when it is first needed and stays until `close`. For threads: they ask one after the other.
     """
@@ -110,8 +110,25 @@ class SecondOpinion:
         return reported
 
     def check_crl(self, der: bytes, exceptions: Sequence[str] = ()) -> None:
-        """Raise LintFailed for a CRL that breaks RFC 5280. 0.3 ms and 10 kB an entry: give it a twin with the first hundred."""
-        _refuse(self.ask("crl", der), exceptions)
+        """Raise LintFailed for a CRL that breaks RFC 5280; LintUnavailable when nobody could say and its shape has not passed.
+
+        0.3 ms and 10 kB an entry: give it a twin with the first hundred. A sample of a passed shape that nobody can judge passes: to
+        hold back revocations for it would do more harm than what it may find.
+        """
+        shape, number = crl_shape_of(der, self._linter)
+        passed = self._passed.find(shape) is not None
+        if passed and number % self._sampled:
+            return
+        try:
+            _refuse(self.ask("crl", der), exceptions)
+        except LintUnavailable:
+            if not passed:
+                raise
+        except LintFailed:
+            self._passed.forget(shape)
+            raise
+        else:
+            self._passed.add(shape, ())
 
     def check_ocsp(self, der: bytes, exceptions: Sequence[str] = ()) -> None:
         """Raise LintFailed for an OCSP answer that breaks RFC 6960."""

@@ -1,4 +1,4 @@
-"""Shapes: what makes two certificates alike to a linter, and which shapes the second opinion has passed already.
+"""Shapes: what makes two certificates or CRLs alike to a linter, and which shapes the second opinion has passed already.
 
 A pass is a file named after the shape, which holds what was reported. It saves time and decides nothing else: a missing,
 damaged or unreadable file means that the certificate is judged again, and only a pass is ever written.
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from asn1crypto import crl as asn1_crl
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -37,6 +38,33 @@ def shape_of(twin: Twin, linter: str) -> str:
         *(part for extension in certificate.extensions for part in _parts_of(extension)),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def crl_shape_of(der: bytes, linter: str) -> tuple[str, int]:
+    """The name of a CRL's shape, and its number: linter, issuer, signature, extensions, and every kind of entry that it has."""
+    crl = x509.load_der_x509_crl(der)
+    number = 0
+    parts = [linter, "crl", crl.signature_algorithm_oid.dotted_string]
+    # With the encoding of its name, which a linter looks at.
+    parts.append(hashlib.sha256(asn1_crl.CertificateList.load(der).issuer.dump()).hexdigest())
+    for extension in crl.extensions:
+        value = extension.value
+        parts.append(f"{extension.oid.dotted_string} {extension.critical}")
+        if isinstance(value, x509.CRLNumber):
+            number = value.crl_number
+        if isinstance(value, x509.IssuingDistributionPoint):
+            parts += (_place(name.value) for name in value.full_name or ())
+        if isinstance(value, x509.FreshestCRL):
+            parts += (_place(name.value) for point in value for name in point.full_name or ())
+    parts += sorted({_kind_of(entry) for entry in crl})
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest(), number
+
+
+def _kind_of(entry: x509.RevokedCertificate) -> str:
+    """Its extensions with the reason, how long its serial is, and in which form its time is written (RFC 5280 5.1.2.6)."""
+    said = [each.value.reason.value for each in entry.extensions if isinstance(each.value, x509.CRLReason)]
+    kinds = [f"{each.oid.dotted_string} {each.critical}" for each in entry.extensions]
+    return f"entry {entry.serial_number.bit_length() // 8} {entry.revocation_date_utc.year >= 2050} {said} {kinds}"
 
 
 class PassedShapes:

@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import ocsp
+from cryptography.x509.ocsp import OCSPRequestBuilder
 
 from pki.tsa.request import build_request
+from tests.bench import ocsp
 from tests.bench.measure import Row
 from tests.bench.signing import pages
 from tests.postgres import durable_cluster, setting
@@ -34,21 +35,29 @@ def run(home: Path, *, full: bool = False) -> list[Row]:
     """Serve a demonstration home and measure. Rates are the median of rounds, taken in turns."""
     environment = {**os.environ, "ANTIN_HOME": str(home), "ANTIN_WEB__TOKEN_PER_SECOND": "100000"}
     scale = 4 if full else 1
+    asked = ocsp.certify(environment)
     with _served(environment, workers=1) as (host, port):
-        rows = _status_answers(host, port, environment, 600 * scale)
+        rows = _status_answers(host, port, environment, asked, 600 * scale)
+        rows.append(ocsp.measure_live(environment, asked, 1000 * scale))
     with _served(environment, workers=2) as (host, port):
         rows += _documents(host, port, environment, 300 * scale)
     return rows + _on_postgresql(300 * scale)
 
 
-def _status_answers(host: str, port: int, environment: dict[str, str], count: int) -> list[Row]:
+def _status_answers(host: str, port: int, environment: dict[str, str], asked: list[bytes], count: int) -> list[Row]:
     """One process. An empty route of the same server is what OCSP could at best reach."""
+
+    def load(requests: Sequence[bytes], count: int) -> float:
+        told = _load(host, port, *requests, connections=4, count=count)
+        assert set(told["statuses"]) == {"200"}, told["statuses"]
+        return float(told["seconds"])
+
+    ocsp.wait_until_signed(environment)
+    rows = ocsp.measure_stored(asked, _get("/healthz"), load, count)
     query = build_request("sha256", b"\x5a" * 32, nonce=12345)
     requests = {
         "empty": _get("/healthz"),
-        "ocsp": _post("/ocsp", "application/ocsp-request", _ocsp_request(environment)),
         "nonce": _post("/ocsp", "application/ocsp-request", _ocsp_request(environment, b"n" * 16)),
-        "get": _get("/ocsp/" + base64.b64encode(_ocsp_request(environment)).decode().replace("+", "%2B")),
         "tsa": _post("/tsa", "application/timestamp-query", query),
     }
     rates: dict[str, list[float]] = {name: [] for name in requests}
@@ -57,11 +66,10 @@ def _status_answers(host: str, port: int, environment: dict[str, str], count: in
     for _ in range(5):
         for name, request in requests.items():
             rates[name].append(count / _load(host, port, request, connections=4, count=count)["seconds"])
-    empty, posted, signed, fetched, stamped = (statistics.median(each) for each in rates.values())
+    empty, signed, stamped = (statistics.median(each) for each in rates.values())
     return [
-        _rate("OCSP over HTTP (POST), peer: an empty route", posted, empty, count * 5, goal=0.4),
+        *rows,
         _rate("OCSP with a nonce, signed each time, peer: the same", signed, empty, count * 5),
-        _rate("OCSP over HTTP (GET), peer: an empty route", fetched, empty, count * 5),
         _rate("time-stamps over HTTP, one process, peer: 600/s", stamped, 600.0, count * 5, goal=1.0),
     ]
 
@@ -147,9 +155,11 @@ def _served(environment: dict[str, str], workers: int) -> Iterator[tuple[str, in
         process.wait(timeout=10)
 
 
-def _load(host: str, port: int, request: bytes, *, connections: int, count: int, rate: float = 0.0) -> dict[str, Any]:
+def _load(host: str, port: int, *requests: bytes, connections: int, count: int, rate: float = 0.0) -> dict[str, Any]:
+    """Requests are sent in turn."""
     words = [sys.executable, "-m", "tests.bench.load", host, str(port), str(connections), str(count), str(rate)]
-    done = subprocess.run(words, input=request, capture_output=True, check=True)
+    sent = json.dumps([base64.b64encode(each).decode() for each in requests]).encode()
+    done = subprocess.run(words, input=sent, capture_output=True, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
@@ -180,7 +190,7 @@ def _ocsp_request(environment: dict[str, str], nonce: bytes = b"") -> bytes:
         return x509.load_pem_x509_certificate(done.stdout)
 
     officer, issuing = pem("cert", "show", "officer"), pem("ca", "show", "issuing")
-    builder = ocsp.OCSPRequestBuilder().add_certificate(officer, issuing, SHA256())
+    builder = OCSPRequestBuilder().add_certificate(officer, issuing, SHA256())
     if nonce:
         builder = builder.add_extension(x509.OCSPNonce(nonce), critical=False)
     return builder.build().public_bytes(Encoding.DER)

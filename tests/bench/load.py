@@ -1,11 +1,12 @@
 """A load generator of its own process: sends the requests it is given over kept connections and says how long each took.
 
-`python -m tests.bench.load HOST PORT CONNECTIONS COUNT [RATE] < request`; the request is sent as it stands, `@NUMBER@` in it made
-unlike every other of the same length. With a RATE it sends so many a second, whatever the answers do.
+`python -m tests.bench.load HOST PORT CONNECTIONS COUNT [RATE] < requests`, a list in JSON of requests in base64; they are sent in turn as
+they stand, `@NUMBER@` in one made unlike every other of the same length. With a RATE it sends so many a second, whatever the answers do.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import sys
@@ -16,7 +17,7 @@ import time
 def main() -> None:
     host, port, connections, count = sys.argv[1], *map(int, sys.argv[2:5])
     rate = float(sys.argv[5]) if len(sys.argv) > 5 else 0.0
-    request = sys.stdin.buffer.read()
+    requests = [base64.b64decode(each) for each in json.load(sys.stdin)]
     numbers, lock = iter(range(count)), threading.Lock()
     taken: list[float] = []
     statuses: dict[str, int] = {}
@@ -33,7 +34,7 @@ def main() -> None:
                     return
                 due = begun + number / rate if rate else time.perf_counter()
                 time.sleep(max(0.0, due - time.perf_counter()))
-                line.sendall(request.replace(b"@NUMBER@", b"%08d" % number))
+                line.sendall(requests[number % len(requests)].replace(b"@NUMBER@", b"%08d" % number))
                 status = read_answer(line)
                 with lock:
                     # From when it was due, so that a queue before the service counts.

@@ -26,7 +26,7 @@ from pki.approval import Deed, demand
 from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
-from pki.crl import CrlDeps, sign_crl
+from pki.crl import partition_crl, publish_due, sign_crl
 from pki.errors import RoleMissing
 from pki.issuance import IssuanceRequest, decide, demand_issuance, issue, issue_draft
 from pki.revocation import reinstate, revoke
@@ -45,7 +45,7 @@ NOBODY = Actor("os:root")
 _SERVES_DEEDS = {
     "pki/audit.py:append", "pki/audit.py:audit_values", "pki/approval.py:use", "pki/approval_records.py:note",
     "pki/roles.py:require", "pki/tsa/authority.py:write_tally", "signer/intents.py:begin_fresh",
-    "signer/intents.py:finish_fresh", "api/services.py:signed_since",
+    "signer/intents.py:finish_fresh", "api/services.py:signed_since", "api/service_upkeep.py:make_services",
 }  # fmt: skip
 
 
@@ -74,7 +74,9 @@ def deeds(
         "pki/approval.py:demand": lambda a: demand(Deed(Act.AUTHORITY_CREATE, "x", {}), 1, a, persons),
         "pki/ceremony.py:create_root": lambda a: create_root("root-2", ca, a, ceremony),
         "pki/ceremony.py:create_issuing": lambda a: create_issuing("issuing-2", "root", ca, a, ceremony),
-        "pki/crl.py:sign_crl": lambda a: sign_crl(issuing.issuer, a, CrlDeps(database, clock)),
+        "pki/crl.py:sign_crl": lambda a: sign_crl(issuing.issuer, a, home.crls),
+        "pki/crl.py:publish_due": lambda a: publish_due(issuing.issuer, a, home.crls, everything=True),
+        "pki/crl.py:partition_crl": lambda a: partition_crl("issuing", 2, a, home.crls),
         "pki/issuance.py:issue": lambda a: issue(request, a, issuing),
         "pki/issuance.py:demand_issuance": lambda a: demand_issuance(request, "x", a, issuing),
         "pki/issuance.py:issue_draft": lambda a: issue_draft(

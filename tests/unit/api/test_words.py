@@ -337,7 +337,12 @@ def _listed(source: ast.expr, function: Function, tree: ast.Module) -> list[str]
         assert isinstance(rows, ast.List)
         return [ast.literal_eval(row.elts[0]) for row in rows.elts if isinstance(row, ast.Tuple)]
     assert ast.unparse(source) == "facts.items()"
-    shown = next(each for each in _functions(tree) if each.name == "_as_json")
+    (maker,) = [
+        ast.unparse(node.value.func)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "facts" and isinstance(node.value, ast.Call)
+    ]
+    shown = next(each for each in _functions(tree) if each.name == maker)
     (returned,) = [node.value for node in ast.walk(shown) if isinstance(node, ast.Return)]
     assert isinstance(returned, ast.Dict)
     return [ast.literal_eval(key).upper() for key in returned.keys if key is not None]

@@ -6,6 +6,9 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from sqlalchemy.exc import IntegrityError
 
 from certs.errors import CertificateNotFound
@@ -19,9 +22,10 @@ from certs.inventory import (
     find_by_sha256,
     fold,
     get_certificate,
-    revoked_by,
     set_state,
 )
+from certs.listed import REASON_CODES, changed_lines, listed_lines
+from certs.listed_octets import encode, listed_octets
 from tests.postgres import discard
 from tests.world import new_database
 
@@ -132,6 +136,92 @@ def test_a_crl_lists_the_issuers_own_and_drops_what_stood_on_one_past_its_end(se
     add_intent(session, new("dd"))
     for serial in ("aa", "bb", "cc"):
         set_state(session, serial, State.REVOKED, revoked_at=NOW, reason="superseded")
-    assert serials(revoked_by(session, "issuing", None)) == ["aa", "bb"]
-    assert serials(revoked_by(session, "issuing", NOW + timedelta(days=1))) == ["aa", "bb"]
-    assert serials(revoked_by(session, "issuing", NOW + timedelta(days=2))) == ["bb"]
+
+    def listed(kept_from):
+        return [line.split("|")[0] for line in listed_lines(session, "issuing", [None], kept_from)]
+
+    assert listed(None) == ["aa", "bb"]
+    assert listed(NOW + timedelta(days=1)) == ["aa", "bb"]
+    assert listed(NOW + timedelta(days=2)) == ["bb"]
+
+
+def test_a_line_of_a_crl_says_serial_time_reason_and_suspicion_and_of_a_lifted_hold_that_it_is_over(session):
+    for serial in ("aa", "bb", "cc"):
+        add_intent(session, new(serial))
+    at, since = NOW.replace(microsecond=5), NOW - timedelta(days=3)
+    set_state(session, "aa", State.REVOKED, revoked_at=at, reason="unspecified", crl_epoch=1)
+    set_state(session, "bb", State.REVOKED, revoked_at=at, reason="keyCompromise", suspect_since=since, crl_epoch=2)
+    set_state(session, "cc", State.INTENT, crl_epoch=3)
+    when, before = (f"{each:%Y-%m-%d %H:%M:%S}" for each in (at, since))
+    lines = [f"aa|{when}||", f"bb|{when}|keyCompromise|{before}"]
+    assert list(listed_lines(session, "issuing", [None], None)) == lines
+    assert list(changed_lines(session, "issuing", [None], 1)) == [lines[1], "cc||removeFromCRL|"]
+
+
+@pytest.mark.parametrize("reason", ["unspecified", *REASON_CODES])
+@pytest.mark.parametrize("since", [None, NOW - timedelta(days=3, seconds=7)])
+def test_the_database_makes_the_octets_of_an_entry_that_another_builder_makes(session, reason, since):
+    serial = "4f" + "a0" * 19
+    add_intent(session, new(serial))
+    at = NOW.replace(microsecond=5)
+    set_state(session, serial, State.REVOKED, revoked_at=at, reason=reason, suspect_since=since)
+    builder = x509.RevokedCertificateBuilder(int(serial, 16), NOW.replace(tzinfo=None))
+    if reason != "unspecified":
+        builder = builder.add_extension(x509.CRLReason(x509.ReasonFlags(reason)), critical=False)
+    if since is not None:
+        builder = builder.add_extension(x509.InvalidityDate(since.replace(tzinfo=None)), critical=False)
+    revoked = x509.CertificateRevocationListBuilder(
+        x509.Name([]), NOW.replace(tzinfo=None), (NOW + timedelta(days=1)).replace(tzinfo=None), [], [builder.build()]
+    ).sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
+    (octets,) = listed_octets(session, "issuing", [None], None)
+    # revokedCertificates is a sequence of nothing else, at the end of a list without extensions.
+    assert revoked.tbs_certlist_bytes.endswith(bytes((0x30, len(octets))) + octets)
+
+
+@pytest.mark.parametrize("serial", ["aa", "ff" * 20, "00" + "11" * 19])
+def test_an_entry_that_is_not_like_the_others_is_left_to_the_lines(session, serial):
+    add_intent(session, new(serial))
+    set_state(session, serial, State.REVOKED, revoked_at=NOW, reason="superseded")
+    assert list(listed_octets(session, "issuing", [None], None)) == [None]
+    assert len(list(listed_lines(session, "issuing", [None], None))) == 1
+
+
+def test_the_octets_of_many_are_those_of_each_one_after_the_other(session):
+    rows = []
+    for number in range(300):
+        serial = f"{0x4F << 152 | number * 7919:040x}"
+        reason = ["unspecified", *REASON_CODES][number % 9]
+        since = NOW - timedelta(days=number) if number % 4 == 1 else None
+        add_intent(session, new(serial))
+        set_state(session, serial, State.REVOKED, revoked_at=NOW, reason=reason, suspect_since=since)
+        rows.append((serial, reason, since))
+    at, long = f"{NOW:%Y-%m-%d %H:%M:%S}", "%Y-%m-%d %H:%M:%S"
+    alone = [encode(serial, at, reason, f"{since:{long}}" if since else "", 19) for serial, reason, since in rows]
+    (octets,) = listed_octets(session, "issuing", [None], None)
+    assert octets == b"".join(alone)
+    assert len(set(map(len, alone))) == 4
+
+
+SERIAL, AT = "4f" + "a0" * 19, "2026-11-21 03:15:30"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        (SERIAL, "2050-01-01 00:00:00", "superseded", ""),
+        (SERIAL, "1999-12-31 23:59:59", "superseded", ""),
+        (SERIAL, "2126-11-21 03:15:30", "superseded", ""),
+        (SERIAL, AT, "a word of others", ""),
+        (SERIAL, AT, "superseded", "2026-11-21"),
+        (SERIAL[:-2] + "  ", AT, "superseded", ""),
+        (SERIAL[:-2] + "xy", AT, "superseded", ""),
+        # Two that are too short and too long by as much, one and none, and one with a comma of its own.
+        (SERIAL[:-2] + "," + SERIAL + "11", f"{AT},{AT}", "superseded,superseded", ","),
+        (f"{SERIAL},{SERIAL}", AT, "superseded", ""),
+        (SERIAL, AT, "super,seded", ","),
+        (SERIAL[:-1] + ",", AT, "superseded", ""),
+    ],
+)
+def test_columns_that_are_not_like_those_of_nearly_every_entry_make_no_octets(columns):
+    assert encode(SERIAL, AT, "superseded", "", 19) is not None
+    assert encode(*columns, 19) is None

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs.errors import LintFailed, LintUnavailable
 from certs.lint.second_opinion import Limits, SecondOpinion
-from certs.lint.shapes import PassedShapes, shape_of
+from certs.lint.shapes import PassedShapes, crl_shape_of, shape_of
 from certs.lint.twin import Twin
 from certs.profile import LintException
 from tests.unit.certs.test_lint import (
@@ -262,7 +262,20 @@ def crl(**change) -> bytes:
     identifier = x509.AuthorityKeyIdentifier(b"x" * 20, None, None)
     if change.get("identifier", True):
         builder = builder.add_extension(identifier, critical=False)
-    builder = builder.add_extension(x509.CRLNumber(1), critical=change.get("critical", False))
+    builder = builder.add_extension(x509.CRLNumber(change.get("number", 1)), critical=change.get("critical", False))
+    if "place" in change:
+        names = [x509.UniformResourceIdentifier(change["place"])]
+        builder = builder.add_extension(
+            x509.FreshestCRL([x509.DistributionPoint(names, None, None, None)]), critical=False
+        )
+    for place, reason in enumerate(change.get("entries", ())):
+        when = naive(START).replace(year=change.get("year", 2026))
+        entry = x509.RevokedCertificateBuilder(SERIAL + place, when)
+        if reason:
+            entry = entry.add_extension(x509.CRLReason(x509.ReasonFlags(reason)), critical=False)
+        if "suspect" in change:
+            entry = entry.add_extension(x509.InvalidityDate(when), critical=False)
+        builder = builder.add_revoked_certificate(entry.build())
     return builder.sign(CA_KEY, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
@@ -271,3 +284,33 @@ def test_crls_are_judged_too(opinion):
     for wrong in ({"critical": True}, {"identifier": False}):
         with pytest.raises(LintFailed):
             opinion.check_crl(crl(**wrong))
+
+
+def test_a_crl_of_a_passed_shape_is_not_asked_about_again_but_for_a_sample(tmp_path):
+    judge = SecondOpinion(PassedShapes(tmp_path / "lint"), sampled=4)
+    judge.check_crl(crl(number=1))
+    judge.close()
+    nobody = SecondOpinion(PassedShapes(tmp_path / "lint"), sampled=4, child=("-c", "raise SystemExit"))
+    # Number 4 is a sample, and revocations are not held back for it; what has not passed is.
+    for number in (2, 3, 4):
+        nobody.check_crl(crl(number=number))
+    with pytest.raises(LintUnavailable):
+        nobody.check_crl(crl(number=2, entries=["superseded"]))
+
+
+def test_what_a_linter_could_see_in_a_crl_makes_another_shape():
+    different = [
+        crl(), crl(critical=True), crl(identifier=False), crl(entries=["superseded"]), crl(entries=["keyCompromise"]),
+        crl(entries=["superseded", "keyCompromise"]), crl(entries=[""]), crl(entries=["superseded"], year=2051),
+        crl(entries=["superseded"], suspect=True), crl(place="http://a.example/1.crl"), crl(place="http://b.example/1.crl"),
+    ]  # fmt: skip
+    shapes = [crl_shape_of(der, "pkilint 1")[0] for der in different] + [crl_shape_of(crl(), "pkilint 2")[0]]
+    assert len(set(shapes)) == len(shapes)
+
+
+def test_another_number_or_more_entries_of_a_kind_are_the_same_shape():
+    assert crl_shape_of(crl(number=7), "pkilint 1") == (crl_shape_of(crl(), "pkilint 1")[0], 7)
+    one, more = crl(entries=["superseded"]), crl(entries=["superseded"] * 5)
+    assert crl_shape_of(one, "pkilint 1") == crl_shape_of(more, "pkilint 1")
+    places = [crl(place=f"http://a.example/{shard}.crl") for shard in (1, 2)]
+    assert crl_shape_of(places[0], "pkilint 1") == crl_shape_of(places[1], "pkilint 1")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,13 +24,15 @@ from hsm.errors import (
     KeyPurposeSet,
     KeyPurposeWrong,
     MechanismUnavailable,
+    MessageRefused,
     StoreClosed,
 )
 from hsm.handles import Scheme, rsa_padding
+from hsm.messages import FileMessage
 from hsm.purposes import Content
 from hsm.spec import KeyRef, KeySpec, PrivateKey, Purpose, key_id_of, spec_of, spki_der
 from hsm.store import KeyStore
-from tests.signable import ALLOWED, attributes, content, request
+from tests.signable import ALLOWED, attributes, content, request, revocation_list
 
 SHA256 = hashes.SHA256()
 DIGESTS = (SHA256, hashes.SHA384(), hashes.SHA512())
@@ -101,6 +104,25 @@ class KeyStoreContract:
         key = store.get(make_key(store, KeySpec.P_256, "buffers").public_key_der)
         for message in (bytearray(MESSAGE), memoryview(MESSAGE)):
             key.public_key().verify(key.sign(message, ec.ECDSA(SHA256)), MESSAGE, ec.ECDSA(SHA256))
+
+    def test_a_message_that_lies_in_a_file_is_signed_and_judged_as_its_octets_are(self, store, ref, tmp_path):
+        # Longer than what a request to a key process holds, so that it crosses as it does for long lists.
+        authority = make_key(store, ref.spec, "files", Purpose.AUTHORITY)
+        message = revocation_list(6_000)
+        path = tmp_path / "list"
+        path.write_bytes(b"before" + message + b"after")
+        with path.open("rb") as file:
+            in_file = FileMessage(file.fileno(), 6, len(message))
+            scheme = ec.ECDSA(SHA256) if ref.spec in (KeySpec.P_256, KeySpec.P_384) else None
+            how = (scheme,) if scheme else (padding.PKCS1v15(), SHA256)
+            key = store.get(authority.public_key_der)
+            key.public_key().verify(key.sign(in_file, *how), message, *how)
+            with pytest.raises(KeyPurposeWrong) as refused:
+                store.get(ref.public_key_der).sign(in_file, *how)
+            assert refused.value.facts["content"] == Content.CRL.value
+            os.truncate(path, len(message) - 1)
+            with pytest.raises(MessageRefused):
+                key.sign(in_file, *how)
 
     @pytest.mark.parametrize("spec", list(KeySpec), ids=str)
     def test_an_authoritys_key_signs_certificates_requests_and_revocation_lists(self, store, spec):
