@@ -100,6 +100,16 @@ _OPEN: list[Schema] = [{}, {"token": []}]
 _TOKEN: list[Schema] = [{"token": []}]
 
 
+_IDEMPOTENCY_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A name for this request, made by the client: 1 to 255 printable ASCII characters. Repeated by the same "
+    "token with the same body it gets the same answer, for 24 hours; keys of other tokens do not count.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+
 def _document_paths() -> Schema:
     file = {"type": "string", "format": "binary", "contentMediaType": "application/pdf", "description": "The PDF file."}
     code = _path(
@@ -127,14 +137,6 @@ def _document_paths() -> Schema:
             },
             "placement": {"type": "string", "description": "auto, none, required, or PAGE,X,Y in millimetres."},
         },
-    }
-    key = {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": False,
-        "description": "A name for this request, made by the client: 1 to 255 printable ASCII characters. Repeated by the same "
-        "token with the same body it gets the same answer, for 24 hours; keys of other tokens do not count.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     }
     return {
         "/api/v1/verify": {
@@ -167,7 +169,7 @@ def _document_paths() -> Schema:
                 "officer signs first; the seal goes on the file that he signed (`GET …/file`), gives the number and issues the "
                 "document, once.",
                 "security": _TOKEN,
-                "parameters": [key],
+                "parameters": [_IDEMPOTENCY_KEY],
                 "requestBody": _multipart(signing),
                 "responses": {
                     "201": _json("Signed and registered.", "SignedDocument", "sign")
@@ -275,6 +277,40 @@ def _certificate_paths() -> Schema:
         }
 
     return {
+        "/api/v1/certificates": {
+            "post": {
+                "operationId": "issueCertificate",
+                "tags": ["certificates"],
+                "summary": "Issue a certificate",
+                "description": "Scope `ra`. From the request (PKCS#10) come public key and proof; everything else is what is said here, or "
+                "what a confirmed registration says. With `evidence` a registration is stored and confirmed with it. Where another "
+                "person has to agree: 409 `APPROVAL_WAITING`; repeat the request once it is approved.",
+                "security": _TOKEN,
+                "parameters": [_IDEMPOTENCY_KEY],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": ref("IssueRequest")}}},
+                "responses": {
+                    "201": _json("Issued.", "Certificate", "issueCertificate")
+                    | {"headers": {"Location": {"description": "The certificate.", "schema": {"type": "string"}}}}
+                }
+                | _problems(
+                    400,
+                    401,
+                    403,
+                    408,
+                    409,
+                    413,
+                    415,
+                    422,
+                    429,
+                    503,
+                    said={415: "The Content-Type is not application/json."},
+                ),
+                "x-codeSamples": _curl(
+                    "-H 'Authorization: Bearer TOKEN' -H 'Content-Type: application/json' "
+                    "-d @request.json $BASE/api/v1/certificates"
+                ),
+            }
+        },
         "/api/v1/certificates/{serial}": {
             "get": {
                 "operationId": "getCertificate",

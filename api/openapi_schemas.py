@@ -39,6 +39,11 @@ EXAMPLES: Schema = {
         "issuer": "issuing", "state": "active", "not_before": "2026-11-01T00:00:00Z", "not_after": "2029-11-01T00:00:00Z",
         "sha256": _SHA256, "revoked_at": None, "revocation_reason": None,
     },
+    "issueCertificate": {
+        "serial": "4f1c2d", "profile": "system", "subject": "CN=Cổng một cửa,OU=Tổ CNTT,O=Sở Nội vụ,C=VN", "common_name": "Cổng một cửa",
+        "issuer": "issuing", "state": "active", "not_before": "2026-11-22T00:00:00Z", "not_after": "2027-11-23T00:00:00Z",
+        "sha256": _SHA256, "revoked_at": None, "revocation_reason": None, "pem": "-----BEGIN CERTIFICATE-----…", "registration": 7,
+    },
     "verify": {
         "schema": 1, "file": "issued.pdf", "sha256": _SHA256, "conclusion": "valid", "reason": "VALID", "format": "PDF",
         "signatures": [
@@ -123,10 +128,27 @@ def build_schemas() -> Schema:
         ),
         "RecallRequest": _object(reason={"type": "string", "minLength": 1, "maxLength": 500, "description": "Why. Everybody may read it."}),
         "Certificate": _object(
-            {"pem": text}, serial=text, profile=text, subject=text, common_name=text, issuer=text,
+            {"pem": text, "registration": _or_null(number)}, serial=text, profile=text, subject=text, common_name=text, issuer=text,
             state={"enum": ["intent", "active", "suspended", "revoked", "expired"]}, not_before=time, not_after=time,
             sha256=_or_null(sha256), revoked_at=_or_null(time), revocation_reason=_or_null(text),
         ),
+        "IssueRequest": _object(
+            {
+                "profile": {"type": "string", "description": "The kind of certificate."},
+                "subject": {"type": "string", "description": "RFC 4514, most specific first: CN=…,O=…,C=VN."},
+                "csr": {"type": "string", "description": "PKCS#10 in PEM."},
+                "san": {"type": "array", "items": text, "description": "DNS names or e-mail addresses."},
+                "days": {"type": "integer", "minimum": 1, "description": "Shorter than the profile's term."},
+                "evidence": {
+                    "type": "string", "minLength": 1, "maxLength": 200,
+                    "description": "Where the papers are that were checked, like a file number.",
+                },
+                "registration": {
+                    "type": "integer", "minimum": 1,
+                    "description": "A confirmed registration, which says all the rest: nothing else stands beside it.",
+                },
+            },
+        ) | {"anyOf": [{"required": ["profile", "subject", "csr"]}, {"required": ["registration"], "maxProperties": 1}]},
         "Health": _object(status={"const": "ok"}),
         "Readiness": _object(
             status={"const": "ready"}, checks={"type": "object", "additionalProperties": text}, hsm=ref("Hsm"),

@@ -24,7 +24,17 @@ from certs.errors import (
     RegistrationIncomplete,
 )
 from hsm.errors import HSMError
-from pki.errors import ApprovalError, AuditUnavailable, AuthorityUnknown, CrlNotFound, PkiError, RevocationRefused
+from pki.errors import (
+    ApprovalError,
+    AuditUnavailable,
+    AuthorityUnknown,
+    CrlNotFound,
+    PkiError,
+    RegistrationNotOpen,
+    RegistrationStale,
+    RegistrationTextRefused,
+    RevocationRefused,
+)
 from signer.appearance.errors import AppearanceError, FontMissing, PlacementMalformed
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
 from signer.validation.errors import ValidationError
@@ -71,6 +81,9 @@ _BY_KIND: tuple[tuple[type[Exception], int], ...] = (
     (DatabaseUnavailable, 503),
     (RevocationRefused, 409),
     (ApprovalError, 409),
+    (RegistrationNotOpen, 409),
+    (RegistrationStale, 409),
+    (RegistrationTextRefused, 400),
     (PkiError, 422),
     (LintUnavailable, 503),
     (KeyInUse, 409),

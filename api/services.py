@@ -20,7 +20,7 @@ from api.sources import Sources
 from api.wiring import Installation
 from api.worker_state import WorkerState, read_worker_state
 from certs.errors import CertificateNotFound, DatabaseUnavailable
-from certs.inventory import CertificateRecord, find_by_sha256, get_certificate
+from certs.inventory import CertificateRecord, State, find_by_key, find_by_sha256, get_certificate
 from certs.serial import parse_serial
 from hsm.keyd.asking import read_state
 from hsm.keyd.places import run_folder
@@ -31,7 +31,11 @@ from pki.crl_archive import crl_octets, find_by_number, find_latest
 from pki.crl_entries import FULL
 from pki.crl_file import BUFFER
 from pki.errors import AuthorityUnknown, CrlNotFound
+from pki.issuance import issue_wanted
 from pki.ocsp_recent import RecentAnswers
+from pki.registration import register_at_once
+from pki.registration_records import Wanted, get_registration, registration_of_certificate
+from pki.roles import Permission, require
 from signer.documents import Document, document_by_code, find_by_revisions, find_signed
 from signer.errors import UsageWrong
 from signer.recall import StatusChange, recall_document, status_changes
@@ -67,7 +71,8 @@ class Services:
     def start(self) -> None:
         """Build what threads share, and start the judge processes that the first requests will want. Opens no key."""
         deps = self.installation
-        for part in (deps.signing, self.ocsp, deps.tsa, self.tokens, self.idempotency):
+        own = (deps.signing, self.ocsp, deps.tsa, self.tokens, self.idempotency)
+        for part in (*own, deps.twins, deps.approvals, deps.by_registration, deps.registrations):
             assert part is not None
         deps.judge.start()
         self._judges.start()
@@ -123,6 +128,39 @@ class Services:
         if record.der is None:
             raise CertificateNotFound(f"{record.serial} was never finished", serial=record.serial)
         return record
+
+    def issue(self, wanted: Wanted, evidence: str | None, actor: Actor) -> CertificateRecord:
+        """Issue what is wanted; with evidence also store its registration, confirmed."""
+        number = None
+        if evidence is not None:
+            number = register_at_once(wanted, evidence, actor, self.installation.registrations).id
+        return issue_wanted(wanted, number, actor, self.installation.issuing())
+
+    def issue_registered(self, number: int, actor: Actor) -> CertificateRecord:
+        """Issue by a confirmed registration."""
+        require(actor, Permission.ISSUE)
+        with self.sources.reading() as session:
+            wanted = get_registration(session, number).wanted
+        return issue_wanted(wanted, number, actor, self.installation.issuing())
+
+    def issued_since(self, number: int | None, wanted: Wanted | None, since: datetime) -> CertificateRecord | None:
+        """The certificate that was issued by a registration, or for what is wanted, at this time or later."""
+        with self.sources.reading() as session:
+            if wanted is None:
+                serial = get_registration(session, number or 0).certificate_serial
+                found = [get_certificate(session, serial)] if serial is not None else []
+            else:
+                found = find_by_key(session, wanted.public_key_der or b"")
+        same = [
+            each for each in found if wanted is None or (each.profile, each.subject) == (wanted.profile, wanted.subject)
+        ]
+        return next((each for each in same if each.state is State.ACTIVE and each.created_at >= since), None)
+
+    def registration_of(self, serial: str) -> int | None:
+        """The number of the registration that a certificate was issued by."""
+        with self.sources.reading() as session:
+            found = registration_of_certificate(session, serial)
+        return found.id if found is not None else None
 
     def certificate_by_sha256(self, sha256: str) -> CertificateRecord | None:
         """The certificate of ours with this fingerprint, if there is one."""

@@ -266,6 +266,13 @@ LONGEST_APPROVAL_DAYS = 180
 
 
 @dataclass(frozen=True)
+class RegistrationSettings:
+    """Profiles whose certificates are issued by a confirmed registration only."""
+
+    required: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that can be set. A section is a table of `antin.toml`."""
 
@@ -280,6 +287,7 @@ class Settings:
     web: WebSettings = field(default_factory=WebSettings)
     approvals: ApprovalSettings = field(default_factory=ApprovalSettings)
     crl: CrlSettings = field(default_factory=CrlSettings)
+    registration: RegistrationSettings = field(default_factory=RegistrationSettings)
 
 
 def _sections() -> dict[str, type]:

@@ -31,6 +31,7 @@ from pki.issuance import IssuingDeps, TwinKeys
 from pki.issuer import Issuer, load_issuer
 from pki.ocsp import OcspResponder
 from pki.ocsp_store import AnswerSigner
+from pki.registration import RegistrationDeps
 from pki.revocation import RevocationDeps
 from pki.service_keys import ServiceDesk
 from pki.tsa.authority import TimeStampingAuthority, TsaPolicy
@@ -100,8 +101,27 @@ class Installation:
     def issuing(self, name: str = "issuing") -> IssuingDeps:
         """What issuing by an authority needs."""
         return IssuingDeps(
-            self.database, self.clock, self.issuer(name), self.catalogue, self.twins, approvals=self.approvals
+            self.database,
+            self.clock,
+            self.issuer(name),
+            self.catalogue,
+            self.twins,
+            approvals=self.approvals,
+            by_registration=self.by_registration,
         )
+
+    @cached_property
+    def by_registration(self) -> frozenset[str]:
+        """The profiles that are issued by registration only. One that no officer registers would wait in vain, and is refused."""
+        wanted = self.settings.registration.required
+        for profile in wanted:
+            if not self.catalogue.get(profile).registration:
+                refuse_value("registration.required", "profiles that a registration can be complete for", profile)
+        return frozenset(wanted)
+
+    @cached_property
+    def registrations(self) -> RegistrationDeps:
+        return RegistrationDeps(self.database, self.clock, self.catalogue)
 
     @cached_property
     def approvals(self) -> ApprovalRules:

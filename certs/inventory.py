@@ -104,7 +104,7 @@ class NewCertificate:
 _TABLE = cast("Table", CertificateRow.__table__)
 # Statements made once: every issuance runs them, and the unit of work costs several times as much.
 _ADD_INTENT = insert(_TABLE)
-_ADD_IDENTIFIERS = insert(IdentifierRow)
+_ADD_IDENTIFIERS = insert(cast("Table", IdentifierRow.__table__))
 _COMPLETE = (
     update(_TABLE)
     .where(_TABLE.c.serial == bindparam("wanted"))

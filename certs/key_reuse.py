@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Iterable
+from typing import cast
+
+from sqlalchemy import Table, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from certs.db import hold
@@ -24,11 +27,40 @@ def check_reuse(session: Session, public_key_der: bytes, *, profile: str, subjec
     key is held until that ends, so that two who ask at once are one after the other.
     """
     key_id = key_id_of(public_key_der).hex()
-    hold(session, f"key {key_id}")
-    row = CertificateRow
-    query = select(row.serial, row.profile, row.subject, row.state, row.revocation_reason).where(row.key_id == key_id)
-    for serial, its_profile, its_subject, state, reason in session.execute(query.order_by(row.created_at, row.serial)):
-        if state == State.SUSPENDED.value or (state == State.REVOKED.value and reason in _COMPROMISED):
-            raise KeyCompromised(f"{serial} is {state}: {reason}", serial=serial, reason=reason or state)
-        if (its_profile, its_subject) != (profile, subject):
-            raise KeyInUse(f"the key of {serial}", serial=serial, profile=its_profile)
+    hold(session, _lock_name(key_id))
+    # Only what speaks against it comes back, and not all the renewals of a key.
+    objection = session.execute(_OBJECTION, {"key": key_id, "wanted_profile": profile, "wanted_subject": subject})
+    first = objection.first()
+    if first is None:
+        return
+    serial, its_profile, _, state, reason = first
+    if state == State.SUSPENDED.value or (state == State.REVOKED.value and reason in _COMPROMISED):
+        raise KeyCompromised(f"{serial} is {state}: {reason}", serial=serial, reason=reason or state)
+    raise KeyInUse(f"the key of {serial}", serial=serial, profile=its_profile)
+
+
+def hold_keys(session: Session, many: Iterable[bytes]) -> None:
+    """Hold many keys in one order, before `check_reuse` is asked of each: two who want the same do not wait for each other for ever."""
+    hold(session, *(_lock_name(key_id_of(each).hex()) for each in many))
+
+
+def _lock_name(key_id: str) -> str:
+    return f"key {key_id}"
+
+
+_ROW = cast("Table", CertificateRow.__table__)
+# Made once: every issuance asks.
+_OBJECTION = (
+    select(_ROW.c.serial, _ROW.c.profile, _ROW.c.subject, _ROW.c.state, _ROW.c.revocation_reason)
+    .where(
+        _ROW.c.key_id == bindparam("key"),
+        or_(
+            _ROW.c.profile != bindparam("wanted_profile"),
+            _ROW.c.subject != bindparam("wanted_subject"),
+            _ROW.c.state == State.SUSPENDED.value,
+            and_(_ROW.c.state == State.REVOKED.value, _ROW.c.revocation_reason.in_(sorted(_COMPROMISED))),
+        ),
+    )
+    .order_by(_ROW.c.created_at, _ROW.c.serial)
+    .limit(1)
+)

@@ -253,12 +253,17 @@ def check_common_name(profile: Profile, subject: SubjectName, san: Sequence[str]
         raise CommonNameNotInSan(f"{name!r} is not in subjectAltName", profile=profile.name, value=name)
 
 
-def decide_validity(profile: Profile, now: datetime, issuer_end: datetime | None, days: int | None = None) -> Validity:
-    """From now for the profile's term or a shorter one, but never past the issuer's end (nothing would verify there)."""
+def check_days(profile: Profile, days: int | None) -> None:
+    """Raise ValidityRefused for a term that is none, or longer than the profile's; None is the profile's own."""
     if days is not None and not 0 < days <= profile.validity_days:
         raise ValidityRefused(
             f"{days} days are not within the profile", profile=profile.name, limit_days=str(profile.validity_days)
         )
+
+
+def decide_validity(profile: Profile, now: datetime, issuer_end: datetime | None, days: int | None = None) -> Validity:
+    """From now for the profile's term or a shorter one, but never past the issuer's end (nothing would verify there)."""
+    check_days(profile, days)
     start = now.astimezone(UTC).replace(microsecond=0)
     end = start + timedelta(days=days or profile.validity_days)
     if issuer_end is not None:

@@ -8,7 +8,7 @@ transaction: what is locked after it keeps the chain from others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,9 +49,11 @@ from pki.tables import AuditChainRow, AuditRow
 
 # A row names an actor, so whoever writes rows finds it here.
 __all__ = [
+    "Act",
     "Actor",
     "AuditRecord",
     "append",
+    "append_all",
     "appended_by",
     "audit_refusals",
     "audit_values",
@@ -107,18 +109,46 @@ def append(
             _append_alone(connection, values)
 
 
-def _append_alone(connection: Connection, values: dict[str, Any]) -> None:
+def _append_alone(connection: Connection, *many: dict[str, Any]) -> None:
     """On SQLite, where the transaction has the database to itself."""
     tip = connection.exec_driver_sql(_TIP).one_or_none()
     if tip is None:
         raise AuditUnavailable("the chain has no row", reason="audit", detail="audit_chains is empty")
-    position, previous, seq = tip[0] + 1, tip[1], tip[2] + 1
-    subject_id = values["audit_subject_id"]
-    link = link_of(0, position, seq, previous, values["audit_facts"], subject_id)
-    row = {name: values[f"audit_{name}"] for name in _GIVEN}
-    place = {"seq": seq, "subject_id": subject_id, "chain": 0, "position": position, "link": link}
-    connection.execute(_INSERT, row | place)
+    position, link, seq = tip
+    rows = []
+    for values in many:
+        position, seq = position + 1, seq + 1
+        subject_id = values["audit_subject_id"]
+        link = link_of(0, position, seq, link, values["audit_facts"], subject_id)
+        row = {name: values[f"audit_{name}"] for name in _GIVEN}
+        rows.append(row | {"seq": seq, "subject_id": subject_id, "chain": 0, "position": position, "link": link})
+    connection.execute(_INSERT, rows)
     connection.exec_driver_sql(_ADVANCE, (position, link))
+
+
+@dataclass(frozen=True)
+class Act:
+    """One act of several that are written together."""
+
+    action: str
+    subject_kind: str
+    subject_id: str
+    details: dict[str, str]
+
+
+def append_all(session: Session, clock: Clock, actor: Actor, acts: Sequence[Act]) -> None:
+    """Add a row for each act, in their order: what `append` does of each, with fewer statements where that is possible."""
+    session.flush()
+    connection = session.connection()
+    many = [
+        audit_values(clock, actor, each.action, each.subject_kind, each.subject_id, **each.details) for each in acts
+    ]
+    with audit_refusals():
+        if connection.dialect.name == "postgresql":
+            for values in many:
+                connection.execute(_APPEND, values)
+        elif many:
+            _append_alone(connection, *many)
 
 
 @contextmanager

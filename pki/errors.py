@@ -286,3 +286,57 @@ class ApprovalReasonRefused(ApprovalError):
     """A reason is empty, too long or holds characters that nothing shows. Facts: limit."""
 
     code = "APPROVAL_REASON_REFUSED"
+
+
+class RegistrationError(PkiError):
+    """A registration does not allow what is asked."""
+
+    code = "REGISTRATION_ERROR"
+
+
+class RegistrationUnknown(RegistrationError):
+    """No registration of that number. Facts: id."""
+
+    code = "REGISTRATION_UNKNOWN"
+
+
+class RegistrationNeeded(RegistrationError):
+    """Certificates of the profile are issued by a confirmed registration only. Facts: profile."""
+
+    code = "REGISTRATION_NEEDED"
+
+
+class RegistrationNotOpen(RegistrationError):
+    """The registration is not in the state for this. Facts: id, state, wanted."""
+
+    code = "REGISTRATION_NOT_OPEN"
+
+
+class RegistrationUnfinished(RegistrationNotOpen):
+    """A certificate was begun by the registration, and nobody knows whether it was signed. Facts: id, state, serial."""
+
+    code = "REGISTRATION_UNFINISHED"
+
+
+class RegistrationStale(RegistrationError):
+    """What stands there is not what was confirmed. Facts: id."""
+
+    code = "REGISTRATION_STALE"
+
+
+class RegistrationMismatch(RegistrationError):
+    """The certificate that is asked for is not the one that was registered. Facts: id, field."""
+
+    code = "REGISTRATION_MISMATCH"
+
+
+class EvidenceMissing(RegistrationError):
+    """The profile wants a reference to what the officer has seen. Facts: profile, id (may be empty)."""
+
+    code = "EVIDENCE_MISSING"
+
+
+class RegistrationTextRefused(RegistrationError):
+    """A reference or a reason is empty, too long or holds characters that nothing shows. Facts: field, limit."""
+
+    code = "REGISTRATION_TEXT_REFUSED"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -12,10 +14,11 @@ from certs.db import Database
 from certs.inventory import get_certificate
 from certs.names import subject_of
 from certs.template import IssuerFacts, key_identifier_of
-from hsm.spec import PrivateKey, PublicKey
+from hsm.spec import PrivateKey, PublicKey, spki_der
 from hsm.store import KeyStore
 from pki.authorities import AuthorityState, get_authority
 from pki.errors import IssuerNotGood
+from pki.schemes import scheme_for, sign_messages
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Issuer:
     key: PrivateKey
     chain: tuple[x509.Certificate, ...]
     public_url: str
+    keys: KeyStore
     crl_partitions: int = 0
     names_deltas: bool = False
 
@@ -38,6 +42,15 @@ class Issuer:
 
     def facts(self) -> IssuerFacts:
         """What the certificates it issues say about it."""
+        return self._facts
+
+    def sign_all(self, messages: Sequence[bytes]) -> list[bytes]:
+        """One signature for each of these to-be-signed octets, asked for together: less than half the time of one by one."""
+        public_key = self.key.public_key()
+        return sign_messages(self.keys, spki_der(public_key), scheme_for(public_key), messages)
+
+    @cached_property
+    def _facts(self) -> IssuerFacts:
         return IssuerFacts(
             name=subject_of(self.certificate),
             key_identifier=key_identifier_of(self.certificate),
@@ -101,6 +114,7 @@ def load_issuer(
         key=keys.get(authority.public_key_der),
         chain=tuple(certificates),
         public_url=public_url,
+        keys=keys,
         crl_partitions=authority.crl_partitions,
         names_deltas=names_deltas,
     )

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from certs.clock import Clock, rfc3339
 from certs.db import Database
 from certs.inventory import CertificateRecord, State, get_certificate, set_state
+from certs.search import CertificateQuery, search
 from certs.strict import nearest
 from pki import audit
 from pki.approval import Deed, demand, use
@@ -29,6 +30,8 @@ from pki.errors import (
 from pki.roles import Permission, require
 
 HOLD = x509.ReasonFlags.certificate_hold
+# More than any batch begins; what is beyond it is mended the next time.
+_MOST_AT_ONCE = 100_000
 # RFC 5280 5.3.1. removeFromCRL is a word of delta CRLs and not a reason to give.
 REASONS: dict[str, x509.ReasonFlags] = {
     flag.value: flag for flag in x509.ReasonFlags if flag is not x509.ReasonFlags.remove_from_crl
@@ -68,27 +71,26 @@ def revoke(
         record = get_certificate(session, serial, lock=True)
         _check_revocable(session, record, flag)
         use(session, approval, _revocation_deed(record, flag, since), actor, deps.clock)
-        # A hold that becomes final keeps the date of the hold (X.509 on certificateHold): what was signed in between
-        # was signed under a certificate not in force.
-        revoked_at = record.revoked_at or now
-        epoch = note_revocation_change(session, record.issuer)
-        changed = set_state(
-            session,
-            serial,
-            State.SUSPENDED if flag is HOLD else State.REVOKED,
-            revoked_at=revoked_at,
-            reason=flag.value,
-            suspect_since=since or record.suspect_since,
-            crl_epoch=epoch,
-        )
-        if find_authority(session, record.issuer) is not None:
-            note_listed(session, changed, epoch, now)
-        action = "certificate.suspend" if flag is HOLD else "certificate.revoke"
-        details = {"reason": flag.value, "was": record.state.value}
-        if since is not None:
-            details["since"] = rfc3339(since)
-        audit.append(session, deps.clock, actor, action, "certificate", serial, **details)
-    return changed
+        return _take_out(session, record, flag, since, now, actor, deps)
+
+
+def revoke_intents(before: datetime, actor: Actor, deps: RevocationDeps) -> list[str]:
+    """Revoke every certificate that was begun before this time and never finished; their serials.
+
+    It waits for nobody's approval: nobody has these certificates, and whether they exist nobody knows.
+    """
+    require(actor, Permission.MEND)
+    with deps.database.read() as session:
+        begun = search(session, before, CertificateQuery(state=State.INTENT, issued_before=before), _MOST_AT_ONCE)
+    revoked = []
+    for each in begun:
+        with deps.database.write() as session:
+            record = get_certificate(session, each.serial, lock=True)
+            # Finished, or revoked by somebody else, while we were looking.
+            if record.state is State.INTENT and not _is_of_root(session, record):
+                _take_out(session, record, x509.ReasonFlags.unspecified, None, deps.clock.now(), actor, deps)
+                revoked.append(each.serial)
+    return revoked
 
 
 def reinstate(serial: str, actor: Actor, deps: RevocationDeps) -> CertificateRecord:
@@ -113,6 +115,39 @@ def reinstate(serial: str, actor: Actor, deps: RevocationDeps) -> CertificateRec
     return changed
 
 
+def _take_out(
+    session: Session,
+    record: CertificateRecord,
+    flag: x509.ReasonFlags,
+    since: datetime | None,
+    now: datetime,
+    actor: Actor,
+    deps: RevocationDeps,
+) -> CertificateRecord:
+    """State, CRL entry and audit row of a revocation or suspension."""
+    # A hold that becomes final keeps the date of the hold (X.509 on certificateHold): what was signed in between
+    # was signed under a certificate not in force.
+    revoked_at = record.revoked_at or now
+    epoch = note_revocation_change(session, record.issuer)
+    changed = set_state(
+        session,
+        record.serial,
+        State.SUSPENDED if flag is HOLD else State.REVOKED,
+        revoked_at=revoked_at,
+        reason=flag.value,
+        suspect_since=since or record.suspect_since,
+        crl_epoch=epoch,
+    )
+    if find_authority(session, record.issuer) is not None:
+        note_listed(session, changed, epoch, now)
+    action = "certificate.suspend" if flag is HOLD else "certificate.revoke"
+    details = {"reason": flag.value, "was": record.state.value}
+    if since is not None:
+        details["since"] = rfc3339(since)
+    audit.append(session, deps.clock, actor, action, "certificate", record.serial, **details)
+    return changed
+
+
 def parse_reason(name: str) -> x509.ReasonFlags:
     """A reason by its name in RFC 5280, like keyCompromise; ReasonUnknown with the nearest one otherwise."""
     by_spelling = {reason.lower(): flag for reason, flag in REASONS.items()}
@@ -125,12 +160,16 @@ def parse_reason(name: str) -> x509.ReasonFlags:
 
 
 def _check_revocable(session: Session, record: CertificateRecord, flag: x509.ReasonFlags) -> None:
-    issuer = find_authority(session, record.issuer)
-    if issuer is not None and issuer.parent is None and record.public_key_der == issuer.public_key_der:
+    if _is_of_root(session, record):
         raise RootNotRevocable(
-            f"{record.serial} is the root {issuer.name}", serial=record.serial, authority=issuer.name
+            f"{record.serial} is the root {record.issuer}", serial=record.serial, authority=record.issuer
         )
     _check_may_follow(record, flag)
+
+
+def _is_of_root(session: Session, record: CertificateRecord) -> bool:
+    issuer = find_authority(session, record.issuer)
+    return issuer is not None and issuer.parent is None and record.public_key_der == issuer.public_key_der
 
 
 def _check_suspended(record: CertificateRecord) -> None:

@@ -32,6 +32,7 @@ class Permission(StrEnum):
     READ_AUDIT = "audit.read"
     SIGN_DOCUMENTS = "document.sign"
     RECALL_DOCUMENTS = "document.recall"
+    REGISTER = "registration.manage"  # add, confirm, refuse
 
 
 class Role(StrEnum):
@@ -53,6 +54,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.SIGN_CRL,  # a revocation is published by whoever revokes
             Permission.MANAGE_CREDENTIALS,
             Permission.APPROVE,
+            Permission.REGISTER,
         }
     ),
     Role.AUDITOR: frozenset({Permission.READ_AUDIT}),

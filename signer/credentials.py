@@ -109,6 +109,11 @@ def certificate_serial_of(session: Session, name: str) -> str | None:
     return row.certificate_serial if row else None
 
 
+def credential_of_certificate(session: Session, serial: str) -> str | None:
+    """The name of the credential that signs with this certificate, or None."""
+    return session.scalars(select(CredentialRow.name).where(CredentialRow.certificate_serial == serial)).first()
+
+
 def list_credentials(session: Session) -> list[CredentialSummary]:
     """All credentials by name."""
     rows = session.scalars(select(CredentialRow).order_by(CredentialRow.name))

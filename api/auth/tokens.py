@@ -38,6 +38,7 @@ _PERMISSIONS: dict[str, frozenset[Permission]] = {
             Permission.SIGN_CRL,
             Permission.MANAGE_CREDENTIALS,
             Permission.APPROVE,
+            Permission.REGISTER,
         }
     ),
     "ca": frozenset(Permission) - {Permission.SIGN_DOCUMENTS, Permission.RECALL_DOCUMENTS, Permission.READ_AUDIT},

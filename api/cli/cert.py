@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.cli.call import Call
-from api.cli.context import acting, find_record, parse_time, print_json, print_table, read_input, refuse_existing
-from api.errors import UsageError
+from api.cli.cert_issue import issue_certificates
+from api.cli.context import acting, find_record, parse_time, print_json, print_table
 from api.publishing import publish
 from api.wiring import Installation, open_installation
 from certs.clock import for_people, rfc3339
-from certs.csr import parse_csr
 from certs.inventory import CertificateRecord, State
-from certs.names import parse_subject
 from certs.search import CertificateQuery, search
-from hsm.spec import KeySpec
-from pki.audit import Actor
-from pki.issuance import IssuanceRequest, issue
+from pki.registration_records import registration_of_certificate
 from pki.revocation import revoke
-from pki.roles import Permission, require
-from signer.credentials import ROLE_OF_PROFILE, SEAL
-from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol, free_name
-from signer.errors import UsageWrong
-from signer.storage import OutputFile
 
-_SMALL_FILE = 1024 * 1024
-_PEM_FILE = 16 * 1024
-_PICTURE_FILE = 8 * 1024 * 1024
 _TIMES = ("valid_at", "issued_from", "issued_before", "ends_from", "ends_before")
 
 
@@ -95,74 +82,19 @@ def _show(options: argparse.Namespace, installation: Installation, call: Call) -
         out.write(record.certificate().public_bytes(Encoding.PEM).decode())
         return 0
     facts = _as_json(record, installation)
+    with installation.database.read() as session:
+        registration = registration_of_certificate(session, record.serial)
+    number = registration.id if registration is not None else None
     if options.json:
-        print_json(out, facts)
+        print_json(out, facts | {"registration": number})
     else:
-        print_table(out, [[words.say(f"COLUMN_{name.upper()}"), str(value or "–")] for name, value in facts.items()])
+        table = [[words.say(f"COLUMN_{name.upper()}"), str(value or "–")] for name, value in facts.items()]
+        print_table(out, [*table, [words.say("COLUMN_REGISTRATION"), str(number or "–")]])
     return 0
 
 
 def _issue(options: argparse.Namespace, installation: Installation, call: Call) -> int:
-    words, out, actor = call.words, call.out, acting(call, installation)
-    output = options.output
-    if output is not None:
-        refuse_existing(output.path, output.typed, force=options.force)
-    installation.catalogue.get(options.profile)
-    if options.csr is not None and (options.credential or options.image):
-        raise UsageError("CSR_MAKES_NO_CREDENTIAL")
-    # The output's space is taken first: a folder that is not there must not cost a key and a certificate.
-    with contextlib.ExitStack() as stack:
-        file = None
-        if output is not None:
-            file = stack.enter_context(OutputFile(output.path, expected_size=_PEM_FILE, replace=options.force))
-        if options.csr is not None:
-            record, name = _issue_for_csr(options, installation, actor), None
-        else:
-            record, name = _issue_with_key(options, installation, actor)
-        pem = record.certificate().public_bytes(Encoding.PEM)
-        if file is not None:
-            file.publish(pem)
-    if options.json:
-        print_json(out, _as_json(record, installation) | {"credential": name})
-    elif output is None:
-        out.write(pem.decode())
-    else:
-        facts = {"serial": record.serial, "path": output.typed, "name": name or ""}
-        out.write(words.say("CERTIFICATE_ISSUED_FOR" if name else "CERTIFICATE_ISSUED", facts) + "\n")
-    return 0
-
-
-def _issue_for_csr(options: argparse.Namespace, installation: Installation, actor: Actor) -> CertificateRecord:
-    # Law 5: the request gives key and proof; the subject is what was typed here.
-    public_key_der = parse_csr(read_input(options.csr, _SMALL_FILE))
-    request = IssuanceRequest(options.profile, parse_subject(options.subject), public_key_der, tuple(options.san))
-    return issue(request, actor, installation.issuing())
-
-
-def _issue_with_key(
-    options: argparse.Namespace, installation: Installation, actor: Actor
-) -> tuple[CertificateRecord, str]:
-    if options.profile not in ROLE_OF_PROFILE:
-        raise UsageWrong("PROFILE_NEEDS_CSR", profile=options.profile, valid=", ".join(ROLE_OF_PROFILE))
-    settings = installation.settings
-    seal = ROLE_OF_PROFILE[options.profile] == SEAL
-    picture = None
-    if options.image is not None:
-        # A picture is kept as soon as it is read, so this is asked before enrolment asks it.
-        require(actor, Permission.MANAGE_CREDENTIALS)
-        png = read_input(options.image, _PICTURE_FILE)
-        picture = installation.images.register(png, "seal" if seal else "signature", options.image.typed)
-    request = EnrolmentRequest(
-        name=options.credential or free_name(installation.database, options.profile),
-        profile=options.profile,
-        subject=parse_subject(options.subject),
-        spec=KeySpec(settings.keys.credential),
-        image_sha256=picture,
-        diameter_mm=settings.sign.seal_diameter_mm if seal else None,
-        san=tuple(options.san),
-    )
-    deps = EnrolmentDeps(installation.keys, installation.issuing(), settings.sign.rsa_padding)
-    return enrol(request, actor, deps), request.name
+    return issue_certificates(options, installation, call, _as_json)
 
 
 def _revoke(options: argparse.Namespace, installation: Installation, call: Call) -> int:

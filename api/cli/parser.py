@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
+from api.cli.issuing_arguments import issue_arguments, registration_arguments
+
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 INTENTS = ("approve", "issue")
 SCOPES = ("sign", "verify", "ra", "ca", "audit")
@@ -68,6 +70,7 @@ def build_parser() -> Parser:
     _audit(add)
     _person(add)
     _approvals(add)
+    registration_arguments(add, typed_path, _number, _acts, _json)
     demo = add("demo", help="sign and verify real documents in a home made with init --demo")
     _acts(demo)
     demo.set_defaults(command="demo")
@@ -141,23 +144,7 @@ def _cert(add: Sub) -> None:
     show.add_argument("which", metavar="SERIAL|CREDENTIAL")
     show.add_argument("--pem", action="store_true", help="the certificate in PEM")
     _json(show)
-    issue = actions.add_parser("issue", help="issue a certificate; without --csr a key is made in the token")
-    issue.add_argument("--profile", required=True, metavar="P")
-    issue.add_argument("--subject", required=True, metavar="DN", help='for example "CN=…,O=…,C=VN"')
-    issue.add_argument(
-        "--csr", type=typed_path, metavar="FILE", help="take the public key from this request, and nothing else"
-    )
-    issue.add_argument(
-        "--san", action="append", default=[], metavar="NAME", help="a DNS name or e-mail address; may be repeated"
-    )
-    issue.add_argument("--credential", metavar="NAME", help="name of the credential made with the new key")
-    issue.add_argument("--image", type=typed_path, metavar="PNG", help="the credential's signature or seal picture")
-    issue.add_argument(
-        "-o", "--output", type=typed_path, metavar="FILE", help="write the PEM here instead of to standard output"
-    )
-    issue.add_argument("--force", action="store_true", help="replace an existing output")
-    _acts(issue)
-    _json(issue)
+    issue_arguments(actions.add_parser, typed_path, _number, _acts, _json)
     revoke = actions.add_parser("revoke", help="revoke or suspend a certificate")
     revoke.add_argument("which", metavar="SERIAL|CREDENTIAL")
     revoke.add_argument("--reason", required=True, choices=REASONS, metavar="R", help=", ".join(REASONS))

@@ -24,10 +24,15 @@ async def show(request: Request) -> Response:
     token: TokenRecord | None = await state.access.welcome(request)
     record = await state.lanes.quick.run(state.services.certificate, request.path_params["serial"])
     known = token is not None and bool(token.scopes.intersection(_READERS))
-    return JSONResponse(_describe(record, record.state_at(state.services.installation.clock.now()), known=known))
+    number = await state.lanes.quick.run(state.services.registration_of, record.serial) if known else None
+    now = state.services.installation.clock.now()
+    return JSONResponse(describe_certificate(record, record.state_at(now), number, known=known))
 
 
-def _describe(record: CertificateRecord, state: State, *, known: bool) -> dict[str, Any]:
+def describe_certificate(
+    record: CertificateRecord, state: State, registration: int | None, *, known: bool
+) -> dict[str, Any]:
+    """A certificate as the API shows it; to whom is `known` with the numbers in names, PEM and registration."""
     shown = {
         "serial": record.serial,
         "profile": record.profile,
@@ -41,7 +46,10 @@ def _describe(record: CertificateRecord, state: State, *, known: bool) -> dict[s
         "revoked_at": rfc3339(record.revoked_at) if record.revoked_at else None,
         "revocation_reason": record.revocation_reason,
     }
-    return shown | {"pem": record.certificate().public_bytes(Encoding.PEM).decode()} if known else shown
+    if not known:
+        return shown
+    pem = record.certificate().public_bytes(Encoding.PEM).decode()
+    return shown | {"pem": pem, "registration": registration}
 
 
 routes = [Route("/api/v1/certificates/{serial}", show, methods=["GET"])]

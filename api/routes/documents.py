@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from api.auth.idempotency import LONGEST_KEY
 from api.auth.tokens import TokenRecord
 from api.errors import RequestError
 from api.forms import Form, read_form
+from api.routes.reading import idempotency_key, read_json
 from api.services import Services
 from api.settings import LEVELS
 from certs.clock import rfc3339
@@ -38,7 +38,7 @@ async def sign(request: Request) -> Response:
     """Sign the file; under an Idempotency-Key once, however often it is asked."""
     state = request.app.state
     token: TokenRecord = await state.access.require(request, "sign")
-    key = _idempotency_key(request)
+    key = idempotency_key(request)
     async with read_form(request, _FIELDS) as form:
         answer, level = await state.lanes.sign.run(_sign, state.services, token, form, key)
     if level:
@@ -71,7 +71,7 @@ async def recall(request: Request) -> Response:
     """Take the document back; the reason is required and kept."""
     state = request.app.state
     token: TokenRecord = await state.access.require(request, "sign")
-    reason = _reason(await _read_json(request))
+    reason = _reason(await read_json(request))
     code = request.path_params["code"]
     document = await state.lanes.quick.run(state.services.recall, code, reason, token.actor)
     _, changes = await state.lanes.quick.run(state.services.document_history, document.code)
@@ -155,30 +155,6 @@ def _body_sha256(fields: dict[str, str], pdf: bytes) -> str:
     """What makes two requests the same one: file and fields, however the form around them was written."""
     written = json.dumps([sorted(fields.items()), hashlib.sha256(pdf).hexdigest()])
     return hashlib.sha256(written.encode()).hexdigest()
-
-
-def _idempotency_key(request: Request) -> str | None:
-    values = request.headers.getlist("idempotency-key")
-    if not values:
-        return None
-    if (
-        len(values) > 1
-        or not 1 <= len(values[0]) <= LONGEST_KEY
-        or not (values[0].isascii() and values[0].isprintable())
-    ):
-        raise RequestError("IDEMPOTENCY_KEY_WRONG", limit=str(LONGEST_KEY))
-    return values[0]
-
-
-async def _read_json(request: Request) -> object:
-    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise RequestError("MEDIA_TYPE_WRONG", wanted="application/json")
-    try:
-        value: object = json.loads((await request.body()).decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise RequestError("BODY_NOT_JSON") from None
-    return value
 
 
 def _reason(body: object) -> str:

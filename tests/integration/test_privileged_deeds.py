@@ -28,8 +28,11 @@ from pki.audit import Actor
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
 from pki.crl import partition_crl, publish_due, sign_crl
 from pki.errors import RoleMissing
-from pki.issuance import IssuanceRequest, decide, demand_issuance, issue, issue_draft
-from pki.revocation import reinstate, revoke
+from pki.issuance import IssuanceRequest, decide, demand_issuance, issue, issue_draft, issue_wanted
+from pki.issuance_batch import issue_many
+from pki.registration import add_registration, confirm_registration, refuse_registration, register_at_once
+from pki.registration_records import Wanted
+from pki.revocation import reinstate, revoke, revoke_intents
 from pki.roles import Role, owner
 from pki.service_keys import ServiceKind, ensure_service
 from pki.voting import approve, reject
@@ -45,7 +48,7 @@ NOBODY = Actor("os:root")
 _SERVES_DEEDS = {
     "pki/audit.py:append", "pki/audit.py:audit_values", "pki/approval.py:use", "pki/approval_records.py:note",
     "pki/roles.py:require", "pki/tsa/authority.py:write_tally", "signer/intents.py:begin_fresh",
-    "signer/intents.py:finish_fresh", "api/services.py:signed_since", "api/service_upkeep.py:make_services",
+    "signer/intents.py:finish_fresh", "pki/audit.py:append_all", "pki/issuing_cycle.py:issue_orders", "api/services.py:signed_since", "api/service_upkeep.py:make_services",
 }  # fmt: skip
 
 
@@ -62,6 +65,8 @@ def deeds(
     )
     enrolment = EnrolmentDeps(home.keys, issuing, "pss")
     services = Services(home)
+    registering = home.registrations
+    registered = Wanted("system", "CN=x,OU=y,O=z,C=VN", (), None, officer.public_key_der)
     sign = SignRequest(pdf, "paper.pdf", "officer", placement="none")
     ca = parse_subject("CN=Another CA,O=Sở Thử nghiệm,C=VN")
     tsa = parse_subject("CN=Another TSA,O=Sở Thử nghiệm,C=VN")
@@ -79,11 +84,18 @@ def deeds(
         "pki/crl.py:partition_crl": lambda a: partition_crl("issuing", 2, a, home.crls),
         "pki/issuance.py:issue": lambda a: issue(request, a, issuing),
         "pki/issuance.py:demand_issuance": lambda a: demand_issuance(request, "x", a, issuing),
+        "pki/issuance.py:issue_wanted": lambda a: issue_wanted(request.wanted, None, a, issuing),
+        "pki/issuance_batch.py:issue_many": lambda a: issue_many([request], a, issuing),
         "pki/issuance.py:issue_draft": lambda a: issue_draft(
             decide(request, issuing), issuing.issuer.key, a, database, clock, home.twins, None
         ),
         "pki/revocation.py:revoke": lambda a: revoke(serial, "keyCompromise", a, home.revocation),
         "pki/revocation.py:revoke (hold)": lambda a: revoke(serial, "certificateHold", a, home.revocation),
+        "pki/revocation.py:revoke_intents": lambda a: revoke_intents(clock.now(), a, home.revocation),
+        "pki/registration.py:add_registration": lambda a: add_registration(registered, "x", a, registering),
+        "pki/registration.py:confirm_registration": lambda a: confirm_registration(1, "x", a, registering),
+        "pki/registration.py:refuse_registration": lambda a: refuse_registration(1, "x", a, registering),
+        "pki/registration.py:register_at_once": lambda a: register_at_once(registered, "x", a, registering),
         "pki/revocation.py:reinstate": lambda a: reinstate(serial, a, home.revocation),
         "pki/service_keys.py:ensure_service": lambda a: ensure_service(
             "tsa-2", ServiceKind.TSA, tsa, home.keys, a, issuing
@@ -103,6 +115,8 @@ def deeds(
         "api/mending.py:mend": lambda a: mend(home, a),
         "api/publishing.py:publish": lambda a: publish(home, a, everything=True),
         "api/services.py:sign": lambda a: services.sign(sign, a),
+        "api/services.py:issue": lambda a: services.issue(registered, "x", a),
+        "api/services.py:issue_registered": lambda a: services.issue_registered(1, a),
         "api/services.py:recall": lambda a: services.recall(code, "nhầm", a),
         "api/signing_speed.py:measure": lambda a: measure(home.keys, 0.01, 1, a),
     }
@@ -126,6 +140,7 @@ def state(home: Installation) -> str:
 def test_no_privileged_deed_is_done_by_an_auditor_or_by_an_actor_without_roles(user: User) -> None:
     code = user.sign("paper.pdf", "officer", "a.pdf", "--placement", "none")["code"]
     user.antin("token", "issue", "--scope", "sign", "--name", "kiosk")
+    user.antin("registration", "add", "--profile", "officer", "--subject", OFFICER_NAME)
     for name in ("an", "cuc"):
         user.antin("person", "add", name, "--full-name", name, "--role", "admin")
     user.antin("person", "disable", "cuc")

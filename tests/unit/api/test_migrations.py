@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 import api.auth.tables
 import certs.tables
+import pki.registration_tables
 import pki.tables
 import signer.tables
 from api.migrations import HEAD, is_current
@@ -25,7 +26,7 @@ from tests.postgres import discard
 from tests.world import empty_database
 
 # The models that Base.metadata must know before it is compared: each package declares its own.
-MODELS = (api.auth.tables, certs.tables.CertificateRow, pki.tables.AuditRow, signer.tables)
+MODELS = (api.auth.tables, certs.tables.CertificateRow, pki.tables.AuditRow, pki.registration_tables, signer.tables)
 
 
 @pytest.fixture

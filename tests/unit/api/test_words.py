@@ -289,7 +289,7 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "CHANGE_*": lambda: [f"CHANGE_{kind}" for kind in _choices(ChangeFacts, "kind")],
         "DOCTOR_*_OK": lambda: [f"DOCTOR_{name.upper()}_OK" for name in _CHECKS],
         "DOCTOR_*": lambda: [f"DOCTOR_{code}" for code in _codes_of_blobs()],
-        "MENDED_*": lambda: ["MENDED_ACT", "MENDED_NUMBER", "MENDED_PURPOSE"],
+        "MENDED_*": lambda: ["MENDED_ACT", "MENDED_NUMBER", "MENDED_CERTIFICATE", "MENDED_PURPOSE"],
         "BROKEN_*": lambda: [f"BROKEN_{kind.name}" for kind in BreakKind],
         "DATABASE_*": lambda: [
             f"DATABASE_{reason.upper().replace('-', '_')}" for reason in sorted(_database_reasons())

@@ -20,10 +20,11 @@ from pki.errors import ApprovalNeeded, RoleMissing
 from pki.persons import get_person
 from pki.roles import Permission, Role
 from pki.voting import approve
-from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol, free_name, key_label
+from signer.credentials import credential_of_certificate
+from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol, key_label
 from signer.errors import UsageWrong
 from tests.signing_world import CLERK, SigningWorld
-from tests.world import OFFICER_SUBJECT
+from tests.world import OFFICER_SUBJECT, SEAL_SUBJECT
 
 REQUEST = EnrolmentRequest("officer", "officer", parse_subject(OFFICER_SUBJECT), KeySpec.P_256)
 
@@ -148,15 +149,33 @@ def test_a_subject_that_the_profile_refuses_makes_no_key(bare: SigningWorld) -> 
     assert keys_of(bare) == []
 
 
-def test_a_name_that_is_taken_is_refused_and_the_next_free_one_offered(bare: SigningWorld) -> None:
-    assert free_name(bare.world.database, "officer") == "officer"
+def test_a_name_that_is_taken_is_refused_and_no_second_key_is_made(bare: SigningWorld) -> None:
     enrol(REQUEST, CLERK, bare.enrolment)
     with pytest.raises(UsageWrong) as caught:
         enrol(REQUEST, CLERK, bare.enrolment)
     assert caught.value.code == "CREDENTIAL_EXISTS"
-    assert free_name(bare.world.database, "officer") == "officer-2"
-    assert free_name(bare.world.database, "agency-seal") == "seal"
     assert len(keys_of(bare)) == 1
+
+
+def _name_of(bare: SigningWorld, serial: str) -> str | None:
+    with bare.world.database.read() as session:
+        return credential_of_certificate(session, serial)
+
+
+def test_without_a_name_the_next_free_one_is_taken(bare: SigningWorld) -> None:
+    nameless = replace(REQUEST, name=None)
+    seal = EnrolmentRequest(None, "agency-seal", parse_subject(SEAL_SUBJECT), KeySpec.P_256)
+    records = [enrol(each, CLERK, bare.enrolment) for each in (nameless, nameless, seal)]
+    assert [_name_of(bare, each.serial) for each in records] == ["officer", "officer-2", "seal"]
+
+
+def test_a_key_that_a_death_left_with_another_holder_does_not_block_the_next_free_name(bare: SigningWorld) -> None:
+    enrol(REQUEST, CLERK, bare.enrolment)
+    with bare.world.database.write() as session:
+        session.connection().exec_driver_sql("DELETE FROM credentials")
+    other = parse_subject("CN=Lê Văn Khác,O=Sở Thử nghiệm,C=VN")
+    record = enrol(replace(REQUEST, name=None, subject=other), CLERK, bare.enrolment)
+    assert _name_of(bare, record.serial) == "officer-2"
 
 
 def _waits(bare: SigningWorld, request: EnrolmentRequest) -> int:
@@ -196,6 +215,16 @@ def test_another_name_or_picture_or_kind_of_key_is_another_approval(strict: Sign
     ]  # fmt: skip
     assert first not in {_waits(strict, other) for other in others}
     assert keys_of(strict) == []
+
+
+def test_two_requests_without_a_name_wait_side_by_side_and_get_two_names(strict: SigningWorld) -> None:
+    one = replace(REQUEST, name=None)
+    two = replace(one, subject=parse_subject("CN=Lê Văn Khác,O=Sở Thử nghiệm,C=VN"))
+    numbers = [_waits(strict, each) for each in (one, two)]
+    for number in numbers:
+        _agree(strict, number)
+    names = [_name_of(strict, enrol(each, CLERK, strict.enrolment).serial) for each in (one, two)]
+    assert (len(set(numbers)), names) == (2, ["officer", "officer-2"])
 
 
 def test_an_approval_outlives_a_death_before_the_intent_and_none_after_it(strict: SigningWorld) -> None:

@@ -1,0 +1,339 @@
+"""The issuing cycle: from decided drafts to certificates in the inventory, one or many, in the order that survives a death.
+
+What is decided, and whether others have to agree, stands in issuance.py; many requests at once in issuance_batch.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from sqlalchemy.orm import Session
+
+from certs.clock import Clock
+from certs.db import Database
+from certs.errors import CertsError, DatabaseUnavailable, KeyInUse, LintUnavailable
+from certs.inventory import (
+    CertificateRecord,
+    NewCertificate,
+    Standing,
+    State,
+    add_intents,
+    complete_all,
+    get_standings,
+)
+from certs.key_reuse import check_reuse, hold_keys
+from certs.lint.judge import check_certificate
+from certs.lint.second_opinion import SecondOpinion
+from certs.lint.twin import Twin
+from certs.names import SubjectName
+from certs.profile import Profile, Validity
+from certs.serial import random_serial, serial_hex
+from certs.template import IssuerFacts, build_certificate
+from hsm import der
+from hsm.spec import KeySpec, PrivateKey, PublicKey, curve_of, rsa_bits, spec_of, spki_der
+from pki import audit
+from pki.approval import Approval, use
+from pki.audit import Actor
+from pki.authorities import find_by_public_key
+from pki.errors import IssuerNotGood, PkiError, SignedOtherBytes
+from pki.issuer import sign_certificate
+from pki.registration_records import Confirmed, bind, claim, note_issued
+
+# What an issuer's key is asked for: one signature for each of these octets, in their order, or an error and none.
+Sign = Callable[[Sequence[bytes]], Sequence[bytes]]
+# What speaks against one certificate and not against the others of a batch. What is away, is away for all.
+_ITEM_ERRORS = (CertsError, PkiError)
+_OF_THE_INSTALLATION = (DatabaseUnavailable, LintUnavailable, IssuerNotGood)
+
+
+class TwinKeys:
+    """Throwaway keys, one of each kind: they sign twins that nobody ever sees but the rules and the second opinion."""
+
+    def __init__(self, second_opinion: SecondOpinion | None = None) -> None:
+        self.second_opinion = second_opinion or SecondOpinion()
+        self._lock = threading.Lock()
+        self._keys: dict[KeySpec, PrivateKey] = {}
+
+    def get(self, spec: KeySpec) -> PrivateKey:
+        """The throwaway key of this kind, made at its first use (an RSA key takes a third of a second)."""
+        with self._lock:
+            if spec not in self._keys:
+                self._keys[spec] = (
+                    rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits(spec))
+                    if spec.is_rsa
+                    else ec.generate_private_key(curve_of(spec))
+                )
+            return self._keys[spec]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A certificate with everything decided. `issuer_certificate` is None for one that signs itself."""
+
+    profile: Profile
+    subject: SubjectName
+    public_key: PublicKey
+    validity: Validity
+    san: Sequence[str]
+    authority: str
+    issuer: IssuerFacts
+    issuer_certificate: x509.Certificate | None
+    registration: Confirmed | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """A draft and the approval that is spent with its intent."""
+
+    draft: Draft
+    approval: Approval | None = None
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What the cycle needs besides drafts. `issuer_key` is the public half of the key behind `sign`."""
+
+    database: Database
+    clock: Clock
+    twins: TwinKeys
+    issuer_key: PublicKey
+    sign: Sign
+
+
+@dataclass(frozen=True)
+class _Linted:
+    """A draft whose twin has passed: what will be signed, and how the signature's algorithm is written."""
+
+    place: int
+    order: Order
+    new: NewCertificate
+    algorithm: bytes
+    objections: tuple[str, ...]
+
+    @property
+    def serial(self) -> str:
+        return self.new.serial
+
+
+Result = CertificateRecord | Exception
+
+
+def issue_orders(orders: Sequence[Order], actor: Actor, cycle: Cycle) -> list[Result]:
+    """Steps 2 to 6 for all drafts of one authority: a record or an error for each. What stops all of them is raised.
+
+    Two commits, whatever their number. An error after the first leaves intents, which can be revoked.
+    """
+    results: dict[int, Result] = {}
+    # 2. Lint a twin signed by a throwaway key of the same kind: a bad certificate must not exist even briefly.
+    linted = []
+    for place, order in enumerate(orders):
+        try:
+            linted.append(_lint(place, order, cycle))
+        except _ITEM_ERRORS as error:
+            _keep(results, place, error)
+    # 3. Commit what we are about to sign. The serials are ours from here on (RFC 5280 4.1.2.2).
+    intended = _intend(linted, results, actor, cycle) if linted else []
+    if intended:
+        # 4. The only line that uses the issuer's key. A death or an error here leaves the intents, which can be revoked:
+        #    whether signatures came into being nobody knows.
+        signatures = cycle.sign([each.new.tbs for each in intended])
+        # 5. What was signed must be what was linted and stored, by the key that the issuer's certificate names.
+        finished: dict[str, bytes] = {}
+        for each, signature in zip(intended, signatures, strict=True):
+            try:
+                finished[each.serial] = _assemble(each, signature, cycle.issuer_key)
+            except SignedOtherBytes as error:
+                results[each.place] = error
+        # 6. Inventory and audit move together or not at all.
+        _complete(intended, finished, results, actor, cycle)
+    return [results[place] for place in range(len(orders))]
+
+
+def _keep(results: dict[int, Result], place: int, error: Exception) -> None:
+    """An error of one draft is its result; one of the installation ends the whole."""
+    if isinstance(error, _OF_THE_INSTALLATION):
+        raise error
+    results[place] = error
+
+
+def _lint(place: int, order: Order, cycle: Cycle) -> _Linted:
+    draft, serial = order.draft, random_serial()
+    builder = build_certificate(
+        draft.profile,
+        draft.subject,
+        draft.public_key,
+        draft.issuer,
+        serial=serial,
+        validity=draft.validity,
+        san=draft.san,
+    )
+    twin = sign_certificate(builder, cycle.twins.get(spec_of(cycle.issuer_key)))
+    judged = Twin(twin, draft.profile, draft.issuer_certificate)
+    check_certificate(judged)
+    objections = cycle.twins.second_opinion.check_certificate(judged)
+    # Twin and certificate are signed alike, so the algorithm is written alike; the lint has compared it with the inner one.
+    algorithm: bytes = judged.asn1["signature_algorithm"].dump()
+    new = _new_certificate(draft, serial_hex(serial), twin.tbs_certificate_bytes, cycle.clock)
+    return _Linted(place, order, new, algorithm, tuple(objections))
+
+
+def _intend(linted: Sequence[_Linted], results: dict[int, Result], actor: Actor, cycle: Cycle) -> list[_Linted]:
+    """One commit for the intents of all that nothing speaks against."""
+    refused: dict[int, Result] = {}
+    with cycle.database.write() as session:
+        # Revoked since step 1? This commit decides.
+        _refuse_ended_issuer(session, linted[0].order.draft, cycle.clock)
+        hold_keys(session, {each.new.public_key_der for each in linted})
+        accepted: list[_Linted] = []
+        holders: dict[bytes, tuple[str, str]] = {}
+        used: set[int] = set()
+        # In the order of their registrations: two batches that want the same ones do not wait for each other for ever.
+        for each in sorted(linted, key=_registration_number):
+            try:
+                _claim(session, each, holders, used, actor, cycle)
+            except _ITEM_ERRORS as error:
+                _keep(refused, each.place, error)
+            else:
+                accepted.append(each)
+        accepted.sort(key=lambda each: each.place)
+        if accepted:
+            add_intents(session, [each.new for each in accepted])
+            for each in accepted:
+                if each.order.draft.registration is not None:
+                    bind(session, each.order.draft.registration, each.serial)
+            # The audit rows name the serials too, so that a restored backup can learn from them which were given since.
+            audit.append_all(session, cycle.clock, actor, [_intended(each) for each in accepted])
+    results |= refused
+    return accepted
+
+
+def _registration_number(linted: _Linted) -> int:
+    return linted.order.draft.registration.id if linted.order.draft.registration is not None else 0
+
+
+def _claim(
+    session: Session,
+    each: _Linted,
+    holders: dict[bytes, tuple[str, str]],
+    used: set[int],
+    actor: Actor,
+    cycle: Cycle,
+) -> None:
+    """Raise unless key, registration and approval are this certificate's to take; what is spent, is spent last."""
+    new, draft, approval = each.new, each.order.draft, each.order.approval
+    _refuse_taken_key(session, new)
+    # The others of this batch are not in the inventory yet.
+    holder = holders.get(new.public_key_der, (new.profile, new.subject))
+    if holder != (new.profile, new.subject):
+        raise KeyInUse("the key of another line", serial="–", profile=holder[0])
+    if draft.registration is not None:
+        claim(session, draft.registration, used)
+    if approval is not None:
+        use(session, approval, approval.deed, actor, cycle.clock)
+    if draft.registration is not None:
+        used.add(draft.registration.id)
+    holders[new.public_key_der] = holder
+
+
+def _intended(each: _Linted) -> audit.Act:
+    new, registration = each.new, each.order.draft.registration
+    details = {"profile": new.profile, "issuer": new.issuer, "subject": new.subject}
+    if registration is not None:
+        details["registration"] = str(registration.id)
+    if each.objections:
+        # What EN 319 412 would object to; docs/lint.md has the reasons.
+        details["etsi"] = " ".join(each.objections)
+    return audit.Act("certificate.intend", "certificate", new.serial, details)
+
+
+def _complete(
+    intended: Sequence[_Linted], finished: dict[str, bytes], results: dict[int, Result], actor: Actor, cycle: Cycle
+) -> None:
+    done = [each for each in intended if each.serial in finished]
+    if not done:
+        return
+    with cycle.database.write() as session:
+        records = complete_all(session, finished)
+        note_issued(
+            session, [each.order.draft.registration for each in done if each.order.draft.registration is not None]
+        )
+        issued = [
+            audit.Act("certificate.issue", "certificate", record.serial, {"sha256": record.sha256 or ""})
+            for record in records
+        ]
+        audit.append_all(session, cycle.clock, actor, issued)
+    by_serial = {record.serial: record for record in records}
+    results.update({each.place: by_serial[each.serial] for each in done})
+
+
+def _assemble(each: _Linted, signature: bytes, issuer_key: PublicKey) -> bytes:
+    """The certificate (RFC 5280 4.1), read back and verified."""
+    finished = der.sequence(each.new.tbs, each.algorithm, der.bits(signature))
+    certificate = x509.load_der_x509_certificate(finished)
+    _check_signed(certificate, each.new.tbs, issuer_key, each.serial)
+    return finished
+
+
+def _refuse_ended_issuer(session: Session, draft: Draft, clock: Clock) -> None:
+    """IssuerNotGood unless the issuer's certificate is in force; it stays so until the caller's transaction ends."""
+    if draft.issuer_certificate is None:
+        return
+    own = get_standings(session, [serial_hex(draft.issuer_certificate.serial_number)], keep=True)[0]
+    state = state_of(own, clock)
+    if state is not State.ACTIVE:
+        raise IssuerNotGood(f"{draft.authority} is {state}", authority=draft.authority, state=state.value)
+
+
+def state_of(standing: Standing, clock: Clock) -> State:
+    """The state as people see it: what nobody revoked has expired once its time is over."""
+    return State.EXPIRED if clock.now() > standing.not_after else standing.state
+
+
+def _refuse_taken_key(session: Session, new: NewCertificate) -> None:
+    """KeyInUse or KeyCompromised unless the key is free or its holder's own; it stays so until the transaction ends."""
+    check_reuse(session, new.public_key_der, profile=new.profile, subject=new.subject)
+    # An authority may wait for its certificate from elsewhere, and its key is known from its request.
+    owner = find_by_public_key(session, new.public_key_der)
+    if owner is not None and (owner.profile, owner.subject) != (new.profile, new.subject):
+        raise KeyInUse(f"the key of {owner.name}", serial=owner.serial or "–", profile=owner.profile)
+
+
+def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> NewCertificate:
+    return NewCertificate(
+        serial=serial,
+        profile=draft.profile.name,
+        subject=str(draft.subject),
+        common_name=draft.subject.common_name,
+        organization=draft.subject.organization,
+        issuer=draft.authority,
+        not_before=draft.validity.not_before,
+        not_after=draft.validity.not_after,
+        tbs=tbs,
+        public_key_der=spki_der(draft.public_key),
+        created_at=clock.now(),
+        identifiers=tuple(
+            value for name in ("UID", "serialNumber", "organizationIdentifier") for value in draft.subject.values(name)
+        ),
+        crl_shard=draft.issuer.shard_of(int(serial, 16)) if draft.profile.cdp else None,
+    )
+
+
+def _check_signed(certificate: x509.Certificate, tbs: bytes, issuer_key: PublicKey, serial: str) -> None:
+    if certificate.tbs_certificate_bytes != tbs:
+        raise SignedOtherBytes(f"{serial}: other to-be-signed bytes", serial=serial)
+    parameters, digest = certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
+    assert digest is not None
+    try:
+        if isinstance(issuer_key, rsa.RSAPublicKey):
+            assert not isinstance(parameters, ec.ECDSA)
+            assert parameters is not None
+            issuer_key.verify(certificate.signature, tbs, parameters, digest)
+        else:
+            issuer_key.verify(certificate.signature, tbs, ec.ECDSA(digest))
+    except InvalidSignature as error:
+        raise SignedOtherBytes(f"{serial}: the signature is not the issuer's", serial=serial) from error

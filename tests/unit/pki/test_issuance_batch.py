@@ -1,0 +1,170 @@
+"""Many certificates share two commits and one question to the key; one that is refused stops no other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import event
+
+from certs.errors import KeyInUse, KeyWeak, LintUnavailable, ProfileUnknown, SubjectAttributeRefused
+from certs.inventory import CertificateRecord, State
+from certs.lint.second_opinion import SecondOpinion
+from certs.names import parse_subject
+from certs.search import CertificateQuery, search
+from hsm.errors import SigningFailed
+from hsm.spec import KeySpec, Purpose
+from pki.appointment import add_person
+from pki.approval_rules import ApprovalRules
+from pki.audit import list_acts
+from pki.audit_survey import survey_all
+from pki.errors import ApprovalNeeded, IssuerNotGood, RegistrationNotOpen, SignedOtherBytes
+from pki.issuance import IssuanceRequest, TwinKeys
+from pki.issuance_batch import issue_many
+from pki.registration import RegistrationDeps, register_at_once
+from pki.registration_records import RegistrationState, get_registration
+from pki.revocation import revoke_intents
+from pki.roles import Role
+from tests.world import ADMIN, OFFICER_SUBJECT, build_world
+
+SUBJECT = "CN=Máy {},OU=Tổ Công nghệ,O=Sở Thử nghiệm,C=VN"
+
+
+def new_key(world) -> bytes:
+    return world.keys.generate(KeySpec.P_256, "leaf", Purpose.DOCUMENT).public_key_der
+
+
+def requests(world, count, **more) -> list[IssuanceRequest]:
+    return [IssuanceRequest("system", parse_subject(SUBJECT.format(n)), new_key(world), **more) for n in range(count)]
+
+
+def records(world):
+    with world.database.read() as session:
+        return search(session, world.clock.now(), CertificateQuery(profile="system"))
+
+
+def acts(world) -> Counter[str]:
+    with world.database.read() as session:
+        return Counter(each.action for each in list_acts(session) if each.subject_kind == "certificate")
+
+
+class PartlyWrong:
+    """A key store that signs with a mistake: the signature of one message stands under another."""
+
+    def __init__(self, store, wrong):
+        self._store, self._wrong = store, wrong
+
+    def sign_many(self, public_key_der, messages, scheme, digest):
+        signatures = self._store.sign_many(public_key_der, messages, scheme, digest)
+        if self._wrong is None:
+            raise SigningFailed("the token is gone", rv="CKR_DEVICE_REMOVED")
+        signatures[self._wrong] = signatures[self._wrong - 1]
+        return signatures
+
+
+def with_store(world, wrong):
+    return replace(world.issuing_deps, issuer=replace(world.issuing, keys=PartlyWrong(world.keys, wrong)))
+
+
+def test_a_batch_is_two_commits_and_every_certificate_has_its_own_rows(world):
+    commits = []
+    event.listen(world.database.engine, "commit", commits.append)
+    before = acts(world)
+    issued = issue_many(requests(world, 7), ADMIN, world.issuing_deps)
+    assert len(commits) == 2
+    assert [each.common_name for each in issued] == [f"Máy {n}" for n in range(7)]
+    for record in issued:
+        record.certificate().verify_directly_issued_by(world.issuing.certificate)
+        assert record.state is State.ACTIVE
+    assert acts(world) - before == {"certificate.intend": 7, "certificate.issue": 7}
+    with world.database.read() as session:
+        assert survey_all(session).breaks == ()
+
+
+@pytest.mark.parametrize("spec", [KeySpec.P_384, KeySpec.RSA_3072])
+def test_a_batch_is_signed_as_the_issuers_key_signs(tmp_path, spec):
+    world = build_world(tmp_path, issuing_spec=spec)
+    (one,) = issue_many(requests(world, 1), ADMIN, world.issuing_deps)
+    single = world.seal().record.certificate()
+    assert one.certificate().signature_algorithm_oid == single.signature_algorithm_oid
+    one.certificate().verify_directly_issued_by(world.issuing.certificate)
+    world.close()
+
+
+def test_what_is_refused_stops_no_other(world):
+    good = requests(world, 3)
+    used = world.certify("officer", OFFICER_SUBJECT).ref.public_key_der
+    bad = [
+        (IssuanceRequest("baker", parse_subject(SUBJECT), new_key(world)), ProfileUnknown),
+        (IssuanceRequest("system", parse_subject(OFFICER_SUBJECT), new_key(world)), SubjectAttributeRefused),
+        (replace(good[0], public_key_der=b"\x30\x00"), KeyWeak),
+        (replace(good[0], public_key_der=used), KeyInUse),
+        # The key of another line of the same batch, which is in no inventory yet.
+        (replace(good[1], subject=parse_subject(SUBJECT.format(99))), KeyInUse),
+    ]
+    mixed = [good[0], *(each for each, _ in bad), *good[1:]]
+    # good[1] comes after the line that wants its key.
+    mixed[5], mixed[6] = mixed[6], mixed[5]
+    results = issue_many(mixed, ADMIN, world.issuing_deps)
+    kinds = [type(each) for each in results]
+    errors = [kind for _, kind in bad]
+    assert kinds == [CertificateRecord, *errors[:4], CertificateRecord, errors[4], CertificateRecord]
+    assert len(records(world)) == 3
+
+
+def test_no_line_at_all_and_only_bad_ones_leave_nothing(world):
+    assert issue_many([], ADMIN, world.issuing_deps) == []
+    bad = IssuanceRequest("baker", parse_subject(SUBJECT), new_key(world))
+    assert [type(each) for each in issue_many([bad], ADMIN, world.issuing_deps)] == [ProfileUnknown]
+    assert records(world) == []
+
+
+def test_one_registration_makes_one_certificate_also_within_a_batch(world):
+    (wanted,) = requests(world, 1)
+    deps = RegistrationDeps(world.database, world.clock, world.catalogue)
+    number = register_at_once(wanted.wanted, "hồ sơ 1", ADMIN, deps).id
+    twice = [replace(wanted, registration=number)] * 2
+    first, second = issue_many(twice, ADMIN, world.issuing_deps)
+    assert (first.state, type(second)) == (State.ACTIVE, RegistrationNotOpen)
+    with world.database.read() as session:
+        registration = get_registration(session, number)
+    assert (registration.state, registration.certificate_serial) == (RegistrationState.ISSUED, first.serial)
+
+
+def test_a_line_that_waits_for_others_does_not_keep_the_rest_waiting(world):
+    add_person("an", "An", [Role.REGISTRATION_OFFICER], ADMIN, world.person_deps)
+    world.approvals = ApprovalRules(frozenset({"kiosk"}))
+    waiting = IssuanceRequest("kiosk", parse_subject(SUBJECT), new_key(world))
+    results = issue_many([waiting, *requests(world, 2)], ADMIN, world.issuing_deps)
+    assert [type(each) for each in results] == [ApprovalNeeded, CertificateRecord, CertificateRecord]
+
+
+def test_a_token_that_fails_leaves_intents_that_one_deed_revokes(world):
+    with pytest.raises(SigningFailed):
+        issue_many(requests(world, 4), ADMIN, with_store(world, None))
+    assert [each.state for each in records(world)] == [State.INTENT] * 4
+    world.clock.advance(minutes=6)
+    mended = revoke_intents(world.clock.now(), ADMIN, world.revocation_deps)
+    assert sorted(mended) == sorted(each.serial for each in records(world))
+    _, crl = world.crls()
+    assert crl.number > 0
+    assert {each.state for each in records(world)} == {State.REVOKED}
+
+
+def test_a_signature_that_stands_in_the_wrong_place_is_caught_and_only_its_intent_stays(world):
+    results = issue_many(requests(world, 4), ADMIN, with_store(world, 2))
+    kinds = [type(each) for each in results]
+    assert kinds == [CertificateRecord, CertificateRecord, SignedOtherBytes, CertificateRecord]
+    intents = [each.serial for each in records(world) if each.state is State.INTENT]
+    assert intents == [results[2].facts["serial"]]
+
+
+def test_without_a_second_opinion_or_a_good_issuer_the_whole_batch_stops(world):
+    silent = replace(world.issuing_deps, twins=TwinKeys(SecondOpinion(child=("-c", "raise SystemExit(1)"))))
+    with pytest.raises(LintUnavailable):
+        issue_many(requests(world, 2), ADMIN, silent)
+    world.revoke(world.issuing.serial, "cessationOfOperation")
+    with pytest.raises(IssuerNotGood):
+        issue_many(requests(world, 2), ADMIN, world.issuing_deps)
+    assert records(world) == []
