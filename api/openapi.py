@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from api.openapi_life import AT, Parts, life_paths
 from api.openapi_schemas import EXAMPLES, OFFERED_LEVELS, PROBLEM_EXAMPLE, Schema, build_schemas, ref
 from signer.validation.verdict import software
 
@@ -274,17 +275,19 @@ def _certificate_paths() -> Schema:
             }
         }
 
-    return {
+    serial = _path("serial", "Hexadecimal; colons and spaces do not matter.", minLength=1)
+    return life_paths(Parts(_json, _binary, _problems, _curl, serial, _TOKEN_SENT)) | {
         "/api/v1/certificates/{serial}": {
             "get": {
                 "operationId": "getCertificate",
                 "tags": ["certificates"],
                 "summary": "A certificate and its state",
-                "description": "Persons' numbers are masked; a token of scope ra, ca or audit sees them and the certificate in PEM.",
+                "description": "Persons' numbers are masked; a token of scope ra, ca or audit sees them and the certificate in PEM. "
+                "With `at`: what was true then, what is known today, and the CRLs and the stored OCSP answer of that time.",
                 "security": _OPEN,
-                "parameters": [_path("serial", "Hexadecimal; colons and spaces do not matter.", minLength=1)],
-                "responses": {"200": _json("The certificate.", "Certificate", "getCertificate")}
-                | _problems(401, 403, 404, 429, 503, said=_TOKEN_SENT),
+                "parameters": [serial, AT],
+                "responses": {"200": _json("The certificate, or its past.", "CertificateOrPast", "getCertificate")}
+                | _problems(400, 401, 403, 404, 429, 503, said=_TOKEN_SENT),
                 "x-codeSamples": _curl("$BASE/api/v1/certificates/SERIAL"),
             }
         },

@@ -60,13 +60,16 @@ from pki.roles import Permission, require
 
 @dataclass(frozen=True)
 class IssuanceRequest:
-    """What a registration officer confirmed. `days` shortens the profile's term; `san` holds e-mail or DNS names."""
+    """What a registration officer confirmed. `days` shortens the profile's term; `san` holds e-mail or DNS names;
+    `replaces` is the serial of the certificate that this one follows (renewal.py).
+    """
 
     profile: str
     subject: SubjectName
     public_key_der: bytes
     san: Sequence[str] = ()
     days: int | None = None
+    replaces: str | None = None
 
 
 class TwinKeys:
@@ -123,6 +126,7 @@ class Draft:
     authority: str
     issuer: IssuerFacts
     issuer_certificate: x509.Certificate | None
+    replaces: str | None = None
 
 
 def issue(
@@ -182,6 +186,8 @@ def _deed(request: IssuanceRequest, key: str, deps: IssuingDeps, **more: str | N
         "key": key,
     }
     rests_on = {"issuer_serial": deps.issuer.serial, "profile": asdict(profile)}
+    if request.replaces is not None:
+        more = more | {"replaces": request.replaces}
     return Deed(_act(profile), f"{request.profile}: {request.subject}", asked | more, rests_on)
 
 
@@ -218,6 +224,7 @@ def decide(request: IssuanceRequest, deps: IssuingDeps) -> Draft:
         authority=issuer.name,
         issuer=issuer.facts(),
         issuer_certificate=issuer.certificate,
+        replaces=request.replaces,
     )
 
 
@@ -295,6 +302,7 @@ def issue_draft(
             subject=new.subject,
             # What EN 319 412 would object to; docs/lint.md has the reasons.
             **({"etsi": " ".join(objections)} if objections else {}),
+            **({"replaces": new.replaces} if new.replaces else {}),
         )
     # 4. The only line in this module that uses the issuer's key. A death or an error here leaves the intent, which can
     #    be revoked: whether a signature came into being nobody knows.
@@ -344,6 +352,7 @@ def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> New
             value for name in ("UID", "serialNumber", "organizationIdentifier") for value in draft.subject.values(name)
         ),
         crl_shard=draft.issuer.shard_of(int(serial, 16)) if draft.profile.cdp else None,
+        replaces=draft.replaces,
     )
 
 

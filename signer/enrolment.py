@@ -36,6 +36,9 @@ class EnrolmentRequest:
     image_sha256: str | None = None
     diameter_mm: float | None = None
     san: tuple[str, ...] = ()
+    days: int | None = None
+    # The serial of the certificate that the new one follows (credential_renewal.py).
+    replaces: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def _enrol(request: EnrolmentRequest, role: str, actor: Actor, deps: EnrolmentDe
     # 3. The certificate, unless an earlier run had come that far.
     unspent = approval if record is not None else None
     record = record or issue(
-        IssuanceRequest(request.profile, request.subject, ref.public_key_der, request.san),
+        _wanted(request, ref.public_key_der),
         actor,
         deps.issuing,
         approval,
@@ -119,12 +122,18 @@ def key_label(name: str) -> str:
 def _refuse_early(request: EnrolmentRequest, deps: EnrolmentDeps) -> None:
     """Everything that issuing would refuse, asked with a key of the same kind that is thrown away."""
     probe = deps.issuing.twins.get(request.spec).public_key()
-    decide(IssuanceRequest(request.profile, request.subject, spki_der(probe), request.san), deps.issuing)
+    decide(_wanted(request, spki_der(probe)), deps.issuing)
+
+
+def _wanted(request: EnrolmentRequest, public_key_der: bytes) -> IssuanceRequest:
+    return IssuanceRequest(
+        request.profile, request.subject, public_key_der, request.san, request.days, request.replaces
+    )
 
 
 def _demand(request: EnrolmentRequest, actor: Actor, deps: EnrolmentDeps) -> Approval | None:
     """What others approve names the credential too, and its picture: that is what will stand on paper."""
-    wanted = IssuanceRequest(request.profile, request.subject, b"", request.san)
+    wanted = _wanted(request, b"")
     more = {
         "credential": request.name,
         "picture": request.image_sha256,

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
+from api.cli.cert_arguments import Shared, add_life, add_past
+
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 INTENTS = ("approve", "issue")
 SCOPES = ("sign", "verify", "ra", "ca", "audit")
@@ -140,6 +142,8 @@ def _cert(add: Sub) -> None:
     show = actions.add_parser("show", help="one certificate")
     show.add_argument("which", metavar="SERIAL|CREDENTIAL")
     show.add_argument("--pem", action="store_true", help="the certificate in PEM")
+    shared = Shared(_json, _acts, typed_path, _number)
+    add_past(show, shared)
     _json(show)
     issue = actions.add_parser("issue", help="issue a certificate; without --csr a key is made in the token")
     issue.add_argument("--profile", required=True, metavar="P")
@@ -164,6 +168,7 @@ def _cert(add: Sub) -> None:
     revoke.add_argument("--since", metavar="TIME", help="when the key is believed to have been compromised")
     _acts(revoke)
     _json(revoke)
+    add_life(actions, shared)
 
 
 def _search(listing: argparse.ArgumentParser) -> None:

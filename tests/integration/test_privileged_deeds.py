@@ -15,6 +15,7 @@ from api.demo.run import run_demo
 from api.founding import Wish, found
 from api.key_uses import give_purposes
 from api.mending import mend
+from api.notice_delivery import carry_notices
 from api.publishing import publish
 from api.services import Services
 from api.signing_speed import measure
@@ -29,10 +30,12 @@ from pki.ceremony import CeremonyDeps, create_issuing, create_root
 from pki.crl import partition_crl, publish_due, sign_crl
 from pki.errors import RoleMissing
 from pki.issuance import IssuanceRequest, decide, demand_issuance, issue, issue_draft
+from pki.renewal import RenewalRequest, renew
 from pki.revocation import reinstate, revoke
 from pki.roles import Role, owner
 from pki.service_keys import ServiceKind, ensure_service
 from pki.voting import approve, reject
+from signer.credential_renewal import CredentialRenewal, rekey_credential, renew_credential
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.recall import recall_document
 from signer.signing import SignRequest, sign_document
@@ -62,6 +65,7 @@ def deeds(
     )
     enrolment = EnrolmentDeps(home.keys, issuing, "pss")
     services = Services(home)
+    again = CredentialRenewal("officer", force=True)
     sign = SignRequest(pdf, "paper.pdf", "officer", placement="none")
     ca = parse_subject("CN=Another CA,O=Sở Thử nghiệm,C=VN")
     tsa = parse_subject("CN=Another TSA,O=Sở Thử nghiệm,C=VN")
@@ -84,6 +88,14 @@ def deeds(
         ),
         "pki/revocation.py:revoke": lambda a: revoke(serial, "keyCompromise", a, home.revocation),
         "pki/revocation.py:revoke (hold)": lambda a: revoke(serial, "certificateHold", a, home.revocation),
+        "pki/renewal.py:renew": lambda a: renew(RenewalRequest(serial, force=True), a, issuing),
+        "pki/expiry_notices.py:make_due": home.notices.make_due,
+        "signer/credential_renewal.py:renew_credential": lambda a: renew_credential(again, a, enrolment),
+        "signer/credential_renewal.py:rekey_credential": lambda a: rekey_credential(again, a, enrolment),
+        "api/notice_delivery.py:carry_notices": lambda a: carry_notices(home, a, None),
+        "api/services.py:revoke": lambda a: services.revoke(serial, "superseded", None, a),
+        "api/services.py:reinstate": lambda a: services.reinstate(serial, a),
+        "api/services.py:renew": lambda a: services.renew(RenewalRequest(serial, force=True), a),
         "pki/revocation.py:reinstate": lambda a: reinstate(serial, a, home.revocation),
         "pki/service_keys.py:ensure_service": lambda a: ensure_service(
             "tsa-2", ServiceKind.TSA, tsa, home.keys, a, issuing
