@@ -19,7 +19,18 @@ from api.logs import LOGGER
 from api.metrics import Metrics
 from api.openapi import build_openapi
 from api.problems import FAMILIES, answer_failure
-from api.routes import certificates, documents, health, issuing, manual, ocsp, publications, tsa, verify
+from api.routes import (
+    certificate_deeds,
+    certificates,
+    documents,
+    health,
+    issuing,
+    manual,
+    ocsp,
+    publications,
+    tsa,
+    verify,
+)
 from api.services import Services
 from api.web import pages
 from api.wiring import Installation
@@ -51,7 +62,18 @@ def create_app(installation: Installation) -> FastAPI:
     app.state.access = Access(settings, services.tokens, lanes)
     for family in (*FAMILIES, HTTPException, RequestValidationError):
         app.add_exception_handler(family, answer_failure)
-    for module in (verify, documents, certificates, issuing, ocsp, publications, tsa, health, manual):
+    for module in (
+        verify,
+        documents,
+        certificates,
+        certificate_deeds,
+        issuing,
+        ocsp,
+        publications,
+        tsa,
+        health,
+        manual,
+    ):
         # Plain routes: what FastAPI adds to each costs as much as an OCSP answer, and the document is ours anyway.
         app.router.routes.extend(module.routes)
     app.include_router(pages.router)

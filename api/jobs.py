@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from api.logs import LOGGER
+from api.notice_delivery import carry_notices
 from api.publishing import write_issued, write_public_files
 from api.service_upkeep import make_services, services_due
 from api.wiring import Installation
@@ -126,11 +129,27 @@ class AnswerJob:
         self.installation.ocsp_signer.sign_due()
 
 
+@dataclass
+class NoticeJob:
+    """Makes notices of certificates that end soon, and passes them on."""
+
+    installation: Installation
+    name: str = "notices"
+    seconds: float = 300.0
+
+    def is_due(self) -> bool:
+        return self.installation.notices.is_due()
+
+    def run(self) -> None:
+        carry_notices(self.installation, ACTOR, logging.getLogger(LOGGER))
+
+
 # A new job is one line more.
 JOBS: tuple[Callable[[Installation], Job], ...] = (
     CrlJob,
     ServiceJob,
     AnswerJob,
+    NoticeJob,
 )
 
 

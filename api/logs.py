@@ -12,7 +12,10 @@ from certs.clock import SystemClock
 
 LOGGER = "antin"
 # What a record of ours may carry besides its message.
-_FIELDS = ("request", "method", "route", "status", "ms", "code", "error", "worker", "exit", "job")
+_FIELDS = (
+    "request", "method", "route", "status", "ms", "code", "error", "worker", "exit", "job",
+    "notice", "serial", "profile", "not_after", "days",
+)  # fmt: skip
 
 
 class JsonLines(logging.Formatter):

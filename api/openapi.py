@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from api.openapi_life import AT, Parts, issuing_paths, life_paths
 from api.openapi_schemas import EXAMPLES, OFFERED_LEVELS, PROBLEM_EXAMPLE, Schema, build_schemas, ref
 from signer.validation.verdict import software
 
@@ -276,72 +277,47 @@ def _certificate_paths() -> Schema:
             }
         }
 
-    return {
-        "/api/v1/certificates": {
-            "post": {
-                "operationId": "issueCertificate",
-                "tags": ["certificates"],
-                "summary": "Issue a certificate",
-                "description": "Scope `ra`. From the request (PKCS#10) come public key and proof; everything else is what is said here, or "
-                "what a confirmed registration says. With `evidence` a registration is stored and confirmed with it. Where another "
-                "person has to agree: 409 `APPROVAL_WAITING`; repeat the request once it is approved.",
-                "security": _TOKEN,
-                "parameters": [_IDEMPOTENCY_KEY],
-                "requestBody": {"required": True, "content": {"application/json": {"schema": ref("IssueRequest")}}},
-                "responses": {
-                    "201": _json("Issued.", "Certificate", "issueCertificate")
-                    | {"headers": {"Location": {"description": "The certificate.", "schema": {"type": "string"}}}}
+    serial = _path("serial", "Hexadecimal; colons and spaces do not matter.", minLength=1)
+    parts = Parts(_json, _binary, _problems, _curl, serial, _TOKEN_SENT)
+    return (
+        issuing_paths(parts, _IDEMPOTENCY_KEY)
+        | life_paths(parts)
+        | {
+            "/api/v1/certificates/{serial}": {
+                "get": {
+                    "operationId": "getCertificate",
+                    "tags": ["certificates"],
+                    "summary": "A certificate and its state",
+                    "description": "Persons' numbers are masked; a token of scope ra, ca or audit sees them and the certificate in PEM. "
+                    "With `at`: what was true then, what is known today, and the CRLs and the stored OCSP answer of that time.",
+                    "security": _OPEN,
+                    "parameters": [serial, AT],
+                    "responses": {"200": _json("The certificate, or its past.", "CertificateOrPast", "getCertificate")}
+                    | _problems(400, 401, 403, 404, 429, 503, said=_TOKEN_SENT),
+                    "x-codeSamples": _curl("$BASE/api/v1/certificates/SERIAL"),
                 }
-                | _problems(
-                    400,
-                    401,
-                    403,
-                    408,
-                    409,
-                    413,
-                    415,
-                    422,
-                    429,
-                    503,
-                    said={415: "The Content-Type is not application/json."},
-                ),
-                "x-codeSamples": _curl(
-                    "-H 'Authorization: Bearer TOKEN' -H 'Content-Type: application/json' "
-                    "-d @request.json $BASE/api/v1/certificates"
-                ),
-            }
-        },
-        "/api/v1/certificates/{serial}": {
-            "get": {
-                "operationId": "getCertificate",
-                "tags": ["certificates"],
-                "summary": "A certificate and its state",
-                "description": "Persons' numbers are masked; a token of scope ra, ca or audit sees them and the certificate in PEM.",
-                "security": _OPEN,
-                "parameters": [_path("serial", "Hexadecimal; colons and spaces do not matter.", minLength=1)],
-                "responses": {"200": _json("The certificate.", "Certificate", "getCertificate")}
-                | _problems(401, 403, 404, 429, 503, said=_TOKEN_SENT),
-                "x-codeSamples": _curl("$BASE/api/v1/certificates/SERIAL"),
-            }
-        },
-        "/crl/{authority}.crl": file("getCrl", "The newest CRL of an authority", "application/pkix-crl", authority),
-        "/crl/{authority}/{number}.crl": file(
-            "getCrlByNumber", "The CRL of a number", "application/pkix-crl", authority, number
-        ),
-        "/crl/{authority}/delta.crl": file(
-            "getDeltaCrl", "What changed since the CRLs that are still good", "application/pkix-crl", authority
-        ),
-        "/crl/{authority}/delta/{number}.crl": file(
-            "getDeltaCrlByNumber", "The delta of a number", "application/pkix-crl", authority, number
-        ),
-        "/crl/{authority}/s/{shard}.crl": file(
-            "getPartitionCrl", "The newest CRL of a partition", "application/pkix-crl", authority, shard
-        ),
-        "/crl/{authority}/s/{shard}/delta.crl": file(
-            "getPartitionDeltaCrl", "The newest delta of a partition", "application/pkix-crl", authority, shard
-        ),
-        "/ca/{authority}.cer": file("getAuthority", "An authority's certificate", "application/pkix-cert", authority),
-    }
+            },
+            "/crl/{authority}.crl": file("getCrl", "The newest CRL of an authority", "application/pkix-crl", authority),
+            "/crl/{authority}/{number}.crl": file(
+                "getCrlByNumber", "The CRL of a number", "application/pkix-crl", authority, number
+            ),
+            "/crl/{authority}/delta.crl": file(
+                "getDeltaCrl", "What changed since the CRLs that are still good", "application/pkix-crl", authority
+            ),
+            "/crl/{authority}/delta/{number}.crl": file(
+                "getDeltaCrlByNumber", "The delta of a number", "application/pkix-crl", authority, number
+            ),
+            "/crl/{authority}/s/{shard}.crl": file(
+                "getPartitionCrl", "The newest CRL of a partition", "application/pkix-crl", authority, shard
+            ),
+            "/crl/{authority}/s/{shard}/delta.crl": file(
+                "getPartitionDeltaCrl", "The newest delta of a partition", "application/pkix-crl", authority, shard
+            ),
+            "/ca/{authority}.cer": file(
+                "getAuthority", "An authority's certificate", "application/pkix-cert", authority
+            ),
+        }
+    )
 
 
 def _protocol_paths() -> Schema:

@@ -27,6 +27,11 @@ _RECORD = {
 _RECALL = {"status": "recalled", "reason": "Sai thẩm quyền ban hành", "changed_at": "2026-11-23T01:00:00Z"}
 _WORKER = {"state": "ok", "jobs": {"crl": {"state": "ok", "code": "", "done_at": "2026-11-22T02:15:30Z"}}}
 _HSM = {"state": "ok", "breaker": "closed", "reason": "", "retry_after": 0, "counts": {"process.started": 1}}
+_CERTIFICATE = {
+    "serial": "4f1c2a", "profile": "agency-seal", "subject": "CN=Sở Nội vụ,O=Sở Nội vụ,C=VN", "common_name": "Sở Nội vụ",
+    "issuer": "issuing", "state": "active", "not_before": "2026-11-01T00:00:00Z", "not_after": "2029-11-01T00:00:00Z",
+    "sha256": _SHA256, "revoked_at": None, "revocation_reason": None,
+}  # fmt: skip
 # What each operation answers when all goes well, by its operationId. A test holds them to the schemas.
 EXAMPLES: Schema = {
     "sign": {
@@ -34,11 +39,12 @@ EXAMPLES: Schema = {
     },
     "getDocument": _RECORD,
     "recallDocument": _RECORD | {"status": "recalled", "changes": [_RECALL]},
-    "getCertificate": {
-        "serial": "4f1c2a", "profile": "agency-seal", "subject": "CN=Sở Nội vụ,O=Sở Nội vụ,C=VN", "common_name": "Sở Nội vụ",
-        "issuer": "issuing", "state": "active", "not_before": "2026-11-01T00:00:00Z", "not_after": "2029-11-01T00:00:00Z",
-        "sha256": _SHA256, "revoked_at": None, "revocation_reason": None,
-    },
+    "getCertificate": _CERTIFICATE,
+    "revokeCertificate": _CERTIFICATE | {"state": "revoked", "revoked_at": "2026-11-22T02:15:30Z", "revocation_reason": "keyCompromise"},
+    "suspendCertificate": _CERTIFICATE
+    | {"state": "suspended", "revoked_at": "2026-11-22T02:15:30Z", "revocation_reason": "certificateHold"},
+    "reinstateCertificate": _CERTIFICATE,
+    "renewCertificate": _CERTIFICATE | {"serial": "5d2c3e", "replaces": "4f1c2a", "suspect_since": None},
     "issueCertificate": {
         "serial": "4f1c2d", "profile": "system", "subject": "CN=Cổng một cửa,OU=Tổ CNTT,O=Sở Nội vụ,C=VN", "common_name": "Cổng một cửa",
         "issuer": "issuing", "state": "active", "not_before": "2026-11-22T00:00:00Z", "not_after": "2027-11-23T00:00:00Z",
@@ -128,7 +134,8 @@ def build_schemas() -> Schema:
         ),
         "RecallRequest": _object(reason={"type": "string", "minLength": 1, "maxLength": 500, "description": "Why. Everybody may read it."}),
         "Certificate": _object(
-            {"pem": text, "registration": _or_null(number)}, serial=text, profile=text, subject=text, common_name=text, issuer=text,
+            {"pem": text, "registration": _or_null(number), "replaces": _or_null(text), "suspect_since": _or_null(time)},
+            serial=text, profile=text, subject=text, common_name=text, issuer=text,
             state={"enum": ["intent", "active", "suspended", "revoked", "expired"]}, not_before=time, not_after=time,
             sha256=_or_null(sha256), revoked_at=_or_null(time), revocation_reason=_or_null(text),
         ),
@@ -150,6 +157,7 @@ def build_schemas() -> Schema:
             },
         ) | {"anyOf": [{"required": ["profile", "subject", "csr"]}, {"required": ["registration"], "maxProperties": 1}]},
         "Health": _object(status={"const": "ok"}),
+        **_past_schemas(),
         "Readiness": _object(
             status={"const": "ready"}, checks={"type": "object", "additionalProperties": text}, hsm=ref("Hsm"),
             worker=ref("Worker"),
@@ -176,6 +184,72 @@ def build_schemas() -> Schema:
                 },
             },
         },
+    }  # fmt: skip
+
+
+def _past_schemas() -> Schema:
+    """A certificate at a time of the past, and what a registration system sends."""
+    text: Schema = {"type": "string"}
+    time: Schema = {"type": "string", "format": "date-time"}
+    sha256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    then: Schema = {
+        "state": {"enum": ["not-issued", "intent", "active", "suspended", "revoked", "expired", "suspect"]},
+        "revoked_at": _or_null(time),
+        "revocation_reason": _or_null(text),
+        "suspect_since": _or_null(time),
+    }
+    event = _object(
+        time=time,
+        act={"enum": ["intend", "issue", "suspend", "revoke", "reinstate"]},
+        reason=_or_null(text),
+        suspect_since=_or_null(time),
+    )
+    listed = _object(reason=text, revoked_at=_or_null(time), suspect_since=_or_null(time))
+    whole: Schema = {"type": "integer"}
+    crl = _object(
+        authority=text,
+        number=whole,
+        partition=_or_null(whole),
+        delta_base=_or_null(whole),
+        this_update=time,
+        next_update=time,
+        in_force={"type": "boolean"},
+        sha256=sha256,
+        listed=_or_null(listed),
+        file=text,
+    )
+    answer = _object(
+        status={"enum": ["good", "revoked"]},
+        reason=_or_null(text),
+        this_update=time,
+        next_update=time,
+        given_out={"type": "boolean"},
+        responder=text,
+        sha256=sha256,
+        file=text,
+    )
+    reason: Schema = {
+        "type": "string",
+        "description": "A reason of RFC 5280 5.3.1; to suspend there is an operation of its own.",
+    }
+    since: Schema = {
+        "type": "string",
+        "description": "RFC 3339 with a zone: since when the key is believed to have been compromised.",
+    }
+    return {
+        "CertificatePast": _object(
+            serial=text, at=time, **then, today=_object(asked_at=time, **then), later={"type": "array", "items": event},
+            crls={"type": "array", "items": crl}, ocsp=_or_null(answer), certificate=ref("Certificate"),
+        ),
+        "CertificateOrPast": {"anyOf": [ref("Certificate"), ref("CertificatePast")]},
+        "RevokeRequest": _object({"since": since}, reason=reason),
+        "SuspendRequest": _object({"since": since}),
+        "EmptyRequest": _object(),
+        "RenewRequest": _object({
+            "csr": {"type": "string", "description": "A request in PEM: its public key and proof, and nothing else of it."},
+            "days": {"type": "integer", "minimum": 1, "maximum": 36525, "description": "For a shorter term than the profile has."},
+            "force": {"type": "boolean", "description": "Also before the last third of its term, or once more."},
+        }),
     }  # fmt: skip
 
 

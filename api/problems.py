@@ -29,11 +29,16 @@ from pki.errors import (
     AuditUnavailable,
     AuthorityUnknown,
     CrlNotFound,
+    HistoryTimeRefused,
     PkiError,
+    ReasonUnknown,
     RegistrationNotOpen,
     RegistrationStale,
     RegistrationTextRefused,
+    RenewalRefused,
     RevocationRefused,
+    SinceBeforeKey,
+    SinceRefused,
 )
 from signer.appearance.errors import AppearanceError, FontMissing, PlacementMalformed
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
@@ -66,6 +71,11 @@ STATUS_OF_CODE = {
     "KEYS_UNAVAILABLE": 503, "REGISTER_UNAVAILABLE": 503, "STORAGE_UNAVAILABLE": 503, "JUDGE_UNAVAILABLE": 503,
     "TIMESTAMP_UNAVAILABLE": 503, "AUDIT_STOPPED": 503, "INTERNAL_PROBLEM": 500,
     "TOKEN_PERSON_DISABLED": 403, "ROLE_MISSING": 403, "APPROVAL_WAITING": 409,
+    "TIME_MALFORMED": 400, "HISTORY_TIME_REFUSED": 400, "OCSP_ANSWER_NONE": 404, "ALREADY_REVOKED": 409, "ALREADY_SUSPENDED": 409,
+    "NOT_SUSPENDED": 409, "ROOT_NOT_REVOCABLE": 409, "CERTIFICATE_ENDED": 409, "REVOCATION_REASON_UNKNOWN": 400,
+    "REVOCATION_SINCE_REFUSED": 400, "REVOCATION_SINCE_BEFORE_KEY": 400, "RENEWAL_OF_REVOKED": 409, "RENEWAL_OF_SUSPENDED": 409,
+    "RENEWAL_TOO_EARLY": 409, "RENEWAL_TOO_LATE": 409, "ALREADY_RENEWED": 409, "RENEWAL_NOT_BY_HAND": 409, "RENEWAL_KEY_NOT_NEW": 409,
+    "REKEY_MAKES_THE_KEY": 409, "CERTIFICATE_NOT_FOUND": 404,
 }  # fmt: skip
 
 # The first row that fits decides.
@@ -79,7 +89,12 @@ _BY_KIND: tuple[tuple[type[Exception], int], ...] = (
     (ComponentError, 503),
     (HSMError, 503),
     (DatabaseUnavailable, 503),
+    (ReasonUnknown, 400),
+    (SinceRefused, 400),
+    (SinceBeforeKey, 400),
     (RevocationRefused, 409),
+    (RenewalRefused, 409),
+    (HistoryTimeRefused, 400),
     (ApprovalError, 409),
     (RegistrationNotOpen, 409),
     (RegistrationStale, 409),

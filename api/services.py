@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 
 from api.ahead import serving_limits
 from api.auth.idempotency import IdempotencyDesk
 from api.auth.tokens import TokenDesk
+from api.errors import UsageError
 from api.judges import JudgePool
 from api.publishing import (
     Publication,
@@ -31,12 +33,18 @@ from pki.crl_archive import crl_octets, find_by_number, find_latest
 from pki.crl_entries import FULL
 from pki.crl_file import BUFFER
 from pki.errors import AuthorityUnknown, CrlNotFound
+from pki.history import History, history_of
 from pki.issuance import issue_wanted
 from pki.ocsp_recent import RecentAnswers
 from pki.registration import register_at_once
 from pki.registration_records import Wanted, get_registration, registration_of_certificate
+from pki.renewal import RenewalRequest, renew
+from pki.revocation import reinstate, revoke
 from pki.roles import Permission, require
+from signer.credential_renewal import CredentialRenewal, renew_credential
+from signer.credentials import find_by_certificate
 from signer.documents import Document, document_by_code, find_by_revisions, find_signed
+from signer.enrolment import EnrolmentDeps
 from signer.errors import UsageWrong
 from signer.recall import StatusChange, recall_document, status_changes
 from signer.signing import SignedDocument, SignRequest, sign_document
@@ -161,6 +169,35 @@ class Services:
         with self.sources.reading() as session:
             found = registration_of_certificate(session, serial)
         return found.id if found is not None else None
+
+    def past(self, serial: str, at: datetime) -> History:
+        """What was true of a certificate at a time; CertificateNotFound, HistoryTimeRefused."""
+        record, now = self.certificate(serial), self.installation.clock.now()
+        with self.sources.reading() as session:
+            return history_of(session, record.serial, at, now)
+
+    def revoke(self, serial: str, reason: str, since: datetime | None, actor: Actor) -> CertificateRecord:
+        """Revoke or suspend. The worker publishes it, at once when a key was compromised."""
+        return revoke(parse_serial(serial), reason, actor, self.installation.revocation, since)
+
+    def reinstate(self, serial: str, actor: Actor) -> CertificateRecord:
+        """End a suspension."""
+        return reinstate(parse_serial(serial), actor, self.installation.revocation)
+
+    def renew(self, request: RenewalRequest, actor: Actor) -> CertificateRecord:
+        """The certificate that follows another: with the key of a CSR, or with the same one. A credential of ours signs with it at once."""
+        require(actor, Permission.ISSUE)
+        record = self.certificate(request.serial)
+        with self.sources.reading() as session:
+            credential = find_by_certificate(session, record.serial)
+        installation = self.installation
+        issuing = installation.issuing(record.issuer)
+        if credential is None:
+            return renew(replace(request, serial=record.serial), actor, issuing)
+        if request.public_key_der is not None:
+            raise UsageError("REKEY_MAKES_THE_KEY", name=credential.name)
+        deps = EnrolmentDeps(installation.keys, issuing, installation.settings.sign.rsa_padding)
+        return renew_credential(CredentialRenewal(credential.name, request.days, request.force), actor, deps)
 
     def certificate_by_sha256(self, sha256: str) -> CertificateRecord | None:
         """The certificate of ours with this fingerprint, if there is one."""

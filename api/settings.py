@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from certs.errors import TableKeyUnknown, TableUnreadable, TableValueWrong
 from certs.oids import AUDIT_CHECKPOINT_POLICY
@@ -245,6 +246,43 @@ class CrlSettings:
             refuse_value("crl.deltas_in_certificates", "false while crl.delta_hours is 0", "true")
 
 
+@dataclass(frozen=True)
+class NoticeSettings:
+    """Notices of certificates that end soon: at how many days before, besides at the end, and where they are posted to.
+
+    What is posted is signed with the content of `webhook_secret_file`, whose path is meant from the home. `webhook_seconds` is how
+    long the receiver may take for each step of an answer.
+    """
+
+    days: tuple[int, ...] = (90, 30, 7, 1)
+    webhook: str = ""
+    webhook_secret_file: str = ""
+    webhook_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        if len(set(self.days)) != len(self.days) or not all(1 <= each <= 3650 for each in self.days):
+            refuse_value("notices.days", "different numbers of days from 1 to 3650", list(self.days))
+        if self.webhook and not _is_web_address(self.webhook):
+            refuse_value(
+                "notices.webhook", "https://… or http://… without a name or password before the host", "another"
+            )
+        if self.webhook and not self.webhook_secret_file:
+            refuse_value("notices.webhook_secret_file", "a file with the secret that notices are signed with", "none")
+        if not 1 <= self.webhook_seconds <= 60:
+            refuse_value("notices.webhook_seconds", "between 1 and 60", self.webhook_seconds)
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Asking for the port is what refuses a wrong one.
+        named = parts.hostname is not None and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc and not parts.fragment
+    return named and plain and parts.scheme in ("http", "https")
+
+
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 
 
@@ -288,6 +326,7 @@ class Settings:
     approvals: ApprovalSettings = field(default_factory=ApprovalSettings)
     crl: CrlSettings = field(default_factory=CrlSettings)
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
+    notices: NoticeSettings = field(default_factory=NoticeSettings)
 
 
 def _sections() -> dict[str, type]:
@@ -304,7 +343,9 @@ def _valid_variables() -> dict[str, tuple[str, str, object]]:
     return names
 
 
-_PATHS = {"ANTIN_HSM__MODULE", "ANTIN_HSM__PIN_FILE", "ANTIN_SIGN__FONT"}
+_PATHS = {
+    "ANTIN_HSM__MODULE", "ANTIN_HSM__PIN_FILE", "ANTIN_SIGN__FONT", "ANTIN_NOTICES__WEBHOOK_SECRET_FILE",
+}  # fmt: skip
 
 
 def load_settings(file: Path, environment: Mapping[str, str]) -> Settings:

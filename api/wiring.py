@@ -27,6 +27,7 @@ from hsm.client import ClientStore
 from pki.appointment import PersonDeps
 from pki.approval_rules import ApprovalRules
 from pki.crl import CrlDeps, CrlPolicy
+from pki.expiry_notices import NoticeDesk, NoticePolicy
 from pki.issuance import IssuingDeps, TwinKeys
 from pki.issuer import Issuer, load_issuer
 from pki.ocsp import OcspResponder
@@ -134,6 +135,11 @@ class Installation:
     @cached_property
     def revocation(self) -> RevocationDeps:
         return RevocationDeps(self.database, self.clock, self.approvals)
+
+    @cached_property
+    def notices(self) -> NoticeDesk:
+        wanted = self.settings.notices
+        return NoticeDesk(self.database, self.clock, NoticePolicy(wanted.days, sends=bool(wanted.webhook)))
 
     @cached_property
     def persons(self) -> PersonDeps:

@@ -55,6 +55,8 @@ class CertificateRecord:
     suspect_since: datetime | None
     created_at: datetime
     crl_shard: int | None = None
+    # The serial of the certificate that this one follows.
+    replaces: str | None = None
 
     def state_at(self, now: datetime) -> State:
         """The state as people see it: what is not revoked has expired once its time is over."""
@@ -99,6 +101,7 @@ class NewCertificate:
     # Numbers of the holder, as the subject has them.
     identifiers: tuple[str, ...] = ()
     crl_shard: int | None = None
+    replaces: str | None = None
 
 
 _TABLE = cast("Table", CertificateRow.__table__)
@@ -276,6 +279,13 @@ def find_by_key(session: Session, public_key_der: bytes) -> list[CertificateReco
     return [record_of(row) for row in session.scalars(newest_first)]
 
 
+def find_successors(session: Session, serial: str) -> list[CertificateRecord]:
+    """Every certificate that was issued to follow this one, newest first; intents among them."""
+    query = select(CertificateRow).where(CertificateRow.replaces == serial)
+    newest_first = query.order_by(CertificateRow.created_at.desc(), CertificateRow.serial.desc())
+    return [record_of(row) for row in session.scalars(newest_first)]
+
+
 # An RSA key of 1024 bits takes 162 octets as SubjectPublicKeyInfo, a point on P-384 takes 120.
 _LONGER_THAN_A_POINT = 150
 
@@ -337,4 +347,5 @@ def record_of(row: CertificateRow | Row[Any]) -> CertificateRecord:
         suspect_since=row.suspect_since,
         created_at=row.created_at,
         crl_shard=row.crl_shard,
+        replaces=row.replaces,
     )

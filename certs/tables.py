@@ -33,6 +33,8 @@ class CertificateRow(Base):
             postgresql_where=text("state IN ('revoked', 'suspended')"),
         ),
         Index("ix_certificates_issuer_crl_epoch", "issuer", "crl_epoch"),
+        # A subject may be longer than a B-tree takes.
+        Index("ix_certificates_subject_hash", "subject", postgresql_using="hash").ddl_if(dialect="postgresql"),
     )  # fmt: skip
 
     serial: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -60,6 +62,8 @@ class CertificateRow(Base):
     crl_shard: Mapped[int | None]
     # The issuer's revocation epoch when what its CRL says of this certificate last changed; null: never.
     crl_epoch: Mapped[int | None] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
+    # The serial of the certificate that this one was issued to follow.
+    replaces: Mapped[str | None] = mapped_column(String(40), index=True)
 
 
 class IdentifierRow(Base):

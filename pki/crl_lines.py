@@ -36,6 +36,18 @@ def compare_entries(pieces: Iterable[bytes], lines: Iterator[str], count: int) -
     return not rest and seen == count and next(lines, None) is None
 
 
+def parse_entry(entry: bytes) -> tuple[str, str, str, str]:
+    """Serial, time, reason and date of suspicion of one entry, empty where it says none; ValueError for what is no entry of ours.
+
+    The time of removeFromCRL is empty too.
+    """
+    said, rest = _read(entry)
+    if rest or len(said) != 1:
+        raise ValueError("not one entry")
+    serial, when, reason, since = said[0].split("|")
+    return serial, when, reason, since
+
+
 def _read(data: bytes) -> tuple[list[str], bytes]:
     """A line for each entry that is whole, and the octets behind them; ValueError for what no entry of ours is.
 

@@ -28,7 +28,7 @@ from pki.authorities import AuthorityState, state_of_authority
 from pki.errors import ApprovalStale, IssuerMayNotIssue, IssuerNotGood, RegistrationMismatch, RegistrationNeeded
 from pki.issuer import Issuer
 from pki.issuing_cycle import Cycle, Draft, Order, TwinKeys, issue_orders, state_of
-from pki.registration_records import Confirmed, Wanted, check_confirmed, get_registration
+from pki.registration_records import Confirmed, Wanted, check_confirmed, get_registration, rests_on_registration
 from pki.roles import Permission, require
 from pki.schemes import scheme_for, sign_message
 
@@ -56,6 +56,7 @@ class IssuanceRequest:
     """What is to be certified. `days` shortens the profile's term; `san` holds e-mail or DNS names.
 
     `registration` is the number of the confirmed one by which it is issued. `made_here`: the key was made in the token for this.
+    `replaces` is the serial of the certificate that this one follows (renewal.py).
     """
 
     profile: str
@@ -65,6 +66,7 @@ class IssuanceRequest:
     days: int | None = None
     registration: int | None = None
     made_here: bool = False
+    replaces: str | None = None
 
     @property
     def wanted(self) -> Wanted:
@@ -169,6 +171,8 @@ def _deed(request: IssuanceRequest, key: str, deps: IssuingDeps, **more: str | N
         asked["registration"] = request.registration
         with deps.database.read() as session:
             rests_on["registration_sha256"] = get_registration(session, request.registration).sha256
+    if request.replaces is not None:
+        more = more | {"replaces": request.replaces}
     return Deed(_act(profile), f"{request.profile}: {request.subject}", asked | more, rests_on)
 
 
@@ -204,7 +208,7 @@ def decide_contents(request: IssuanceRequest, deps: IssuingDeps) -> Draft:
     registration = None
     if request.registration is not None:
         registration = _registered(request, deps)
-    elif profile.name in deps.by_registration:
+    elif profile.name in deps.by_registration and not _follows_registered(request, deps):
         raise RegistrationNeeded(f"{profile.name} needs a registration", profile=profile.name)
     return Draft(
         profile=profile,
@@ -216,6 +220,7 @@ def decide_contents(request: IssuanceRequest, deps: IssuingDeps) -> Draft:
         issuer=issuer.facts(),
         issuer_certificate=issuer.certificate,
         registration=registration,
+        replaces=request.replaces,
     )
 
 
@@ -223,6 +228,14 @@ def _registered(request: IssuanceRequest, deps: IssuingDeps) -> Confirmed:
     assert request.registration is not None
     with deps.database.read() as session:
         return check_confirmed(session, request.registration, request.wanted)
+
+
+def _follows_registered(request: IssuanceRequest, deps: IssuingDeps) -> bool:
+    """Whether this renews, names and all, what was once issued by a registration."""
+    if request.replaces is None:
+        return False
+    with deps.database.read() as session:
+        return rests_on_registration(session, request.replaces)
 
 
 def check_issuer(issuer: Issuer, database: Database, clock: Clock) -> None:

@@ -84,6 +84,7 @@ class Draft:
     issuer: IssuerFacts
     issuer_certificate: x509.Certificate | None
     registration: Confirmed | None = None
+    replaces: str | None = None
 
 
 @dataclass(frozen=True)
@@ -245,6 +246,8 @@ def _intended(each: _Linted) -> audit.Act:
     details = {"profile": new.profile, "issuer": new.issuer, "subject": new.subject}
     if registration is not None:
         details["registration"] = str(registration.id)
+    if new.replaces is not None:
+        details["replaces"] = new.replaces
     if each.objections:
         # What EN 319 412 would object to; docs/lint.md has the reasons.
         details["etsi"] = " ".join(each.objections)
@@ -320,6 +323,7 @@ def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> New
             value for name in ("UID", "serialNumber", "organizationIdentifier") for value in draft.subject.values(name)
         ),
         crl_shard=draft.issuer.shard_of(int(serial, 16)) if draft.profile.cdp else None,
+        replaces=draft.replaces,
     )
 
 

@@ -95,6 +95,16 @@ def registration_of_certificate(session: Session, serial: str) -> RegistrationRe
     return None if row is None else read_registration(row)
 
 
+def rests_on_registration(session: Session, serial: str) -> bool:
+    """Whether a certificate, or one that it follows, was issued by a registration."""
+    following: str | None = serial
+    while following is not None:
+        if registration_of_certificate(session, following) is not None:
+            return True
+        following = get_certificate(session, following).replaces
+    return False
+
+
 def check_confirmed(session: Session, number: int, wanted: Wanted) -> Confirmed:
     """That this registration is confirmed, unused, and says what is wanted; a RegistrationError otherwise."""
     return _confirmed(session, lock_registration(session, number, lock=False), wanted)

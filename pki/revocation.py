@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from certs.clock import Clock, rfc3339
 from certs.db import Database
-from certs.inventory import CertificateRecord, State, get_certificate, set_state
+from certs.inventory import CertificateRecord, State, find_by_key, get_certificate, set_state
 from certs.search import CertificateQuery, search
 from certs.strict import nearest
 from pki import audit
@@ -22,9 +22,11 @@ from pki.crl_entries import note_listed, note_reinstated
 from pki.errors import (
     AlreadyRevoked,
     AlreadySuspended,
+    CertificateEnded,
     NotSuspended,
     ReasonUnknown,
     RootNotRevocable,
+    SinceBeforeKey,
     SinceRefused,
 )
 from pki.roles import Permission, require
@@ -64,6 +66,10 @@ def revoke(
     with deps.database.read() as session:
         record = get_certificate(session, serial)
         _check_revocable(session, record, flag)
+        if flag is HOLD and record.state_at(now) is State.EXPIRED:
+            raise CertificateEnded(f"{serial} has ended", serial=serial, not_after=rfc3339(record.not_after))
+        if since is not None:
+            _check_since(session, record, since)
     # Suspending waits for nobody: it stops the damage, and can be taken back.
     needed = 0 if flag is HOLD else deps.approvals.needed(Act.CERTIFICATE_REVOKE)
     approval = demand(_revocation_deed(record, flag, since), needed, actor, deps)
@@ -170,6 +176,14 @@ def _check_revocable(session: Session, record: CertificateRecord, flag: x509.Rea
 def _is_of_root(session: Session, record: CertificateRecord) -> bool:
     issuer = find_authority(session, record.issuer)
     return issuer is not None and issuer.parent is None and record.public_key_der == issuer.public_key_der
+
+
+def _check_since(session: Session, record: CertificateRecord, since: datetime) -> None:
+    """A key may be suspect since before this certificate, if it was certified before; never since before its first one."""
+    first = min(each.not_before for each in find_by_key(session, record.public_key_der))
+    # Certificates begin at whole seconds.
+    if since.replace(microsecond=0) < first:
+        raise SinceBeforeKey(f"{record.serial}: {since}", since=rfc3339(since), first=rfc3339(first))
 
 
 def _check_suspended(record: CertificateRecord) -> None:

@@ -59,6 +59,7 @@ class CredentialSummary:
     certificate_serial: str
     public_key_der: bytes
     image_sha256: str | None
+    diameter_mm: float | None
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,39 @@ def credential_of_certificate(session: Session, serial: str) -> str | None:
 def list_credentials(session: Session) -> list[CredentialSummary]:
     """All credentials by name."""
     rows = session.scalars(select(CredentialRow).order_by(CredentialRow.name))
-    return [
-        CredentialSummary(
-            row.name, row.role, row.activation, row.agency, row.certificate_serial, row.public_key_der, row.image_sha256
-        )
-        for row in rows
-    ]
+    return [_summary_of(row) for row in rows]
+
+
+def get_credential(session: Session, name: str) -> CredentialSummary:
+    """The credential of that name; UsageWrong CREDENTIAL_UNKNOWN."""
+    row = session.get(CredentialRow, name) if _NAME.fullmatch(name) else None
+    if row is None:
+        raise _unknown(session, name)
+    return _summary_of(row)
+
+
+def find_by_certificate(session: Session, serial: str) -> CredentialSummary | None:
+    """The credential that signs with the certificate of this serial, if there is one."""
+    row = session.scalars(select(CredentialRow).where(CredentialRow.certificate_serial == serial)).first()
+    return None if row is None else _summary_of(row)
+
+
+def set_certificate(session: Session, name: str, serial: str) -> None:
+    """From here on the credential signs with this certificate, which is for its key."""
+    hold(session, f"credential {name}")
+    session.get_one(CredentialRow, name).certificate_serial = serial
+
+
+def _unknown(session: Session, name: str) -> UsageWrong:
+    known = session.scalars(select(CredentialRow.name).order_by(CredentialRow.name).limit(_MOST_NAMED))
+    return UsageWrong("CREDENTIAL_UNKNOWN", name=name[:64], valid=", ".join(known))
+
+
+def _summary_of(row: CredentialRow) -> CredentialSummary:
+    return CredentialSummary(
+        row.name, row.role, row.activation, row.agency, row.certificate_serial, row.public_key_der, row.image_sha256,
+        row.diameter_mm,
+    )  # fmt: skip
 
 
 class CredentialDesk:
@@ -144,8 +172,7 @@ class CredentialDesk:
             # A name that none can bear is no question for the database: PostgreSQL takes no NUL.
             row = session.get(CredentialRow, name) if _NAME.fullmatch(name) else None
             if row is None:
-                known = session.scalars(select(CredentialRow.name).order_by(CredentialRow.name).limit(_MOST_NAMED))
-                raise UsageWrong("CREDENTIAL_UNKNOWN", name=name[:64], valid=", ".join(known))
+                raise _unknown(session, name)
             credential = self._build(session, row)
             self.refuse_if_unusable(session, credential)
         return credential

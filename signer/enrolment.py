@@ -45,12 +45,15 @@ class EnrolmentRequest:
     san: tuple[str, ...] = ()
     days: int | None = None
     registration: int | None = None
+    # The serial of the certificate that the new one follows (credential_renewal.py).
+    replaces: str | None = None
 
     def certificate(self, public_key_der: bytes) -> IssuanceRequest:
         """What is asked of the issuer for the key of this signer."""
         return IssuanceRequest(
-            self.profile, self.subject, public_key_der, self.san, self.days, self.registration, made_here=True
-        )
+            self.profile, self.subject, public_key_der, self.san, self.days, self.registration,
+            made_here=True, replaces=self.replaces,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`antin cert`: the certificates of this home: list, show, issue, revoke."""
+"""`antin cert`: the certificates of this home: list, show, issue, revoke. Their life and their past are for the modules beside it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.cli.call import Call
+from api.cli.cert_history import show_past
 from api.cli.cert_issue import issue_certificates
+from api.cli.cert_life import reinstate_one, renew_one, show_notices, suspend_one
 from api.cli.context import acting, find_record, parse_time, print_json, print_table
+from api.errors import UsageError
 from api.publishing import publish
 from api.wiring import Installation, open_installation
 from certs.clock import for_people, rfc3339
-from certs.inventory import CertificateRecord, State
+from certs.inventory import CertificateRecord, State, find_successors
 from certs.search import CertificateQuery, search
 from pki.registration_records import registration_of_certificate
 from pki.revocation import revoke
@@ -23,7 +26,7 @@ _TIMES = ("valid_at", "issued_from", "issued_before", "ends_from", "ends_before"
 
 def run(options: argparse.Namespace, call: Call) -> int:
     """Carry call.out one action."""
-    action = {"list": _list, "show": _show, "issue": _issue, "revoke": _revoke}[options.action]
+    action = _ACTIONS[options.action]
     with open_installation(call.environment) as installation:
         return action(options, installation, call)
 
@@ -39,6 +42,7 @@ def _as_json(record: CertificateRecord, installation: Installation) -> dict[str,
         "not_before": rfc3339(record.not_before),
         "not_after": rfc3339(record.not_after),
         "sha256": record.sha256,
+        "replaces": record.replaces,
         "revoked_at": rfc3339(record.revoked_at) if record.revoked_at else None,
         "revocation_reason": record.revocation_reason,
         "suspect_since": rfc3339(record.suspect_since) if record.suspect_since else None,
@@ -78,6 +82,12 @@ def _show(options: argparse.Namespace, installation: Installation, call: Call) -
     words, out = call.words, call.out
     with installation.database.read() as session:
         record = find_record(session, options.which)
+        # An intent that a death left is no certificate; a revoked one still tells what became of the old one.
+        followers = [each.serial for each in find_successors(session, record.serial) if each.der is not None]
+    if options.at is not None:
+        return show_past(record, options, installation, call)
+    if options.evidence is not None:
+        raise UsageError("EVIDENCE_NEEDS_TIME")
     if options.pem:
         out.write(record.certificate().public_bytes(Encoding.PEM).decode())
         return 0
@@ -86,9 +96,10 @@ def _show(options: argparse.Namespace, installation: Installation, call: Call) -
         registration = registration_of_certificate(session, record.serial)
     number = registration.id if registration is not None else None
     if options.json:
-        print_json(out, facts | {"registration": number})
+        print_json(out, facts | {"replaced_by": followers, "registration": number})
     else:
         table = [[words.say(f"COLUMN_{name.upper()}"), str(value or "–")] for name, value in facts.items()]
+        table.append([words.say("COLUMN_REPLACED_BY"), ", ".join(followers) or "–"])
         print_table(out, [*table, [words.say("COLUMN_REGISTRATION"), str(number or "–")]])
     return 0
 
@@ -112,3 +123,15 @@ def _revoke(options: argparse.Namespace, installation: Installation, call: Call)
     # stands, the failure is said, and the CRL stays due.
     publish(installation, actor)
     return 0
+
+
+_ACTIONS = {
+    "list": _list,
+    "show": _show,
+    "issue": _issue,
+    "revoke": _revoke,
+    "renew": renew_one,
+    "suspend": suspend_one,
+    "reinstate": reinstate_one,
+    "notices": show_notices,
+}

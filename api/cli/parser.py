@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
+from api.cli.cert_arguments import Shared, add_life, add_past
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
@@ -143,6 +144,8 @@ def _cert(add: Sub) -> None:
     show = actions.add_parser("show", help="one certificate")
     show.add_argument("which", metavar="SERIAL|CREDENTIAL")
     show.add_argument("--pem", action="store_true", help="the certificate in PEM")
+    shared = Shared(_json, _acts, typed_path, _number)
+    add_past(show, shared)
     _json(show)
     issue_arguments(actions.add_parser, typed_path, _number, _acts, _json)
     revoke = actions.add_parser("revoke", help="revoke or suspend a certificate")
@@ -151,6 +154,7 @@ def _cert(add: Sub) -> None:
     revoke.add_argument("--since", metavar="TIME", help="when the key is believed to have been compromised")
     _acts(revoke)
     _json(revoke)
+    add_life(actions, shared)
 
 
 def _search(listing: argparse.ArgumentParser) -> None:

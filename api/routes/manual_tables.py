@@ -15,7 +15,7 @@ Row = tuple[str, str, str]
 _ALLOWS = {
     "sign": "sign and recall documents, see all that is recorded of them",
     "verify": "see all that is recorded of documents",
-    "ra": "issue certificates, see them whole",
+    "ra": "issue certificates, see them whole; renew, suspend, reinstate and revoke them",
     "ca": "see certificates whole",
     "audit": "see documents and certificates whole",
 }

@@ -62,6 +62,8 @@ NOTICES = {
         Notice("CODE_UNKNOWN", 404, "unsure", asks_code=True),
         Notice("NOT_CERTIFICATE", 415),
         Notice("BIG_CERTIFICATE", 413),
+        Notice("TIME_WRONG", 400),
+        Notice("TIME_AHEAD", 400),
     )
 }
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 
 from fastapi import APIRouter, FastAPI
 from starlette.datastructures import State
@@ -22,6 +23,7 @@ from api.services import Services
 from api.web.certificate_view import CertificateView, fingerprint_of, view_certificate, view_unknown
 from api.web.document_view import DocumentView, is_sealed_alone, view_document
 from api.web.headers import PAGE_HEADERS
+from api.web.history_view import HistoryView, parse_local, view_history
 from api.web.notices import NOTICES, Notice, notice_of_problem, notice_of_unreadable
 from api.web.rendering import Renderer, language_of
 from api.web.signature_view import OwnSigner
@@ -96,12 +98,20 @@ async def document(request: Request) -> Response:
 async def certificates(request: Request) -> Response:
     """A certificate by its serial number or fingerprint; without one, the forms."""
     typed = request.query_params.get("serial", "")[:200]
+    when = request.query_params.get("at", "")[:40].strip()
+    state = request.app.state
     view: CertificateView | None = None
+    past: HistoryView | None = None
     if typed.strip():
-        state = request.app.state
         await state.access.welcome(request)
         view = await state.lanes.quick.run(_find_certificate, state.services, typed)
-    return _answer_certificate(request, view, typed=shown(typed, 200))
+    if view is not None and view.found and when:
+        now = state.services.installation.clock.now()
+        at = parse_local(when, now)
+        if at is None or at > now:
+            return _say_notice(request, NOTICES["TIME_WRONG" if at is None else "TIME_AHEAD"], again="/certificates")
+        past = await state.lanes.judge.run(_look_back, state.services, view, at)
+    return _answer_certificate(request, view, past, typed=shown(typed, 200))
 
 
 async def check_certificate(request: Request) -> Response:
@@ -175,11 +185,12 @@ def _say_notice(
 
 
 def _answer_certificate(
-    request: Request, view: CertificateView | None, *, typed: str = "", again: str = ""
+    request: Request, view: CertificateView | None, past: HistoryView | None = None, *, typed: str = "", again: str = ""
 ) -> Response:
+    said = past or view
     return _renderer(request).answer(
-        request, "certificates.html", status=200 if view is None or view.found else 404, view=view, typed=typed,
-        again=again, others=(view.word, view.sentence) if view else None,
+        request, "certificates.html", status=200 if view is None or view.found else 404, view=view, past=past, typed=typed,
+        again=again, others=(said.word, said.sentence) if said else None,
     )  # fmt: skip
 
 
@@ -237,6 +248,10 @@ def _find_certificate(services: Services, typed: str) -> CertificateView:
         return view_unknown(now)
     issuers = {authority.name: certificate for authority, certificate in services.authorities()}
     return view_certificate(record, issuers.get(record.issuer), now)
+
+
+def _look_back(services: Services, view: CertificateView, at: datetime) -> HistoryView:
+    return view_history(services.past(view.serial, at), view)
 
 
 @contextlib.asynccontextmanager

@@ -102,7 +102,7 @@ def _in_language(request: Request, language: str, again: str) -> str:
     kept = (
         {}
         if again
-        else {name: request.query_params[name] for name in ("code", "serial") if name in request.query_params}
+        else {name: request.query_params[name] for name in ("code", "serial", "at") if name in request.query_params}
     )
     return f"{again or request.url.path}?{urlencode({**kept, 'lang': language})}"
 

@@ -53,7 +53,7 @@ def objects(text: str) -> list[dict]:
 
 
 def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -> None:
-    ready, token, signed, fetched, sealed, verified, recalled, published, stamped, issued, refused = said
+    ready, token, signed, fetched, sealed, verified, recalled, published, stamped, issued, lived, refused = said
     assert objects(ready)[0]["status"] == "ready"
     assert token.strip() == ""
     (document,) = objects(signed)
@@ -71,6 +71,7 @@ def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -
     assert "Response verify OK" in (service.user.folder / "errors").read_text()
     assert "Verification: OK" in stamped + (service.user.folder / "errors").read_text()
     assert (objects(issued)[-1]["state"], objects(issued)[-1]["registration"]) == ("active", 1)
+    assert [each["state"] for each in objects(lived)] == ["suspended", "active", "suspended", "active", "revoked"]
     assert objects(refused)[0]["code"] == "TOKEN_MISSING"
 
 

@@ -15,6 +15,7 @@ from api.demo.run import run_demo
 from api.founding import Wish, found
 from api.key_uses import give_purposes
 from api.mending import mend
+from api.notice_delivery import carry_notices
 from api.publishing import publish
 from api.services import Services
 from api.signing_speed import measure
@@ -32,10 +33,12 @@ from pki.issuance import IssuanceRequest, decide, demand_issuance, issue, issue_
 from pki.issuance_batch import issue_many
 from pki.registration import add_registration, confirm_registration, refuse_registration, register_at_once
 from pki.registration_records import Wanted
+from pki.renewal import RenewalRequest, renew
 from pki.revocation import reinstate, revoke, revoke_intents
 from pki.roles import Role, owner
 from pki.service_keys import ServiceKind, ensure_service
 from pki.voting import approve, reject
+from signer.credential_renewal import CredentialRenewal, rekey_credential, renew_credential
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.recall import recall_document
 from signer.signing import SignRequest, sign_document
@@ -67,6 +70,7 @@ def deeds(
     services = Services(home)
     registering = home.registrations
     registered = Wanted("system", "CN=x,OU=y,O=z,C=VN", (), None, officer.public_key_der)
+    again = CredentialRenewal("officer", force=True)
     sign = SignRequest(pdf, "paper.pdf", "officer", placement="none")
     ca = parse_subject("CN=Another CA,O=Sở Thử nghiệm,C=VN")
     tsa = parse_subject("CN=Another TSA,O=Sở Thử nghiệm,C=VN")
@@ -96,6 +100,14 @@ def deeds(
         "pki/registration.py:confirm_registration": lambda a: confirm_registration(1, "x", a, registering),
         "pki/registration.py:refuse_registration": lambda a: refuse_registration(1, "x", a, registering),
         "pki/registration.py:register_at_once": lambda a: register_at_once(registered, "x", a, registering),
+        "pki/renewal.py:renew": lambda a: renew(RenewalRequest(serial, force=True), a, issuing),
+        "pki/expiry_notices.py:make_due": home.notices.make_due,
+        "signer/credential_renewal.py:renew_credential": lambda a: renew_credential(again, a, enrolment),
+        "signer/credential_renewal.py:rekey_credential": lambda a: rekey_credential(again, a, enrolment),
+        "api/notice_delivery.py:carry_notices": lambda a: carry_notices(home, a, None),
+        "api/services.py:revoke": lambda a: services.revoke(serial, "superseded", None, a),
+        "api/services.py:reinstate": lambda a: services.reinstate(serial, a),
+        "api/services.py:renew": lambda a: services.renew(RenewalRequest(serial, force=True), a),
         "pki/revocation.py:reinstate": lambda a: reinstate(serial, a, home.revocation),
         "pki/service_keys.py:ensure_service": lambda a: ensure_service(
             "tsa-2", ServiceKind.TSA, tsa, home.keys, a, issuing

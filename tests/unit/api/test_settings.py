@@ -33,7 +33,7 @@ def test_every_field_can_be_set_by_the_environment(tmp_path: Path) -> None:
     for section in dataclasses.fields(Settings):
         for each in dataclasses.fields(getattr(Settings(), section.name)):
             value = getattr(getattr(Settings(), section.name), each.name)
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             plain = {f"ANTIN_{section.name.upper()}__{each.name.upper()}": text}
             assert getattr(getattr(settings(tmp_path, **plain), section.name), each.name) == value
 

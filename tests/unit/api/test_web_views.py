@@ -269,6 +269,7 @@ def test_a_certificate_in_force_shows_the_officer_with_his_number_masked(world):
 
 def test_a_revoked_certificate_says_when_why_and_since_when_it_is_suspect(world):
     serial = world.officer().record.serial
+    world.clock.advance(days=5)
     world.revoke(serial, "keyCompromise", days=3)
     view = _view(world, serial)
     assert (view.tone, view.word, view.reason) == ("bad", "WEB_CERTIFICATE_WORD_revoked", "WEB_REASON_keyCompromise")

@@ -13,6 +13,7 @@ from api.web.notices import NOTICES
 from api.web.signature_view import OFFICER, SEAL
 from api.web.verdict_view import _ADVICE, TONES
 from api.words import LANGUAGES, read_catalogues
+from pki.history import Past
 from pki.revocation import REASONS as REVOCATION_REASONS
 from signer.validation.reasons import REASONS
 
@@ -27,6 +28,11 @@ FAMILIES = {
     "WEB_CERTIFICATE_SENTENCE_": [*CERTIFICATE_STATES, "unknown"],
     "WEB_CERTIFICATE_NEXT_": [*CERTIFICATE_STATES, "unknown"],
     "WEB_CHECK_": ["CONTENT", "SIGNER", "FORCE"],
+    "WEB_PAST_KNOWN_": ["active", "suspended"],
+    "WEB_PAST_NEXT_": ["good", "other"],
+    "WEB_PAST_OCSP_": ["none", "good", "revoked", "old"],
+    "WEB_PAST_WORD_": [state.value for state in Past if state is not Past.INTENT],
+    "WEB_PAST_SENTENCE_": [state.value for state in Past if state is not Past.INTENT],
     "WEB_REASON_": [*REVOCATION_REASONS, "unspecified"],
     "WEB_REPORT_": ["CHECKED_AT", "POLICY", "SHA256", "SOFTWARE"],
     "WEB_REVOCATION_": ["good", "revoked", "suspended", "unknown", "revoked_since", "suspended_since"],

@@ -22,6 +22,7 @@ from api.errors import ApiError
 from api.words import LANGUAGES, Words, read_catalogues
 from certs.db import _REFUSALS, _SQLITE_REASONS, _SQLSTATE_REASONS
 from pki.audit_chain import BreakKind
+from pki.history import _ACTS, Past
 from signer.errors import SignerError
 from signer.validation.facts import TRUST_KINDS, ChangeFacts, SignatureFacts
 from signer.validation.reasons import REASONS
@@ -290,6 +291,11 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "DOCTOR_*_OK": lambda: [f"DOCTOR_{name.upper()}_OK" for name in _CHECKS],
         "DOCTOR_*": lambda: [f"DOCTOR_{code}" for code in _codes_of_blobs()],
         "MENDED_*": lambda: ["MENDED_ACT", "MENDED_NUMBER", "MENDED_CERTIFICATE", "MENDED_PURPOSE"],
+        "PAST_*": lambda: [f"PAST_{state.value}" for state in Past if state is not Past.SUSPECT],
+        "TODAY_*": lambda: ["TODAY_same", "TODAY_revoked", "TODAY_suspect"],
+        "LATER_*": lambda: [f"LATER_{act}" for act in _ACTS],
+        "LISTING_*": lambda: ["LISTING_absent", "LISTING_removed", "LISTING_listed"],
+        "ANSWER_*": lambda: ["ANSWER_good", "ANSWER_revoked"],
         "BROKEN_*": lambda: [f"BROKEN_{kind.name}" for kind in BreakKind],
         "DATABASE_*": lambda: [
             f"DATABASE_{reason.upper().replace('-', '_')}" for reason in sorted(_database_reasons())

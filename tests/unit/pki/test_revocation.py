@@ -12,11 +12,14 @@ from pki.audit import list_acts
 from pki.errors import (
     AlreadyRevoked,
     AlreadySuspended,
+    CertificateEnded,
     NotSuspended,
     ReasonUnknown,
     RootNotRevocable,
+    SinceBeforeKey,
     SinceRefused,
 )
+from pki.renewal import RenewalRequest, renew
 from pki.revocation import REASONS, parse_reason, reinstate, revoke
 from tests.world import ADMIN
 
@@ -96,6 +99,40 @@ def test_suspicion_cannot_begin_in_the_future(world):
     serial = world.seal().record.serial
     with pytest.raises(SinceRefused):
         revoke(serial, "keyCompromise", ADMIN, world.revocation_deps, since=world.clock.now() + timedelta(seconds=1))
+
+
+def test_suspicion_cannot_begin_before_the_first_certificate_of_the_key(world):
+    record = world.seal().record
+    world.clock.advance(days=1)
+    too_early = record.not_before - timedelta(seconds=1)
+    with pytest.raises(SinceBeforeKey) as refused:
+        revoke(record.serial, "keyCompromise", ADMIN, world.revocation_deps, since=too_early)
+    assert refused.value.facts == {"since": "2026-11-21T03:15:29Z", "first": "2026-11-21T03:15:30Z"}
+    revoke(record.serial, "keyCompromise", ADMIN, world.revocation_deps, since=record.not_before)
+
+
+def test_the_key_of_a_renewed_certificate_may_be_suspect_since_before_the_renewal(world):
+    old = world.seal().record
+    world.clock.advance(days=600)
+    new = renew(RenewalRequest(old.serial), ADMIN, world.issuing_deps)
+    since = new.not_before - timedelta(days=100)
+    changed = revoke(new.serial, "keyCompromise", ADMIN, world.revocation_deps, since=since)
+    assert changed.suspect_since == since
+
+
+def test_what_has_ended_is_not_suspended_and_can_still_be_revoked(world):
+    serial = world.seal().record.serial
+    world.clock.advance(days=800)
+    with pytest.raises(CertificateEnded):
+        world.revoke(serial, "certificateHold")
+    assert world.revoke(serial, "keyCompromise").state is State.REVOKED
+
+
+def test_a_suspension_that_outlives_its_certificate_can_still_be_lifted(world):
+    serial = world.seal().record.serial
+    world.revoke(serial, "certificateHold")
+    world.clock.advance(days=800)
+    assert reinstate(serial, ADMIN, world.revocation_deps).state_at(world.clock.now()) is State.EXPIRED
 
 
 def test_an_unknown_serial_cannot_be_revoked(world):

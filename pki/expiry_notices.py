@@ -1,0 +1,204 @@
+"""Expiry notices: which certificates end soon, and that it was said, once for each threshold. How a notice travels is for others.
+
+Notices are for the newest certificate of its holder: one that was renewed, or that another certificate of the same holder and kind
+outlives, needs none. A threshold counts in the last third of a term only, in which a certificate may be renewed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Table, and_, exists, func, insert, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from certs.clock import Clock
+from certs.db import Database
+from certs.inventory import State
+from certs.tables import CertificateRow
+from pki import audit
+from pki.audit import Actor
+from pki.notice_tables import NoticeRow
+from pki.renewal import SHARE
+from pki.roles import Permission, require
+
+# The threshold of what has ended.
+ENDED = 0
+# What ended longer ago is news to nobody: a home that gets this release is not flooded.
+_ENDED_WITHIN = timedelta(days=30)
+_FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=6)
+# With these pauses, somewhat more than three days.
+MOST_ATTEMPTS = 20
+_BATCH = 500
+_NOTICES = cast("Table", NoticeRow.__table__)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One notice with what it is about. `days` 0: the certificate has ended; otherwise it ends within so many."""
+
+    id: str
+    serial: str
+    profile: str
+    issuer: str
+    not_after: datetime
+    days: int
+    made_at: datetime
+    logged_at: datetime | None
+    sent_at: datetime | None
+    attempts: int
+    next_attempt_at: datetime | None
+    problem: str
+
+
+@dataclass(frozen=True)
+class NoticePolicy:
+    """At how many days before the end notices are made, besides at the end itself; `sends`: whether they are also sent away."""
+
+    days: tuple[int, ...] = (90, 30, 7, 1)
+    sends: bool = False
+
+
+class NoticeDesk:
+    """Makes notices and keeps account of them. Built once; uses no key and no network."""
+
+    def __init__(self, database: Database, clock: Clock, policy: NoticePolicy) -> None:
+        self._database = database
+        self._clock = clock
+        self._policy = policy
+
+    def is_due(self) -> bool:
+        """Whether a notice is to be made, logged or sent now."""
+        with self._database.read() as session:
+            if next(self._due(session), None) is not None:
+                return True
+        return bool(self.unlogged(1) or self.unsent(1))
+
+    def due(self, most: int = _BATCH) -> list[tuple[str, int]]:
+        """Serial and threshold of each notice that is to be made."""
+        with self._database.read() as session:
+            return [each for each, _ in zip(self._due(session), range(most), strict=False)]
+
+    def make_due(self, actor: Actor) -> int:
+        """Make the notices that are due; how many. Two who come at once make each of them once."""
+        require(actor, Permission.ISSUE)
+        made = 0
+        with self._database.alone("notices"):
+            while due := self.due():
+                now = self._clock.now()
+                rows = [
+                    {
+                        "id": secrets.token_hex(16), "serial": serial, "days": days, "made_at": now, "attempts": 0,
+                        "next_attempt_at": now if self._policy.sends else None, "problem": "",
+                    }
+                    for serial, days in due
+                ]  # fmt: skip
+                with self._database.write() as session:
+                    session.execute(insert(_NOTICES), rows)
+                    audit.append(session, self._clock, actor, "notice.make", "notices", "expiry", count=str(len(rows)))
+                made += len(rows)
+        return made
+
+    def list_notices(self, most: int = 1000) -> list[Notice]:
+        """The newest notices, newest first."""
+        return self._select(most, newest_first=True)
+
+    def unlogged(self, most: int = _BATCH) -> list[Notice]:
+        """Notices that no log line tells of yet."""
+        return self._select(most, NoticeRow.logged_at.is_(None))
+
+    def unsent(self, most: int = _BATCH, *, hurry: bool = False) -> list[Notice]:
+        """Notices whose time to be sent has come; with `hurry` all that are still to be sent."""
+        if not self._policy.sends:
+            return []
+        now = self._clock.now()
+        # A time further away than any pause comes from a clock that was set back since.
+        its_time = or_(NoticeRow.next_attempt_at <= now, NoticeRow.next_attempt_at > now + LONGEST_PAUSE)
+        return self._select(most, NoticeRow.next_attempt_at.is_not(None), *([] if hurry else [its_time]))
+
+    def note_logged(self, notices: Sequence[Notice]) -> None:
+        """The log tells of these."""
+        with self._database.write() as session:
+            ids = [notice.id for notice in notices]
+            session.execute(update(_NOTICES).where(_NOTICES.c.id.in_(ids)).values(logged_at=self._clock.now()))
+
+    def note_sent(self, notice: Notice) -> None:
+        """The receiver has taken this one."""
+        values = {"sent_at": self._clock.now(), "next_attempt_at": None, "problem": ""}
+        self._note_attempt(notice, values)
+
+    def note_failed(self, notice: Notice, problem: str) -> None:
+        """The receiver has not taken it: again after a pause that doubles, and after many attempts no more."""
+        pause = min(_FIRST_PAUSE * 2 ** min(notice.attempts, 10), LONGEST_PAUSE)
+        again = self._clock.now() + pause if notice.attempts + 1 < MOST_ATTEMPTS else None
+        self._note_attempt(notice, {"next_attempt_at": again, "problem": problem[:200]})
+
+    def _note_attempt(self, notice: Notice, values: Mapping[str, object]) -> None:
+        change = update(_NOTICES).where(_NOTICES.c.id == notice.id)
+        with self._database.write() as session:
+            session.execute(change.values(attempts=notice.attempts + 1, **values))
+
+    def _due(self, session: Session) -> Iterator[tuple[str, int]]:
+        """A certificate stands in one span alone, between two thresholds: who was away at the first of them says only the second."""
+        now = self._clock.now()
+        begin = now - _ENDED_WITHIN
+        for days in (ENDED, *sorted(self._policy.days)):
+            end = now + timedelta(days=days)
+            row = CertificateRow
+            query = select(row.serial, row.subject, row.profile, row.not_before, row.not_after).where(
+                row.not_after > begin, row.not_after <= end, *_concern(days)
+            )
+            found = [
+                each
+                for each in session.execute(query.order_by(row.not_after, row.serial))
+                if days == ENDED or timedelta(days=days) <= (each.not_after - each.not_before) / SHARE
+            ]
+            for first in range(0, len(found), _BATCH):
+                yield from ((each.serial, days) for each in _newest(session, found[first : first + _BATCH]))
+            begin = end
+
+    def _select(self, most: int, *conditions: ColumnElement[bool], newest_first: bool = False) -> list[Notice]:
+        query = (
+            select(
+                NoticeRow.id, NoticeRow.serial, CertificateRow.profile, CertificateRow.issuer, CertificateRow.not_after,
+                NoticeRow.days, NoticeRow.made_at, NoticeRow.logged_at, NoticeRow.sent_at, NoticeRow.attempts,
+                NoticeRow.next_attempt_at, NoticeRow.problem,
+            )
+            .join(CertificateRow, CertificateRow.serial == NoticeRow.serial)
+            .where(*conditions)
+        )  # fmt: skip
+        order = (NoticeRow.made_at.desc(), NoticeRow.id) if newest_first else (NoticeRow.made_at, NoticeRow.id)
+        with self._database.read() as session:
+            rows: Sequence[Any] = session.execute(query.order_by(*order).limit(most)).all()
+            return [Notice(*row) for row in rows]
+
+
+def _concern(days: int) -> list[ColumnElement[bool]]:
+    """Of certificates in a span: in force, not said yet, not followed by another."""
+    other = aliased(CertificateRow)
+    follows = and_(other.replaces == CertificateRow.serial, other.state == State.ACTIVE.value, other.der.is_not(None))
+    said = and_(NoticeRow.serial == CertificateRow.serial, NoticeRow.days <= days)
+    return [
+        CertificateRow.state == State.ACTIVE.value,
+        CertificateRow.der.is_not(None),
+        ~exists().where(said),
+        ~exists().where(follows),
+    ]
+
+
+def _newest(session: Session, rows: Sequence[Any]) -> Iterator[Any]:
+    """Those whose holder has no certificate of this kind that outlives them, renewed or asked for anew.
+
+    One query for many: without an index on subjects SQLite reads through the table for it.
+    """
+    row = CertificateRow
+    query = (
+        select(row.subject, row.profile, func.max(row.not_after))
+        .where(row.subject.in_({each.subject for each in rows}), row.state == State.ACTIVE.value, row.der.is_not(None))
+        .group_by(row.subject, row.profile)
+    )
+    latest = {(subject, profile): end for subject, profile, end in session.execute(query)}
+    return (each for each in rows if latest[each.subject, each.profile] <= each.not_after)
