@@ -32,6 +32,7 @@ class Permission(StrEnum):
     READ_AUDIT = "audit.read"
     SIGN_DOCUMENTS = "document.sign"
     RECALL_DOCUMENTS = "document.recall"
+    BACK_UP = "backup.create"  # and restore
 
 
 class Role(StrEnum):

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
+from api.cli.backup_arguments import add_backup
+
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 INTENTS = ("approve", "issue")
 SCOPES = ("sign", "verify", "ra", "ca", "audit")
@@ -68,6 +70,7 @@ def build_parser() -> Parser:
     _audit(add)
     _person(add)
     _approvals(add)
+    add_backup(add, Parser, typed_path, _acts)
     demo = add("demo", help="sign and verify real documents in a home made with init --demo")
     _acts(demo)
     demo.set_defaults(command="demo")
