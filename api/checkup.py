@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
+from api.backup.create import SUBJECT
 from api.key_uses import key_uses
 from api.migrations import is_current
 from api.publishing import unpublished
@@ -19,6 +20,7 @@ from certs.errors import CertsError
 from certs.inventory import State, get_certificate
 from certs.search import CertificateQuery, search
 from hsm.errors import HSMError, TokenAway
+from pki.audit import list_acts
 from pki.audit_survey import survey_ends
 from pki.authorities import AuthorityState, list_authorities
 from pki.crl_archive import find_latest
@@ -33,6 +35,7 @@ from signer.validation.errors import ValidationError
 
 # An intent younger than this may belong to a signature that is being made.
 IN_PROGRESS = timedelta(minutes=5)
+OLD_BACKUP = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,16 @@ def _audit(installation: Installation) -> Iterator[Finding]:
         yield Finding("audit", "wrong", "DOCTOR_AUDIT_BROKEN", facts)
 
 
+def _backup(installation: Installation) -> Iterator[Finding]:
+    """There is a backup, and not only of long ago. Whether it can be read is for whoever keeps the recovery key."""
+    with installation.database.read() as session:
+        made = [each.time for each in list_acts(session, subject_id=SUBJECT[1]) if each.action == "backup.create"]
+    if not made:
+        yield Finding("backup", "note", "DOCTOR_BACKUP_NONE")
+    elif installation.clock.now() - made[-1] > OLD_BACKUP:
+        yield Finding("backup", "note", "DOCTOR_BACKUP_OLD", {"time": for_people(made[-1])})
+
+
 _CHECKS: dict[str, Callable[[Installation], Iterator[Finding]]] = {
     "home": _home,
     "database": _database,
@@ -209,4 +222,5 @@ _CHECKS: dict[str, Callable[[Installation], Iterator[Finding]]] = {
     "register": _register,
     "judge": _judge,
     "audit": _audit,
+    "backup": _backup,
 }

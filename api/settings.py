@@ -299,6 +299,21 @@ class ApprovalSettings:
             refuse_value("approvals.days", f"between 1 and {LONGEST_APPROVAL_DAYS}", self.days)
 
 
+# An age recipient (X25519) in Bech32, whose alphabet lacks 1, b, i and o.
+_RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
+
+
+@dataclass(frozen=True)
+class BackupSettings:
+    """To whom `antin backup create` encrypts: the public half of a recovery key, as `antin backup keygen` prints it."""
+
+    recipient: str = ""
+
+    def __post_init__(self) -> None:
+        if self.recipient and not _RECIPIENT.fullmatch(self.recipient):
+            refuse_value("backup.recipient", "a recipient like age1… as antin backup keygen prints it", "another text")
+
+
 # What was approved half a year ago was approved in another world.
 LONGEST_APPROVAL_DAYS = 180
 
@@ -327,6 +342,7 @@ class Settings:
     crl: CrlSettings = field(default_factory=CrlSettings)
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
 
 
 def _sections() -> dict[str, type]:

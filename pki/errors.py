@@ -168,6 +168,18 @@ class AuditExportWrong(PkiError):
     code = "AUDIT_EXPORT_WRONG"
 
 
+class AuditExportGap(PkiError):
+    """Between a restored trail and an export acts are missing. Facts: path, chain, position (the first that is missing)."""
+
+    code = "AUDIT_EXPORT_GAP"
+
+
+class AuditExportForeign(PkiError):
+    """An export is whole, but its acts are not those that a restored trail has. Facts: path, chain, position."""
+
+    code = "AUDIT_EXPORT_FOREIGN"
+
+
 class RoleMissing(PkiError):
     """The actor may not do this. Facts: actor, permission, roles (those that may)."""
 

@@ -111,12 +111,7 @@ def reinstate(serial: str, actor: Actor, deps: RevocationDeps) -> CertificateRec
         record = get_certificate(session, serial, lock=True)
         _check_suspended(record)
         use(session, approval, _reinstating_deed(record), actor, deps.clock)
-        # A suspended intent has no certificate to come back to.
-        epoch = note_revocation_change(session, record.issuer)
-        state = State.ACTIVE if record.der is not None else State.INTENT
-        changed = set_state(session, serial, state, crl_epoch=epoch)
-        if find_authority(session, record.issuer) is not None:
-            note_reinstated(session, changed, epoch, now)
+        changed = write_reinstatement(session, record, now)
         audit.append(session, deps.clock, actor, "certificate.reinstate", "certificate", serial)
     return changed
 
@@ -134,6 +129,25 @@ def _take_out(
     # A hold that becomes final keeps the date of the hold (X.509 on certificateHold): what was signed in between
     # was signed under a certificate not in force.
     revoked_at = record.revoked_at or now
+    changed = write_revocation(session, record, flag, revoked_at, since, now)
+    action = "certificate.suspend" if flag is HOLD else "certificate.revoke"
+    # The row is written a moment later; a restored backup has to say the very second that lists have said.
+    details = {"reason": flag.value, "was": record.state.value, "at": rfc3339(revoked_at)}
+    if since is not None:
+        details["since"] = rfc3339(since)
+    audit.append(session, deps.clock, actor, action, "certificate", record.serial, **details)
+    return changed
+
+
+def write_revocation(
+    session: Session,
+    record: CertificateRecord,
+    flag: x509.ReasonFlags,
+    revoked_at: datetime,
+    since: datetime | None,
+    now: datetime,
+) -> CertificateRecord:
+    """The state, and what lists say of it from `now` on. For `revoke`, and for what a restored home learns from its trail."""
     epoch = note_revocation_change(session, record.issuer)
     changed = set_state(
         session,
@@ -146,11 +160,16 @@ def _take_out(
     )
     if find_authority(session, record.issuer) is not None:
         note_listed(session, changed, epoch, now)
-    action = "certificate.suspend" if flag is HOLD else "certificate.revoke"
-    details = {"reason": flag.value, "was": record.state.value}
-    if since is not None:
-        details["since"] = rfc3339(since)
-    audit.append(session, deps.clock, actor, action, "certificate", record.serial, **details)
+    return changed
+
+
+def write_reinstatement(session: Session, record: CertificateRecord, now: datetime) -> CertificateRecord:
+    """The end of a suspension, likewise. A suspended intent has no certificate to come back to."""
+    epoch = note_revocation_change(session, record.issuer)
+    state = State.ACTIVE if record.der is not None else State.INTENT
+    changed = set_state(session, record.serial, state, crl_epoch=epoch)
+    if find_authority(session, record.issuer) is not None:
+        note_reinstated(session, changed, epoch, now)
     return changed
 
 

@@ -33,6 +33,7 @@ class Permission(StrEnum):
     SIGN_DOCUMENTS = "document.sign"
     RECALL_DOCUMENTS = "document.recall"
     REGISTER = "registration.manage"  # add, confirm, refuse
+    BACK_UP = "backup.create"  # and restore
 
 
 class Role(StrEnum):

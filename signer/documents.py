@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, cast
@@ -294,3 +294,12 @@ def finished_revisions(session: Session) -> list[tuple[str, str]]:
         .order_by(SigningActRow.id)
     )
     return [(code, sha256) for code, sha256 in rows if sha256 is not None]
+
+
+def stored_revisions(session: Session) -> Iterator[str]:
+    """The SHA-256 of every revision that was signed and stored, some at a time."""
+    done = select(SigningActRow.output_sha256).where(
+        SigningActRow.state == "done", SigningActRow.output_sha256.is_not(None)
+    )
+    for (sha256,) in session.execute(done.execution_options(yield_per=1000)):
+        yield str(sha256)

@@ -7,11 +7,11 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from signer.errors import Unavailable, UsageWrong
 
@@ -179,9 +179,17 @@ class OutputFile:
 
     def publish_parts(self, parts: Iterable[bytes]) -> None:
         """`publish` for what is too long for memory, or is still being made; an error of its maker leaves nothing either."""
-        try:
+
+        def write(file: BinaryIO) -> None:
             for part in parts:
-                self._file.write(part)
+                file.write(part)
+
+        self.publish_by(write)
+
+    def publish_by(self, write: Callable[[BinaryIO], None]) -> None:
+        """The same for what wants a file to write into."""
+        try:
+            write(self._file)
             self._file.truncate(self._file.tell())
             self._file.flush()
             os.fsync(self._file.fileno())

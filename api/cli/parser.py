@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
+from api.cli.backup_arguments import add_backup
 from api.cli.cert_arguments import Shared, add_life, add_past
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 
@@ -72,6 +73,7 @@ def build_parser() -> Parser:
     _person(add)
     _approvals(add)
     registration_arguments(add, typed_path, _number, _acts, _json)
+    add_backup(add, Parser, typed_path, _acts)
     demo = add("demo", help="sign and verify real documents in a home made with init --demo")
     _acts(demo)
     demo.set_defaults(command="demo")

@@ -11,6 +11,8 @@ import pytest
 from sqlalchemy import MetaData, select
 
 from api.auth.tokens import issue_token, revoke_token
+from api.backup.create import BackupWish, create_backup
+from api.backup.restore import RestoreWish, restore_backup
 from api.demo.run import run_demo
 from api.founding import Wish, found
 from api.key_uses import give_purposes
@@ -121,6 +123,12 @@ def deeds(
         "signer/signing.py:sign_document": lambda a: sign_document(sign, a, home.signing),
         "api/auth/tokens.py:issue_token": lambda a: issue_token(persons, a, scopes=["sign"]),
         "api/auth/tokens.py:revoke_token": lambda a: revoke_token(database, clock, a, "kiosk"),
+        "api/backup/create.py:create_backup": lambda a: create_backup(
+            home, BackupWish(home.home.root.parent / "b", ()), a
+        ),
+        "api/backup/restore.py:restore_backup": lambda a: restore_backup(
+            RestoreWish(home.home.root.parent / "b", "b", ()), environment, a, clock
+        ),
         "api/demo/run.py:run_demo": lambda a: run_demo(home, None, a),
         "api/founding.py:found": lambda a: found(Wish(), environment, a),
         "api/key_uses.py:give_purposes": lambda a: give_purposes(home, a),

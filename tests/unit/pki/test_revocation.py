@@ -158,7 +158,8 @@ def test_every_act_is_audited_with_reason_and_former_state(world):
         ("certificate.reinstate", "ceremony-admin"),
         ("certificate.revoke", "ceremony-admin"),
     ]
-    assert acts[-1].details == {"reason": "keyCompromise", "was": "active", "since": "2026-11-21T03:15:30Z"}
+    now = "2026-11-21T03:15:30Z"
+    assert acts[-1].details == {"reason": "keyCompromise", "was": "active", "at": now, "since": now}
 
 
 def test_a_refused_revocation_leaves_no_audit_row(world):

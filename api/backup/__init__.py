@@ -1,0 +1,1 @@
+"""Backups: one encrypted file out of a running home, and a home out of that file."""
