@@ -64,7 +64,8 @@ def test_what_was_done_after_the_backup_is_done_again_from_the_audit_export(user
     late = user.json("cert", "issue", "--profile", "officer", "--subject", OFFICER_NAME, "-o", "late.pem")["serial"]
     user.sign("paper.pdf", "officer", "late.pdf")
     lost_number = user.sign("late.pdf", "seal", "late-sealed.pdf")
-    user.antin("cert", "revoke", "officer", "--reason", "keyCompromise", "--since", "2026-01-02T03:04:05Z")
+    since = user.json("cert", "show", "officer")["not_before"]
+    user.antin("cert", "revoke", "officer", "--reason", "keyCompromise", "--since", since)
     user.antin("cert", "revoke", late, "--reason", "superseded")
     user.antin("document", "recall", before["code"], "--reason", "ban hành nhầm")
     user.antin("person", "add", "an", "--full-name", "Nguyễn Văn An", "--role", "admin")
