@@ -239,6 +239,7 @@ def test_another_installation_s_trail_is_not_taken_in(user: User, recipient: str
 
 
 @pytest.mark.parametrize("way", ["sqlite to postgresql", "postgresql to sqlite"])
+@pytest.mark.walk
 def test_a_home_moves_to_another_kind_of_database(tmp_path: Path, paper: Path, way: str) -> None:
     if postgres.programs() is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
