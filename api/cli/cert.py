@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
         return action(options, installation, call)
 
 
-def _as_json(record: CertificateRecord, installation: Installation) -> dict[str, Any]:
+def _facts(record: CertificateRecord, installation: Installation) -> dict[str, str | datetime | None]:
     return {
         "serial": record.serial,
         "profile": record.profile,
@@ -39,14 +40,23 @@ def _as_json(record: CertificateRecord, installation: Installation) -> dict[str,
         "common_name": record.common_name,
         "issuer": record.issuer,
         "state": record.state_at(installation.clock.now()).value,
-        "not_before": rfc3339(record.not_before),
-        "not_after": rfc3339(record.not_after),
+        "not_before": record.not_before,
+        "not_after": record.not_after,
         "sha256": record.sha256,
         "replaces": record.replaces,
-        "revoked_at": rfc3339(record.revoked_at) if record.revoked_at else None,
+        "revoked_at": record.revoked_at,
         "revocation_reason": record.revocation_reason,
-        "suspect_since": rfc3339(record.suspect_since) if record.suspect_since else None,
+        "suspect_since": record.suspect_since,
     }
+
+
+def _as_json(record: CertificateRecord, installation: Installation) -> dict[str, Any]:
+    facts = _facts(record, installation)
+    return {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in facts.items()}
+
+
+def _for_people(value: str | datetime | None) -> str:
+    return for_people(value) if isinstance(value, datetime) else value or "–"
 
 
 def _list(options: argparse.Namespace, installation: Installation, call: Call) -> int:
@@ -91,14 +101,16 @@ def _show(options: argparse.Namespace, installation: Installation, call: Call) -
     if options.pem:
         out.write(record.certificate().public_bytes(Encoding.PEM).decode())
         return 0
-    facts = _as_json(record, installation)
     with installation.database.read() as session:
         registration = registration_of_certificate(session, record.serial)
     number = registration.id if registration is not None else None
     if options.json:
-        print_json(out, facts | {"replaced_by": followers, "registration": number})
+        print_json(out, _as_json(record, installation) | {"replaced_by": followers, "registration": number})
     else:
-        table = [[words.say(f"COLUMN_{name.upper()}"), str(value or "–")] for name, value in facts.items()]
+        table = [
+            [words.say(f"COLUMN_{name.upper()}"), _for_people(value)]
+            for name, value in _facts(record, installation).items()
+        ]
         table.append([words.say("COLUMN_REPLACED_BY"), ", ".join(followers) or "–"])
         print_table(out, [*table, [words.say("COLUMN_REGISTRATION"), str(number or "–")]])
     return 0

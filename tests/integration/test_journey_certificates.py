@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from certs.clock import for_people
 from tests.installation import OFFICER_NAME, User
 
 # Subject and extensions that a request may ask for and never gets.
@@ -246,4 +248,8 @@ def test_a_citizens_number_is_whole_for_the_officer(office: User) -> None:
     csr = _request(office, "r", *_P_256)
     subject = "CN=a,UID=CCCD:012345678901,C=VN"
     issued = office.json("cert", "issue", "--profile", "citizen", "--subject", subject, "--csr", csr, "-o", "a.pem")
-    assert "CCCD:012345678901" in office.antin("cert", "show", issued["serial"])
+    shown = office.antin("cert", "show", issued["serial"])
+    assert "CCCD:012345678901" in shown
+    # People read their own time; programs read UTC.
+    ends = datetime.fromisoformat(office.json("cert", "show", issued["serial"])["not_after"])
+    assert for_people(ends) in shown
