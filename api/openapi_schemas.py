@@ -228,6 +228,7 @@ def _past_schemas() -> Schema:
         sha256=sha256,
         file=text,
     )
+    issuer = _object(authority=text, serial=text, **then, today=_object(**then))
     reason: Schema = {
         "type": "string",
         "description": "A reason of RFC 5280 5.3.1; to suspend there is an operation of its own.",
@@ -239,7 +240,8 @@ def _past_schemas() -> Schema:
     return {
         "CertificatePast": _object(
             serial=text, at=time, **then, today=_object(asked_at=time, **then), later={"type": "array", "items": event},
-            crls={"type": "array", "items": crl}, ocsp=_or_null(answer), certificate=ref("Certificate"),
+            crls={"type": "array", "items": crl}, ocsp=_or_null(answer),
+            issuers={"type": "array", "items": issuer}, certificate=ref("Certificate"),
         ),
         "CertificateOrPast": {"anyOf": [ref("Certificate"), ref("CertificatePast")]},
         "RevokeRequest": _object({"since": since}, reason=reason),

@@ -8,7 +8,7 @@ from typing import Any
 from certs.clock import rfc3339
 from certs.inventory import CertificateRecord
 from pki.crl_listing import Listing
-from pki.history import AnswerEvidence, CrlEvidence, History, LifeEvent, Standing
+from pki.history import AnswerEvidence, CrlEvidence, History, IssuerPast, LifeEvent, Standing
 
 
 def describe_past(history: History, certificate: dict[str, Any]) -> dict[str, Any]:
@@ -21,6 +21,7 @@ def describe_past(history: History, certificate: dict[str, Any]) -> dict[str, An
         "later": [_event(event) for event in history.later],
         "crls": [_crl(crl) for crl in history.crls],
         "ocsp": None if history.answer is None else _answer(history.answer, history.record, history.at),
+        "issuers": [_issuer(issuer) for issuer in history.issuers],
         "certificate": certificate,
     }
 
@@ -31,6 +32,15 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "revoked_at": _time(standing.revoked_at),
         "revocation_reason": standing.reason,
         "suspect_since": _time(standing.suspect_since),
+    }
+
+
+def _issuer(issuer: IssuerPast) -> dict[str, Any]:
+    return {
+        "authority": issuer.authority,
+        "serial": issuer.record.serial,
+        **_standing(issuer.then),
+        "today": _standing(issuer.today),
     }
 
 

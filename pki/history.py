@@ -7,7 +7,7 @@ not stored, so they are no evidence here. How it is shown is for the rooms above
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from certs.clock import rfc3339
 from certs.inventory import CertificateRecord, get_certificate
 from certs.serial import serial_hex
+from pki.authorities import find_authority
 from pki.crl_archive import StoredCrl, crl_octets, find_at
 from pki.crl_entries import FULL
 from pki.crl_listing import Listing, find_listing
@@ -89,8 +90,18 @@ class AnswerEvidence:
 
 
 @dataclass(frozen=True)
+class IssuerPast:
+    """An authority on the way to the root, its own certificate at that time: as it was known then, and as it is known today."""
+
+    authority: str
+    record: CertificateRecord
+    then: Standing
+    today: Standing
+
+
+@dataclass(frozen=True)
 class History:
-    """Everything about one certificate at one time. `later` is what happened since."""
+    """Everything about one certificate at one time. `later` is what happened since; `issuers` lead from its issuer to the root."""
 
     record: CertificateRecord
     at: datetime
@@ -100,6 +111,12 @@ class History:
     later: tuple[LifeEvent, ...]
     crls: tuple[CrlEvidence, ...]
     answer: AnswerEvidence | None
+    issuers: tuple[IssuerPast, ...]
+
+    @property
+    def fallen_issuer(self) -> IssuerPast | None:
+        """The nearest authority whose certificate was not in force then, by today's knowledge: a path is as good as each part of it."""
+        return next((issuer for issuer in self.issuers if issuer.today.state is not Past.ACTIVE), None)
 
 
 def history_of(session: Session, serial: str, at: datetime, now: datetime) -> History:
@@ -118,7 +135,19 @@ def history_of(session: Session, serial: str, at: datetime, now: datetime) -> Hi
         later=tuple(event for event in events if event.time > at),
         crls=tuple(_crls(session, record, at)),
         answer=_answer(session, record, at, then),
+        issuers=tuple(_issuers(session, record, at)),
     )
+
+
+def _issuers(session: Session, record: CertificateRecord, at: datetime) -> Iterator[IssuerPast]:
+    """The authorities above a certificate. A root's own certificate has none."""
+    authority = find_authority(session, record.issuer)
+    while authority is not None and authority.serial is not None and authority.serial != record.serial:
+        own = get_certificate(session, authority.serial)
+        events = life_of(session, own)
+        then = standing_at(own, events, at)
+        yield IssuerPast(authority.name, own, then, _by_today(own, events, then, at))
+        authority = find_authority(session, authority.parent) if authority.parent is not None else None
 
 
 def life_of(session: Session, record: CertificateRecord) -> tuple[LifeEvent, ...]:

@@ -21,7 +21,7 @@ from api.words import Words
 from certs.clock import for_people, rfc3339
 from certs.inventory import CertificateRecord
 from pki.crl_archive import crl_octets
-from pki.history import AnswerEvidence, CrlEvidence, History, LifeEvent, Standing, history_of
+from pki.history import AnswerEvidence, CrlEvidence, History, IssuerPast, LifeEvent, Standing, history_of
 from signer.storage import OutputFile
 
 
@@ -65,6 +65,8 @@ def _rows(history: History, words: Words) -> Iterator[list[str]]:
     yield [words.say("HISTORY_TODAY"), _said_today(history, words)]
     for event in history.later:
         yield [words.say("HISTORY_LATER"), _said_later(event, words)]
+    for issuer in history.issuers:
+        yield [words.say("COLUMN_ISSUER"), _said_issuer(issuer, words)]
     for evidence in history.crls:
         label = "HISTORY_DELTA" if evidence.crl.is_delta else "HISTORY_CRL"
         yield [words.say(label), _said_crl(evidence, words)]
@@ -85,10 +87,20 @@ def _said_then(standing: Standing, record: CertificateRecord, words: Words) -> s
 
 
 def _said_today(history: History, words: Words) -> str:
-    today = history.today
-    kind = "same" if today == history.then else today.state.value
+    return _said_knowledge(history.then, history.today, words)
+
+
+def _said_knowledge(then: Standing, today: Standing, words: Words) -> str:
+    kind = "same" if today == then else today.state.value
     facts = {"since": _shown(today.revoked_at), "reason": today.reason or "", "suspect": _shown(today.suspect_since)}
     return words.say(f"TODAY_{kind}", facts)
+
+
+def _said_issuer(issuer: IssuerPast, words: Words) -> str:
+    said = f"{issuer.authority} {issuer.record.serial}: {_said_then(issuer.then, issuer.record, words)}"
+    if issuer.today == issuer.then:
+        return said
+    return f"{said}; {words.say('HISTORY_TODAY')}: {_said_knowledge(issuer.then, issuer.today, words)}"
 
 
 def _said_later(event: LifeEvent, words: Words) -> str:

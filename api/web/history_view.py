@@ -36,12 +36,14 @@ class ListLine:
 
 @dataclass(frozen=True)
 class HistoryView:
-    """The answer. `word`, `sentence`, `next`, `reason`, `known_then` and `answer` are codes; empty where there is nothing to say."""
+    """The answer. `word`, `sentence`, `next`, `fallen_word`, `reason`, `known_then` and `answer` are codes; empty: nothing to say."""
 
     tone: str
     word: str
     sentence: str
     next: str
+    fallen_issuer: str
+    fallen_word: str
     at: str
     field: str
     since: str
@@ -76,13 +78,20 @@ def view_history(history: History, now: CertificateView) -> HistoryView:
     then, today = history.then, history.today
     # What is known today judges a signature of then; what was known then explains who trusted it.
     state = _WORDS.get(today.state, today.state)
+    fallen = history.fallen_issuer
+    # What was in force under an authority that was not, was worth nothing.
+    judged = "issuer" if state is Past.ACTIVE and fallen is not None else state.value
     was = _WORDS.get(then.state, then.state)
     answer = history.answer
     return HistoryView(
-        tone=_TONES.get(state, "unsure"),
-        word=f"WEB_PAST_WORD_{state.value}",
-        sentence=f"WEB_PAST_SENTENCE_{state.value}",
-        next=f"WEB_PAST_NEXT_{'good' if state is Past.ACTIVE else 'other'}",
+        tone="bad" if judged == "issuer" else _TONES.get(state, "unsure"),
+        word=f"WEB_PAST_WORD_{judged}",
+        sentence=f"WEB_PAST_SENTENCE_{judged}",
+        next=f"WEB_PAST_NEXT_{'good' if judged == Past.ACTIVE.value else 'other'}",
+        fallen_issuer=fallen.authority if fallen is not None else "",
+        fallen_word=f"WEB_PAST_WORD_{_WORDS.get(fallen.today.state, fallen.today.state).value}"
+        if fallen is not None
+        else "",
         at=for_people(history.at),
         field=history.at.astimezone(VIETNAM).strftime("%Y-%m-%dT%H:%M:%S"),
         since=for_people(today.revoked_at) if today.revoked_at else "",

@@ -98,6 +98,10 @@ def test_a_suspension_stops_a_credential_and_is_remembered_after_its_end(user: U
     assert {each["listed"]["reason"] for each in past["crls"]} == {"certificateHold"}
     tick()
     assert user.json("cert", "show", "officer", "--at", now())["state"] == "active"
+    assert [(each["authority"], each["state"]) for each in past["issuers"]] == [
+        ("issuing", "active"),
+        ("root", "active"),
+    ]
 
 
 def test_the_past_is_told_with_evidence_that_openssl_reads(user: User) -> None:

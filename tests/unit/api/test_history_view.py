@@ -83,3 +83,16 @@ def test_a_suspension_that_was_lifted_was_one_all_the_same(world):
     view = page(world, serial, at)
     assert (view.tone, view.word, view.known_then) == ("unsure", "WEB_PAST_WORD_suspended", "")
     assert view.now.word == "WEB_CERTIFICATE_WORD_active"
+
+
+def test_what_an_authority_issued_that_was_not_in_force_was_worth_nothing(world):
+    serial = world.officer().record.serial
+    world.clock.advance(days=10)
+    at = world.clock.now()
+    world.clock.advance(days=1)
+    world.revoke(world.issuing.serial, "cACompromise", days=2)
+    view = page(world, serial, at)
+    assert (view.tone, view.word, view.next) == ("bad", "WEB_PAST_WORD_issuer", "WEB_PAST_NEXT_other")
+    assert (view.fallen_issuer, view.fallen_word) == ("issuing", "WEB_PAST_WORD_suspect")
+    before = page(world, serial, at - timedelta(days=3))
+    assert (before.word, before.fallen_issuer) == ("WEB_PAST_WORD_active", "")

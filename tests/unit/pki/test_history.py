@@ -216,6 +216,30 @@ def test_an_act_after_the_clock_was_set_back_counts_from_the_act_before_it(world
     assert [event.time for event in look(world, serial, held_at - _SECOND).later] == [held_at, held_at]
 
 
+def test_each_authority_up_to_the_root_is_judged_at_the_same_time(world):
+    serial = world.officer().record.serial
+    world.clock.advance(days=1)
+    whole = look(world, serial, world.clock.now())
+    assert [(each.authority, each.record.serial, each.then.state) for each in whole.issuers] == [
+        ("issuing", world.issuing.serial, Past.ACTIVE),
+        ("root", world.root.serial, Past.ACTIVE),
+    ]
+    assert whole.fallen_issuer is None
+    world.clock.advance(days=1)
+    world.revoke(world.issuing.serial, "cessationOfOperation")
+    world.clock.advance(days=1)
+    fallen = look(world, serial, world.clock.now()).fallen_issuer
+    assert fallen is not None
+    assert (fallen.authority, fallen.today.state, fallen.today.reason) == (
+        "issuing",
+        Past.REVOKED,
+        "cessationOfOperation",
+    )
+    assert look(world, serial, whole.at).fallen_issuer is None
+    assert [each.authority for each in look(world, world.issuing.serial, whole.at).issuers] == ["root"]
+    assert look(world, world.root.serial, whole.at).issuers == ()
+
+
 def test_an_intent_was_one_until_it_was_revoked(world):
     whole = world.officer().record
     with world.database.write() as session:
