@@ -107,10 +107,8 @@ def _show(options: argparse.Namespace, installation: Installation, call: Call) -
     if options.json:
         print_json(out, _as_json(record, installation) | {"replaced_by": followers, "registration": number})
     else:
-        table = [
-            [words.say(f"COLUMN_{name.upper()}"), _for_people(value)]
-            for name, value in _facts(record, installation).items()
-        ]
+        facts = _facts(record, installation)
+        table = [[words.say(f"COLUMN_{name.upper()}"), _for_people(value)] for name, value in facts.items()]
         table.append([words.say("COLUMN_REPLACED_BY"), ", ".join(followers) or "–"])
         print_table(out, [*table, [words.say("COLUMN_REGISTRATION"), str(number or "–")]])
     return 0

@@ -108,7 +108,8 @@ def suspend_one(options: argparse.Namespace, installation: Installation, call: C
     with installation.database.read() as session:
         serial = find_record(session, options.which).serial
     record = revoke(serial, HOLD.value, actor, installation.revocation, since)
-    return _tell(record, "CERTIFICATE_SUSPENDED", actor, options, installation, call)
+    said = call.words.say("CERTIFICATE_SUSPENDED", {"serial": serial})
+    return _tell(record, said, actor, options, installation, call)
 
 
 def reinstate_one(options: argparse.Namespace, installation: Installation, call: Call) -> int:
@@ -117,12 +118,13 @@ def reinstate_one(options: argparse.Namespace, installation: Installation, call:
     with installation.database.read() as session:
         serial = find_record(session, options.which).serial
     record = reinstate(serial, actor, installation.revocation)
-    return _tell(record, "CERTIFICATE_REINSTATED", actor, options, installation, call)
+    said = call.words.say("CERTIFICATE_REINSTATED", {"serial": serial})
+    return _tell(record, said, actor, options, installation, call)
 
 
 def _tell(
     record: CertificateRecord,
-    sentence: str,
+    said: str,
     actor: Actor,
     options: argparse.Namespace,
     installation: Installation,
@@ -132,7 +134,7 @@ def _tell(
     if options.json:
         print_json(call.out, _state_json(record, installation))
     else:
-        call.out.write(call.words.say(sentence, {"serial": record.serial}) + "\n")
+        call.out.write(said + "\n")
     publish(installation, actor)
     return 0
 

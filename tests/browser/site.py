@@ -36,6 +36,7 @@ class Site:
 
     user: User
     port: int = 0
+    pid: int = 0
     files: dict[str, Path] = field(default_factory=dict)
     codes: dict[str, str] = field(default_factory=dict)
     serials: dict[str, str] = field(default_factory=dict)
@@ -127,6 +128,7 @@ def serving(site: Site, **settings: str) -> Iterator[Site]:
     reader.start()
     try:
         site.port = _announced_port(lines)
+        site.pid = process.pid
         yield site
     finally:
         process.terminate()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from tests.browser.site import Site, serving
 from tests.browser.test_accessibility import BY_LANGUAGE, RULES
 from tests.browser.test_visits import visit
 from tests.installation import User
+from tests.integration.http_service import command_of, descendants
 from tests.postgres import Cluster, cluster, setting
 
 TIME = r"(\d\d/\d\d/\d{4} \d\d:\d\d:\d\d \+07:00)"
@@ -37,6 +41,16 @@ class Fragile:
                 " next_update = next_update - interval '30 days' WHERE authority = %s",
                 (authority,),
             )
+
+    @contextmanager
+    def nobody_renewing(self) -> Iterator[None]:
+        """The worker of the service sleeps meanwhile: it would sign the next list within seconds."""
+        (worker,) = (pid for pid in descendants(self.site.pid) if b"api.worker" in command_of(pid))
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(worker, signal.SIGCONT)
 
     def renew_crls(self) -> None:
         self.site.user.antin("ca", "publish")
@@ -103,17 +117,18 @@ def test_a_list_that_nobody_renewed_is_named_and_takes_nothing_from_the_verdict(
     visit(scripted, fragile.site, "file:good", language)
     issued = re.search(_said(language, "WEB_SOURCE_crl_good"), scripted.texts(".sources li")[2])
     assert issued
-    fragile.rewind_crl("issuing")
     try:
-        for page in ("file:good", "code:good"):
-            visit(scripted, fragile.site, page, language)
-            note = scripted.text(".note.unsure")
-            told = re.search(_said(language, "WEB_SOURCE_crl_down"), note)
-            assert told, note
-            assert note.count("+07:00") == 2
-            assert _sortable(max(told.groups(), key=_sortable)) < _sortable(issued[1])
-            assert "verdict good" in (scripted.page.get_attribute(".verdict", "class") or "")
-            assert Axe().run(scripted.page, options=RULES).response["violations"] == []
+        with fragile.nobody_renewing():
+            fragile.rewind_crl("issuing")
+            for page in ("file:good", "code:good"):
+                visit(scripted, fragile.site, page, language)
+                note = scripted.text(".note.unsure")
+                told = re.search(_said(language, "WEB_SOURCE_crl_down"), note)
+                assert told, note
+                assert note.count("+07:00") == 2
+                assert _sortable(max(told.groups(), key=_sortable)) < _sortable(issued[1])
+                assert "verdict good" in (scripted.page.get_attribute(".verdict", "class") or "")
+                assert Axe().run(scripted.page, options=RULES).response["violations"] == []
     finally:
         fragile.renew_crls()
     visit(scripted, fragile.site, "file:good", language)
