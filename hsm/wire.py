@@ -64,12 +64,20 @@ class Op(IntEnum):
     STEP_ASIDE = 33
 
 
+# A token of which one session destroys objects while another makes some fails now and then (SoftHSM 2.6.1): within a process
+# there is a lock for that, and of several processes only the first is asked for it.
+FIRST_ONLY: Final = frozenset({Op.GENERATE, Op.ASSIGN, Op.DESTROY, Op.BENCH})
+
+
 class Status(IntEnum):
     """How it went: an answer's second octet."""
 
     DONE = 0
     FAILED = 1
 
+
+# How a request to sign begins.
+SIGN: Final = _HEADER.pack(VERSION, Op.SIGN)
 
 # The errors that cross the socket. Any other code arrives as KeyProcessFailed.
 _ERRORS: Final[dict[str, type[HSMError]]] = {
@@ -121,7 +129,7 @@ def sign_request(public_key_der: bytes, messages: Sequence[bytes], scheme: str, 
     if len(messages) > MESSAGES_LIMIT or len(public_key_der) > 0xFFFF:
         raise refused("more than fits into one request")
     head = _SIGN_HEAD.pack(SCHEMES.index(scheme), DIGESTS.index(digest), len(public_key_der))
-    pieces = [_HEADER.pack(VERSION, Op.SIGN), head, public_key_der, _U16.pack(len(messages))]
+    pieces = [SIGN, head, public_key_der, _U16.pack(len(messages))]
     for message in messages:
         if len(message) > BODY_LIMIT:
             raise refused("larger than a request may be")
@@ -324,6 +332,11 @@ def peer_of(connection: socket.socket) -> tuple[int, int]:
     found = struct.Struct("3i")
     pid, uid, _ = found.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, found.size))
     return pid, uid
+
+
+def is_ours(connection: socket.socket) -> bool:
+    """Whether the other side is run by this process's user, or by root."""
+    return peer_of(connection)[1] in (os.geteuid(), 0)
 
 
 def limit_times(connection: socket.socket, *, sending: float | None = None, receiving: float | None = None) -> None:

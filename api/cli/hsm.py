@@ -69,6 +69,7 @@ def _state_as_json(told: KeyState) -> dict[str, object]:
         "state": told.state,
         "sessions": asdict(told.sessions),
         "pid": told.pid,
+        "processes": [asdict(each) for each in told.processes],
         "keeper_pid": told.keeper_pid,
         "breaker": told.breaker,
         "reason": told.reason,
@@ -126,7 +127,9 @@ def _as_json(row: _Key) -> dict[str, object]:
 
 
 def _bench(options: argparse.Namespace, installation: Installation, call: Call) -> int:
-    speeds = measure(installation.keys, options.seconds, installation.settings.hsm.max_sessions)
+    hsm = installation.settings.hsm
+    # One token process is measured, and has no more than its share.
+    speeds = measure(installation.keys, options.seconds, max(1, hsm.max_sessions // hsm.token_processes))
     if options.json:
         print_json(call.out, [asdict(each) for each in speeds])
         return 0

@@ -5,7 +5,8 @@ It keeps no state of connections. Whether a failure ends the process is decided 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
@@ -14,9 +15,11 @@ from hsm.errors import (
     HSMError,
     KeyNotFound,
     KeyProcessFailed,
+    KeyPurposeWrong,
     MessageRefused,
     PinLocked,
     PinWrong,
+    SessionUnavailable,
     TokenAway,
     TokenMissing,
 )
@@ -26,6 +29,8 @@ from hsm.pkcs11_store import Pkcs11Store
 from hsm.rv import is_fatal
 from hsm.spec import KeySpec, Purpose
 from hsm.wire import (
+    FIRST_ONLY,
+    SIGN,
     Op,
     done,
     failed,
@@ -35,7 +40,6 @@ from hsm.wire import (
     parse_request,
     parse_sign_request,
     refused,
-    request,
     signatures,
     text_of,
 )
@@ -44,7 +48,6 @@ _DIGESTS: dict[str, hashes.HashAlgorithm] = {
     each.name: each for each in (hashes.SHA256(), hashes.SHA384(), hashes.SHA512())
 }
 _SCHEMES = {scheme.value: scheme for scheme in Scheme}
-_SIGN = request(Op.SIGN)[0]
 _LONGEST_BENCH = 60.0
 # A replacement takes about this long; the keeper says more when it takes longer.
 _RETRY_AFTER = "1"
@@ -59,9 +62,15 @@ class Requests:
     """Answers requests from a store. Called from many threads."""
 
     def __init__(
-        self, store: Pkcs11Store, on_fatal: Callable[[HSMError], None], on_defect: Callable[[Exception], None]
+        self,
+        store: Pkcs11Store,
+        on_fatal: Callable[[HSMError], None],
+        on_defect: Callable[[Exception], None],
+        *,
+        is_first: bool = True,
     ) -> None:
         self._store = store
+        self._is_first = is_first
         self._on_fatal = on_fatal
         self._on_defect = on_defect
         self.fatal: HSMError | None = None
@@ -73,7 +82,7 @@ class Requests:
         try:
             if self.fatal is not None:
                 return failed(going(self.fatal))
-            if message[:2] == _SIGN:
+            if message[:2] == SIGN:
                 return self._sign(message)
             op = parse_request(message)
             body = parse_body(message)
@@ -88,14 +97,61 @@ class Requests:
         except KeyError:
             raise refused("not for the token process") from None
         except HSMError as error:
-            if not is_final(error):
-                return failed(error)
-            self.fatal = error
-            self._on_fatal(error)
-            return failed(going(error))
+            return self._failed(error)
         except Exception as error:  # noqa: BLE001 a defect costs one answer, not the process
             self._on_defect(error)
             return failed(KeyProcessFailed("defect in the key process", reason=type(error).__name__))
+
+    def answer_together(self, messages: Sequence[bytes]) -> list[Sequence[bytes] | MessageRefused]:
+        """The answers to requests to sign of different clients, which cost less together when they are for one key.
+
+        Each is told what it would be told alone.
+        """
+        answers: list[Sequence[bytes] | MessageRefused | None] = [None] * len(messages)
+        groups: dict[tuple[bytes, str, str], list[tuple[int, bytes]]] = {}
+        for place, message in enumerate(messages):
+            with contextlib.suppress(MessageRefused):  # told below
+                asked = parse_sign_request(message)
+                if len(asked.messages) == 1:
+                    key = (asked.public_key_der, asked.scheme, asked.digest)
+                    groups.setdefault(key, []).append((place, asked.messages[0]))
+        for (der, scheme, digest), wanted in groups.items():
+            if len(wanted) > 1 and self.fatal is None:
+                for place, answer in self._sign_apart(der, scheme, digest, wanted):
+                    answers[place] = answer
+        return [answer or self._answer_or_refuse(messages[place]) for place, answer in enumerate(answers)]
+
+    def _sign_apart(
+        self, der: bytes, scheme: str, digest: str, wanted: list[tuple[int, bytes]]
+    ) -> Iterator[tuple[int, Sequence[bytes]]]:
+        try:
+            told = self._store.sign_apart(der, [message for _, message in wanted], _SCHEMES[scheme], _DIGESTS[digest])
+        except Exception:  # noqa: BLE001 nothing was signed: what was in the way is told to each alone
+            return
+        nothing_free: HSMError | None = None
+        for (place, _), each in zip(wanted, told, strict=True):
+            if isinstance(each, bytes):
+                self._note(der)
+                yield place, signatures([each])
+            elif isinstance(each, SessionUnavailable) or nothing_free is not None:
+                nothing_free = nothing_free or each  # they have waited together
+                assert nothing_free is not None
+                yield place, failed(nothing_free)
+            elif each is not None and not isinstance(each, KeyNotFound | KeyPurposeWrong):
+                yield place, self._failed(each)
+
+    def _answer_or_refuse(self, message: bytes) -> Sequence[bytes] | MessageRefused:
+        try:
+            return self.answer(message)
+        except MessageRefused as error:
+            return error
+
+    def _failed(self, error: HSMError) -> Sequence[bytes]:
+        if not is_final(error):
+            return failed(error)
+        self.fatal = error
+        self._on_fatal(error)
+        return failed(going(error))
 
     def _sign(self, message: bytes) -> Sequence[bytes]:
         asked = parse_sign_request(message)
@@ -111,6 +167,8 @@ class Requests:
         return signatures(made)
 
     def _deed(self, op: Op, body: dict[str, Any]) -> dict[str, Any]:
+        if op in FIRST_ONLY and not self._is_first:
+            raise refused("not for this token process")
         try:
             return _DEEDS[op](self._store, body)
         except KeyNotFound as error:
