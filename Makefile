@@ -12,9 +12,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # What depends on rows; the rest behaves the same on any database.
-ON_POSTGRESQL := tests/unit/certs/test_inventory.py tests/unit/pki tests/unit/signer tests/unit/api/test_migrations.py \
-    tests/integration/test_two_processes.py tests/integration/test_postgres_commits.py tests/integration/test_journey_sign.py \
-    tests/integration/test_journey_certificates.py tests/integration/test_http_documents.py
+ON_POSTGRESQL := tests/unit/certs/test_inventory.py tests/unit/certs/test_search.py tests/unit/api/test_migrations.py \
+    tests/unit/pki/test_audit_chain.py tests/unit/pki/test_audit_export.py tests/unit/pki/test_approval.py \
+    tests/unit/pki/test_issuance.py tests/unit/pki/test_keys_of_others.py tests/unit/pki/test_ocsp_store.py tests/unit/pki/test_crl.py \
+    tests/unit/pki/test_revocation.py tests/unit/signer/test_intents.py tests/integration/test_two_processes.py \
+    tests/integration/test_postgres_commits.py tests/integration/test_journey_sign.py
 
 help:
 	@echo "make demo    from nothing to stamped, signed, verified documents"

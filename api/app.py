@@ -24,12 +24,12 @@ from api.services import Services
 from api.web import pages
 from api.wiring import Installation
 from certs.errors import CertsError
-from pki.audit import Actor
+from pki.roles import system_part
 from signer.validation.verdict import software
 
 # How often what is counted in memory goes to the database.
 _TALLY_SECONDS = 60.0
-_SYSTEM = Actor("web")
+_SYSTEM = system_part("web")
 
 
 def create_app(installation: Installation) -> FastAPI:

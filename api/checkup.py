@@ -11,14 +11,18 @@ from sqlalchemy import text
 
 from api.key_uses import key_uses
 from api.migrations import is_current
+from api.publishing import unpublished
 from api.wiring import Installation
 from certs.clock import for_people
 from certs.db import database_errors
 from certs.errors import CertsError
-from certs.inventory import State, get_certificate, list_certificates
+from certs.inventory import State, get_certificate
+from certs.search import CertificateQuery, search
 from hsm.errors import HSMError, TokenAway
+from pki.audit_survey import survey_ends
 from pki.authorities import AuthorityState, list_authorities
-from pki.crl import CrlDeps, crl_due, find_latest_crl
+from pki.crl_archive import find_latest
+from pki.crl_due import list_due
 from pki.errors import PkiError
 from pki.service_keys import is_service_ready, list_services
 from signer.credentials import STANDING, list_credentials
@@ -126,18 +130,27 @@ def _credentials(installation: Installation) -> Iterator[Finding]:
 def _crl(installation: Installation) -> Iterator[Finding]:
     """Relying parties find a list that is fresh and says what the inventory says."""
     now = installation.clock.now()
-    deps = CrlDeps(installation.database, installation.clock)
+    policy = installation.crls.policy
+    told = set()
     with installation.database.read() as session:
-        names = [each.name for each in list_authorities(session) if each.state is not AuthorityState.PENDING]
-        latest = {name: find_latest_crl(session, name) for name in names}
-    for name, crl in latest.items():
-        published = installation.home.crls / f"{name}.crl"
-        if crl is None or crl.next_update <= now:
-            yield Finding("crl", "wrong", "DOCTOR_CRL_ENDED", {"authority": name})
-        elif crl_due(name, deps):
-            yield Finding("crl", "wrong", "DOCTOR_CRL_DUE", {"authority": name})
-        elif not published.exists() or published.read_bytes() != crl.der:
-            yield Finding("crl", "wrong", "DOCTOR_CRL_UNPUBLISHED", {"authority": name})
+        for authority in list_authorities(session):
+            if authority.state is AuthorityState.PENDING:
+                continue
+            facts = {"authority": authority.name}
+            scopes = range(authority.crl_partitions + 1)
+            lists = [find_latest(session, authority.name, shard) for shard in scopes]
+            deltas = [find_latest(session, authority.name, shard, is_delta=True) for shard in scopes]
+            is_due = any(each.complete for each in list_due(session, authority, policy, now, hurry=True))
+            if any(crl is None or crl.next_update <= now for crl in lists):
+                told.add(authority.name)
+                yield Finding("crl", "wrong", "DOCTOR_CRL_ENDED", facts)
+            elif is_due or (
+                policy.has_deltas(authority.parent) and any(crl is None or crl.next_update <= now for crl in deltas)
+            ):
+                told.add(authority.name)
+                yield Finding("crl", "wrong", "DOCTOR_CRL_DUE", facts)
+    for name in sorted({crl.authority for crl in unpublished(installation)} - told):
+        yield Finding("crl", "wrong", "DOCTOR_CRL_UNPUBLISHED", {"authority": name})
 
 
 def _register(installation: Installation) -> Iterator[Finding]:
@@ -146,7 +159,7 @@ def _register(installation: Installation) -> Iterator[Finding]:
     with installation.database.read() as session:
         acts = open_intents(session, before)
         numbers = open_reservations(session, before)
-        intents = [each for each in list_certificates(session, before, state=State.INTENT) if each.created_at < before]
+        intents = search(session, before, CertificateQuery(state=State.INTENT, issued_before=before))
         revisions = finished_revisions(session)
     for act in acts:
         yield Finding("register", "wrong", "DOCTOR_ACT_OPEN", {"act": str(act.id), "credential": act.credential})
@@ -178,6 +191,15 @@ def _services(installation: Installation) -> Iterator[Finding]:
                 yield Finding("services", "wrong", "DOCTOR_SERVICE_NOT_READY", {"name": service.name})
 
 
+def _audit(installation: Installation) -> Iterator[Finding]:
+    """The newest rows of the audit trail follow one another; all of them is for `antin audit verify`."""
+    with installation.database.read() as session:
+        survey = survey_ends(session)
+    for found in survey.breaks[:1]:
+        facts = {"chain": str(found.chain), "position": str(found.position), "broken": str(survey.broken)}
+        yield Finding("audit", "wrong", "DOCTOR_AUDIT_BROKEN", facts)
+
+
 _CHECKS: dict[str, Callable[[Installation], Iterator[Finding]]] = {
     "home": _home,
     "database": _database,
@@ -187,4 +209,5 @@ _CHECKS: dict[str, Callable[[Installation], Iterator[Finding]]] = {
     "crl": _crl,
     "register": _register,
     "judge": _judge,
+    "audit": _audit,
 }

@@ -20,5 +20,9 @@ class ComponentError(ApiError):
     """Something the command needs is not there."""
 
 
+class ActorRefused(ApiError):
+    """Whoever is named as the actor of a command did not prove to be it, or may not act."""
+
+
 class RequestError(ApiError):
     """An HTTP request cannot be answered as it was asked; api/problems.py decides the status."""

@@ -21,16 +21,18 @@ from api.home import Home
 from api.keys import module_path, token_surroundings
 from api.migrations.runner import upgrade
 from api.publishing import publish
+from api.service_upkeep import make_services
 from api.settings import HttpSettings, Settings, load_settings
 from api.wiring import Installation, locate
 from certs.clock import SystemClock
 from certs.names import SubjectName, parse_subject, subject_name
 from hsm.softhsm import NewToken, configuration, ensure_token
 from hsm.spec import KeySpec
+from pki.approval_rules import ApprovalRules
 from pki.audit import Actor
 from pki.authorities import AuthorityState, find_authority, get_authority
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
-from pki.service_keys import ServiceKind, ensure_service, is_service_ready
+from pki.roles import Permission, require
 from signer.appearance.images import Purpose
 from signer.credentials import credential_exists
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
@@ -41,7 +43,6 @@ from signer.storage import write_once
 NO_AGENCY = "Antin"
 DEMO_TAX_CODE = "MST:0000000000"
 _PIN_OCTETS = 16
-_SERVICE_TITLES = {ServiceKind.OCSP: "OCSP Responder", ServiceKind.TSA: "Time-Stamping Authority"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Wish:
 
 def found(wish: Wish, environment: Mapping[str, str], actor: Actor) -> tuple[Installation, bool]:
     """Make or finish the home; the open installation, and whether it was made now. Errors leave what can be finished later."""
+    require(actor, Permission.CREATE_AUTHORITY)
     home, settings = locate(environment)
     fresh = not home.exists()
     if wish.demo and wish.agency:
@@ -71,10 +73,13 @@ def found(wish: Wish, environment: Mapping[str, str], actor: Actor) -> tuple[Ins
             _make_token(home, settings)
         installation = Installation(home, settings, SystemClock(), Judge(judge_limits(settings)))
         # A database may serve several homes, so the lock of this one is not enough.
+        if fresh:
+            # The first certificates are of new shapes: the linter imports while the authorities' keys are made.
+            installation.second_opinion.start()
         with installation.database.alone("init"):
             upgrade(installation.database.engine)
             _make_authorities(installation, wish, actor)
-            _make_services(installation, actor)
+            make_services(installation, actor)
             publish(installation, actor)
             if wish.demo:
                 _make_demo_signers(installation, actor)
@@ -143,22 +148,12 @@ def _make_authorities(installation: Installation, wish: Wish, actor: Actor) -> N
     deps = CeremonyDeps(
         installation.database, installation.clock, installation.keys, installation.catalogue,
         installation.settings.http.public_url, installation.twins,
+        # A home is founded before it has persons who could approve.
+        approvals=ApprovalRules(),
     )  # fmt: skip
     keys = installation.settings.keys
     create_root("root", _authority_subject("Root", agency), actor, deps, spec=KeySpec(keys.root))
     create_issuing("issuing", "root", _authority_subject("Issuing", agency), actor, deps, spec=KeySpec(keys.issuing))
-
-
-def _make_services(installation: Installation, actor: Actor) -> None:
-    """The OCSP responder and the time-stamping authority, also in a home of an older release; what is due is renewed."""
-    with installation.database.read() as session:
-        founder = parse_subject(get_authority(session, "issuing").subject).organization
-        due = [kind for kind in ServiceKind if not is_service_ready(session, kind.value, installation.clock.now())]
-    spec = KeySpec(installation.settings.keys.service)
-    for kind in due:
-        title = _SERVICE_TITLES[kind]
-        subject = subject_name(CN=f"Antin {title}", O=founder, C="VN")
-        ensure_service(kind.value, kind, subject, installation.keys, actor, installation.issuing(), spec)
 
 
 def _authority_subject(kind: str, agency: str) -> SubjectName:

@@ -50,6 +50,10 @@ class Home:
         return self.root / "cache"
 
     @property
+    def passed_shapes(self) -> Path:
+        return self.cache / "lint"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

@@ -9,6 +9,7 @@ from certs.db import Database
 from hsm.spec import KeyRef, Purpose
 from pki.audit import Actor, append
 from pki.authorities import list_authorities
+from pki.roles import Permission, require
 from pki.service_keys import ServiceKind, list_services
 from signer.credentials import list_credentials
 
@@ -43,6 +44,7 @@ def give_purposes(installation: Installation, actor: Actor) -> list[tuple[KeyRef
     Keys of an older release have none, and sign nothing until then. A key that no record names stays as it is: nobody
     knows what it is for.
     """
+    require(actor, Permission.MEND)
     uses = key_uses(installation.database)
     given: list[tuple[KeyRef, KeyUse]] = []
     for ref in installation.keys.list_keys():

@@ -12,7 +12,7 @@ from certs.clock import SystemClock
 
 LOGGER = "antin"
 # What a record of ours may carry besides its message.
-_FIELDS = ("request", "method", "route", "status", "ms", "code", "error", "worker", "exit")
+_FIELDS = ("request", "method", "route", "status", "ms", "code", "error", "worker", "exit", "job")
 
 
 class JsonLines(logging.Formatter):

@@ -9,6 +9,7 @@ from api.key_uses import give_purposes
 from api.wiring import Installation
 from hsm.errors import HSMError
 from pki.audit import Actor, append
+from pki.roles import Permission, require
 from signer.documents import fail_act, open_intents
 from signer.numbering import open_reservations, void_number
 
@@ -19,6 +20,7 @@ def mend(installation: Installation, actor: Actor) -> list[tuple[str, str]]:
     """Close abandoned acts as failed and numbers as void, give keys their purpose, each with its audit row; what was mended,
     as kind and name. The keys come last: what needs no token is mended without one.
     """
+    require(actor, Permission.MEND)
     clock = installation.clock
     now = clock.now()
     closed: list[tuple[str, str]] = []

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from api.worker_state import WorkerState
 from hsm.keyd.state import KeyState
 
 # prometheus_client reads it when it is imported: the supervisor sets it for the processes it starts.
@@ -56,14 +57,15 @@ class Metrics:
     def count_signed(self, level: str) -> None:
         self._signed.labels(level).inc()
 
-    def text(self, hsm: KeyState | None = None) -> tuple[bytes, str]:
-        """All counts, with those of the key process as it told them (None: it does not answer), and the media type they are in."""
+    def text(self, hsm: KeyState | None = None, worker: WorkerState | None = None) -> tuple[bytes, str]:
+        """All counts, with those of the key process and the worker as they told them (None: silent), and their media type."""
         registry = self._registry
         if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client leaves it without types
         keys = CollectorRegistry()
         keys.register(_KeyProcess(hsm))
+        keys.register(_Worker(worker))
         return generate_latest(registry) + generate_latest(keys), CONTENT_TYPE_LATEST
 
 
@@ -90,6 +92,27 @@ class _KeyProcess(Collector):
                 yield GaugeMetricFamily(
                     "antin_hsm_sessions_limit", "Sessions that the token allows", told.sessions.limit
                 )
+
+
+class _Worker(Collector):
+    """What the worker says of its jobs. A silent one is 0, and has no jobs."""
+
+    def __init__(self, told: WorkerState | None) -> None:
+        self._told = told
+
+    def collect(self) -> Iterator[Metric]:
+        jobs = self._told.jobs if self._told is not None else {}
+        yield GaugeMetricFamily("antin_worker_up", "Whether the worker answers", float(self._told is not None))
+        failing = GaugeMetricFamily("antin_worker_job_failing", "Whether a job failed last time", labels=["job"])
+        runs = CounterMetricFamily("antin_worker_job_runs", "How often a job had something to do", labels=["job"])
+        failures = CounterMetricFamily("antin_worker_job_failures", "How often a job failed", labels=["job"])
+        for name, job in sorted(jobs.items()):
+            failing.add_metric([name], float(job.state != "ok"))
+            runs.add_metric([name], job.runs)
+            failures.add_metric([name], job.failures)
+        yield failing
+        yield runs
+        yield failures
 
 
 def _one_of(name: str, what: str, label: str, present: str, values: Sequence[str]) -> Metric:

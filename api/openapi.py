@@ -257,6 +257,7 @@ def _multipart(schema: Schema) -> Schema:
 def _certificate_paths() -> Schema:
     authority = _path("authority", "The authority's name, like issuing.", pattern="^[a-z0-9-]{1,32}$")
     number = _path("number", "The CRL's number.", pattern="^[1-9][0-9]{0,17}$")
+    shard = _path("shard", "The partition, as a certificate's distribution point says.", pattern="^[1-9][0-9]{0,3}$")
 
     def file(operation: str, summary: str, media_type: str, *parameters: Schema) -> Schema:
         return {
@@ -290,6 +291,18 @@ def _certificate_paths() -> Schema:
         "/crl/{authority}.crl": file("getCrl", "The newest CRL of an authority", "application/pkix-crl", authority),
         "/crl/{authority}/{number}.crl": file(
             "getCrlByNumber", "The CRL of a number", "application/pkix-crl", authority, number
+        ),
+        "/crl/{authority}/delta.crl": file(
+            "getDeltaCrl", "What changed since the CRLs that are still good", "application/pkix-crl", authority
+        ),
+        "/crl/{authority}/delta/{number}.crl": file(
+            "getDeltaCrlByNumber", "The delta of a number", "application/pkix-crl", authority, number
+        ),
+        "/crl/{authority}/s/{shard}.crl": file(
+            "getPartitionCrl", "The newest CRL of a partition", "application/pkix-crl", authority, shard
+        ),
+        "/crl/{authority}/s/{shard}/delta.crl": file(
+            "getPartitionDeltaCrl", "The newest delta of a partition", "application/pkix-crl", authority, shard
         ),
         "/ca/{authority}.cer": file("getAuthority", "An authority's certificate", "application/pkix-cert", authority),
     }

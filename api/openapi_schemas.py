@@ -25,6 +25,7 @@ _RECORD = {
     "changes": [], "links": _LINKS,
 }  # fmt: skip
 _RECALL = {"status": "recalled", "reason": "Sai thẩm quyền ban hành", "changed_at": "2026-11-23T01:00:00Z"}
+_WORKER = {"state": "ok", "jobs": {"crl": {"state": "ok", "code": "", "done_at": "2026-11-22T02:15:30Z"}}}
 _HSM = {"state": "ok", "breaker": "closed", "reason": "", "retry_after": 0, "counts": {"process.started": 1}}
 # What each operation answers when all goes well, by its operationId. A test holds them to the schemas.
 EXAMPLES: Schema = {
@@ -58,7 +59,7 @@ EXAMPLES: Schema = {
         "checked_at": "2026-11-22T02:20:00Z", "software": "antin 0.1.0",
     },
     "healthz": {"status": "ok"},
-    "readyz": {"status": "ready", "checks": {"database": "ok", "keys": "ok", "crl": "ok"}, "hsm": _HSM},
+    "readyz": {"status": "ready", "checks": {"database": "ok", "keys": "ok", "crl": "ok"}, "hsm": _HSM, "worker": _WORKER},
 }  # fmt: skip
 PROBLEM_EXAMPLE = {
     "type": "urn:antin:problem:ISSUE_WITHOUT_OFFICER", "title": "Conflict with the present state", "status": 409,
@@ -128,7 +129,12 @@ def build_schemas() -> Schema:
         ),
         "Health": _object(status={"const": "ok"}),
         "Readiness": _object(
-            status={"const": "ready"}, checks={"type": "object", "additionalProperties": text}, hsm=ref("Hsm")
+            status={"const": "ready"}, checks={"type": "object", "additionalProperties": text}, hsm=ref("Hsm"),
+            worker=ref("Worker"),
+        ),
+        "Worker": _object(
+            state={"enum": ["ok", "failing", "away"]},
+            jobs={"type": "object", "additionalProperties": _object(state=text, code=text, done_at=_or_null(time))},
         ),
         "Hsm": _object(
             state={"enum": list(STATES)}, breaker={"enum": list(BREAKERS)}, reason=text, retry_after={"type": "integer"},

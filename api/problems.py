@@ -14,9 +14,17 @@ from api.errors import ApiError, ComponentError, RequestError, UsageError
 from api.sources import Source
 from api.words import Words, one_line
 from certs.clock import rfc3339
-from certs.errors import CertificateNotFound, CertsError, DatabaseUnavailable
+from certs.errors import (
+    CertificateNotFound,
+    CertsError,
+    DatabaseUnavailable,
+    KeyCompromised,
+    KeyInUse,
+    LintUnavailable,
+    RegistrationIncomplete,
+)
 from hsm.errors import HSMError
-from pki.errors import AuthorityUnknown, CrlNotFound, PkiError, RevocationRefused
+from pki.errors import ApprovalError, AuditUnavailable, AuthorityUnknown, CrlNotFound, PkiError, RevocationRefused
 from signer.appearance.errors import AppearanceError, FontMissing, PlacementMalformed
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
 from signer.validation.errors import ValidationError
@@ -46,7 +54,8 @@ STATUS_OF_CODE = {
     "INTENT_NOT_ALLOWED": 422, "LEVEL_UNAVAILABLE": 422, "INPUT_SIGNATURE_BROKEN": 422, "WOULD_BREAK_EARLIER": 422,
     "INPUT_ENCRYPTED": 422, "INPUT_CLOSED": 422, "FIELD_TOO_SMALL": 422, "PLACEMENT_NOWHERE": 422,
     "KEYS_UNAVAILABLE": 503, "REGISTER_UNAVAILABLE": 503, "STORAGE_UNAVAILABLE": 503, "JUDGE_UNAVAILABLE": 503,
-    "TIMESTAMP_UNAVAILABLE": 503, "INTERNAL_PROBLEM": 500,
+    "TIMESTAMP_UNAVAILABLE": 503, "AUDIT_STOPPED": 503, "INTERNAL_PROBLEM": 500,
+    "TOKEN_PERSON_DISABLED": 403, "ROLE_MISSING": 403, "APPROVAL_WAITING": 409,
 }  # fmt: skip
 
 # The first row that fits decides.
@@ -61,7 +70,12 @@ _BY_KIND: tuple[tuple[type[Exception], int], ...] = (
     (HSMError, 503),
     (DatabaseUnavailable, 503),
     (RevocationRefused, 409),
+    (ApprovalError, 409),
     (PkiError, 422),
+    (LintUnavailable, 503),
+    (KeyInUse, 409),
+    (KeyCompromised, 409),
+    (RegistrationIncomplete, 422),
     (CertsError, 400),
     (Refused, 422),
     (InputUnreadable, 422),
@@ -75,7 +89,7 @@ _BY_KIND: tuple[tuple[type[Exception], int], ...] = (
     (OSError, 503),
 )
 
-_SHOWN_OUTAGES = {"BUSY", "NOT_READY", "JUDGE_UNAVAILABLE", "TIMESTAMP_UNAVAILABLE"}
+_SHOWN_OUTAGES = {"BUSY", "NOT_READY", "JUDGE_UNAVAILABLE", "TIMESTAMP_UNAVAILABLE", "LINT_UNAVAILABLE"}
 # Every family of errors that a route may raise; what belongs to none of them is a defect of ours.
 FAMILIES: tuple[type[Exception], ...] = (
     ApiError, SignerError, PkiError, CertsError, HSMError, AppearanceError, ValidationError, OSError, ClientDisconnect,
@@ -117,6 +131,8 @@ def _outage(error: Exception, status: int) -> RequestError:
     """What a stranger learns about a part of ours that is away: which, and not where it is or what it said."""
     if status == 500:
         return RequestError("INTERNAL_PROBLEM")
+    if isinstance(error, AuditUnavailable):
+        return RequestError("AUDIT_STOPPED")
     if isinstance(error, DatabaseUnavailable):
         return RequestError("REGISTER_UNAVAILABLE")
     if isinstance(error, HSMError | ComponentError):

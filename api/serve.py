@@ -1,4 +1,4 @@
-"""The supervisor of `antin serve`: one socket, n web processes on it, the key process beside them; watches, replaces and ends them."""
+"""The supervisor of `antin serve`: one socket, n web processes on it, worker and key process beside them; watches, replaces, ends them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from api.metrics import SHARED_FOLDER, forget_process
 from api.migrations.runner import upgrade
 from api.web_process import READY
 from api.wiring import open_installation
+from api.worker_state import FILE as WORKER_STATE
 from hsm.keyd.process import KeyProcess
 
 _BACKLOG = 1024
@@ -40,7 +41,7 @@ _KEYS_SECONDS = 10.0
 
 @dataclass
 class _Worker:
-    """One place for a web process, and the process in it now."""
+    """One place for a process, and the process in it now: numbers below the count are web processes, the last is the worker."""
 
     number: int
     process: subprocess.Popen[bytes]
@@ -62,11 +63,14 @@ def serve(
             surroundings = {**environment, "ANTIN_HOME": str(home.root), SHARED_FOLDER: str(shared)}
             supervisor = Supervisor(listening, workers, surroundings, shared, keys)
             host, port = listening.getsockname()[:2]
-            supervisor.run(lambda: announce(f"http://{f'[{host}]' if ':' in host else host}:{port}"))
+            try:
+                supervisor.run(lambda: announce(f"http://{f'[{host}]' if ':' in host else host}:{port}"))
+            finally:
+                (home.run / WORKER_STATE).unlink(missing_ok=True)
 
 
 class Supervisor:
-    """Keeps n web processes alive on one listening socket, and the key process that they ask."""
+    """Keeps n web processes alive on one listening socket, the worker, and the key process that all of them ask."""
 
     def __init__(
         self, listening: socket.socket, count: int, environment: Mapping[str, str], shared: Path, keys: KeyProcess
@@ -87,7 +91,7 @@ class Supervisor:
         with wake, waker, _signals(self._on_signal), _wake_up(waker):
             try:
                 self._keys.start()
-                self._workers = [self._start(number, 0) for number in range(self._count)]
+                self._workers = [self._start(number, 0) for number in range(self._count + 1)]
                 announced = False
                 begun = time.monotonic()
                 while not self._stopping:
@@ -139,9 +143,12 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
-            descriptors = (self._listening.fileno(), theirs.fileno())
+            is_web = number < self._count
+            # The worker gets no listening socket: it has no business with anybody outside.
+            descriptors = (self._listening.fileno(), theirs.fileno()) if is_web else (theirs.fileno(),)
+            module = "api.web_process" if is_web else "api.worker"
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "api.web_process", *map(str, descriptors)],
+                [sys.executable, "-P", "-m", module, *map(str, descriptors)],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -9,9 +9,16 @@ from api.ahead import serving_limits
 from api.auth.idempotency import IdempotencyDesk
 from api.auth.tokens import TokenDesk
 from api.judges import JudgePool
-from api.publishing import Publication, read_published_certificate, read_published_crl
+from api.publishing import (
+    Publication,
+    crl_path,
+    numbered_path,
+    read_published_certificate,
+    read_published_crl,
+)
 from api.sources import Sources
 from api.wiring import Installation
+from api.worker_state import WorkerState, read_worker_state
 from certs.errors import CertificateNotFound, DatabaseUnavailable
 from certs.inventory import CertificateRecord, find_by_sha256, get_certificate
 from certs.serial import parse_serial
@@ -19,8 +26,10 @@ from hsm.keyd.asking import read_state
 from hsm.keyd.places import run_folder
 from hsm.keyd.state import KeyState
 from pki.audit import Actor
-from pki.authorities import AuthorityRecord, AuthorityState, get_authority, list_authorities
-from pki.crl import find_latest_crl, get_crl
+from pki.authorities import AuthorityRecord, AuthorityState, get_authority, is_name, list_authorities
+from pki.crl_archive import crl_octets, find_by_number, find_latest
+from pki.crl_entries import FULL
+from pki.crl_file import BUFFER
 from pki.errors import AuthorityUnknown, CrlNotFound
 from pki.ocsp_recent import RecentAnswers
 from signer.documents import Document, document_by_code, find_by_revisions, find_signed
@@ -143,34 +152,62 @@ class Services:
             raise AuthorityUnknown(f"{name} has no certificate", authority=name, valid="")
         return Publication(record.der, record.sha256, record.not_before, None, is_newest=True)
 
-    def crl(self, authority: str, number: int | None = None) -> Publication:
-        """An authority's newest CRL, or the one of a number; AuthorityUnknown or CrlNotFound.
+    def crl(
+        self, authority: str, number: int | None = None, *, shard: int = FULL, is_delta: bool = False
+    ) -> Publication:
+        """The newest CRL of a scope or its delta, or the one of a number; AuthorityUnknown or CrlNotFound.
 
         While the database is away, the published file: it is signed, and says itself until when it is good.
         """
+        home = self.installation.home
         try:
             with self.sources.reading() as session:
                 get_authority(session, authority)
-                found = find_latest_crl(session, authority) if number is None else get_crl(session, authority, number)
+                if number is None:
+                    found = find_latest(session, authority, shard, is_delta=is_delta)
+                else:
+                    found = find_by_number(session, authority, number, is_delta=is_delta)
+                if found is None:
+                    told = "" if number is None else str(number)
+                    raise CrlNotFound(f"{authority} has no CRL {told}", authority=authority, number=told)
+                file = numbered_path(home, authority, found.number, is_delta=is_delta)
+                is_long = found.size > BUFFER and file.is_file() and file.stat().st_size == found.size
+                octets = b"" if is_long else b"".join(crl_octets(session, found))
         except DatabaseUnavailable:
-            published = read_published_crl(self.installation.home, authority, number)
+            if not is_name(authority):
+                raise
+            path = (
+                crl_path(home, authority, shard, is_delta=is_delta)
+                if number is None
+                else numbered_path(home, authority, number, is_delta=is_delta)
+            )
+            published = read_published_crl(path)
             if published is None:
                 raise
             return published
-        if found is None:
-            raise CrlNotFound(f"{authority} has no CRL", authority=authority, number="")
-        return Publication(found.der, found.sha256, found.this_update, found.next_update, is_newest=True)
+        return Publication(
+            octets, found.sha256, found.this_update, found.next_update, is_newest=True, file=file if is_long else None
+        )
+
+    def worker(self) -> WorkerState | None:
+        """What the worker last said of its jobs; None where none runs."""
+        return read_worker_state(self.installation.home.run, self.installation.clock.now())
 
     def key_process(self) -> KeyState | None:
         """What the key process says of itself and the token, also while the token hangs; None where none answers."""
         return read_state(run_folder(self.installation.home.root))
 
     def stale_crls(self, now: datetime) -> list[str]:
-        """Authorities without a CRL that is good now."""
+        """Authorities with a scope that has no complete list that is good now."""
+        stale = []
         with self.sources.reading() as session:
-            names = [each.name for each in list_authorities(session) if each.state is not AuthorityState.PENDING]
-            latest = {name: find_latest_crl(session, name) for name in names}
-        return [name for name, crl in latest.items() if crl is None or crl.next_update <= now]
+            for authority in list_authorities(session):
+                if authority.state is AuthorityState.PENDING:
+                    continue
+                lists = (find_latest(session, authority.name, k) for k in range(authority.crl_partitions + 1))
+                if any(crl is None or crl.next_update <= now for crl in lists):
+                    stale.append(authority.name)
+        return stale
 
     def end_work(self) -> None:
         """End the judge processes, so that nobody waits for a file any more."""

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from certs.errors import TableKeyUnknown, TableUnreadable, TableValueWrong
+from certs.oids import AUDIT_CHECKPOINT_POLICY
 from certs.strict import nearest, parse_text, parse_toml, read_table
 from hsm.spec import KeySpec
+from pki.approval_rules import DEFAULT_DAYS, Act
 
 PREFIX = "ANTIN_"
-# Variables of the same prefix that are not settings: where the home is, the language, and what demo and tests read.
-NOT_SETTINGS = {"ANTIN_HOME", "ANTIN_LANG", "ANTIN_DEMO_DOCUMENTS", "ANTIN_TEST_CORPUS"}
+# Variables of the same prefix that are not settings: where the home is, the language, who acts, and what demo and tests read.
+NOT_SETTINGS = {"ANTIN_HOME", "ANTIN_LANG", "ANTIN_DEMO_DOCUMENTS", "ANTIN_TEST_CORPUS", "ANTIN_ACTOR_TOKEN_FILE"}
 
 # X.660: the first arc is 0 to 2, the second below 40 under 0 and 1; no leading zeros.
 _OBJECT_IDENTIFIER = re.compile(r"(?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]{0,38}))(?:\.(?:0|[1-9][0-9]{0,38})){1,20}")
@@ -108,6 +110,24 @@ class HttpSettings:
 
 
 @dataclass(frozen=True)
+class CertificateSettings:
+    """What certificates say of this installation.
+
+    `policy` names the document by which they are issued. There is no default: an identifier that nobody wrote a document
+    for would promise what nobody keeps. Without one, certificates name no policy.
+    """
+
+    policy: str = ""
+
+    def __post_init__(self) -> None:
+        known = _OBJECT_IDENTIFIER.fullmatch(self.policy)
+        # Many readers, pkilint among them, keep an arc in 32 bits; identifiers made from UUIDs have one of 128.
+        if self.policy and (not known or any(int(arc) >= 1 << 32 for arc in self.policy.split("."))):
+            expected = "an object identifier like 1.3.6.1.4.1.99999.1 with numbers below 2^32, or empty"
+            refuse_value("certificates.policy", expected, self.policy)
+
+
+@dataclass(frozen=True)
 class SignSettings:
     """How documents are signed."""
 
@@ -156,6 +176,9 @@ class TsaSettings:
     def __post_init__(self) -> None:
         if not _OBJECT_IDENTIFIER.fullmatch(self.policy):
             refuse_value("tsa.policy", "an object identifier like 1.3.6.1.4.1.99999.1", self.policy)
+        if self.policy == AUDIT_CHECKPOINT_POLICY:
+            # Anybody may ask for a token under this policy; those over audit checkpoints are ours alone.
+            refuse_value("tsa.policy", "a policy that is not that of audit checkpoints", self.policy)
         _at_least("tsa.accuracy_seconds", self.accuracy_seconds, 1)
 
 
@@ -204,13 +227,58 @@ class WebSettings:
                 refuse_value("web.trusted_proxies", "addresses or networks like 10.0.0.1, 10.0.0.0/24", address)
 
 
+@dataclass(frozen=True)
+class CrlSettings:
+    """Revocation lists. A change waits `delay_seconds` for others before a list says it, a compromised key never.
+
+    `delta_hours` 0: no delta lists. `deltas_in_certificates`: new certificates say where the delta is (freshestCRL).
+    `keep_expired`: revoked certificates stay on the lists after their end, and the lists say so (expiredCertsOnCRL).
+    """
+
+    days: float = 7.0
+    root_days: float = 90.0
+    delta_hours: float = 24.0
+    delay_seconds: float = 2.0
+    deltas_in_certificates: bool = False
+    keep_expired: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("days", "root_days"):
+            if not 1 <= getattr(self, name) <= 3650:
+                refuse_value(f"crl.{name}", "between 1 and 3650", getattr(self, name))
+        if self.delta_hours and not 1 <= self.delta_hours <= 24 * self.days:
+            refuse_value("crl.delta_hours", "0, or from 1 to the life of a list", self.delta_hours)
+        if not 0 <= self.delay_seconds <= 3600:
+            refuse_value("crl.delay_seconds", "between 0 and 3600", self.delay_seconds)
+        if self.deltas_in_certificates and not self.delta_hours:
+            refuse_value("crl.deltas_in_certificates", "false while crl.delta_hours is 0", "true")
+
+
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
+
+
+@dataclass(frozen=True)
+class ApprovalSettings:
+    """What waits for a second person, besides what profiles ask: certificates of these profiles, and these acts."""
+
+    profiles: tuple[str, ...] = ()
+    acts: tuple[Act, ...] = ()
+    days: int = DEFAULT_DAYS
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.days <= LONGEST_APPROVAL_DAYS:
+            refuse_value("approvals.days", f"between 1 and {LONGEST_APPROVAL_DAYS}", self.days)
+
+
+# What was approved half a year ago was approved in another world.
+LONGEST_APPROVAL_DAYS = 180
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that can be set. A section is a table of `antin.toml`."""
 
+    certificates: CertificateSettings = field(default_factory=CertificateSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     hsm: HsmSettings = field(default_factory=HsmSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
@@ -219,6 +287,8 @@ class Settings:
     tsa: TsaSettings = field(default_factory=TsaSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     web: WebSettings = field(default_factory=WebSettings)
+    approvals: ApprovalSettings = field(default_factory=ApprovalSettings)
+    crl: CrlSettings = field(default_factory=CrlSettings)
 
 
 def _sections() -> dict[str, type]:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from hsm.errors import MechanismUnavailable
 from hsm.spec import KeySpec, TokenStatus, curve_of, rsa_bits
+from pki.roles import Actor, Permission, require
 
 # Every digest costs the same beside the signature over it.
 _MESSAGE = b"Antin" * 20
@@ -35,8 +36,9 @@ class Speed:
     ratio: float
 
 
-def measure(keys: Bench, seconds: float, most_sessions: int) -> list[Speed]:
+def measure(keys: Bench, seconds: float, most_sessions: int, actor: Actor) -> list[Speed]:
     """Each kind of key with 1, 2, 4 … sessions up to what setting and token allow. A kind the token lacks is left out."""
+    require(actor, Permission.MANAGE_KEYS)
     limit = keys.status().session_limit
     counts = _doublings(most_sessions if limit is None else min(most_sessions, limit))
     speeds: list[Speed] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -20,10 +21,17 @@ from api.settings import Settings, load_settings, refuse_value
 from certs.catalogue import Catalogue, read_catalogue
 from certs.clock import Clock, SystemClock
 from certs.db import Database
+from certs.lint.second_opinion import SecondOpinion
+from certs.lint.shapes import PassedShapes
 from hsm.client import ClientStore
+from pki.appointment import PersonDeps
+from pki.approval_rules import ApprovalRules
+from pki.crl import CrlDeps, CrlPolicy
 from pki.issuance import IssuingDeps, TwinKeys
 from pki.issuer import Issuer, load_issuer
 from pki.ocsp import OcspResponder
+from pki.ocsp_store import AnswerSigner
+from pki.revocation import RevocationDeps
 from pki.service_keys import ServiceDesk
 from pki.tsa.authority import TimeStampingAuthority, TsaPolicy
 from signer.appearance.fonts import FontShelf
@@ -62,11 +70,15 @@ class Installation:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        return read_catalogue()
+        return read_catalogue(policy=self.settings.certificates.policy)
+
+    @cached_property
+    def second_opinion(self) -> SecondOpinion:
+        return SecondOpinion(PassedShapes(self.home.passed_shapes))
 
     @cached_property
     def twins(self) -> TwinKeys:
-        return TwinKeys()
+        return TwinKeys(self.second_opinion)
 
     @cached_property
     def blobs(self) -> BlobStore:
@@ -82,11 +94,44 @@ class Installation:
 
     def issuer(self, name: str) -> Issuer:
         """An authority ready to sign."""
-        return load_issuer(self.database, self.keys, name, self.settings.http.public_url)
+        deltas = self.settings.crl.deltas_in_certificates
+        return load_issuer(self.database, self.keys, name, self.settings.http.public_url, names_deltas=deltas)
 
     def issuing(self, name: str = "issuing") -> IssuingDeps:
         """What issuing by an authority needs."""
-        return IssuingDeps(self.database, self.clock, self.issuer(name), self.catalogue, self.twins)
+        return IssuingDeps(
+            self.database, self.clock, self.issuer(name), self.catalogue, self.twins, approvals=self.approvals
+        )
+
+    @cached_property
+    def approvals(self) -> ApprovalRules:
+        """What this home asks for before a deed. A profile that does not exist is refused: it would be waited for in vain."""
+        wanted = self.settings.approvals
+        for profile in wanted.profiles:
+            self.catalogue.get(profile)
+        return ApprovalRules(frozenset(wanted.profiles), frozenset(wanted.acts), wanted.days)
+
+    @cached_property
+    def revocation(self) -> RevocationDeps:
+        return RevocationDeps(self.database, self.clock, self.approvals)
+
+    @cached_property
+    def persons(self) -> PersonDeps:
+        return PersonDeps(self.database, self.clock, self.approvals)
+
+    @cached_property
+    def crls(self) -> CrlDeps:
+        """What making CRLs needs besides an issuer."""
+        wanted = self.settings.crl
+        policy = CrlPolicy(
+            lifetime=timedelta(days=wanted.days),
+            root_lifetime=timedelta(days=wanted.root_days),
+            delta_lifetime=timedelta(hours=wanted.delta_hours) if wanted.delta_hours else None,
+            delay=timedelta(seconds=wanted.delay_seconds),
+            keep_expired=wanted.keep_expired,
+        )
+        spool = self.home.cache if self.home.cache.is_dir() else None
+        return CrlDeps(self.database, self.clock, policy, spool, twins=self.twins)
 
     @cached_property
     def desk(self) -> CredentialDesk:
@@ -103,6 +148,10 @@ class Installation:
     @cached_property
     def ocsp(self) -> OcspResponder:
         return OcspResponder(self.database, self.clock, self.services)
+
+    @cached_property
+    def ocsp_signer(self) -> AnswerSigner:
+        return AnswerSigner(self.database, self.clock, self.keys, self.ocsp)
 
     @cached_property
     def tsa(self) -> TimeStampingAuthority:
@@ -130,7 +179,7 @@ class Installation:
         """Give back what was opened; nothing is opened for it."""
         self.judge.close()
         opened = vars(self)
-        for part in ("keys", "database"):
+        for part in ("second_opinion", "keys", "database"):
             if part in opened:
                 opened[part].close()
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 from certs.errors import ProfileUnknown, TableUnreadable
 from certs.profile import SELF, Profile, check_profile
 from certs.strict import nearest, parse_toml, read_table
+
+# What a profile writes among its policies for the policy that the operator has set.
+OWN_POLICY = "installation"
 
 
 class Catalogue:
@@ -39,8 +43,12 @@ class Catalogue:
         return iter(self._profiles.values())
 
 
-def read_catalogue(extra: Path | None = None) -> Catalogue:
-    """The profiles shipped with Antin, and those of a folder, which may replace them by name."""
+def read_catalogue(extra: Path | None = None, *, policy: str = "") -> Catalogue:
+    """The profiles shipped with Antin, and those of a folder, which may replace them by name.
+
+    `policy` is the object identifier that stands for the word `installation` among a profile's policies; without one
+    such certificates name no policy.
+    """
     texts: dict[str, tuple[str, str]] = {}
     shipped = resources.files("certs").joinpath("profiles")
     for entry in sorted(shipped.iterdir(), key=lambda found: found.name):
@@ -51,10 +59,17 @@ def read_catalogue(extra: Path | None = None) -> Catalogue:
             texts[path.stem] = (path.name, path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise TableUnreadable(f"{path.name}: {error}", where=path.name, problem=str(error)) from error
-    return Catalogue({name: parse_profile(name, text, where) for name, (where, text) in texts.items()})
+    profiles = {name: parse_profile(name, text, where) for name, (where, text) in texts.items()}
+    return Catalogue({name: _with_policy(profile, policy) for name, profile in profiles.items()})
 
 
 def parse_profile(name: str, text: str, where: str) -> Profile:
     """One profile file to its values. `name` is the file's name without .toml."""
     # A file that gave itself another name than its own would be found under neither.
     return read_table(Profile, {"name": name} | parse_toml(text, where), where)
+
+
+def _with_policy(profile: Profile, policy: str) -> Profile:
+    own = (policy,) if policy else ()
+    policies = [each for named in profile.policies for each in (own if named == OWN_POLICY else (named,))]
+    return replace(profile, policies=tuple(policies))

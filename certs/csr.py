@@ -7,7 +7,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from certs.errors import CsrMalformed, CsrProofWrong, KeyWeak
+from certs.errors import CsrMalformed, CsrProofWrong, KeyBroken, KeyWeak
+from certs.weakness import is_published, modulus_problem
+from hsm import der
 from hsm.spec import PublicKey, spki_der
 
 # A request with a 4096-bit key takes 2 kB; the rest of a larger one is extensions that nobody reads.
@@ -25,11 +27,19 @@ def parse_csr(data: bytes) -> bytes:
     """
     if len(data) > CSR_LIMIT:
         raise CsrMalformed("the request is too large", limit=str(CSR_LIMIT))
+    if data.count(b"-----BEGIN") > 1:
+        # Which of them was meant is not ours to choose.
+        raise CsrMalformed("more than one PEM block", limit=str(CSR_LIMIT))
     try:
         csr = x509.load_pem_x509_csr(data) if b"-----BEGIN" in data else x509.load_der_x509_csr(data)
         key = csr.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise CsrMalformed(f"not a certificate request: {error}", limit=str(CSR_LIMIT)) from error
+    if _has_unused_bits(csr.public_bytes(serialization.Encoding.DER)):
+        # The reader passes it over, so the octets could be changed without the proof failing.
+        raise CsrMalformed(
+            "not a certificate request: the signature is no whole number of octets", limit=str(CSR_LIMIT)
+        )
     public_key = check_public_key(key)
     try:
         proven = csr.is_signature_valid
@@ -38,6 +48,13 @@ def parse_csr(data: bytes) -> bytes:
     if not proven:
         raise CsrProofWrong("the request is not signed by its own key")
     return spki_der(public_key)
+
+
+def _has_unused_bits(csr_der: bytes) -> bool:
+    """Whether the signature's BIT STRING ends within an octet, which no signature does (RFC 2986 4.2, X.690 8.6.2.2)."""
+    _, start, end = der.element(csr_der, 0)
+    _, signature, _ = der.elements(csr_der, start, end)[2]
+    return csr_der[signature] != 0
 
 
 def parse_public_key(public_key_der: bytes) -> PublicKey:
@@ -50,20 +67,27 @@ def parse_public_key(public_key_der: bytes) -> PublicKey:
 
 
 def check_public_key(key: object) -> PublicKey:
-    """The key itself when Antin certifies its kind; KeyWeak with what is wrong otherwise."""
+    """The key itself when Antin certifies its kind and nobody can know its private key; KeyWeak, or KeyBroken, otherwise."""
     if isinstance(key, ec.EllipticCurvePublicKey):
         if not isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
             raise _weak(key.curve.name, "curve")
-        return key
-    if isinstance(key, rsa.RSAPublicKey):
+        kind, problem = key.curve.name, ""
+    elif isinstance(key, rsa.RSAPublicKey):
         kind = f"RSA-{key.key_size}"
         if not _RSA_MIN <= key.key_size <= _RSA_MAX:
             raise _weak(kind, "size")
+        numbers = key.public_numbers()
         # FIPS 186-5 A.1.1 wants an odd exponent above 2**16; what everybody makes, and every reader accepts, is 65537.
-        if key.public_numbers().e != 65537:
+        if numbers.e != 65537:
             raise _weak(kind, "exponent")
-        return key
-    raise _weak(type(key).__name__, "kind")
+        problem = modulus_problem(numbers.n)
+    else:
+        raise _weak(type(key).__name__, "kind")
+    if problem or is_published(spki_der(key)):
+        raise KeyBroken(
+            f"{kind}: {problem or 'published'}", kind=kind, problem=problem or "published", allowed=_ALLOWED
+        )
+    return key
 
 
 def _weak(kind: str, problem: str) -> KeyWeak:

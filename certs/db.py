@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import select
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -140,6 +141,8 @@ class Database:
         self._busy_timeout = busy_timeout
         self.engine = self._build_engine(query_only=False)
         self._reader = self._build_engine(query_only=True)
+        self._watching = threading.local()
+        self._watchers: list[sqlite3.Connection] = []
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -176,10 +179,35 @@ class Database:
         with keeping:
             yield
 
+    def mark(self) -> int | None:
+        """A number that is another one after every commit by anybody: while it is the same, what was read is still so.
+
+        To be asked before reading. None where asking would cost as much as reading does (PostgreSQL).
+        """
+        if self.url.get_backend_name() != "sqlite":
+            return None
+        connection: sqlite3.Connection | None = getattr(self._watching, "connection", None)
+        with database_errors():
+            if connection is None:
+                connection = self._watching.connection = self._watch()
+            # Tells of commits by other connections (sqlite.org/pragma.html); this one makes none.
+            mark: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        return mark
+
     def close(self) -> None:
         """Close every idle connection."""
         self.engine.dispose()
         self._reader.dispose()
+        for watcher in self._watchers:
+            watcher.close()
+        self._watchers.clear()
+        self._watching = threading.local()
+
+    def _watch(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(str(self.url.database), check_same_thread=False, isolation_level=None)
+        connection.execute("PRAGMA query_only=1")
+        self._watchers.append(connection)
+        return connection
 
     @contextmanager
     def _lock_file(self, deed: str) -> Iterator[None]:
@@ -358,6 +386,11 @@ def database_errors() -> Iterator[None]:
             raise
         said = str(error.orig).splitlines() or [""]
         raise DatabaseUnavailable(f"database unavailable: {reason}: {said[0]}", reason=reason) from error.orig
+
+
+def is_outage(error: sa_exc.DBAPIError) -> bool:
+    """Whether the database itself is unavailable, and not only this statement refused."""
+    return bool(_reason(error))
 
 
 def _reason(error: sa_exc.DBAPIError) -> str:

@@ -100,6 +100,36 @@ class NameEmpty(NameRefused):
     code = "NAME_EMPTY"
 
 
+class UidUnknown(NameRefused):
+    """A UID that does not begin with a kind of number we know. Facts: uid (may be empty), nearest (may be empty), valid."""
+
+    code = "NAME_UID_UNKNOWN"
+
+
+class UidMalformed(NameRefused):
+    """The number of a UID has not the form of its kind. Facts: uid (the kind), form (an example)."""
+
+    code = "NAME_UID_MALFORMED"
+
+
+class TaxCodeWrong(NameRefused):
+    """The check digit of a tax code is not that of its digits. Facts: form."""
+
+    code = "NAME_TAX_CODE_WRONG"
+
+
+class IdentifierMalformed(NameRefused):
+    """An identifier of EN 319 412-1 5.1.3 or 5.1.4 is not written as it says. Facts: attribute, form."""
+
+    code = "NAME_IDENTIFIER_MALFORMED"
+
+
+class IdentifiersDisagree(NameRefused):
+    """A UID and an identifier of EN 319 412-1 name different numbers. Facts: first, second (attributes)."""
+
+    code = "NAME_IDENTIFIERS_DISAGREE"
+
+
 class ProfileUnknown(CertsError):
     """No profile of that name. Facts: profile, nearest (may be empty), valid."""
 
@@ -130,6 +160,24 @@ class SubjectAttributeRefused(ProfileRefused):
     code = "SUBJECT_ATTRIBUTE_REFUSED"
 
 
+class EmailInSubject(SubjectAttributeRefused):
+    """An e-mail address belongs into subjectAltName (RFC 5280 4.1.2.6). Facts: profile, attribute, allowed."""
+
+    code = "SUBJECT_EMAIL_REFUSED"
+
+
+class UidRefused(ProfileRefused):
+    """The profile does not allow this kind of UID. Facts: profile, uid, allowed."""
+
+    code = "SUBJECT_UID_REFUSED"
+
+
+class RegistrationIncomplete(ProfileRefused):
+    """What a registration for real use needs besides. Facts: profile, missing (attributes), write (an example)."""
+
+    code = "REGISTRATION_INCOMPLETE"
+
+
 class KeySpecRefused(ProfileRefused):
     """The profile does not allow this kind of key. Facts: profile, spec, allowed."""
 
@@ -146,6 +194,12 @@ class SanRefused(ProfileRefused):
     """The profile allows no subjectAltName, or not this one. Facts: profile, value."""
 
     code = "SAN_REFUSED"
+
+
+class CommonNameNotInSan(ProfileRefused):
+    """The common name of a server is none of its names in subjectAltName. Facts: profile, value."""
+
+    code = "COMMON_NAME_NOT_IN_SAN"
 
 
 class CsrMalformed(CertsError):
@@ -166,10 +220,40 @@ class KeyWeak(CertsError):
     code = "KEY_WEAK"
 
 
+class KeyBroken(KeyWeak):
+    """Anybody can find the private key. Facts: kind, problem (a word), allowed."""
+
+    code = "KEY_BROKEN"
+
+
+class KeySharesPrime(KeyBroken):
+    """Another key in the inventory has a prime in common with this one: both are broken. Facts: kind, key_id (the other's)."""
+
+    code = "KEY_SHARES_PRIME"
+
+
+class KeyInUse(CertsError):
+    """The key is certified for another holder or purpose. Facts: serial (of that certificate), profile."""
+
+    code = "KEY_IN_USE"
+
+
+class KeyCompromised(CertsError):
+    """A certificate for the key was revoked because it is compromised, or is suspended. Facts: serial, reason."""
+
+    code = "KEY_COMPROMISED"
+
+
 class LintFailed(CertsError):
     """The twin of a certificate breaks a rule, so it is not issued. Facts: rules (comma-separated), detail."""
 
     code = "LINT_FAILED"
+
+
+class LintUnavailable(CertsError):
+    """The second opinion could not be had, so what needs it is not issued. Facts: reason (a word)."""
+
+    code = "LINT_UNAVAILABLE"
 
 
 class DatabaseUnavailable(CertsError):

@@ -5,19 +5,20 @@ from __future__ import annotations
 import functools
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, cast
 
 from cryptography import x509
-from sqlalchemy import Connection, Select, Table, bindparam, func, or_, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from certs.db import hold
 from certs.errors import CertificateNotFound
-from certs.tables import CertificateRow
+from certs.shared_primes import KnownKey
+from certs.tables import CertificateRow, IdentifierRow
 from hsm.spec import key_id_of
 
 
@@ -53,6 +54,7 @@ class CertificateRecord:
     revocation_reason: str | None
     suspect_since: datetime | None
     created_at: datetime
+    crl_shard: int | None = None
 
     def state_at(self, now: datetime) -> State:
         """The state as people see it: what is not revoked has expired once its time is over."""
@@ -94,30 +96,67 @@ class NewCertificate:
     tbs: bytes
     public_key_der: bytes
     created_at: datetime
+    # Numbers of the holder, as the subject has them.
+    identifiers: tuple[str, ...] = ()
+    crl_shard: int | None = None
+
+
+_TABLE = cast("Table", CertificateRow.__table__)
+# Statements made once: every issuance runs them, and the unit of work costs several times as much.
+_ADD_INTENT = insert(_TABLE)
+_ADD_IDENTIFIERS = insert(IdentifierRow)
+_COMPLETE = (
+    update(_TABLE)
+    .where(_TABLE.c.serial == bindparam("wanted"))
+    .values(
+        der=bindparam("finished"),
+        sha256=bindparam("digest"),
+        state=case((_TABLE.c.state == State.INTENT.value, State.ACTIVE.value), else_=_TABLE.c.state),
+    )
+    .returning(*_TABLE.c)
+)
 
 
 def add_intent(session: Session, new: NewCertificate) -> None:
     """Store what is about to be signed. The database refuses a serial that it has seen (IntegrityError)."""
-    session.add(
-        CertificateRow(
-            **vars(new),
-            search_text=fold(f"{new.subject} {new.serial}"),
-            state=State.INTENT.value,
-            key_id=key_id_of(new.public_key_der).hex(),
-        )
-    )
-    session.flush()
+    add_intents(session, [new])
+
+
+def add_intents(session: Session, many: Sequence[NewCertificate]) -> None:
+    """Store all that is about to be signed: all of it or nothing."""
+    session.execute(_ADD_INTENT, [_row_of(new) for new in many])
+    identifiers = [{"serial": new.serial, "value": value} for new in many for value in dict.fromkeys(new.identifiers)]
+    if identifiers:
+        session.execute(_ADD_IDENTIFIERS, identifiers)
+
+
+def _row_of(new: NewCertificate) -> dict[str, Any]:
+    row = vars(new) | {
+        "search_text": fold(f"{new.subject} {new.serial}"),
+        "organization_text": fold(new.organization),
+        "state": State.INTENT.value,
+        "key_id": key_id_of(new.public_key_der).hex(),
+    }
+    del row["identifiers"]
+    return row
 
 
 def complete(session: Session, serial: str, der: bytes) -> CertificateRecord:
     """Turn an intent into a certificate. One that was revoked meanwhile stays revoked."""
-    row = _row(session, serial, lock=True)
-    row.der = der
-    row.sha256 = hashlib.sha256(der).hexdigest()
-    if row.state == State.INTENT.value:
-        row.state = State.ACTIVE.value
-    session.flush()
-    return _record(row)
+    return complete_all(session, {serial: der})[0]
+
+
+def complete_all(session: Session, finished: Mapping[str, bytes]) -> list[CertificateRecord]:
+    """Turn intents into certificates, DER by serial; the records in the same order."""
+    hold(session, *map(_lock_name, finished))
+    records = []
+    for serial, der in finished.items():
+        values = {"wanted": serial, "finished": der, "digest": hashlib.sha256(der).hexdigest()}
+        row = session.execute(_COMPLETE, values).one_or_none()
+        if row is None:
+            raise CertificateNotFound(f"no certificate {serial}", serial=serial)
+        records.append(record_of(row))
+    return records
 
 
 def set_state(
@@ -128,18 +167,20 @@ def set_state(
     revoked_at: datetime | None = None,
     reason: str | None = None,
     suspect_since: datetime | None = None,
+    crl_epoch: int | None = None,
 ) -> CertificateRecord:
-    """Write a decision of pki/revocation.py, which alone knows what may follow what."""
+    """Write a decision of pki/revocation.py, which alone knows what may follow what. `crl_epoch`: the issuer's, counting this."""
     row = _row(session, serial, lock=True)
     row.state = state.value
+    row.crl_epoch = crl_epoch
     row.revoked_at, row.revocation_reason, row.suspect_since = revoked_at, reason, suspect_since
     session.flush()
-    return _record(row)
+    return record_of(row)
 
 
 def get_certificate(session: Session, serial: str, *, lock: bool = False) -> CertificateRecord:
     """The certificate of a serial, or CertificateNotFound. `lock` keeps the row until the transaction ends."""
-    return _record(_row(session, serial, lock=lock))
+    return record_of(_row(session, serial, lock=lock))
 
 
 @dataclass(frozen=True)
@@ -152,9 +193,6 @@ class Standing:
     not_after: datetime
     revoked_at: datetime | None
     revocation_reason: str | None
-
-
-_TABLE = cast("Table", CertificateRow.__table__)
 
 
 @functools.cache
@@ -198,7 +236,7 @@ def get_standings(within: Session | Connection, serials: Sequence[str], *, keep:
     return standings_in(within.execute(select_standings(len(serials)), of_serials(serials)), serials)
 
 
-_REVOCATION_STATES = select(
+_REVOCATION = select(
     _TABLE.c.serial,
     _TABLE.c.issuer,
     _TABLE.c.state,
@@ -206,67 +244,50 @@ _REVOCATION_STATES = select(
     _TABLE.c.revoked_at,
     _TABLE.c.revocation_reason,
     _TABLE.c.suspect_since,
-).where(_TABLE.c.serial.in_(bindparam("serials", expanding=True)))
+)
+_REVOCATION_STATES = _REVOCATION.where(_TABLE.c.serial.in_(bindparam("serials", expanding=True)))
+# For queries of rooms above that need a certificate's revocation state beside rows of their own: the columns of
+# RevocationState behind the serial, of all that was signed.
+REVOCATIONS = _REVOCATION.where(_TABLE.c.der.is_not(None)).subquery("revocations")
 
 
 def revocation_states(session: Session, serials: Sequence[str]) -> dict[str, RevocationState]:
     """What OCSP says about certificates, by serial; those that were never issued are not in it. One query."""
     rows = session.execute(_REVOCATION_STATES, {"serials": list(serials)})
-    return {row[0]: RevocationState(row[1], State(row[2]), *row[3:]) for row in rows}
+    return {row[0]: revocation_state_of(row) for row in rows}
+
+
+def revocation_state_of(row: Sequence[Any]) -> RevocationState:
+    """What a row that begins with the columns of REVOCATIONS says."""
+    return RevocationState(row[1], State(row[2]), *row[3:7])
 
 
 def find_by_sha256(session: Session, sha256: str) -> CertificateRecord | None:
     """The certificate with this fingerprint."""
     row = session.scalars(select(CertificateRow).where(CertificateRow.sha256 == sha256.lower())).one_or_none()
-    return _record(row) if row is not None else None
+    return record_of(row) if row is not None else None
 
 
 def find_by_key(session: Session, public_key_der: bytes) -> list[CertificateRecord]:
     """Every certificate for this key, newest first."""
     key_id = key_id_of(public_key_der).hex()
-    return _records(session, select(CertificateRow).where(CertificateRow.key_id == key_id))
+    query = select(CertificateRow).where(CertificateRow.key_id == key_id)
+    newest_first = query.order_by(CertificateRow.created_at.desc(), CertificateRow.serial.desc())
+    return [record_of(row) for row in session.scalars(newest_first)]
 
 
-def list_certificates(
-    session: Session,
-    now: datetime,
-    *,
-    profile: str | None = None,
-    state: State | None = None,
-    issuer: str | None = None,
-    text: str | None = None,
-    limit: int = 1000,
-) -> list[CertificateRecord]:
-    """Certificates that fit every given filter, newest first. `text` is found in subject and serial, marks or not."""
-    query = select(CertificateRow).limit(limit)
-    if profile is not None:
-        query = query.where(CertificateRow.profile == profile)
-    if issuer is not None:
-        query = query.where(CertificateRow.issuer == issuer)
-    if text is not None:
-        query = query.where(CertificateRow.search_text.contains(fold(text), autoescape=True))
-    living = [State.ACTIVE.value, State.SUSPENDED.value]
-    if state is State.EXPIRED:
-        query = query.where(CertificateRow.state.in_(living), CertificateRow.not_after < now)
-    elif state is not None:
-        query = query.where(CertificateRow.state == state.value)
-        if state.value in living:
-            query = query.where(CertificateRow.not_after >= now)
-    return _records(session, query)
+# An RSA key of 1024 bits takes 162 octets as SubjectPublicKeyInfo, a point on P-384 takes 120.
+_LONGER_THAN_A_POINT = 150
 
 
-def revoked_by(session: Session, issuer: str, kept_from: datetime | None) -> list[CertificateRecord]:
-    """What belongs on an issuer's CRL, by serial: revoked or suspended, intents included.
-
-    `kept_from` is the time of the last CRL: what ended before it has stood on one CRL past its end and goes
-    (RFC 5280 3.3), unless its revocation is newer than that CRL.
-    """
-    query = select(CertificateRow).where(
-        CertificateRow.issuer == issuer, CertificateRow.state.in_([State.REVOKED.value, State.SUSPENDED.value])
+def rsa_keys_since(session: Session, since: datetime | None) -> list[KnownKey]:
+    """Every RSA key with a certificate or an intent of this time or later; without one, all of them."""
+    query = select(CertificateRow.key_id, CertificateRow.public_key_der, CertificateRow.created_at).where(
+        func.length(CertificateRow.public_key_der) > _LONGER_THAN_A_POINT
     )
-    if kept_from is not None:
-        query = query.where(or_(CertificateRow.not_after >= kept_from, CertificateRow.revoked_at >= kept_from))
-    return [_record(row) for row in session.scalars(query.order_by(CertificateRow.serial))]
+    if since is not None:
+        query = query.where(CertificateRow.created_at >= since)
+    return [KnownKey(*row) for row in session.execute(query)]
 
 
 def count_by_state(session: Session) -> dict[State, int]:
@@ -294,13 +315,8 @@ def _row(session: Session, serial: str, *, lock: bool) -> CertificateRow:
     return row
 
 
-def _records(session: Session, query: Select[CertificateRow]) -> list[CertificateRecord]:
-    ordered = query.order_by(CertificateRow.created_at.desc(), CertificateRow.serial)
-    rows: Sequence[CertificateRow] = session.scalars(ordered).all()
-    return [_record(row) for row in rows]
-
-
-def _record(row: CertificateRow) -> CertificateRecord:
+def record_of(row: CertificateRow | Row[Any]) -> CertificateRecord:
+    """The record of a whole row, for queries of this package."""
     return CertificateRecord(
         serial=row.serial,
         profile=row.profile,
@@ -320,4 +336,5 @@ def _record(row: CertificateRow) -> CertificateRecord:
         revocation_reason=row.revocation_reason,
         suspect_since=row.suspect_since,
         created_at=row.created_at,
+        crl_shard=row.crl_shard,
     )

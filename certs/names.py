@@ -34,7 +34,7 @@ from certs.strict import nearest
 
 # Upper bounds in characters, X.520 annex C as repeated in RFC 5280 appendix A.1; UID after RFC 1274 9.3.1.
 _LIMITS = {"CN": 64, "O": 64, "OU": 64, "T": 64, "serialNumber": 64, "C": 2, "ST": 128, "L": 128, "emailAddress": 255}
-_LIMITS |= {"UID": 256, "SN": 64, "GN": 64, "organizationIdentifier": 64}
+_LIMITS |= {"UID": 256, "SN": 64, "GN": 64, "pseudonym": 128, "organizationIdentifier": 64}
 # An agency has units and several registration numbers (MST, MNS), everything else stands once.
 _REPEATABLE = {"OU", "UID"}
 # RFC 5280 4.1.2.4 and appendix A: these two are PrintableString, e-mail is IA5String, all others are written as UTF8String.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from cryptography.x509 import ObjectIdentifier
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+# The policy of time-stamp tokens over checkpoints of our audit trail, made from a UUID (ITU-T X.667). No request gets a token under it.
+AUDIT_CHECKPOINT_POLICY = "2.25.56208379848383706122889663045750080176"
+
 # X.520 6.2.11, used by EN 319 412-3 4.2.1 for the registration number of a legal person.
 ORGANIZATION_IDENTIFIER = ObjectIdentifier("2.5.4.97")
 
@@ -20,6 +23,7 @@ SUBJECT_ATTRIBUTES: dict[str, ObjectIdentifier] = {
     "UID": NameOID.USER_ID,
     "SN": NameOID.SURNAME,
     "GN": NameOID.GIVEN_NAME,
+    "pseudonym": NameOID.PSEUDONYM,
     "serialNumber": NameOID.SERIAL_NUMBER,
     "emailAddress": NameOID.EMAIL_ADDRESS,
     "organizationIdentifier": ORGANIZATION_IDENTIFIER,

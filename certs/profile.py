@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from certs.dns import is_host_name, is_mail_address
 from certs.errors import (
+    CommonNameNotInSan,
+    EmailInSubject,
     KeySpecRefused,
     ProfileInvalid,
+    RegistrationIncomplete,
     SanRefused,
     SubjectAttributeMissing,
     SubjectAttributeRefused,
+    UidRefused,
     ValidityRefused,
 )
+from certs.identifiers import UidKind, check_identifiers, check_tax_codes, identifier_example, uid_kinds
 from certs.names import SubjectName
 from certs.oids import EXTENDED_KEY_USAGES, SUBJECT_ATTRIBUTES
 from hsm.spec import KeySpec
@@ -42,12 +48,32 @@ class SanKind(StrEnum):
     EMAIL = "email"
 
 
+class Holder(StrEnum):
+    """Whose certificate it is, where an ETSI standard says how such a one looks: EN 319 412-2 or 412-3."""
+
+    NATURAL_PERSON = "natural-person"
+    LEGAL_PERSON = "legal-person"
+
+
+@dataclass(frozen=True)
+class LintException:
+    """A warning of the second opinion that the reviewers of a profile accept, and why."""
+
+    code: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        if not self.code or not self.reason.strip():
+            raise ValueError("code and reason, both of them")
+
+
 @dataclass(frozen=True)
 class SubjectRule:
-    """Which attributes a subject must and may have, by short name."""
+    """Which attributes a subject must and may have, by short name, and which kinds of UID."""
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
+    uids: tuple[UidKind, ...] = tuple(UidKind)
 
     def __post_init__(self) -> None:
         for attribute in (*self.required, *self.optional):
@@ -78,6 +104,14 @@ class Profile:
     ocsp_no_check: bool = False
     # Signers' certificates are linted harder: nonRepudiation alone (EN 319 412-2 4.3.2).
     signs_documents: bool = False
+    # How many people besides the one who asks must approve before a certificate is issued.
+    approvals: int = 0
+    # Attributes that a registration for real use needs besides the required ones.
+    registration: tuple[str, ...] = ()
+    # The common name, where there is one, is one of the names in subjectAltName.
+    common_name_in_san: bool = False
+    holder: Holder | None = None
+    lint_exceptions: tuple[LintException, ...] = ()
 
     @property
     def is_self_signed(self) -> bool:
@@ -106,6 +140,7 @@ def check_profile(profile: Profile) -> None:
         ),
         "path_length belongs to authorities": profile.path_length is not None and not profile.authority,
         "path_length must not be negative": (profile.path_length or 0) < 0,
+        "approvals must not be negative": profile.approvals < 0,
         "authority keys are at least rsa-3072": profile.authority and KeySpec.RSA_2048 in profile.keys,
         "a signer of documents has nonRepudiation alone": (
             profile.signs_documents and profile.key_usage != (Usage.NON_REPUDIATION,)
@@ -121,6 +156,22 @@ def check_profile(profile: Profile) -> None:
             profile.ocsp_no_check and profile.extended_key_usage != ("OCSPSigning",)
         ),
         "a self-signed certificate has neither aia nor cdp": profile.is_self_signed and (profile.aia or profile.cdp),
+        "an attribute of registration is not allowed in the subject": bool(
+            set(profile.registration) - {*profile.subject.required, *profile.subject.optional}
+        ),
+        # RFC 5280 4.1.2.6: the attribute is kept for old readers; new certificates use subjectAltName.
+        "emailAddress belongs into subjectAltName": (
+            "emailAddress" in (*profile.subject.required, *profile.subject.optional)
+        ),
+        "common_name_in_san needs san_required": profile.common_name_in_san and not profile.san_required,
+        # CA/Browser Forum BR 7.1.2.7: what a reader of server certificates takes for granted.
+        "serverAuth needs a name in subjectAltName": (
+            "serverAuth" in profile.extended_key_usage and not profile.san_required
+        ),
+        "policies are dotted object identifiers, each once": (
+            len(set(profile.policies)) != len(profile.policies)
+            or not all(_is_object_identifier(oid) for oid in profile.policies)
+        ),
     }
     unknown = [name for name in profile.extended_key_usage if not _is_extended_key_usage(name)]
     problems[f"extended_key_usage {', '.join(unknown)} is unknown"] = bool(unknown)
@@ -138,12 +189,42 @@ def check_subject(profile: Profile, subject: SubjectName) -> None:
     allowed = (*profile.subject.required, *profile.subject.optional)
     for entry in subject.entries:
         if entry.attribute not in allowed:
-            raise SubjectAttributeRefused(
+            refusal = EmailInSubject if entry.attribute == "emailAddress" else SubjectAttributeRefused
+            raise refusal(
                 f"{entry.attribute} is not allowed",
                 profile=profile.name,
                 attribute=entry.attribute,
                 allowed=", ".join(allowed),
             )
+    # EN 319 412-2 4.2.4: a pseudonym stands in the place of the names.
+    if subject.first("pseudonym") and (subject.first("GN") or subject.first("SN")):
+        raise SubjectAttributeRefused(
+            "pseudonym beside a name", profile=profile.name, attribute="pseudonym", allowed="GN, SN"
+        )
+    for kind in uid_kinds(subject):
+        if kind not in profile.subject.uids:
+            raise UidRefused(
+                f"a UID {kind} is not allowed",
+                profile=profile.name,
+                uid=kind.value,
+                allowed=", ".join(profile.subject.uids) or "–",
+            )
+    check_identifiers(subject)
+
+
+def check_registration(profile: Profile, subject: SubjectName) -> None:
+    """Raise RegistrationIncomplete unless the subject has all that a registration for real use needs by the profile, and
+    TaxCodeWrong for a tax code that nobody can have.
+    """
+    missing = [attribute for attribute in profile.registration if not subject.first(attribute)]
+    if missing:
+        raise RegistrationIncomplete(
+            f"missing: {', '.join(missing)}",
+            profile=profile.name,
+            missing=", ".join(missing),
+            write=",".join(identifier_example(attribute, subject) for attribute in missing),
+        )
+    check_tax_codes(subject)
 
 
 def check_key_spec(profile: Profile, spec: KeySpec) -> None:
@@ -157,10 +238,19 @@ def check_san(profile: Profile, san: Sequence[str]) -> None:
     """Raise SanRefused for a name of a kind that the profile does not allow, or when it asks for one in vain."""
     if profile.san_required and not san:
         raise SanRefused("a subjectAltName is required", profile=profile.name, value="")
-    for value in san:
+    for position, value in enumerate(san):
         kind = SanKind.EMAIL if "@" in value else SanKind.DNS
-        if kind not in profile.san or not value.isascii() or not value or any(c.isspace() for c in value):
-            raise SanRefused(f"{value!r} is not allowed", profile=profile.name, value=value)
+        fits = is_mail_address(value) if kind is SanKind.EMAIL else is_host_name(value)
+        if kind not in profile.san or not fits or value in san[:position]:
+            raise SanRefused(f"{value!r} is not allowed", profile=profile.name, value=value[:64])
+
+
+def check_common_name(profile: Profile, subject: SubjectName, san: Sequence[str]) -> None:
+    """Raise CommonNameNotInSan where the profile wants the common name among the alternative names."""
+    name = subject.common_name
+    # CA/Browser Forum BR 7.1.4.3: character by character one of the entries of subjectAltName.
+    if profile.common_name_in_san and name and name not in san:
+        raise CommonNameNotInSan(f"{name!r} is not in subjectAltName", profile=profile.name, value=name)
 
 
 def decide_validity(profile: Profile, now: datetime, issuer_end: datetime | None, days: int | None = None) -> Validity:
@@ -179,4 +269,8 @@ def decide_validity(profile: Profile, now: datetime, issuer_end: datetime | None
 
 
 def _is_extended_key_usage(name: str) -> bool:
-    return name in EXTENDED_KEY_USAGES or (name[:1] in "012" and name.replace(".", "").isdigit() and "." in name)
+    return name in EXTENDED_KEY_USAGES or _is_object_identifier(name)
+
+
+def _is_object_identifier(text: str) -> bool:
+    return text[:1] in set("012") and "." in text and all(part.isascii() and part.isdigit() for part in text.split("."))

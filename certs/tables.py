@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from certs.db import Base
@@ -14,6 +14,26 @@ class CertificateRow(Base):
     """One certificate that we signed or were about to sign. Never deleted."""
 
     __tablename__ = "certificates"
+    __table_args__ = (
+        Index(None, "created_at", "serial"),
+        # Any part of a word is found. Only PostgreSQL has the operators; SQLite reads the column through.
+        Index(
+            "ix_certificates_search_text_trigrams", "search_text", postgresql_using="gin",
+            postgresql_ops={"search_text": "gin_trgm_ops"},
+        ).ddl_if(dialect="postgresql"),
+        Index(
+            "ix_certificates_organization_text_trigrams", "organization_text", postgresql_using="gin",
+            postgresql_ops={"organization_text": "gin_trgm_ops"},
+        ).ddl_if(dialect="postgresql"),
+    # All that the check of a CRL reads, and nothing else: rows are long, and a million of them lie far apart.
+        Index(
+            "ix_certificates_listed", "issuer", "crl_shard", "serial", "state", "revoked_at", "revocation_reason",
+            "suspect_since", "not_after",
+            sqlite_where=text("state IN ('revoked', 'suspended')"),
+            postgresql_where=text("state IN ('revoked', 'suspended')"),
+        ),
+        Index("ix_certificates_issuer_crl_epoch", "issuer", "crl_epoch"),
+    )  # fmt: skip
 
     serial: Mapped[str] = mapped_column(String(40), primary_key=True)
     profile: Mapped[str] = mapped_column(String(32), index=True)
@@ -22,6 +42,7 @@ class CertificateRow(Base):
     organization: Mapped[str] = mapped_column(Text)
     # Subject, folded to plain small letters: people search without Vietnamese marks.
     search_text: Mapped[str] = mapped_column(Text)
+    organization_text: Mapped[str] = mapped_column(Text, server_default="")
     issuer: Mapped[str] = mapped_column(String(32), index=True)
     state: Mapped[str] = mapped_column(String(16), index=True)
     not_before: Mapped[datetime]
@@ -35,3 +56,16 @@ class CertificateRow(Base):
     revocation_reason: Mapped[str | None] = mapped_column(String(32))
     suspect_since: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    # Which partition of its issuer's CRL lists it, as its distribution point says; null: the full CRL.
+    crl_shard: Mapped[int | None]
+    # The issuer's revocation epoch when what its CRL says of this certificate last changed; null: never.
+    crl_epoch: Mapped[int | None] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
+
+
+class IdentifierRow(Base):
+    """A number of the holder that stands in a certificate's subject, as it is written there: MST:…, CCCD:…, VATVN-…"""
+
+    __tablename__ = "certificate_identifiers"
+
+    serial: Mapped[str] = mapped_column(ForeignKey("certificates.serial"), primary_key=True)
+    value: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)

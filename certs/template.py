@@ -20,7 +20,11 @@ from hsm.spec import PublicKey, spki_der
 
 @dataclass(frozen=True)
 class IssuerFacts:
-    """What a certificate says about its issuer. `ocsp_url` None: no responder answers for this issuer."""
+    """What a certificate says about its issuer. `ocsp_url` None: no responder answers for this issuer.
+
+    `shard_url` holds `{shard}` where the number of a partition belongs. With `names_deltas` certificates say where changes
+    since the last CRL are found, which is the same folder with `delta.crl`.
+    """
 
     name: x509.Name
     key_identifier: bytes
@@ -28,6 +32,23 @@ class IssuerFacts:
     crl_url: str
     ca_url: str
     ocsp_url: str | None = None
+    crl_partitions: int = 0
+    shard_url: str = ""
+    names_deltas: bool = False
+
+    def shard_of(self, serial: int) -> int | None:
+        """The partition of the CRL that will list this serial, for ever; None: the full CRL."""
+        return serial % self.crl_partitions + 1 if self.crl_partitions else None
+
+    def crl_url_of(self, serial: int) -> str:
+        """Where the list with this serial is fetched."""
+        shard = self.shard_of(serial)
+        return self.crl_url if shard is None else self.shard_url.format(shard=shard)
+
+
+def delta_url(crl_url: str) -> str:
+    """Where the delta beside a complete list is fetched."""
+    return f"{crl_url.removesuffix('.crl')}/delta.crl"
 
 
 def key_identifier(public_key_der: bytes) -> bytes:
@@ -82,8 +103,11 @@ def build_certificate(
     if san:
         builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(v) for v in san]), critical=False)
     if profile.cdp:
-        point = x509.DistributionPoint([x509.UniformResourceIdentifier(issuer.crl_url)], None, None, None)
-        builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
+        crl_url = issuer.crl_url_of(serial)
+        builder = builder.add_extension(x509.CRLDistributionPoints([_point(crl_url)]), critical=False)
+        if issuer.names_deltas:
+            # RFC 5280 4.2.1.15: MUST be non-critical.
+            builder = builder.add_extension(x509.FreshestCRL([_point(delta_url(crl_url))]), critical=False)
     if profile.aia:
         pointers = [(AuthorityInformationAccessOID.CA_ISSUERS, issuer.ca_url)]
         if issuer.ocsp_url is not None:
@@ -108,6 +132,10 @@ def build_key_usage(usages: Sequence[Usage]) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _point(url: str) -> x509.DistributionPoint:
+    return x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)
 
 
 def _general_name(value: str) -> x509.GeneralName:

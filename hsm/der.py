@@ -14,11 +14,15 @@ ENUMERATED, UTF8_STRING, UTC_TIME, GENERALIZED_TIME, SEQUENCE, SET = 0x0A, 0x0C,
 
 def tlv(tag: int, content: bytes) -> bytes:
     """Tag, definite length in the fewest octets (X.690 10.1), content."""
-    length = len(content)
+    return header(tag, len(content)) + content
+
+
+def header(tag: int, length: int) -> bytes:
+    """Tag and length of an element whose content follows elsewhere."""
     if length < 0x80:
-        return bytes((tag, length)) + content
+        return bytes((tag, length))
     octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(octets))) + octets + content
+    return bytes((tag, 0x80 | len(octets))) + octets
 
 
 def sequence(*parts: bytes) -> bytes:
@@ -57,6 +61,14 @@ def generalized_time(moment: datetime, *, milliseconds: bool = False) -> bytes:
     moment = moment.astimezone(UTC)
     fraction = f".{moment.microsecond // 1000:03}".rstrip("0").rstrip(".") if milliseconds else ""
     return tlv(GENERALIZED_TIME, f"{moment:%Y%m%d%H%M%S}{fraction}Z".encode("ascii"))
+
+
+def certificate_time(moment: datetime) -> bytes:
+    """Time of certificates and CRLs: UTCTime until 2049, GeneralizedTime from 2050 on (RFC 5280 4.1.2.5, 5.1.2.4)."""
+    moment = moment.astimezone(UTC)
+    if moment.year >= 2050:
+        return generalized_time(moment)
+    return tlv(UTC_TIME, f"{moment:%y%m%d%H%M%SZ}".encode("ascii"))
 
 
 def oid(dotted: str) -> bytes:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from pki.errors import AuthorityUnknown
+from pki.errors import AuthorityUnknown, PartitionsRefused
 from pki.tables import AuthorityRow
 
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
+# Each is a list and a delta of its own to be signed within half of its life.
+MOST_PARTITIONS = 1024
 
 
 def is_name(text: str) -> bool:
@@ -43,6 +45,7 @@ class AuthorityRecord:
     created_at: datetime
     crl_number: int
     revocation_epoch: int
+    crl_partitions: int = 0
 
 
 def add_pending(
@@ -92,6 +95,23 @@ def find_authority(session: Session, name: str) -> AuthorityRecord | None:
     return _record(row) if row is not None else None
 
 
+_STATE = select(AuthorityRow.state).where(AuthorityRow.name == bindparam("wanted"))
+
+
+def state_of_authority(within: Session | Connection, name: str) -> AuthorityState:
+    """The state of an authority alone, or AuthorityUnknown: every issuance asks."""
+    state = within.execute(_STATE, {"wanted": name}).scalar_one_or_none() if is_name(name) else None
+    if state is None:
+        raise AuthorityUnknown(f"no authority {name!r}", authority=name, valid="")
+    return AuthorityState(state)
+
+
+def find_by_public_key(session: Session, public_key_der: bytes) -> AuthorityRecord | None:
+    """The authority that has this key, certified or not."""
+    row = session.scalars(select(AuthorityRow).where(AuthorityRow.public_key_der == public_key_der)).first()
+    return _record(row) if row is not None else None
+
+
 def list_authorities(session: Session) -> list[AuthorityRecord]:
     """All of them: parents before children, active before others, then by name."""
     records = [_record(row) for row in session.scalars(select(AuthorityRow))]
@@ -117,14 +137,37 @@ def next_crl_number(session: Session, name: str) -> int:
     return number
 
 
-def note_revocation_change(session: Session, name: str) -> None:
-    """Something on this authority's CRL has changed, so its last CRL is out of date."""
-    session.execute(
+def note_revocation_change(session: Session, name: str) -> int:
+    """Something on this authority's CRL has changed, so its last CRL is out of date. The number of this change."""
+    epoch: int | None = session.scalar(
         update(AuthorityRow)
         .where(AuthorityRow.name == name)
         .values(revocation_epoch=AuthorityRow.revocation_epoch + 1)
+        .returning(AuthorityRow.revocation_epoch)
         .execution_options(synchronize_session=False)
     )
+    return epoch or 0
+
+
+def set_crl_partitions(session: Session, name: str, count: int) -> int:
+    """Spread what this authority issues from now on over so many partitions; how many there were before.
+
+    Partitions are never taken away: their number stands in certificates.
+    """
+    row = _row(session, name)
+    session.refresh(row, with_for_update=True)
+    before = row.crl_partitions
+    if not max(before, 1) <= count <= MOST_PARTITIONS:
+        raise PartitionsRefused(
+            f"{count} partitions for {name}, which has {before}",
+            authority=name,
+            count=str(count),
+            least=str(max(before, 1)),
+            most=str(MOST_PARTITIONS),
+        )
+    row.crl_partitions = count
+    session.flush()
+    return before
 
 
 def _row(session: Session, name: str) -> AuthorityRow:
@@ -151,4 +194,5 @@ def _record(row: AuthorityRow) -> AuthorityRecord:
         created_at=row.created_at,
         crl_number=row.crl_number,
         revocation_epoch=row.revocation_epoch,
+        crl_partitions=row.crl_partitions,
     )

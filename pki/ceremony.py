@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from certs.catalogue import Catalogue
 from certs.clock import Clock
@@ -14,6 +14,8 @@ from certs.template import IssuerFacts, key_identifier
 from hsm.spec import KeyRef, KeySpec, PublicKey, Purpose, spec_of
 from hsm.store import KeyStore
 from pki import audit
+from pki.approval import Deed, demand, use
+from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor
 from pki.authorities import (
     AuthorityRecord,
@@ -28,6 +30,7 @@ from pki.authorities import (
 from pki.errors import AuthorityExists, AuthorityNameRefused, IssuerMayNotIssue
 from pki.issuance import Draft, TwinKeys, check_issuer, issue_draft
 from pki.issuer import ca_url, crl_url, load_issuer
+from pki.roles import Permission, require
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class CeremonyDeps:
     catalogue: Catalogue
     public_url: str
     twins: TwinKeys = field(default_factory=TwinKeys)
+    # Required, so that nobody makes an authority past a home's rules by leaving them out.
+    approvals: ApprovalRules = field(kw_only=True)
 
 
 def create_root(
@@ -77,6 +82,7 @@ def _create(
     actor: Actor,
     deps: CeremonyDeps,
 ) -> AuthorityRecord:
+    require(actor, Permission.CREATE_AUTHORITY)
     # 1. Refuse everything that can be refused before a key exists: keys in a token are for ever.
     if not is_name(name):
         raise AuthorityNameRefused(f"{name!r} is no name", authority=name)
@@ -88,9 +94,13 @@ def _create(
         return authority
     _check_parent(parent, profile, deps)
     # 2. The key, then the row that names it. A death in between leaves a key with this label, which the next run takes.
+    #    Others approve before there is a key; the row spends their approval, and what it began is finished without another.
     if authority is None:
+        deed = _deed(name, parent, profile, subject, spec)
+        approval = demand(deed, deps.approvals.needed(deed.act, profile), actor, deps)
         ref = _find_or_make_key(name, spec, deps)
         with deps.database.write() as session:
+            use(session, approval, deed, actor, deps.clock)
             add_pending(
                 session,
                 deps.clock.now(),
@@ -122,6 +132,11 @@ def _create(
         record = activate(session, name, serial)
         audit.append(session, deps.clock, actor, "authority.activate", "authority", name, serial=serial)
     return record
+
+
+def _deed(name: str, parent: str | None, profile: Profile, subject: SubjectName, spec: KeySpec) -> Deed:
+    asked = {"name": name, "parent": parent, "profile": profile.name, "subject": str(subject), "key": spec.value}
+    return Deed(Act.AUTHORITY_CREATE, f"{name}: {subject}", asked, {"profile": asdict(profile)})
 
 
 def _find_same(
@@ -194,4 +209,4 @@ def _certify(
         issuer=facts,
         issuer_certificate=issuer_certificate,
     )
-    return issue_draft(draft, key, actor, deps.database, deps.clock, deps.twins).serial
+    return issue_draft(draft, key, actor, deps.database, deps.clock, deps.twins, None).serial

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from certs.errors import DatabaseUnavailable
+
 
 class PkiError(Exception):
     """A trust service refused or failed. `code` is stable; `facts` fill the sentences of the locale catalogues."""
@@ -109,6 +111,18 @@ class CrlNotFound(PkiError):
     code = "CRL_NOT_FOUND"
 
 
+class CrlRefused(PkiError):
+    """A CRL broke a rule of its own kind before it was signed. Facts: authority, number, problem."""
+
+    code = "CRL_REFUSED"
+
+
+class PartitionsRefused(PkiError):
+    """Partitions of a CRL are never taken away, and there are limits. Facts: authority, count, least, most."""
+
+    code = "CRL_PARTITIONS_REFUSED"
+
+
 class ServiceExists(PkiError):
     """The name is taken by another service, or by one of another authority. Facts: service, kind, authority."""
 
@@ -128,6 +142,147 @@ class ServiceNotReady(PkiError):
 
 
 class TokenWrong(PkiError):
-    """A time-stamp token of our own is not what was asked for. Facts: part (structure, imprint, attributes or signature)."""
+    """A time-stamp token of our own is not what was asked for. Facts: part.
+
+    part: structure, policy, imprint, attributes, signature, signer or path.
+    """
 
     code = "TIMESTAMP_TOKEN_WRONG"
+
+
+class AuditUnavailable(DatabaseUnavailable):
+    """The audit trail takes no row, so the act did not happen. A kind of outage: whoever handles those handles this. Facts: detail."""
+
+    code = "AUDIT_UNAVAILABLE"
+
+
+class AuditExportUnreadable(PkiError):
+    """A file is no export of an audit trail, or holds no checkpoint where one is needed. Facts: problem."""
+
+    code = "AUDIT_EXPORT_UNREADABLE"
+
+
+class AuditExportWrong(PkiError):
+    """An export or its checkpoint is not what our time-stamping authority signed. Facts: part, problem."""
+
+    code = "AUDIT_EXPORT_WRONG"
+
+
+class RoleMissing(PkiError):
+    """The actor may not do this. Facts: actor, permission, roles (those that may)."""
+
+    code = "ROLE_MISSING"
+
+
+class PersonRefused(PkiError):
+    """What is asked about a person cannot be meant."""
+
+    code = "PERSON_REFUSED"
+
+
+class PersonUnknown(PersonRefused):
+    """No person of that name. Facts: person."""
+
+    code = "PERSON_UNKNOWN"
+
+
+class PersonExists(PersonRefused):
+    """The name is taken. Facts: person."""
+
+    code = "PERSON_EXISTS"
+
+
+class PersonNameRefused(PersonRefused):
+    """Not [a-z0-9-]{1,32}. Facts: person."""
+
+    code = "PERSON_NAME_REFUSED"
+
+
+class PersonDisabled(PkiError):
+    """The person may not act at present. Facts: person."""
+
+    code = "PERSON_DISABLED"
+
+
+class LastAdmin(PkiError):
+    """Once there are persons, one of them stays an active admin. Facts: person."""
+
+    code = "LAST_ADMIN"
+
+
+class AuditorAlone(PkiError):
+    """Who audits holds no other role. Facts: person."""
+
+    code = "AUDITOR_ALONE"
+
+
+class ApprovalError(PkiError):
+    """An approval does not allow what is asked."""
+
+    code = "APPROVAL_ERROR"
+
+
+class ApprovalNeeded(ApprovalError):
+    """The deed waits until others approve it. Facts: id, sha256 (its beginning), missing (how many more), until (RFC 3339)."""
+
+    code = "APPROVAL_WAITING"
+
+
+class ApprovalRejected(ApprovalError):
+    """Somebody said no. Facts: id, person, until (RFC 3339; from then on it may be asked anew)."""
+
+    code = "APPROVAL_REJECTED"
+
+
+class ApprovalStale(ApprovalError):
+    """What would be done is not what was asked about or seen. Facts: id."""
+
+    code = "APPROVAL_STALE"
+
+
+class ApprovalHashWrong(ApprovalStale):
+    """The hash that a voter names is not this request's. Facts: id."""
+
+    code = "APPROVAL_HASH_WRONG"
+
+
+class ApprovalNotOpen(ApprovalError):
+    """The request takes no more votes, or its approval was used. Facts: id, state."""
+
+    code = "APPROVAL_NOT_OPEN"
+
+
+class ApprovalOwn(ApprovalError):
+    """Nobody approves a request of his own. Facts: id, person."""
+
+    code = "APPROVAL_OWN"
+
+
+class ApprovalVoted(ApprovalError):
+    """Nobody votes twice. Facts: id, person."""
+
+    code = "APPROVAL_VOTED"
+
+
+class ApprovalNotByPerson(ApprovalError):
+    """Only a person, or who owns the home, votes: not a part of the system, not a token of nobody's. Facts: id, actor."""
+
+    code = "APPROVAL_NOT_BY_PERSON"
+
+
+class ApprovalUnknown(ApprovalError):
+    """No request of that number. Facts: id."""
+
+    code = "APPROVAL_UNKNOWN"
+
+
+class ApprovalHashTooShort(ApprovalError):
+    """Too few digits, or none of a SHA-256, to name what was seen. Facts: typed, least."""
+
+    code = "APPROVAL_HASH_TOO_SHORT"
+
+
+class ApprovalReasonRefused(ApprovalError):
+    """A reason is empty, too long or holds characters that nothing shows. Facts: limit."""
+
+    code = "APPROVAL_REASON_REFUSED"

@@ -29,6 +29,8 @@ class Issuer:
     key: PrivateKey
     chain: tuple[x509.Certificate, ...]
     public_url: str
+    crl_partitions: int = 0
+    names_deltas: bool = False
 
     @property
     def is_root(self) -> bool:
@@ -44,6 +46,10 @@ class Issuer:
             ca_url=ca_url(self.public_url, self.name),
             # A root's responder would need the root's key every few weeks: for what it certifies there is the CRL.
             ocsp_url=None if self.is_root else ocsp_url(self.public_url),
+            crl_partitions=self.crl_partitions,
+            shard_url=crl_url(self.public_url, f"{self.name}/s/{{shard}}"),
+            # A root issues no deltas (pki/crl.py).
+            names_deltas=self.names_deltas and not self.is_root,
         )
 
 
@@ -68,8 +74,13 @@ def choose_signature(public_key: PublicKey) -> SignatureChoice:
     return SignatureChoice(digest, padding.PSS(mgf=padding.MGF1(digest), salt_length=padding.PSS.DIGEST_LENGTH))
 
 
-def load_issuer(database: Database, keys: KeyStore, name: str, public_url: str) -> Issuer:
-    """An authority by name. IssuerNotGood while it has no certificate; its key is asked for after the last query."""
+def load_issuer(
+    database: Database, keys: KeyStore, name: str, public_url: str, *, names_deltas: bool = False
+) -> Issuer:
+    """An authority by name. IssuerNotGood while it has no certificate; its key is asked for after the last query.
+
+    `names_deltas`: whether the certificates it issues say where its delta CRLs are.
+    """
     certificates: list[x509.Certificate] = []
     with database.read() as session:
         authority = get_authority(session, name)
@@ -90,11 +101,13 @@ def load_issuer(database: Database, keys: KeyStore, name: str, public_url: str) 
         key=keys.get(authority.public_key_der),
         chain=tuple(certificates),
         public_url=public_url,
+        crl_partitions=authority.crl_partitions,
+        names_deltas=names_deltas,
     )
 
 
 def crl_url(public_url: str, authority: str) -> str:
-    """Where an authority's CRL is fetched."""
+    """Where an authority's CRL is fetched; `authority/s/K` for one of its partitions."""
     return f"{public_url.rstrip('/')}/crl/{authority}.crl"
 
 

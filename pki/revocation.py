@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from sqlalchemy.orm import Session
 
 from certs.clock import Clock, rfc3339
 from certs.db import Database
 from certs.inventory import CertificateRecord, State, get_certificate, set_state
 from certs.strict import nearest
 from pki import audit
+from pki.approval import Deed, demand, use
+from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor
 from pki.authorities import find_authority, note_revocation_change
+from pki.crl_entries import note_listed, note_reinstated
 from pki.errors import (
     AlreadyRevoked,
     AlreadySuspended,
@@ -22,6 +26,7 @@ from pki.errors import (
     RootNotRevocable,
     SinceRefused,
 )
+from pki.roles import Permission, require
 
 HOLD = x509.ReasonFlags.certificate_hold
 # RFC 5280 5.3.1. removeFromCRL is a word of delta CRLs and not a reason to give.
@@ -36,6 +41,7 @@ class RevocationDeps:
 
     database: Database
     clock: Clock
+    approvals: ApprovalRules
 
 
 def revoke(
@@ -45,19 +51,27 @@ def revoke(
 
     `since` is when the key became suspect (RFC 5280 5.3.2), which may lie long before the revocation.
     """
+    # A reason that is none is refused with the stricter permission.
+    holds = reason.lower() == HOLD.value.lower()
+    require(actor, Permission.SUSPEND if holds else Permission.REVOKE)
     flag = parse_reason(reason)
     now = deps.clock.now()
     if since is not None and since > now:
         raise SinceRefused("suspect since a time to come", since=rfc3339(since))
+    with deps.database.read() as session:
+        record = get_certificate(session, serial)
+        _check_revocable(session, record, flag)
+    # Suspending waits for nobody: it stops the damage, and can be taken back.
+    needed = 0 if flag is HOLD else deps.approvals.needed(Act.CERTIFICATE_REVOKE)
+    approval = demand(_revocation_deed(record, flag, since), needed, actor, deps)
     with deps.database.write() as session:
         record = get_certificate(session, serial, lock=True)
-        issuer = find_authority(session, record.issuer)
-        if issuer is not None and issuer.parent is None and record.public_key_der == issuer.public_key_der:
-            raise RootNotRevocable(f"{serial} is the root {issuer.name}", serial=serial, authority=issuer.name)
-        _check_may_follow(record, flag)
+        _check_revocable(session, record, flag)
+        use(session, approval, _revocation_deed(record, flag, since), actor, deps.clock)
         # A hold that becomes final keeps the date of the hold (X.509 on certificateHold): what was signed in between
         # was signed under a certificate not in force.
         revoked_at = record.revoked_at or now
+        epoch = note_revocation_change(session, record.issuer)
         changed = set_state(
             session,
             serial,
@@ -65,8 +79,10 @@ def revoke(
             revoked_at=revoked_at,
             reason=flag.value,
             suspect_since=since or record.suspect_since,
+            crl_epoch=epoch,
         )
-        note_revocation_change(session, record.issuer)
+        if find_authority(session, record.issuer) is not None:
+            note_listed(session, changed, epoch, now)
         action = "certificate.suspend" if flag is HOLD else "certificate.revoke"
         details = {"reason": flag.value, "was": record.state.value}
         if since is not None:
@@ -77,13 +93,22 @@ def revoke(
 
 def reinstate(serial: str, actor: Actor, deps: RevocationDeps) -> CertificateRecord:
     """End a suspension. Only a suspended certificate comes back; a revoked one never does."""
+    require(actor, Permission.SUSPEND)
+    with deps.database.read() as session:
+        record = get_certificate(session, serial)
+        _check_suspended(record)
+    approval = demand(_reinstating_deed(record), deps.approvals.needed(Act.CERTIFICATE_REINSTATE), actor, deps)
+    now = deps.clock.now()
     with deps.database.write() as session:
         record = get_certificate(session, serial, lock=True)
-        if record.state is not State.SUSPENDED:
-            raise NotSuspended(f"{serial} is {record.state}", serial=serial, state=record.state.value)
+        _check_suspended(record)
+        use(session, approval, _reinstating_deed(record), actor, deps.clock)
         # A suspended intent has no certificate to come back to.
-        changed = set_state(session, serial, State.ACTIVE if record.der is not None else State.INTENT)
-        note_revocation_change(session, record.issuer)
+        epoch = note_revocation_change(session, record.issuer)
+        state = State.ACTIVE if record.der is not None else State.INTENT
+        changed = set_state(session, serial, state, crl_epoch=epoch)
+        if find_authority(session, record.issuer) is not None:
+            note_reinstated(session, changed, epoch, now)
         audit.append(session, deps.clock, actor, "certificate.reinstate", "certificate", serial)
     return changed
 
@@ -97,6 +122,31 @@ def parse_reason(name: str) -> x509.ReasonFlags:
             f"no reason {name!r}", reason=name, nearest=nearest(name, REASONS), valid=", ".join(REASONS)
         )
     return flag
+
+
+def _check_revocable(session: Session, record: CertificateRecord, flag: x509.ReasonFlags) -> None:
+    issuer = find_authority(session, record.issuer)
+    if issuer is not None and issuer.parent is None and record.public_key_der == issuer.public_key_der:
+        raise RootNotRevocable(
+            f"{record.serial} is the root {issuer.name}", serial=record.serial, authority=issuer.name
+        )
+    _check_may_follow(record, flag)
+
+
+def _check_suspended(record: CertificateRecord) -> None:
+    if record.state is not State.SUSPENDED:
+        raise NotSuspended(f"{record.serial} is {record.state}", serial=record.serial, state=record.state.value)
+
+
+def _revocation_deed(record: CertificateRecord, flag: x509.ReasonFlags, since: datetime | None) -> Deed:
+    asked = {"serial": record.serial, "reason": flag.value, "since": rfc3339(since) if since is not None else None}
+    rests_on = {"subject": record.subject, "state": record.state.value}
+    return Deed(Act.CERTIFICATE_REVOKE, f"{record.serial} ({record.subject}): {flag.value}", asked, rests_on)
+
+
+def _reinstating_deed(record: CertificateRecord) -> Deed:
+    rests_on = {"subject": record.subject, "state": record.state.value, "reason": record.revocation_reason}
+    return Deed(Act.CERTIFICATE_REINSTATE, f"{record.serial} ({record.subject})", {"serial": record.serial}, rests_on)
 
 
 def _check_may_follow(record: CertificateRecord, flag: x509.ReasonFlags) -> None:

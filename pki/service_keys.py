@@ -24,6 +24,7 @@ from pki.audit import Actor
 from pki.authorities import get_authority
 from pki.errors import ServiceExists, ServiceNameRefused, ServiceNotReady
 from pki.issuance import IssuanceRequest, IssuingDeps, decide, issue
+from pki.roles import Permission, require
 from pki.schemes import Scheme, scheme_for
 from pki.tables import ServiceKeyRow
 
@@ -102,6 +103,7 @@ def ensure_service(
     Otherwise it does nothing. A service whose certificate was revoked stays as it is: a new certificate for that key
     would undo the revocation, so rotation has to make another key.
     """
+    require(actor, Permission.MANAGE_SERVICES)
     database, clock = deps.database, deps.clock
     # 1. Refuse everything that can be refused before a key exists.
     if not _NAME.fullmatch(name):
@@ -173,7 +175,7 @@ class ServiceDesk:
                     continue
                 certificate = get_certificate(session, record.serial)
                 if certificate.state_at(now) is State.ACTIVE:
-                    found.append((record, certificate, _issuers(session, record.authority)))
+                    found.append((record, certificate, issuers_of(session, record.authority)))
         # Keys are asked for after the last query (law 4).
         return tuple(
             Service(
@@ -198,7 +200,7 @@ def key_label(name: str) -> str:
     return f"service-{name}"
 
 
-def _issuers(session: Session, authority: str) -> tuple[x509.Certificate, ...]:
+def issuers_of(session: Session, authority: str) -> tuple[x509.Certificate, ...]:
     """The certificates from an authority to its root."""
     chain: list[x509.Certificate] = []
     step: str | None = authority

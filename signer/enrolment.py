@@ -9,8 +9,10 @@ from certs.inventory import CertificateRecord, State, find_by_key
 from certs.names import SubjectName
 from hsm.spec import KeyRef, KeySpec, Purpose, spki_der
 from hsm.store import KeyStore
+from pki.approval import Approval, use
 from pki.audit import Actor, append
-from pki.issuance import IssuanceRequest, IssuingDeps, decide, issue
+from pki.issuance import IssuanceRequest, IssuingDeps, decide, demand_issuance, issue
+from pki.roles import Permission, require
 from pki.schemes import scheme_for
 from signer.credentials import (
     ROLE_OF_PROFILE,
@@ -33,6 +35,7 @@ class EnrolmentRequest:
     spec: KeySpec
     image_sha256: str | None = None
     diameter_mm: float | None = None
+    san: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ def free_name(database: Database, profile: str) -> str:
 
 def enrol(request: EnrolmentRequest, actor: Actor, deps: EnrolmentDeps) -> CertificateRecord:
     """Make key, certificate and credential; run again after a death, it takes up the key and certificate it finds."""
+    require(actor, Permission.MANAGE_CREDENTIALS)
+    require(actor, Permission.ISSUE)
     check_name(request.name)
     role = ROLE_OF_PROFILE.get(request.profile)
     if role is None:
@@ -72,12 +77,19 @@ def _enrol(request: EnrolmentRequest, role: str, actor: Actor, deps: EnrolmentDe
         if credential_exists(session, request.name):
             raise UsageWrong("CREDENTIAL_EXISTS", name=request.name)
     _refuse_early(request, deps)
-    # 2. The key; then what it must never lose.
-    ref = _find_or_make_key(request, deps)
+    # 2. The key; then what it must never lose. Where others have to approve, they do before there is one.
+    ref = _find_key(request, deps)
+    record = _finished_certificate(request, ref, deps) if ref is not None else None
+    approval = _demand(request, actor, deps)
+    ref = ref or deps.keys.generate(request.spec, key_label(request.name), Purpose.DOCUMENT)
     deps.keys.check_protected(ref.public_key_der)
     # 3. The certificate, unless an earlier run had come that far.
-    record = _finished_certificate(request, ref, deps) or issue(
-        IssuanceRequest(request.profile, request.subject, ref.public_key_der), actor, deps.issuing
+    unspent = approval if record is not None else None
+    record = record or issue(
+        IssuanceRequest(request.profile, request.subject, ref.public_key_der, request.san),
+        actor,
+        deps.issuing,
+        approval,
     )
     # 4. From here on the credential may sign.
     credential = NewCredential(
@@ -91,6 +103,9 @@ def _enrol(request: EnrolmentRequest, role: str, actor: Actor, deps: EnrolmentDe
         diameter_mm=request.diameter_mm,
     )
     with database.write() as session:
+        if unspent is not None:
+            # The certificate was approved with another run; that this name and this picture go with it was not.
+            use(session, unspent, unspent.deed, actor, clock)
         register_credential(session, credential, clock.now())
         append(session, clock, actor, "credential.create", "credential", request.name, serial=record.serial, role=role)
     return record
@@ -104,10 +119,22 @@ def key_label(name: str) -> str:
 def _refuse_early(request: EnrolmentRequest, deps: EnrolmentDeps) -> None:
     """Everything that issuing would refuse, asked with a key of the same kind that is thrown away."""
     probe = deps.issuing.twins.get(request.spec).public_key()
-    decide(IssuanceRequest(request.profile, request.subject, spki_der(probe)), deps.issuing)
+    decide(IssuanceRequest(request.profile, request.subject, spki_der(probe), request.san), deps.issuing)
 
 
-def _find_or_make_key(request: EnrolmentRequest, deps: EnrolmentDeps) -> KeyRef:
+def _demand(request: EnrolmentRequest, actor: Actor, deps: EnrolmentDeps) -> Approval | None:
+    """What others approve names the credential too, and its picture: that is what will stand on paper."""
+    wanted = IssuanceRequest(request.profile, request.subject, b"", request.san)
+    more = {
+        "credential": request.name,
+        "picture": request.image_sha256,
+        "diameter_mm": None if request.diameter_mm is None else f"{request.diameter_mm:g}",
+    }
+    return demand_issuance(wanted, f"new {request.spec.value}", actor, deps.issuing, **more)
+
+
+def _find_key(request: EnrolmentRequest, deps: EnrolmentDeps) -> KeyRef | None:
+    """The key that an earlier run has made, if there is one."""
     with deps.issuing.database.read() as session:
         taken = {credential.public_key_der for credential in list_credentials(session)}
     for ref in deps.keys.list_keys():
@@ -116,7 +143,7 @@ def _find_or_make_key(request: EnrolmentRequest, deps: EnrolmentDeps) -> KeyRef:
                 deps.keys.assign_purpose(ref.public_key_der, Purpose.DOCUMENT)
             if ref.purpose in {None, Purpose.DOCUMENT}:
                 return ref
-    return deps.keys.generate(request.spec, key_label(request.name), Purpose.DOCUMENT)
+    return None
 
 
 def _finished_certificate(request: EnrolmentRequest, ref: KeyRef, deps: EnrolmentDeps) -> CertificateRecord | None:

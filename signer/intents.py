@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from certs.clock import Clock
 from certs.db import Database
-from pki.audit import Actor, append, appended_by, audit_values
+from pki.audit import Actor, append, appended_by, audit_refusals, audit_values
 from signer.documents import (
     ACTS,
     DOCUMENTS,
@@ -65,11 +65,9 @@ def _begun() -> CTE:
 
 
 _BEGUN = _begun()
-_BEGIN = select(_BEGUN.c.document_id, _BEGUN.c.id).add_cte(
-    appended_by(_BEGUN, sql_cast(_BEGUN.c.id, String)).cte("audited")
-)
+_BEGIN = select(_BEGUN.c.document_id, _BEGUN.c.id).add_cte(*appended_by(_BEGUN, sql_cast(_BEGUN.c.id, String)))
 _DONE = FINISH_ACT.returning(ACTS.c.id).cte("done")
-_FINISH = select(_DONE.c.id).add_cte(appended_by(_DONE).cte("audited"))
+_FINISH = select(_DONE.c.id).add_cte(*appended_by(_DONE))
 
 
 def begin_fresh(
@@ -90,7 +88,9 @@ def begin_fresh(
         return document, act
     opening = document_values(agency=agency, name=name, details=details, now=now)
     values = _prefixed("document", opening) | _prefixed("act", act_values(intent))
-    row = session.execute(_BEGIN, values | audit_values(clock, actor, _BEGIN_AUDITED, "act", **facts)).one_or_none()
+    values |= audit_values(clock, actor, _BEGIN_AUDITED, "act", **facts)
+    with audit_refusals():
+        row = session.execute(_BEGIN, values).one_or_none()
     return None if row is None else (Registered(row[0], opening["code"], IN_FORCE), row[1])
 
 
@@ -107,7 +107,8 @@ def finish_fresh(
         if connection.dialect.name == "postgresql":
             values = finish_values(act, output_sha256=output_sha256, output_size=output_size, now=now)
             values |= audit_values(clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
-            return connection.execute(_FINISH, values).one_or_none() is not None
+            with audit_refusals():
+                return connection.execute(_FINISH, values).one_or_none() is not None
         done = finish_act(connection, act, output_sha256=output_sha256, output_size=output_size, now=now)
         if done:
             append(connection, clock, actor, _FINISH_AUDITED, "document", document.code, **facts)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from certs.clock import Clock
 from certs.db import Database
 from pki.audit import Actor, append
+from pki.roles import Permission, require
 from signer.admission import out_of_force
 from signer.documents import OPEN, Document, Registered, document_by_code, known_form
 from signer.errors import UsageWrong
@@ -35,6 +36,7 @@ class StatusChange:
 
 def recall_document(typed: str, reason: str, actor: Actor, database: Database, clock: Clock) -> Document:
     """Take a document out of force, at once and for everybody who asks; Refused when it is out of force already."""
+    require(actor, Permission.RECALL_DOCUMENTS)
     code, why = known_form(typed), _clean(reason)
     with database.write() as session:
         row = session.scalar(select(DocumentRow).where(DocumentRow.code == code).with_for_update())

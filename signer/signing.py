@@ -15,6 +15,7 @@ from certs.db import Database
 from certs.errors import DatabaseUnavailable
 from hsm.errors import HSMError
 from pki.audit import Actor, append
+from pki.roles import Permission, require
 from signer.admission import out_of_force, refuse_closed_document, refuse_second_issue
 from signer.appearance.fonts import EmbeddedFont, Style
 from signer.appearance.images import Purpose, StampImage
@@ -143,6 +144,7 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
 
     A process that dies between steps 4 and 8 leaves an intent, which `antin doctor` names; no output exists then.
     """
+    require(actor, Permission.SIGN_DOCUMENTS)
     # 1. May this credential do this now? Its certificate and all above it are in force, or nothing else happens.
     credential = deps.desk.usable(request.credential)
     # /M holds whole seconds, and every record says the same.

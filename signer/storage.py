@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import secrets
+from collections.abc import Iterable
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
@@ -174,9 +175,14 @@ class OutputFile:
 
     def publish(self, content: bytes) -> None:
         """Write, sync and give the file its name, all or nothing."""
+        self.publish_parts((content,))
+
+    def publish_parts(self, parts: Iterable[bytes]) -> None:
+        """`publish` for what is too long for memory, or is still being made; an error of its maker leaves nothing either."""
         try:
-            self._file.write(content)
-            self._file.truncate(len(content))
+            for part in parts:
+                self._file.write(part)
+            self._file.truncate(self._file.tell())
             self._file.flush()
             os.fsync(self._file.fileno())
             if self._replace:

@@ -1,11 +1,12 @@
 """A user at the command line: a home of his own, a folder to work in, and `antin` as a process; nothing of it is called in process.
 
-A demonstration home is founded once a test process and copied for each test: nothing in a home is an absolute path, so
-a copy is a home.
+A demonstration home is founded once a run and copied for each test: nothing in a home is an absolute path, so a copy is
+a home.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -13,6 +14,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,19 +163,42 @@ def signatures_by_pdfsig(file: Path) -> list[str]:
 VALID_BY_PDFSIG = "Signature is Valid."
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that is made once, whichever of the test processes needs it first. Never used itself, only copied.
+
+    On PostgreSQL each test process has a cluster of its own, and so each makes it.
+    """
+    if postgres.wanted():
+        folder = factory.mktemp(name)
+        make(folder)
+        return folder
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (base / name).exists():
+            begun = base / f"{name}-{uuid.uuid4().hex}"
+            begun.mkdir()
+            make(begun)
+            begun.rename(base / name)
+    return base / name
+
+
 @pytest.fixture(scope="session")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A demonstration home as `antin init --demo` leaves it. Never used itself, only copied."""
+    """A demonstration home as `antin init --demo` leaves it."""
     if find_module() is None:
         pytest.skip("SoftHSM is not installed (apt-get install softhsm2)")
     if not (FONTS / "Tinos-Regular.ttf").is_file():
         pytest.skip("Tinos is not installed (apt-get install fonts-croscore)")
-    folder = tmp_path_factory.mktemp("founded")
-    user = User(folder / "home", folder)
-    user.antin("init", "--demo")
-    if postgres.wanted():
-        _FOUNDED.database = user.database.database
-    return user.home
+
+    def found(folder: Path) -> None:
+        user = User(folder / "home", folder)
+        user.antin("init", "--demo")
+        if postgres.wanted():
+            _FOUNDED.database = user.database.database
+
+    return once(tmp_path_factory, "founded", found) / "home"
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from certs.names import parse_subject
 from hsm.spec import KeySpec
 from hsm.store import KeyStore
 from pki.audit import Actor
+from pki.roles import Role
 from signer.appearance.fonts import FontShelf
 from signer.credentials import CredentialDesk
 from signer.documents import Document, document_by_code
@@ -37,7 +38,7 @@ from signer.storage import BlobStore
 from signer.validation.verdict import Verdict
 from tests.world import OFFICER_SUBJECT, SEAL_SUBJECT, World, build_world
 
-CLERK = Actor("records-clerk")
+CLERK = Actor("records-clerk", frozenset({Role.ADMIN}))
 DIAMETER_MM = 36.0
 FONTS = Path(os.environ.get("ANTIN_TEST_FONTS", "/usr/share/fonts/truetype/croscore"))
 

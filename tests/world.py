@@ -6,6 +6,7 @@ that need a token pass its store as `keys`.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,16 +16,20 @@ from api.migrations.runner import upgrade
 from certs.catalogue import Catalogue, read_catalogue
 from certs.db import Database
 from certs.inventory import CertificateRecord, get_certificate
+from certs.lint.second_opinion import SecondOpinion
 from certs.names import parse_subject
 from hsm.memory_store import InsecureKeyStoreWarning, MemoryStore
 from hsm.spec import KeyRef, KeySpec, Purpose
 from hsm.store import KeyStore
+from pki.appointment import PersonDeps
+from pki.approval_rules import ApprovalRules
 from pki.audit import Actor
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
 from pki.crl import CrlDeps, CrlRecord, sign_crl
 from pki.issuance import IssuanceRequest, IssuingDeps, TwinKeys, issue
 from pki.issuer import Issuer, load_issuer
 from pki.revocation import RevocationDeps, revoke
+from pki.roles import Role
 from tests import postgres
 from tests.fakes.clock import FixedClock
 
@@ -34,7 +39,7 @@ ROOT_SUBJECT = "CN=Hương Giang Root CA,O=Sở Khoa học và Công nghệ Hư�
 ISSUING_SUBJECT = "CN=Hương Giang Issuing CA,O=Sở Khoa học và Công nghệ Hương Giang,C=VN"
 SEAL_SUBJECT = f"CN={AGENCY},UID=MST:0400000001,UID=MNS:1000001,O={AGENCY},C=VN"
 OFFICER_SUBJECT = f"CN=Nguyễn Thị Thử Nghiệm,T=Phó Giám đốc,UID=CCCD:000000000001,O={AGENCY},C=VN"
-ADMIN = Actor("ceremony-admin")
+ADMIN = Actor("ceremony-admin", frozenset({Role.ADMIN}))
 
 
 def memory_store() -> MemoryStore:
@@ -42,6 +47,12 @@ def memory_store() -> MemoryStore:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InsecureKeyStoreWarning)
         return MemoryStore()
+
+
+@functools.cache
+def second_opinion() -> SecondOpinion:
+    """One linting process for all worlds of a test process: to start one takes half a second."""
+    return SecondOpinion()
 
 
 def empty_database(folder: Path, *, busy_timeout: float = 5.0) -> Database:
@@ -78,14 +89,21 @@ class World:
     root: Issuer
     issuing: Issuer
     twins: TwinKeys = field(default_factory=TwinKeys)
+    approvals: ApprovalRules = field(default_factory=ApprovalRules)
 
     @property
     def issuing_deps(self) -> IssuingDeps:
-        return IssuingDeps(self.database, self.clock, self.issuing, self.catalogue, self.twins)
+        return IssuingDeps(
+            self.database, self.clock, self.issuing, self.catalogue, self.twins, approvals=self.approvals
+        )
 
     @property
     def revocation_deps(self) -> RevocationDeps:
-        return RevocationDeps(self.database, self.clock)
+        return RevocationDeps(self.database, self.clock, self.approvals)
+
+    @property
+    def person_deps(self) -> PersonDeps:
+        return PersonDeps(self.database, self.clock, self.approvals)
 
     @property
     def crl_deps(self) -> CrlDeps:
@@ -132,8 +150,8 @@ def build_world(
 ) -> World:
     """Make all of it in a folder. The caller closes it."""
     database, clock, keys = new_database(folder), clock or FixedClock(), keys or memory_store()
-    catalogue, twins = read_catalogue(), TwinKeys()
-    deps = CeremonyDeps(database, clock, keys, catalogue, PUBLIC_URL, twins)
+    catalogue, twins = read_catalogue(), TwinKeys(second_opinion())
+    deps = CeremonyDeps(database, clock, keys, catalogue, PUBLIC_URL, twins, approvals=ApprovalRules())
     create_root("root", parse_subject(ROOT_SUBJECT), ADMIN, deps, spec=root_spec)
     create_issuing("issuing", "root", parse_subject(ISSUING_SUBJECT), ADMIN, deps, spec=issuing_spec)
     return World(

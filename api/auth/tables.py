@@ -25,6 +25,8 @@ class TokenRow(Base):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    # Whose it is. Without a name nobody answers for it but its maker.
+    person: Mapped[str | None] = mapped_column(String(32))
 
 
 class IdempotencyRow(Base):

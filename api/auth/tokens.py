@@ -1,4 +1,4 @@
-"""Bearer tokens: issued once, stored as a digest, looked up at every call, revoked at once."""
+"""Bearer tokens: issued once, stored as a digest, looked up at every call, revoked at once; what each scope allows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import secrets
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -19,9 +19,32 @@ from api.auth.tables import TokenRow
 from api.errors import RequestError, UsageError
 from certs.clock import Clock
 from certs.db import Database
+from pki.approval import ApprovalDeps, Deed, demand, use
+from pki.approval_rules import Act
 from pki.audit import Actor, append
+from pki.persons import PersonState, find_person, get_active_person
+from pki.roles import Permission, Role, require
 
 SCOPES = ("sign", "verify", "ra", "ca", "audit")
+# What a scope lets through; the roles behind the token have to allow it too. Verifying needs nothing.
+_PERMISSIONS: dict[str, frozenset[Permission]] = {
+    "sign": frozenset({Permission.SIGN_DOCUMENTS, Permission.RECALL_DOCUMENTS}),
+    "verify": frozenset(),
+    "ra": frozenset(
+        {
+            Permission.ISSUE,
+            Permission.REVOKE,
+            Permission.SUSPEND,
+            Permission.SIGN_CRL,
+            Permission.MANAGE_CREDENTIALS,
+            Permission.APPROVE,
+        }
+    ),
+    "ca": frozenset(Permission) - {Permission.SIGN_DOCUMENTS, Permission.RECALL_DOCUMENTS, Permission.READ_AUDIT},
+    "audit": frozenset({Permission.READ_AUDIT}),
+}
+# Who decides about people has to be one of them.
+_NEEDS_PERSON = frozenset({Permission.APPROVE, Permission.MANAGE_PERSONS, Permission.MANAGE_TOKENS})
 DEFAULT_DAYS = 90
 LONGEST_DAYS = 3650
 _PREFIX = "antin_"
@@ -32,7 +55,7 @@ _NAME = re.compile(r"[a-z0-9-]{1,32}")
 
 @dataclass(frozen=True)
 class TokenRecord:
-    """What is known of a token; never the token itself."""
+    """What is known of a token; never the token itself. `roles` are known of one that was just recognised, and of no other."""
 
     id: int
     name: str
@@ -43,11 +66,16 @@ class TokenRecord:
     expires_at: datetime
     revoked_at: datetime | None
     last_used_at: datetime | None
+    person: str | None
+    roles: frozenset[Role] = frozenset()
 
     @property
     def actor(self) -> Actor:
-        """Under which name the audit trail knows what was done with it."""
-        return Actor(f"token {self.name}")
+        """Under which name the audit trail knows what was done with it, and what it may do: what its scopes and roles both allow."""
+        within = frozenset[Permission]().union(*(_PERMISSIONS[scope] for scope in self.scopes))
+        if self.person is not None:
+            return Actor(self.person, self.roles, within)
+        return Actor(f"token {self.name}", self.roles, within - _NEEDS_PERSON, answerable=self.created_by)
 
     def state_at(self, now: datetime) -> str:
         if self.revoked_at is not None:
@@ -71,7 +99,7 @@ class TokenDesk:
         self._lock = threading.Lock()
 
     def authenticate(self, presented: str) -> TokenRecord:
-        """The token's record; RequestError TOKEN_WRONG, TOKEN_REVOKED or TOKEN_EXPIRED."""
+        """The token's record; RequestError TOKEN_WRONG, TOKEN_REVOKED, TOKEN_EXPIRED or TOKEN_PERSON_DISABLED."""
         if not _FORM.fullmatch(presented):
             raise RequestError("TOKEN_WRONG")
         digest = _digest(presented)
@@ -87,9 +115,20 @@ class TokenDesk:
             raise RequestError("TOKEN_REVOKED")
         if state == "expired":
             raise RequestError("TOKEN_EXPIRED")
+        record = replace(record, roles=self._roles_behind(record))
         with self._lock:
             self._used[record.id] = now
         return record
+
+    def _roles_behind(self, record: TokenRecord) -> frozenset[Role]:
+        """The person's as they are now; one that belongs to nobody was made by an admin, and its scopes are all it has."""
+        if record.person is None:
+            return frozenset({Role.ADMIN})
+        with self._database.read() as session:
+            person = find_person(session, record.person)
+        if person is None or person.state is not PersonState.ACTIVE:
+            raise RequestError("TOKEN_PERSON_DISABLED", person=record.person)
+        return person.roles
 
     def write_uses(self) -> None:
         """Note when tokens were last used. Called now and then: no request waits for it."""
@@ -103,20 +142,30 @@ class TokenDesk:
 
 
 def issue_token(
-    database: Database, clock: Clock, actor: Actor, *, scopes: Iterable[str], days: int = DEFAULT_DAYS, name: str | None = None
+    deps: ApprovalDeps, actor: Actor, *, scopes: Iterable[str], days: int = DEFAULT_DAYS, name: str | None = None,
+    person: str | None = None,
 ) -> tuple[str, TokenRecord]:  # fmt: skip
-    """A new token and its record. The token is shown now or never."""
+    """A new token and its record. The token is shown now or never. One of a `person` acts as that person."""
+    require(actor, Permission.MANAGE_TOKENS)
     wanted = frozenset(scopes)
     if not wanted or not wanted <= set(SCOPES):
         raise UsageError("TOKEN_SCOPE_UNKNOWN", scope=", ".join(sorted(wanted - set(SCOPES))), valid=", ".join(SCOPES))
     if not 1 <= days <= LONGEST_DAYS:
         raise UsageError("TOKEN_DAYS_WRONG", days=str(days), limit=str(LONGEST_DAYS))
-    if name is None:
-        name = f"token-{secrets.token_hex(4)}"
-    if not _NAME.fullmatch(name):
+    if name is not None and not _NAME.fullmatch(name):
         raise UsageError("TOKEN_NAME_WRONG", name=name[:64])
-    token, now = _PREFIX + secrets.token_urlsafe(_OCTETS), clock.now()
     written = " ".join(scope for scope in SCOPES if scope in wanted)
+    with deps.database.read() as session:
+        if person is not None:
+            get_active_person(session, person)
+        _refuse_taken(session, name)
+    deed = Deed(
+        Act.TOKEN_ISSUE, f"{name or '–'} ({person or '–'}): {written}",
+        {"name": name, "person": person, "scopes": written, "days": days},
+    )  # fmt: skip
+    approval = demand(deed, deps.approvals.needed(deed.act), actor, deps)
+    name = name or f"token-{secrets.token_hex(4)}"
+    token, now = _PREFIX + secrets.token_urlsafe(_OCTETS), deps.clock.now()
     row = TokenRow(
         name=name,
         sha256=_digest(token),
@@ -126,12 +175,16 @@ def issue_token(
         expires_at=now + timedelta(days=days),
         revoked_at=None,
         last_used_at=None,
+        person=person,
     )
-    with database.write() as session:
-        if session.scalar(select(TokenRow.id).where(TokenRow.name == name)) is not None:
-            raise UsageError("TOKEN_NAME_TAKEN", name=name)
+    with deps.database.write() as session:
+        _refuse_taken(session, name)
+        use(session, approval, deed, actor, deps.clock)
         session.add(row)
-        append(session, clock, actor, "token.issue", "token", name, scopes=written, days=str(days))
+        whose = {"person": person} if person is not None else {}
+        append(
+            session, deps.clock, actor, Act.TOKEN_ISSUE.value, "token", name, scopes=written, days=str(days), **whose
+        )
         session.flush()
         return token, _record(row)
 
@@ -143,6 +196,7 @@ def list_tokens(session: Session) -> list[TokenRecord]:
 
 def revoke_token(database: Database, clock: Clock, actor: Actor, name: str) -> TokenRecord:
     """Take a token out of force, at once. Revoking it again changes nothing."""
+    require(actor, Permission.MANAGE_TOKENS)
     with database.write() as session:
         row = session.scalar(select(TokenRow).where(TokenRow.name == name).with_for_update())
         if row is None:
@@ -154,6 +208,11 @@ def revoke_token(database: Database, clock: Clock, actor: Actor, name: str) -> T
         return _record(row)
 
 
+def _refuse_taken(session: Session, name: str | None) -> None:
+    if name is not None and session.scalar(select(TokenRow.id).where(TokenRow.name == name)) is not None:
+        raise UsageError("TOKEN_NAME_TAKEN", name=name)
+
+
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("ascii")).hexdigest()
 
@@ -161,5 +220,5 @@ def _digest(token: str) -> str:
 def _record(row: TokenRow) -> TokenRecord:
     return TokenRecord(
         row.id, row.name, row.sha256, frozenset(row.scopes.split()), row.created_by, row.created_at, row.expires_at,
-        row.revoked_at, row.last_used_at,
+        row.revoked_at, row.last_used_at, row.person,
     )  # fmt: skip

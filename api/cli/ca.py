@@ -8,24 +8,26 @@ from typing import Any, TextIO
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.cli.call import Call
-from api.cli.context import acting, print_json, print_table
+from api.cli.context import acting, parse_time, print_json, print_table, refuse_existing
+from api.errors import UsageError
 from api.publishing import publish
 from api.wiring import Installation, open_installation
 from api.words import Words
 from certs.clock import for_people, rfc3339
 from certs.inventory import CertificateRecord, State, get_certificate
 from pki.authorities import AuthorityRecord, AuthorityState, get_authority, list_authorities
-from pki.errors import IssuerNotGood
+from pki.crl import Issued, partition_crl
+from pki.crl_archive import StoredCrl, crl_octets, find_at, find_by_number
+from pki.crl_entries import FULL
+from pki.errors import CrlNotFound, IssuerNotGood
+from signer.storage import OutputFile
 
 
 def run(options: argparse.Namespace, call: Call) -> int:
     """Carry call.out one action."""
+    actions = {"list": _list, "show": _show, "publish": _publish, "partition": _partition, "crl": _crl}
     with open_installation(call.environment) as installation:
-        if options.action == "list":
-            return _list(options, installation, call.words, call.out)
-        if options.action == "show":
-            return _show(options, installation, call.words, call.out)
-        return _publish(options, installation, call.words, call.out)
+        return actions[options.action](options, installation, call)
 
 
 def _rows(installation: Installation) -> list[tuple[AuthorityRecord, CertificateRecord | None]]:
@@ -57,7 +59,8 @@ def _as_json(
     }
 
 
-def _list(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
+def _list(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out = call.words, call.out
     rows = _rows(installation)
     if options.json:
         print_json(out, [_as_json(*row, installation) for row in rows])
@@ -78,7 +81,8 @@ def _list(options: argparse.Namespace, installation: Installation, words: Words,
     return 0
 
 
-def _show(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
+def _show(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out = call.words, call.out
     with installation.database.read() as session:
         authority = get_authority(session, options.name)
         certificate = get_certificate(session, authority.serial) if authority.serial else None
@@ -97,25 +101,90 @@ def _show(options: argparse.Namespace, installation: Installation, words: Words,
     return 0
 
 
-def _publish(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
-    signed = publish(installation, acting(), everything=options.all)
+def _publish(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out = call.words, call.out
+    issued = publish(installation, acting(call, installation), everything=options.all)
     if options.json:
-        print_json(
-            out,
-            [
-                {
-                    "authority": crl.authority,
-                    "number": crl.number,
-                    "next_update": rfc3339(crl.next_update),
-                    "sha256": crl.sha256,
-                }
-                for crl in signed
-            ],
-        )
+        print_json(out, [_issued_as_json(each) for each in issued])
         return 0
-    for crl in signed:
-        facts = {"authority": crl.authority, "number": str(crl.number), "until": for_people(crl.next_update)}
-        out.write(words.say("CRL_PUBLISHED", facts) + "\n")
-    if not signed:
+    for each in issued:
+        _say_issued(each, words, out)
+    if not issued:
         out.write(words.say("CRL_NONE_DUE") + "\n")
     return 0
+
+
+def _partition(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    """The lists of new partitions are there before anybody is sent to them."""
+    words, out, actor = call.words, call.out, acting(call, installation)
+    before = partition_crl(options.name, options.count, actor, installation.crls)
+    issued = publish(installation, actor)
+    if options.json:
+        facts = {"authority": options.name, "partitions": options.count, "were": before}
+        print_json(out, facts | {"issued": [_issued_as_json(each) for each in issued]})
+        return 0
+    facts = {"authority": options.name, "count": str(options.count), "before": str(before)}
+    out.write(words.say("CRL_PARTITIONED", facts) + "\n")
+    return 0
+
+
+def _crl(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out = call.words, call.out
+    if options.number is not None and options.shard is not None:
+        raise UsageError("CRL_NUMBER_NAMES_SCOPE")
+    output = options.output
+    if output is not None:
+        refuse_existing(output.path, output.typed, force=options.force)
+    moment = parse_time(options.at) if options.at else installation.clock.now()
+    with installation.database.read() as session:
+        get_authority(session, options.name)
+        found = (
+            find_by_number(session, options.name, options.number, is_delta=options.delta)
+            if options.number is not None
+            else find_at(session, options.name, moment, options.shard or FULL, is_delta=options.delta)
+        )
+        if found is None:
+            number = "" if options.number is None else str(options.number)
+            raise CrlNotFound(f"{options.name} has no such CRL", authority=options.name, number=number)
+        if output is not None:
+            with OutputFile(output.path, expected_size=found.size, replace=options.force) as file:
+                file.publish_parts(crl_octets(session, found))
+    facts = _crl_as_json(found)
+    if options.json:
+        print_json(out, facts)
+    elif output is not None:
+        out.write(words.say("CRL_WRITTEN", {"number": str(found.number), "path": output.typed}) + "\n")
+    else:
+        print_table(out, [[words.say(f"COLUMN_{name.upper()}"), str(value or "–")] for name, value in facts.items()])
+    return 0
+
+
+def _crl_as_json(crl: StoredCrl) -> dict[str, Any]:
+    return {
+        "authority": crl.authority,
+        "shard": crl.shard or None,
+        "number": crl.number,
+        "delta_base": crl.base,
+        "this_update": rfc3339(crl.this_update),
+        "next_update": rfc3339(crl.next_update),
+        "size": crl.size,
+        "sha256": crl.sha256,
+    }
+
+
+def _issued_as_json(issued: Issued) -> dict[str, Any]:
+    """The complete list as ever; a delta beside it, or alone, under its own name."""
+    facts: dict[str, Any] = {"authority": issued.authority, "shard": issued.shard or None, "number": issued.number}
+    complete, delta = issued.complete, issued.delta
+    facts["next_update"] = rfc3339(complete.next_update) if complete is not None else None
+    facts["sha256"] = complete.sha256 if complete is not None else None
+    facts["delta"] = _crl_as_json(delta) if delta is not None else None
+    return facts
+
+
+def _say_issued(issued: Issued, words: Words, out: TextIO) -> None:
+    name = issued.authority if issued.shard == FULL else f"{issued.authority}/{issued.shard}"
+    newest = issued.complete or issued.delta
+    assert newest is not None
+    facts = {"authority": name, "number": str(issued.number), "until": for_people(newest.next_update)}
+    out.write(words.say("DELTA_PUBLISHED" if newest.is_delta else "CRL_PUBLISHED", facts) + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from typing import Any, TextIO
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -13,15 +13,16 @@ from api.cli.context import acting, find_record, parse_time, print_json, print_t
 from api.errors import UsageError
 from api.publishing import publish
 from api.wiring import Installation, open_installation
-from api.words import Words
 from certs.clock import for_people, rfc3339
 from certs.csr import parse_csr
-from certs.inventory import CertificateRecord, State, list_certificates
+from certs.inventory import CertificateRecord, State
 from certs.names import parse_subject
+from certs.search import CertificateQuery, search
 from hsm.spec import KeySpec
 from pki.audit import Actor
 from pki.issuance import IssuanceRequest, issue
-from pki.revocation import RevocationDeps, revoke
+from pki.revocation import revoke
+from pki.roles import Permission, require
 from signer.credentials import ROLE_OF_PROFILE, SEAL
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol, free_name
 from signer.errors import UsageWrong
@@ -30,13 +31,14 @@ from signer.storage import OutputFile
 _SMALL_FILE = 1024 * 1024
 _PEM_FILE = 16 * 1024
 _PICTURE_FILE = 8 * 1024 * 1024
+_TIMES = ("valid_at", "issued_from", "issued_before", "ends_from", "ends_before")
 
 
 def run(options: argparse.Namespace, call: Call) -> int:
     """Carry call.out one action."""
     action = {"list": _list, "show": _show, "issue": _issue, "revoke": _revoke}[options.action]
     with open_installation(call.environment) as installation:
-        return action(options, installation, call.words, call.out)
+        return action(options, installation, call)
 
 
 def _as_json(record: CertificateRecord, installation: Installation) -> dict[str, Any]:
@@ -56,11 +58,23 @@ def _as_json(record: CertificateRecord, installation: Installation) -> dict[str,
     }
 
 
-def _list(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
+def _list(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out = call.words, call.out
     now = installation.clock.now()
+    wanted = CertificateQuery(
+        text=options.find,
+        organization=options.organization,
+        identifier=options.identifier,
+        serial=options.serial,
+        sha256=options.fingerprint,
+        key_id=options.key,
+        profile=options.profile,
+        issuer=options.issuer,
+        state=State(options.state) if options.state else None,
+        **{name: parse_time(typed) for name in _TIMES if (typed := getattr(options, name)) is not None},
+    )
     with installation.database.read() as session:
-        state = State(options.state) if options.state else None
-        records = list_certificates(session, now, profile=options.profile, state=state)
+        records = search(session, now, wanted, options.limit)
     if options.json:
         print_json(out, [_as_json(record, installation) for record in records])
         return 0
@@ -73,7 +87,8 @@ def _list(options: argparse.Namespace, installation: Installation, words: Words,
     return 0
 
 
-def _show(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
+def _show(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out = call.words, call.out
     with installation.database.read() as session:
         record = find_record(session, options.which)
     if options.pem:
@@ -87,7 +102,8 @@ def _show(options: argparse.Namespace, installation: Installation, words: Words,
     return 0
 
 
-def _issue(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
+def _issue(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out, actor = call.words, call.out, acting(call, installation)
     output = options.output
     if output is not None:
         refuse_existing(output.path, output.typed, force=options.force)
@@ -100,9 +116,9 @@ def _issue(options: argparse.Namespace, installation: Installation, words: Words
         if output is not None:
             file = stack.enter_context(OutputFile(output.path, expected_size=_PEM_FILE, replace=options.force))
         if options.csr is not None:
-            record, name = _issue_for_csr(options, installation, acting()), None
+            record, name = _issue_for_csr(options, installation, actor), None
         else:
-            record, name = _issue_with_key(options, installation, acting())
+            record, name = _issue_with_key(options, installation, actor)
         pem = record.certificate().public_bytes(Encoding.PEM)
         if file is not None:
             file.publish(pem)
@@ -119,7 +135,7 @@ def _issue(options: argparse.Namespace, installation: Installation, words: Words
 def _issue_for_csr(options: argparse.Namespace, installation: Installation, actor: Actor) -> CertificateRecord:
     # Law 5: the request gives key and proof; the subject is what was typed here.
     public_key_der = parse_csr(read_input(options.csr, _SMALL_FILE))
-    request = IssuanceRequest(options.profile, parse_subject(options.subject), public_key_der)
+    request = IssuanceRequest(options.profile, parse_subject(options.subject), public_key_der, tuple(options.san))
     return issue(request, actor, installation.issuing())
 
 
@@ -132,6 +148,8 @@ def _issue_with_key(
     seal = ROLE_OF_PROFILE[options.profile] == SEAL
     picture = None
     if options.image is not None:
+        # A picture is kept as soon as it is read, so this is asked before enrolment asks it.
+        require(actor, Permission.MANAGE_CREDENTIALS)
         png = read_input(options.image, _PICTURE_FILE)
         picture = installation.images.register(png, "seal" if seal else "signature", options.image.typed)
     request = EnrolmentRequest(
@@ -141,17 +159,18 @@ def _issue_with_key(
         spec=KeySpec(settings.keys.credential),
         image_sha256=picture,
         diameter_mm=settings.sign.seal_diameter_mm if seal else None,
+        san=tuple(options.san),
     )
     deps = EnrolmentDeps(installation.keys, installation.issuing(), settings.sign.rsa_padding)
     return enrol(request, actor, deps), request.name
 
 
-def _revoke(options: argparse.Namespace, installation: Installation, words: Words, out: TextIO) -> int:
+def _revoke(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    words, out, actor = call.words, call.out, acting(call, installation)
     since = parse_time(options.since) if options.since else None
     with installation.database.read() as session:
         record = find_record(session, options.which)
-    deps = RevocationDeps(installation.database, installation.clock)
-    record = revoke(record.serial, options.reason, acting(), deps, since)
+    record = revoke(record.serial, options.reason, actor, installation.revocation, since)
     if options.json:
         print_json(out, _as_json(record, installation))
     else:
@@ -159,5 +178,5 @@ def _revoke(options: argparse.Namespace, installation: Installation, words: Word
         out.write(words.say(code, {"serial": record.serial, "reason": record.revocation_reason or ""}) + "\n")
     # Relying parties learn of it now, not when somebody remembers to publish. Should the token be away, the revocation
     # stands, the failure is said, and the CRL stays due.
-    publish(installation, acting())
+    publish(installation, actor)
     return 0

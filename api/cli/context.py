@@ -14,22 +14,56 @@ from typing import Any, TextIO
 
 from sqlalchemy.orm import Session
 
+from api.auth.tokens import TokenDesk
+from api.cli.call import Call
 from api.cli.parser import TypedPath
-from api.errors import UsageError
+from api.errors import ActorRefused, RequestError, UsageError
+from api.wiring import Installation
 from certs.errors import CertificateNotFound
 from certs.inventory import CertificateRecord, get_certificate
 from certs.serial import parse_serial
-from pki.audit import Actor
+from pki.roles import Actor, owner
 from signer.credentials import certificate_serial_of
 from signer.errors import Unavailable
 
+_TOKEN_FILE = 1024 * 1024
 
-def acting() -> Actor:
-    """The actor of a command is the operating-system user: the kernel's word, never LOGNAME or USER, which anybody may set."""
+
+def owner_acting() -> Actor:
+    """The operating-system user: the kernel's word, never LOGNAME or USER, which anybody may set."""
     try:
-        return Actor(pwd.getpwuid(os.getuid()).pw_name)
+        return owner(pwd.getpwuid(os.getuid()).pw_name)
     except KeyError:
-        return Actor(f"uid {os.getuid()}")
+        return owner(str(os.getuid()))
+
+
+def acting(call: Call, installation: Installation) -> Actor:
+    """The actor of a command: who owns the home, or the person of `--actor`, who proves it by a token out of a file."""
+    name, file = call.actor.name, call.actor.token_file
+    if name is None:
+        if file is not None:
+            # Whoever names a token does not mean to act as somebody else.
+            raise UsageError("ACTOR_NAME_MISSING", path=file.typed)
+        return owner_acting()
+    if file is None:
+        raise UsageError("ACTOR_TOKEN_FILE_MISSING", name=name[:64])
+    desk = TokenDesk(installation.database, installation.clock)
+    presented = read_input(file, _TOKEN_FILE).decode("ascii", "replace").strip()
+    try:
+        token = desk.authenticate(presented)
+    except RequestError as error:
+        code = "ACTOR_TOKEN_WRONG"
+        if error.code == "TOKEN_EXPIRED":
+            code = "ACTOR_TOKEN_EXPIRED"
+        elif error.code == "TOKEN_REVOKED":
+            code = "ACTOR_TOKEN_REVOKED"
+        elif error.code == "TOKEN_PERSON_DISABLED":
+            code = "PERSON_DISABLED"
+        raise ActorRefused(code, person=name[:64], path=file.typed) from None
+    if token.person != name:
+        raise ActorRefused("ACTOR_TOKEN_OF_ANOTHER", person=name[:64], path=file.typed)
+    desk.write_uses()
+    return token.actor
 
 
 def print_json(out: TextIO, value: Any) -> None:

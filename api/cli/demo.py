@@ -19,7 +19,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
     own = call.environment.get("ANTIN_DEMO_DOCUMENTS")
     folder = Path(own).absolute() if own else None
     with open_installation(call.environment, judge=call.judge) as installation:
-        results, tampered = run_demo(installation, folder, acting())
+        results, tampered = run_demo(installation, folder, acting(call, installation))
         home = installation.home
     done = [result for result in results if result.verdict]
     call.out.write(

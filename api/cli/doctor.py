@@ -18,7 +18,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
     """Mend if asked, run the checks; exit 1 when something is wrong."""
     with open_installation(call.environment) as installation:
         if options.mend:
-            for kind, name in mend(installation, acting()):
+            for kind, name in mend(installation, acting(call, installation)):
                 call.err.write(call.words.say(f"MENDED_{kind.upper()}", {"name": name}) + "\n")
         findings = examine(installation)
     if options.json:

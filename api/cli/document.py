@@ -59,7 +59,8 @@ def _write_file(options: argparse.Namespace, call: Call) -> int:
 
 def _recall(options: argparse.Namespace, call: Call) -> int:
     with open_installation(call.environment) as installation:
-        document = recall_document(options.code, options.reason, acting(), installation.database, installation.clock)
+        actor = acting(call, installation)
+        document = recall_document(options.code, options.reason, actor, installation.database, installation.clock)
     if options.json:
         print_json(call.out, _as_json(document))
     else:

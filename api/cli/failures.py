@@ -5,13 +5,27 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from api.errors import ComponentError, UsageError
-from certs.errors import CertsError, DatabaseUnavailable
+from api.errors import ActorRefused, ComponentError, UsageError
+from certs.errors import (
+    CertsError,
+    DatabaseUnavailable,
+    KeyCompromised,
+    KeyInUse,
+    LintUnavailable,
+    RegistrationIncomplete,
+)
 from hsm.errors import HSMError, ModuleMissing, PinMissing, TokenAmbiguous, TokenAway, TokenMissing
 from pki.errors import (
+    ApprovalHashTooShort,
+    ApprovalNeeded,
+    ApprovalReasonRefused,
+    ApprovalUnknown,
+    AuditExportUnreadable,
+    AuditUnavailable,
     AuthorityExists,
     AuthorityNameRefused,
     AuthorityUnknown,
+    PersonRefused,
     PkiError,
     RevocationRefused,
     ServiceNameRefused,
@@ -23,13 +37,16 @@ from signer.appearance.errors import AppearanceError, FontMissing, ImageUnreadab
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
 from signer.validation.errors import InputsUnreadable, ValidationError
 
-# The first row that fits decides (interface.md: 1 the answer is no, 2 usage or unreadable input, 5 a component is away).
+# The first row that fits decides (interface.md: 1 the answer is no, 2 usage or unreadable input, 5 a component is away,
+# 6 others have to approve).
 _EXITS: tuple[tuple[type[Exception], int], ...] = (
     (UsageError, 2),
+    (ActorRefused, 1),
     (ComponentError, 5),
     (HSMError, 5),
     (DatabaseUnavailable, 5),
     (SignedOtherBytes, 5),
+    (AuditExportUnreadable, 2),
     (AuthorityUnknown, 2),
     (AuthorityExists, 2),
     (AuthorityNameRefused, 2),
@@ -37,7 +54,16 @@ _EXITS: tuple[tuple[type[Exception], int], ...] = (
     (ServiceNotReady, 5),
     (TokenWrong, 5),
     (RevocationRefused, 1),
+    (ApprovalNeeded, 6),
+    (ApprovalUnknown, 2),
+    (ApprovalHashTooShort, 2),
+    (ApprovalReasonRefused, 2),
+    (PersonRefused, 2),
     (PkiError, 1),
+    (LintUnavailable, 5),
+    (KeyInUse, 1),
+    (KeyCompromised, 1),
+    (RegistrationIncomplete, 1),
     (CertsError, 2),
     (Refused, 1),
     (InputUnreadable, 2),
@@ -73,7 +99,7 @@ def describe(error: Exception) -> tuple[int, str, dict[str, str]]:
 
 def error_code(error: Exception) -> str:
     """The stable reason code; a database says by its reason what is the matter."""
-    if isinstance(error, DatabaseUnavailable):
+    if isinstance(error, DatabaseUnavailable) and not isinstance(error, AuditUnavailable):
         return f"DATABASE_{error.facts.get('reason', 'away').upper().replace('-', '_')}"
     code: str = error.code if isinstance(error, SignerError) else getattr(error, "code", type(error).__name__)
     return code

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict, dataclass
 
 from api.cli.call import Call
-from api.cli.context import print_json, print_table
+from api.cli.context import acting, print_json, print_table
 from api.key_uses import KeyUse, key_uses
 from api.keys import module_path
 from api.signing_speed import Speed, measure
@@ -129,7 +129,8 @@ def _as_json(row: _Key) -> dict[str, object]:
 def _bench(options: argparse.Namespace, installation: Installation, call: Call) -> int:
     hsm = installation.settings.hsm
     # One token process is measured, and has no more than its share.
-    speeds = measure(installation.keys, options.seconds, max(1, hsm.max_sessions // hsm.token_processes))
+    share = max(1, hsm.max_sessions // hsm.token_processes)
+    speeds = measure(installation.keys, options.seconds, share, acting(call, installation))
     if options.json:
         print_json(call.out, [asdict(each) for each in speeds])
         return 0

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 
 from api.cli.call import Call
-from api.cli.context import acting
+from api.cli.context import owner_acting
 from api.founding import Wish, found
 
 
 def run(options: argparse.Namespace, call: Call) -> int:
     """Make or finish the home and say where it is."""
-    installation, fresh = found(Wish(options.demo, options.agency, options.public_url), call.environment, acting())
+    installation, fresh = found(
+        Wish(options.demo, options.agency, options.public_url), call.environment, owner_acting()
+    )
     with installation:
         call.out.write(
             call.words.say("INIT_MADE" if fresh else "INIT_COMPLETE", {"home": str(installation.home.root)}) + "\n"

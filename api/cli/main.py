@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import sys
@@ -9,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TextIO
 
-from api.cli.call import Call
-from api.cli.parser import build_parser
+from api.cli.call import ActorWish, Call
+from api.cli.parser import build_parser, typed_path
 from api.words import Words, one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code (interface: 0 done, 1 no, 2 usage, 3 indeterminate, 4 unsigned, 5 unavailable)."""
+    """Run one command and return its exit code (interface: 0 done, 1 no, 2 usage, 3 indeterminate, 4 unsigned, 5 away, 6 waits)."""
     try:
         code = run(sys.argv[1:] if arguments is None else arguments, os.environ, sys.stdout, sys.stderr)
         sys.stdout.flush()
@@ -35,7 +36,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, e
     try:
         judge = _module("api.ahead").start_judge(options.command, environment)
         command = _module(f"api.cli.{options.command}")
-        code: int = command.run(options, Call(environment, words, out, err, judge))
+        code: int = command.run(options, Call(environment, words, out, err, judge, _actor(options, environment)))
     except KeyboardInterrupt:
         err.write("\n")
         return 130
@@ -47,6 +48,13 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, e
         if judge is not None:
             judge.close()
     return code
+
+
+def _actor(options: argparse.Namespace, environment: Mapping[str, str]) -> ActorWish:
+    """What `--actor` and `--actor-token-file` say; the file's name may also come from the environment."""
+    file = getattr(options, "actor_token_file", None)
+    named = environment.get("ANTIN_ACTOR_TOKEN_FILE", "")
+    return ActorWish(getattr(options, "actor", None), file or (typed_path(named) if named else None))
 
 
 def _module(name: str) -> ModuleType:

@@ -12,6 +12,7 @@ from typing import NoReturn
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 INTENTS = ("approve", "issue")
 SCOPES = ("sign", "verify", "ra", "ca", "audit")
+ROLES = ("admin", "registration-officer", "auditor")
 # RFC 5280 5.3.1; removeFromCRL is not a reason a person gives.
 REASONS = (
     "unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
@@ -64,13 +65,25 @@ def build_parser() -> Parser:
     _doctor(add)
     _serve(add)
     _token(add)
+    _audit(add)
+    _person(add)
+    _approvals(add)
     demo = add("demo", help="sign and verify real documents in a home made with init --demo")
+    _acts(demo)
     demo.set_defaults(command="demo")
     return parser
 
 
 def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="machine-readable output, the same in every language")
+
+
+def _acts(parser: argparse.ArgumentParser) -> None:
+    """For every command that changes something."""
+    parser.add_argument("--actor", metavar="NAME", help="act as this person instead of as who owns the home")
+    parser.add_argument(
+        "--actor-token-file", type=typed_path, metavar="FILE", help="the person's token; else ANTIN_ACTOR_TOKEN_FILE"
+    )
 
 
 def _init(add: Sub) -> None:
@@ -95,6 +108,7 @@ def _sign(add: Sub) -> None:
     sign.add_argument("--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes")
     sign.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
     sign.add_argument("--force", action="store_true", help="replace an existing output")
+    _acts(sign)
     _json(sign)
 
 
@@ -121,6 +135,7 @@ def _cert(add: Sub) -> None:
     listing = actions.add_parser("list", help="the inventory")
     listing.add_argument("--state", choices=("intent", "active", "suspended", "revoked", "expired"))
     listing.add_argument("--profile", metavar="P")
+    _search(listing)
     _json(listing)
     show = actions.add_parser("show", help="one certificate")
     show.add_argument("which", metavar="SERIAL|CREDENTIAL")
@@ -132,18 +147,49 @@ def _cert(add: Sub) -> None:
     issue.add_argument(
         "--csr", type=typed_path, metavar="FILE", help="take the public key from this request, and nothing else"
     )
+    issue.add_argument(
+        "--san", action="append", default=[], metavar="NAME", help="a DNS name or e-mail address; may be repeated"
+    )
     issue.add_argument("--credential", metavar="NAME", help="name of the credential made with the new key")
     issue.add_argument("--image", type=typed_path, metavar="PNG", help="the credential's signature or seal picture")
     issue.add_argument(
         "-o", "--output", type=typed_path, metavar="FILE", help="write the PEM here instead of to standard output"
     )
     issue.add_argument("--force", action="store_true", help="replace an existing output")
+    _acts(issue)
     _json(issue)
     revoke = actions.add_parser("revoke", help="revoke or suspend a certificate")
     revoke.add_argument("which", metavar="SERIAL|CREDENTIAL")
     revoke.add_argument("--reason", required=True, choices=REASONS, metavar="R", help=", ".join(REASONS))
     revoke.add_argument("--since", metavar="TIME", help="when the key is believed to have been compromised")
+    _acts(revoke)
     _json(revoke)
+
+
+def _search(listing: argparse.ArgumentParser) -> None:
+    listing.add_argument("--issuer", metavar="AUTHORITY", help="who issued it")
+    listing.add_argument("--find", metavar="WORDS", help="words of the subject, with Vietnamese marks or without")
+    listing.add_argument("--organization", metavar="WORDS", help="words of the organization")
+    listing.add_argument(
+        "--identifier", metavar="NUMBER", help="a number of the holder: MST:…, CCCD:…, or the number alone"
+    )
+    listing.add_argument("--serial", type=_hexadecimal, metavar="HEX", help="serial number, or its beginning")
+    listing.add_argument("--fingerprint", type=_hexadecimal, metavar="HEX", help="SHA-256, or its beginning")
+    listing.add_argument("--key", type=_hexadecimal, metavar="HEX", help="key id, or its beginning")
+    listing.add_argument("--valid-at", metavar="TIME", help="in its term at that time")
+    listing.add_argument("--issued-from", metavar="TIME")
+    listing.add_argument("--issued-before", metavar="TIME")
+    listing.add_argument("--ends-from", metavar="TIME", help="whose term ends then or later")
+    listing.add_argument("--ends-before", metavar="TIME")
+    listing.add_argument("--limit", type=_number(1, 100_000), default=1000, metavar="N", help="the newest N (1000)")
+
+
+def _hexadecimal(typed: str) -> str:
+    """As people copy it: with colons or spaces, in capitals."""
+    plain = typed.replace(":", "").replace(" ", "").lower()
+    if not plain or set(plain) - set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError(f"{typed!r} is not hexadecimal")
+    return plain
 
 
 def _ca(add: Sub) -> None:
@@ -157,7 +203,22 @@ def _ca(add: Sub) -> None:
     _json(show)
     publish = actions.add_parser("publish", help="write the CRLs that are due")
     publish.add_argument("--all", action="store_true", help="also those that are not due")
+    _acts(publish)
     _json(publish)
+    partition = actions.add_parser("partition", help="spread new certificates over N lists; N can only be raised")
+    partition.add_argument("name", metavar="NAME")
+    partition.add_argument("count", type=_number(1, 1024), metavar="N")
+    _json(partition)
+    crl = actions.add_parser("crl", help="a revocation list of now or of any time before")
+    crl.add_argument("name", metavar="NAME")
+    moment = crl.add_mutually_exclusive_group()
+    moment.add_argument("--at", metavar="TIME", help="the list that was the newest then (RFC 3339)")
+    moment.add_argument("--number", type=_number(1, 10**18), metavar="N", help="the list of this number")
+    crl.add_argument("--shard", type=_number(1, 1024), metavar="K", help="partition K instead of the full list")
+    crl.add_argument("--delta", action="store_true", help="the delta instead of the complete list")
+    crl.add_argument("-o", "--output", type=typed_path, metavar="FILE", help="write the list here, in DER")
+    crl.add_argument("--force", action="store_true", help="replace an existing output")
+    _json(crl)
 
 
 def _hsm(add: Sub) -> None:
@@ -172,6 +233,7 @@ def _hsm(add: Sub) -> None:
     bench.add_argument(
         "--seconds", type=_span(0.1, 60), default=1.0, metavar="S", help="how long each line is measured (default: 1)"
     )
+    _acts(bench)
     _json(bench)
 
 
@@ -188,6 +250,7 @@ def _document(add: Sub) -> None:
     recall = actions.add_parser("recall", help="take a document out of force; its signatures stay as good as they were")
     recall.add_argument("code", metavar="CODE")
     recall.add_argument("--reason", required=True, metavar="TEXT", help="why; everybody may read it")
+    _acts(recall)
     _json(recall)
 
 
@@ -198,6 +261,7 @@ def _doctor(add: Sub) -> None:
         action="store_true",
         help="first close signing acts and numbers that a death left open, and give keys the purpose they are used for",
     )
+    _acts(doctor)
     _json(doctor)
 
 
@@ -241,11 +305,90 @@ def _token(add: Sub) -> None:
         dest="action", metavar="ACTION", required=True, parser_class=Parser
     )
     issue = actions.add_parser("issue", help="make a token; it is printed alone, once")
-    issue.add_argument("--scope", nargs="+", action="append", required=True, metavar="S", help=", ".join(SCOPES))
+    issue.add_argument(
+        "--scope", nargs="+", action="append", metavar="S", help=", ".join(SCOPES) + "; with --person all, unless said"
+    )
+    issue.add_argument("--person", metavar="NAME", help="this person's: it does what his roles allow, in his name")
     issue.add_argument("--days", type=int, default=90, metavar="N", help="how long it is good (default: 90)")
     issue.add_argument("--name", metavar="NAME", help="what the register and the audit trail call it")
+    _acts(issue)
     _json(issue)
     _json(actions.add_parser("list", help="all tokens, without the tokens themselves"))
     revoke = actions.add_parser("revoke", help="take a token out of force, at once")
     revoke.add_argument("name", metavar="NAME")
+    _acts(revoke)
     _json(revoke)
+
+
+def _audit(add: Sub) -> None:
+    actions = add("audit", help="the audit trail: is it whole, and as a signed file").add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=Parser
+    )
+    verify = actions.add_parser("verify", help="walk every chain and name each place where it is broken")
+    of = verify.add_mutually_exclusive_group()
+    of.add_argument("--checkpoint", type=typed_path, metavar="FILE", help="also compare with this earlier export")
+    of.add_argument("--export", type=typed_path, metavar="FILE", help="check this exported file instead, by itself")
+    verify.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        type=typed_path,
+        metavar="PEM",
+        help="who stands behind the signature of an export (default: the root of this home)",
+    )
+    _json(verify)
+    export = actions.add_parser("export", help="the trail as lines of JSON, signed in the last of them")
+    export.add_argument("-o", "--output", type=typed_path, metavar="FILE", help="default: standard output")
+    export.add_argument("--from", dest="since", metavar="TIME", help="from the first act at this time or later")
+    export.add_argument("--to", dest="until", metavar="TIME", help="to the last act at this time or earlier")
+    export.add_argument("--force", action="store_true", help="replace an existing output")
+
+
+def _person(add: Sub) -> None:
+    actions = add("person", help="who may act here, and with which roles").add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=Parser
+    )
+    new = actions.add_parser("add", help="register a person")
+    new.add_argument("name", metavar="NAME", help="1 to 32 of a-z, 0-9 and -")
+    new.add_argument("--full-name", required=True, metavar="TEXT")
+    new.add_argument("--role", action="append", default=[], choices=ROLES, metavar="R", help=", ".join(ROLES))
+    changes = [new]
+    _json(actions.add_parser("list", help="everybody"))
+    show = actions.add_parser("show", help="one person")
+    show.add_argument("name", metavar="NAME")
+    _json(show)
+    for action, said in (("grant", "give a role"), ("withdraw", "take a role away")):
+        change = actions.add_parser(action, help=said)
+        change.add_argument("name", metavar="NAME")
+        change.add_argument("role", choices=ROLES, metavar="ROLE", help=", ".join(ROLES))
+        changes.append(change)
+    for action, said in (("disable", "lets act no more, at once"), ("enable", "lets act again")):
+        change = actions.add_parser(action, help=said)
+        change.add_argument("name", metavar="NAME")
+        changes.append(change)
+    for change in changes:
+        _acts(change)
+        _json(change)
+
+
+def _approvals(add: Sub) -> None:
+    actions = add("approvals", help="what waits for a second person").add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=Parser
+    )
+    listing = actions.add_parser("list", help="requests that are open")
+    listing.add_argument("--all", action="store_true", help="also those that are over")
+    _json(listing)
+    show = actions.add_parser("show", help="everything that a request would do, and its SHA-256")
+    show.add_argument("id", type=_number(1, 2**63 - 1), metavar="ID")
+    _json(show)
+    yes = actions.add_parser("approve", help="agree; who asked then repeats his command")
+    yes.add_argument("id", type=_number(1, 2**63 - 1), metavar="ID")
+    yes.add_argument(
+        "--sha256", metavar="HASH", help="the SHA-256 that show names, or its beginning; without it a terminal is asked"
+    )
+    no = actions.add_parser("reject", help="say no; who asked takes his request back so")
+    no.add_argument("id", type=_number(1, 2**63 - 1), metavar="ID")
+    no.add_argument("--reason", required=True, metavar="TEXT", help="why; who asked reads it")
+    for change in (yes, no):
+        _acts(change)
+        _json(change)

@@ -43,11 +43,12 @@ def run(options: argparse.Namespace, call: Call) -> int:
     with open_installation(call.environment, judge=call.judge) as installation:
         jobs = _jobs(options)
         metadata = _metadata(options)
+        actor = acting(call, installation)
         if len(jobs) == 1:
-            document = _sign(jobs[0], metadata, options, installation, acting())
+            document = _sign(jobs[0], metadata, options, installation, actor)
             _say(jobs[0], document, options, call.words, call.out)
             return 0
-        return _sign_many(jobs, metadata, options, installation, call.words, call.out)
+        return _sign_many(jobs, metadata, options, installation, actor, call)
 
 
 def _sign_many(
@@ -55,10 +56,10 @@ def _sign_many(
     metadata: Metadata,
     options: argparse.Namespace,
     installation: Installation,
-    words: Words,
-    out: TextIO,
+    actor: Actor,
+    call: Call,
 ) -> int:
-    actor = acting()
+    words, out = call.words, call.out
     exits: set[int] = set()
     results: list[dict[str, Any]] = []
     for job in jobs:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from api.auth.tokens import TokenRecord, issue_token, list_tokens, revoke_token
+from api.auth.tokens import SCOPES, TokenRecord, issue_token, list_tokens, revoke_token
 from api.cli.call import Call
 from api.cli.context import acting, print_json, print_table
+from api.errors import UsageError
 from api.wiring import Installation, open_installation
 from certs.clock import for_people, rfc3339
 
@@ -22,6 +23,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
 def _as_json(record: TokenRecord, installation: Installation) -> dict[str, Any]:
     return {
         "name": record.name,
+        "person": record.person,
         "scopes": sorted(record.scopes),
         "state": record.state_at(installation.clock.now()),
         "created_by": record.created_by,
@@ -33,11 +35,13 @@ def _as_json(record: TokenRecord, installation: Installation) -> dict[str, Any]:
 
 def _issue(options: argparse.Namespace, installation: Installation, call: Call) -> int:
     """Print the token and nothing else: it goes into a file or a variable, and is never shown again."""
+    if not options.scope and options.person is None:
+        raise UsageError("TOKEN_NEEDS_SCOPE", valid=", ".join(SCOPES))
     token, record = issue_token(
-        installation.database,
-        installation.clock,
-        acting(),
-        scopes=[scope for group in options.scope for scope in group],
+        installation.persons,
+        acting(call, installation),
+        scopes=[scope for group in options.scope or [SCOPES] for scope in group],
+        person=options.person,
         days=options.days,
         name=options.name,
     )
@@ -55,10 +59,16 @@ def _list(options: argparse.Namespace, installation: Installation, call: Call) -
         print_json(call.out, [_as_json(record, installation) for record in records])
         return 0
     now = installation.clock.now()
-    table = [[call.words.say(f"COLUMN_{name}") for name in ("NAME", "SCOPES", "STATE", "EXPIRES_AT", "LAST_USED_AT")]]
+    table = [
+        [
+            call.words.say(f"COLUMN_{name}")
+            for name in ("NAME", "PERSON", "SCOPES", "STATE", "EXPIRES_AT", "LAST_USED_AT")
+        ]
+    ]
     table += [
         [
             each.name,
+            each.person or "–",
             " ".join(sorted(each.scopes)),
             each.state_at(now),
             for_people(each.expires_at),
@@ -71,7 +81,7 @@ def _list(options: argparse.Namespace, installation: Installation, call: Call) -
 
 
 def _revoke(options: argparse.Namespace, installation: Installation, call: Call) -> int:
-    record = revoke_token(installation.database, installation.clock, acting(), options.name)
+    record = revoke_token(installation.database, installation.clock, acting(call, installation), options.name)
     if options.json:
         print_json(call.out, _as_json(record, installation))
     else:

@@ -12,6 +12,7 @@ from api.demo.papers import write_papers
 from api.errors import UsageError
 from api.wiring import Installation
 from pki.audit import Actor
+from pki.roles import Permission, require
 from signer.credentials import credential_exists
 from signer.documents import document_by_code
 from signer.errors import InputUnreadable, Refused
@@ -44,6 +45,7 @@ def run_demo(
     installation: Installation, own_documents: Path | None, actor: Actor
 ) -> tuple[list[DemoResult], DemoResult | None]:
     """Sign what is not signed yet, verify everything. Returns the documents and the tampered copy; run again, it changes nothing."""
+    require(actor, Permission.SIGN_DOCUMENTS)
     with installation.database.read() as session:
         if not (credential_exists(session, "officer") and credential_exists(session, "seal")):
             raise UsageError("DEMO_NEEDS_CREDENTIALS")

@@ -32,7 +32,7 @@ def _describe(record: CertificateRecord, state: State, *, known: bool) -> dict[s
         "serial": record.serial,
         "profile": record.profile,
         "subject": record.subject if known else masked(record.subject),
-        "common_name": record.common_name,
+        "common_name": record.common_name if known else masked(record.common_name),
         "issuer": record.issuer,
         "state": state.value,
         "not_before": rfc3339(record.not_before),

@@ -14,6 +14,7 @@ from api.cli.failures import error_code
 from api.errors import ApiError, RequestError
 from api.problems import RETRY_SECONDS, describe_problem, problem, sensible_seconds
 from api.services import Services
+from api.worker_state import WorkerState
 from certs.errors import CertsError
 from hsm.errors import HSMError, TokenAway
 from hsm.keyd.state import KeyState
@@ -38,13 +39,15 @@ async def readyz(request: Request) -> Response:
         "crl": await lanes.quick.run(_result, _crl, services),
     }
     hsm = _describe(told)
+    # A service without its worker answers as well as before; what it keeps fresh shows above when it is not.
+    worker = _describe_worker(await lanes.quick.run(services.worker))
     if all(result == "ok" for result in checks.values()):
-        return JSONResponse({"status": "ready", "checks": checks, "hsm": hsm})
+        return JSONResponse({"status": "ready", "checks": checks, "hsm": hsm, "worker": worker})
     missing = ", ".join(name for name, result in checks.items() if result != "ok")
     facts = {"missing": missing}
     if told is not None and not _is_well(told):
         facts["retry_after"] = str(sensible_seconds(told.retry_after))
-    return problem(*describe_problem(RequestError("NOT_READY", **facts)), checks=checks, hsm=hsm)
+    return problem(*describe_problem(RequestError("NOT_READY", **facts)), checks=checks, hsm=hsm, worker=worker)
 
 
 async def metrics(request: Request) -> Response:
@@ -54,7 +57,7 @@ async def metrics(request: Request) -> Response:
     if not settings.public_metrics and not caller_of(request, ()).loopback:
         raise RequestError("METRICS_PRIVATE")
     told = await state.lanes.quick.run(state.services.key_process)
-    text, media_type = state.metrics.text(told)
+    text, media_type = state.metrics.text(told, await state.lanes.quick.run(state.services.worker))
     return Response(text, media_type=media_type)
 
 
@@ -95,6 +98,14 @@ def _describe(told: KeyState | None) -> dict[str, object]:
         "retry_after": told.retry_after,
         "counts": told.counts,
     }
+
+
+def _describe_worker(told: WorkerState | None) -> dict[str, object]:
+    """How the worker's jobs are doing."""
+    if told is None:
+        return {"state": "away", "jobs": {}}
+    jobs = {name: {"state": job.state, "code": job.code, "done_at": job.done_at} for name, job in told.jobs.items()}
+    return {"state": "ok" if told.is_well else "failing", "jobs": jobs}
 
 
 def _database(services: Services) -> str:

@@ -16,7 +16,7 @@ from api.errors import RequestError
 from api.logs import LOGGER
 from api.routes.binary import read_structure
 from api.routes.caching import caching_headers
-from pki.ocsp import OcspAnswer, ResponseStatus, refusal
+from pki.ocsp_answer import OcspAnswer, ResponseStatus, refusal
 from pki.ocsp_request import MOST_OCTETS
 
 _REQUEST, _RESPONSE = "application/ocsp-request", "application/ocsp-response"

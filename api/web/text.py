@@ -15,9 +15,11 @@ LONGEST = 500
 _MOST_MARKS = 3
 _VISIBLE = "\N{REPLACEMENT CHARACTER}"
 # Thông tư 15/2025/TT-BKHCN's subject numbers of a person, and the semantics identifiers of EN 319 412-1 5.1.3.
+# A tax code of twelve digits is a person's citizen ID (Thông tư 86/2024/TT-BTC).
 # "HC" is a passport only before a colon: offices shorten hành chính so.
 _PERSONAL = re.compile(
-    r"(?i)\b((?:CCCD|CMND|CMT)(?:\s*[:=-]\s*|\s+)|HC\s*:\s*|(?:IDC|PNO|PAS)[A-Z]{2}-)([A-Z]{0,3}[0-9][0-9A-Z]*)"
+    r"(?i)\b((?:CCCD|CMND|CMT)(?:\s*[:=-]\s*|\s+)|HC\s*:\s*|MST\s*:\s*(?=[0-9]{12}\b)|(?:IDC|PNO|PAS|TIN)[A-Z]{2}-)"
+    r"([A-Z]{0,3}[0-9][0-9A-Z]*)"
 )
 _SHOWN_OF_PERSONAL = 4
 _ATTRIBUTE = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*|[0-9.]+)=")

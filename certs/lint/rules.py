@@ -12,8 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from certs.csr import check_public_key
-from certs.errors import KeyWeak
+from certs.dns import is_host_name, is_mail_address
+from certs.errors import KeyWeak, NameRefused
+from certs.identifiers import check_identifiers, uid_kinds
 from certs.lint.twin import Twin
+from certs.names import NameEntry, SubjectName, attribute_name, common_name, subject_of
 from certs.oids import EXTENDED_KEY_USAGES
 from certs.profile import SanKind, Usage
 from certs.template import build_key_usage, key_identifier, key_identifier_of
@@ -242,6 +245,14 @@ def pointers_are_the_profiles(twin: Twin) -> Iterator[str]:
         urls += [name.value for point in points.value for name in point.full_name or () if isinstance(name.value, str)]
     if access is not None:
         urls += [entry.access_location.value for entry in access.value]
+    freshest = twin.extension(x509.FreshestCRL)
+    if freshest is not None:
+        # RFC 5280 4.2.1.15: a delta says what changed since the list that the distribution point names.
+        urls += [
+            name.value for point in freshest.value for name in point.full_name or () if isinstance(name.value, str)
+        ]
+        if points is None or freshest.critical:
+            yield "freshestCRL is critical, or stands without cRLDistributionPoints"
     if (points is not None and points.critical) or (access is not None and access.critical):
         yield "a pointer is critical"
     for url in urls:
@@ -275,12 +286,55 @@ def alternative_names_are_allowed(twin: Twin) -> Iterator[str]:
             yield f"subjectAltName holds a {type(name).__name__}"
 
 
+def alternative_names_are_well_formed(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.6: preferred name syntax and ASCII mailboxes, each name once; never critical beside a subject."""
+    extension = twin.extension(x509.SubjectAlternativeName)
+    if extension is None:
+        return
+    if extension.critical:
+        yield "subjectAltName is critical beside a subject"
+    seen = set()
+    for name in extension.value:
+        if isinstance(name, x509.DNSName) and not is_host_name(name.value):
+            yield f"{name.value} is not a host name"
+        if isinstance(name, x509.RFC822Name) and not is_mail_address(name.value):
+            yield f"{name.value} is not a mail address"
+        if name in seen:
+            yield f"{name.value} stands twice in subjectAltName"
+        seen.add(name)
+
+
+def common_name_is_an_alternative_name(twin: Twin) -> Iterator[str]:
+    """CA/Browser Forum BR 7.1.4.3, where the profile asks for it: the common name is one of the server's names."""
+    if not twin.profile.common_name_in_san:
+        return
+    extension = twin.extension(x509.SubjectAlternativeName)
+    names = extension.value.get_values_for_type(x509.DNSName) if extension else []
+    name = common_name(subject_of(twin.certificate))
+    if name and name not in names:
+        yield f"the common name {name} is not in subjectAltName"
+
+
+def identifiers_fit(twin: Twin) -> Iterator[str]:
+    """UIDs of the kinds that the profile allows and EN 319 412-1 identifiers, read back from what would be signed."""
+    try:
+        pairs = [pair for rdn in twin.tbs["subject"].chosen for pair in rdn]
+        subject = SubjectName(tuple(NameEntry(attribute_name(p["type"].dotted), str(p["value"].native)) for p in pairs))
+        check_identifiers(subject)
+    except NameRefused as error:
+        yield f"{error.code}: {error}"
+        return
+    for kind in uid_kinds(subject):
+        if kind not in twin.profile.subject.uids:
+            yield f"a UID {kind} in {twin.profile.name}"
+
+
 def only_known_extensions(twin: Twin) -> Iterator[str]:
     """RFC 5280 4.2: one of each at most (the reader raises for two), and none that no profile can have asked for."""
     known = (
         x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectKeyIdentifier,
         x509.AuthorityKeyIdentifier, x509.CertificatePolicies, x509.SubjectAlternativeName,
-        x509.CRLDistributionPoints, x509.AuthorityInformationAccess, x509.OCSPNoCheck,
+        x509.CRLDistributionPoints, x509.AuthorityInformationAccess, x509.OCSPNoCheck, x509.FreshestCRL,
     )  # fmt: skip
     for extension in twin.certificate.extensions:
         if not isinstance(extension.value, known):
@@ -309,5 +363,8 @@ RULES: tuple[Rule, ...] = (
     pointers_are_the_profiles,
     policies_are_the_profiles,
     alternative_names_are_allowed,
+    alternative_names_are_well_formed,
+    common_name_is_an_alternative_name,
+    identifiers_fit,
     only_known_extensions,
 )

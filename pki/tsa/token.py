@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from typing import Protocol
+
+from cryptography import x509
 
 from certs.serial import random_serial
 from hsm import der
 from hsm.der import Reader
+from hsm.spec import PublicKey
 from pki.errors import TokenWrong
-from pki.schemes import DIGEST_OIDS, SignatureMismatch, check_signature, sign_message
+from pki.schemes import DIGEST_OIDS, Scheme, SignatureMismatch, check_signature, sign_message
 from pki.service_keys import Service
 from pki.signed_data import TST_INFO, SignerTemplate
 from pki.tsa.request import TimeStampRequest
 
 _VERSION_1 = der.integer(1)
+
+
+class TokenSigner(Protocol):
+    """By whom a token should be; a `Service` is one."""
+
+    @property
+    def certificate(self) -> x509.Certificate: ...
+
+    @property
+    def public_key(self) -> PublicKey: ...
+
+    @property
+    def scheme(self) -> Scheme: ...
 
 
 class TokenTemplate:
@@ -50,13 +67,18 @@ class TokenTemplate:
         return self._signer.content_info(head, attributes, signature)
 
 
-def check_token(token: bytes, digest: str, hashed: bytes, service: Service) -> datetime:
-    """The time of a token by this service over this hash, from the token's own octets; TokenWrong unless all of it is right."""
+def check_token(token: bytes, digest: str, hashed: bytes, service: TokenSigner, policy: str | None = None) -> datetime:
+    """The time of a token by this service over this hash, from the token's own octets; TokenWrong unless all of it is right.
+
+    `policy` in dotted form: the only one that will do. None: any.
+    """
     try:
         content, attributes, signature = _read_signed_data(token)
-        imprint, moment = _read_content(content)
+        made_under, imprint, moment = _read_content(content)
     except (ValueError, OverflowError) as error:
         raise TokenWrong(f"not a token: {error}", part="structure") from error
+    if policy is not None and der.tlv(der.OID, made_under) != der.oid(policy):
+        raise TokenWrong("the policy is another", part="policy")
     if imprint != der.algorithm(DIGEST_OIDS[digest]) + der.octets(hashed):
         raise TokenWrong("the imprint is another", part="imprint")
     signer = SignerTemplate(service.certificate, service.scheme, TST_INFO)
@@ -68,6 +90,22 @@ def check_token(token: bytes, digest: str, hashed: bytes, service: Service) -> d
     except SignatureMismatch as error:
         raise TokenWrong(str(error), part="signature") from error
     return moment
+
+
+def embedded_certificates(token: bytes) -> list[x509.Certificate]:
+    """The certificates that a token brings along, in any order; ValueError when it cannot be read."""
+    content_info = Reader(token).enter()
+    content_info.take(der.OID)
+    signed_data = content_info.enter(0xA0).enter()
+    signed_data.integer()
+    signed_data.take(der.SET)
+    signed_data.take(der.SEQUENCE)
+    if not signed_data.next_is(0xA0):
+        return []
+    held, found = signed_data.enter(0xA0), []
+    while not held.is_empty:
+        found.append(x509.load_der_x509_certificate(der.tlv(der.SEQUENCE, held.take(der.SEQUENCE))))
+    return found
 
 
 def _read_signed_data(token: bytes) -> tuple[bytes, bytes, bytes]:
@@ -94,13 +132,13 @@ def _read_signed_data(token: bytes) -> tuple[bytes, bytes, bytes]:
     return content, attributes, signer.take(der.OCTET_STRING)
 
 
-def _read_content(content: bytes) -> tuple[bytes, datetime]:
-    """The content of the imprint, and genTime."""
+def _read_content(content: bytes) -> tuple[bytes, bytes, datetime]:
+    """The content of the policy's OID and of the imprint, and genTime."""
     info = Reader(content).enter()
     info.integer()
-    info.take(der.OID)
+    policy = info.take(der.OID)
     imprint = info.take(der.SEQUENCE)
     info.integer()
     text = info.take(der.GENERALIZED_TIME).decode("ascii")
     form = "%Y%m%d%H%M%S.%fZ" if "." in text else "%Y%m%d%H%M%SZ"
-    return imprint, datetime.strptime(text, form).replace(tzinfo=UTC)
+    return policy, imprint, datetime.strptime(text, form).replace(tzinfo=UTC)

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import commands, http, keys, signing
+from tests.bench import commands, crls, http, issuance, keys, search, signing
 from tests.bench.measure import Row
 
 
@@ -23,6 +23,10 @@ def main() -> int:
         rows += http.run(home, full=full)
         rows += signing.run(home, full=full)
         rows += keys.run(full=full)
+        rows += crls.run(full=full)
+        rows += issuance.run()
+        if full:
+            rows += search.run()
         os.chdir("/")  # the token's folder goes away with the temporary one
     print(f"{'benchmark':<52}{'ours':>11}{'peer':>11}  {'ratio':>8}  {'goal':>6}")
     missed = False

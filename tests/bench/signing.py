@@ -22,7 +22,7 @@ from api.wiring import Installation, open_installation
 from certs.inventory import get_certificate
 from hsm.module import load_module
 from hsm.spec import key_id_of
-from pki.audit import Actor
+from pki.roles import owner
 from signer.credentials import Credential
 from signer.pades import accept_prepared, sign_prepared
 from signer.plan import Plan
@@ -30,7 +30,7 @@ from signer.preparing import prepare
 from signer.signing import SignRequest, sign_document
 from tests.bench.measure import Row, faster, interleaved
 
-_ACTOR = Actor("bench")
+_ACTOR = owner("bench")
 _TEXT = "Căn cứ Nghị định số 30/2020/NĐ-CP ngày 05 tháng 3 năm 2020 của Chính phủ về công tác văn thư. " * 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +12,30 @@ from playwright.sync_api import Browser
 
 from tests.browser.chromium import CHROMIUM, Window, launched, opened
 from tests.browser.site import Site, furnish, has_tools, serving
-from tests.installation import User, founded, paper  # noqa: F401  fixtures by name
+from tests.installation import User, founded, once, paper  # noqa: F401  fixtures by name
 
 
 @pytest.fixture(scope="session")
 def site(founded: Path, paper: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:  # noqa: F811
     if not has_tools():
         pytest.skip("qpdf is not installed (apt-get install qpdf)")
-    base = tmp_path_factory.mktemp("site")
-    shutil.copytree(founded, base / "home")
-    (base / "work").mkdir()
-    shutil.copy(paper, base / "work" / "paper.pdf")
-    with serving(furnish(User(base / "home", base / "work"))) as served:
-        yield served
+
+    def furnished(folder: Path) -> None:
+        shutil.copytree(founded, folder / "home")
+        (folder / "work").mkdir()
+        shutil.copy(paper, folder / "work" / "paper.pdf")
+        site = furnish(User(folder / "home", folder / "work"))
+        (folder / "site.json").write_text(json.dumps([site.user.environment, site.codes, site.serials]), "utf-8")
+
+    model = once(tmp_path_factory, "site", furnished)
+    base = tmp_path_factory.mktemp("site-of-mine") / "copy"
+    shutil.copytree(model, base)
+    environment, codes, serials = json.loads((model / "site.json").read_text("utf-8"))
+    files = {path.stem: path for path in (base / "work").iterdir()}
+    with serving(
+        Site(User(base / "home", base / "work", environment), files=files, codes=codes, serials=serials)
+    ) as site:
+        yield site
 
 
 # Not for the whole session: what other modules of the same process do with event loops must go on working.

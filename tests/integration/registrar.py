@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from api.wiring import open_installation
 from certs.names import parse_subject
 from hsm.spec import spki_der
-from pki.audit import Actor
 from pki.crl import CrlDeps, sign_crl
 from pki.issuance import IssuanceRequest, issue
-from pki.revocation import RevocationDeps, revoke
+from pki.revocation import revoke
+from pki.roles import owner
 
-_ACTOR = Actor("registrar")
+_ACTOR = owner("registrar")
 
 
 def main() -> int:
@@ -31,7 +31,7 @@ def main() -> int:
             sys.stdout.write(record.serial + "\n")
             sys.stdout.flush()
             if number % 4 == 0:
-                revoke(record.serial, "superseded", _ACTOR, RevocationDeps(installation.database, installation.clock))
+                revoke(record.serial, "superseded", _ACTOR, installation.revocation)
                 sign_crl(issuing.issuer, _ACTOR, CrlDeps(installation.database, installation.clock))
     return 0
 

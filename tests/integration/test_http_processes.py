@@ -11,7 +11,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from alembic import command
 
+from api.migrations.runner import build_config
+from api.wiring import open_installation
 from tests.installation import User
 from tests.integration.http_service import command_of, descendants, is_alive, running, web_processes
 
@@ -129,9 +132,10 @@ def test_without_the_supervisor_the_web_processes_end_too(user: User) -> None:
 
 def test_a_moved_database_schema_is_brought_up_before_serving(user: User) -> None:
     """A home of an older release: serving migrates it."""
-    for table in ("document_status_changes", "idempotency_keys", "tokens"):
-        user.sql(f"DROP TABLE {table}")
-    user.sql("UPDATE alembic_version SET version_num = '0003'")
+    with open_installation(user.surroundings()) as installation, installation.database.engine.begin() as connection:
+        config = build_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
     user.run("token", "list")
     user.antin("init")
     with running(user, "--workers", "1") as service:

@@ -180,3 +180,69 @@ def test_documents_are_found_by_their_code_however_it_is_typed(user: User) -> No
     user.refused(2, "document", "show", wrong)
     user.refused(2, "document", "show", "2" * 20)
     assert [each["code"] for each in user.json("document", "list")] == [code]
+
+
+def _request(user: User, name: str, *kind: str) -> str:
+    made = openssl(
+        user.folder, "req", "-new", *kind, "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", "/CN=x"
+    )
+    assert made.returncode == 0, made.stderr
+    return f"{name}.csr"
+
+
+_P_256 = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+
+
+def test_a_server_gets_the_names_that_were_typed_and_openssl_takes_it_for_one(office: User) -> None:
+    names = ("--san", "mc.huonggiang.vn", "--san", "www.huonggiang.vn")
+    subject = ("--profile", "tls-server", "--subject", "CN=mc.huonggiang.vn,O=Sở Thử nghiệm,C=VN")
+    csr = _request(office, "server", "-newkey", "rsa:2048")
+    office.refused(2, "cert", "issue", *subject, "--csr", csr)
+    office.refused(2, "cert", "issue", *subject, "--csr", csr, "--san", "www.huonggiang.vn")
+    office.refused(2, "cert", "issue", *subject, "--csr", csr, *names, "--san", "*.huonggiang.vn")
+    office.antin("cert", "issue", *subject, "--csr", csr, *names, "-o", "server.pem")
+    for name in names[1::2]:
+        judged = openssl(
+            office.folder, "verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", name, "-CAfile", "root.pem",
+            "-untrusted", "issuing.pem", "server.pem",
+        )  # fmt: skip
+        assert judged.stdout == "server.pem: OK\n", judged.stderr
+
+
+@pytest.mark.parametrize("profile", ["citizen", "kiosk", "system"])
+def test_persons_and_machines_bring_keys_of_their_own(office: User, profile: str) -> None:
+    organization = "" if profile == "citizen" else "O=Sở Thử nghiệm,"
+    subject = f"CN=Thử nghiệm,{organization}C=VN"
+    csr = _request(office, profile, *_P_256)
+    issued = office.json("cert", "issue", "--profile", profile, "--subject", subject, "--csr", csr, "-o", "leaf.pem")
+    assert (issued["profile"], issued["state"]) == (profile, "active")
+    assert check_with_crl(office, "leaf.pem").stdout == "leaf.pem: OK\n"
+    # The same key for the same holder once more, and for nobody else.
+    office.antin("cert", "issue", "--profile", profile, "--subject", subject, "--csr", csr, "-o", "again.pem")
+    line = office.refused(1, "cert", "issue", "--profile", "officer", "--subject", OFFICER_NAME, "--csr", csr)
+    assert profile in line
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        ("CN=a,UID=CCDC:012345678901,C=VN", "CCDC"),
+        ("CN=a,UID=CCCD:01234567890,C=VN", "CCCD:012345678901"),
+        ("CN=a,UID=CCCD:012345678901,serialNumber=IDCVN-012345678902,C=VN", "serialNumber"),
+        ("CN=a,emailAddress=a@b.vn,C=VN", "--san"),
+        ("CN=a\u202eb,C=VN", "U+202E"),
+        ("CN=a\\00,C=VN", "U+0000"),
+        (f"CN={'ơ' * 65},C=VN", "65"),
+        ("CN=a,O=b,C=VN", "O"),
+    ],
+)
+def test_a_subject_that_cannot_be_is_refused_in_one_line(office: User, subject: str, said: str) -> None:
+    csr = _request(office, "r", *_P_256)
+    assert said in office.refused(2, "cert", "issue", "--profile", "citizen", "--subject", subject, "--csr", csr)
+
+
+def test_a_citizens_number_is_whole_for_the_officer(office: User) -> None:
+    csr = _request(office, "r", *_P_256)
+    subject = "CN=a,UID=CCCD:012345678901,C=VN"
+    issued = office.json("cert", "issue", "--profile", "citizen", "--subject", subject, "--csr", csr, "-o", "a.pem")
+    assert "CCCD:012345678901" in office.antin("cert", "show", issued["serial"])

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from certs.db import Database
-from certs.inventory import State, get_certificate, get_standings, list_certificates
+from certs.inventory import State, get_certificate, get_standings
 from certs.names import parse_subject
+from certs.search import search
 from hsm.spec import KeySpec, Purpose
 from pki.errors import IssuerNotGood
 from pki.issuance import IssuanceRequest, decide, issue_draft
@@ -59,10 +60,10 @@ def test_an_issuer_revoked_after_the_decision_gives_not_even_an_intent(world: Wo
     draft = decide(IssuanceRequest("officer", parse_subject(OFFICER_SUBJECT), ref.public_key_der), world.issuing_deps)
     world.revoke(world.issuing.serial, "cACompromise")
     with pytest.raises(IssuerNotGood) as refused:
-        issue_draft(draft, world.issuing.key, ADMIN, world.database, world.clock, world.twins)
+        issue_draft(draft, world.issuing.key, ADMIN, world.database, world.clock, world.twins, None)
     assert refused.value.facts == {"authority": "issuing", "state": "revoked"}
     with world.database.read() as session:
-        assert {each.profile for each in list_certificates(session, START)} == {"root", "issuing"}
+        assert {each.profile for each in search(session, START)} == {"root", "issuing"}
 
 
 def test_a_revocation_waits_for_a_signature_that_has_asked_already(world: World) -> None:

@@ -8,13 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from api.cli.context import acting, parse_time, print_table, read_input
+from api.cli.context import owner_acting, parse_time, print_table, read_input
 from api.cli.failures import describe
 from api.cli.parser import build_parser, typed_path
-from api.errors import ComponentError, UsageError
+from api.errors import ActorRefused, ComponentError, UsageError
 from certs.errors import DatabaseUnavailable
 from hsm.errors import PinWrong
-from pki.errors import AlreadyRevoked, AuthorityUnknown
+from pki.errors import (
+    AlreadyRevoked,
+    ApprovalNeeded,
+    ApprovalRejected,
+    ApprovalUnknown,
+    AuthorityUnknown,
+    LastAdmin,
+    PersonUnknown,
+    RoleMissing,
+)
 from signer.appearance.errors import FontMissing, ImageBlank, ImageUnreadable, PlacementCoversText, PlacementMalformed
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, Unavailable, UsageWrong
 
@@ -43,10 +52,10 @@ def test_any_other_time_is_wrong_usage(typed: str) -> None:
 
 
 def test_the_actor_is_not_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = acting()
+    before = owner_acting()
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.setenv(name, "minister")
-    assert acting() == before
+    assert owner_acting() == before
 
 
 def test_an_input_is_never_read_past_its_limit(tmp_path: Path) -> None:
@@ -74,6 +83,13 @@ def test_a_path_keeps_what_was_typed_and_means_the_folder_of_the_call(
         (DatabaseUnavailable("no", reason="locked"), 5),
         (AuthorityUnknown("no"), 2),
         (AlreadyRevoked("no"), 1),
+        (ApprovalNeeded("no"), 6),
+        (ApprovalRejected("no"), 1),
+        (ApprovalUnknown("no"), 2),
+        (RoleMissing("no"), 1),
+        (PersonUnknown("no"), 2),
+        (LastAdmin("no"), 1),
+        (ActorRefused("X"), 1),
         (Refused("X"), 1),
         (InputUnreadable("X"), 2),
         (UsageWrong("X"), 2),

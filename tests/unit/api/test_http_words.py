@@ -12,10 +12,11 @@ from api.errors import RequestError
 from api.forms import clean_name
 from api.openapi import build_openapi
 from api.openapi_schemas import EXAMPLES
-from api.problems import _TITLES, STATUS_OF_CODE, status_of
+from api.problems import _TITLES, STATUS_OF_CODE, describe_problem, status_of
 from api.routes import certificates, documents, health, manual, manual_tables, ocsp, publications, tsa, verify
 from api.web.text import masked
 from api.words import read_catalogues
+from pki.errors import ApprovalNeeded, ApprovalRejected, RoleMissing
 from signer.codes import parse_code
 
 
@@ -128,3 +129,11 @@ def test_every_promised_problem_has_a_title() -> None:
 
 def test_what_nobody_foresaw_is_a_defect_of_ours_and_says_nothing() -> None:
     assert status_of(ZeroDivisionError("secret")) == 500
+
+
+def test_what_waits_for_a_second_person_is_a_conflict_that_names_the_request() -> None:
+    waiting = ApprovalNeeded("waits", id="7", sha256="0123456789abcdef", missing="1", until="2026-12-06T00:00:00Z")
+    status, code, facts = describe_problem(waiting)
+    assert (status, code, facts["id"]) == (409, "APPROVAL_WAITING", "7")
+    assert describe_problem(ApprovalRejected("no", id="7"))[0] == 409
+    assert describe_problem(RoleMissing("no", actor="an", permission="document.sign", roles="admin"))[0] == 403

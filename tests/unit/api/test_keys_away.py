@@ -14,6 +14,7 @@ from api.words import Words
 from hsm.errors import KeyPurposeWrong, MechanismUnavailable, SessionUnavailable, TokenAway
 from hsm.keyd.state import KeyState, Sessions
 from hsm.spec import KeySpec, TokenStatus
+from pki.roles import owner
 from signer.errors import Unavailable
 
 
@@ -114,7 +115,7 @@ class Measured:
 def test_speed_is_measured_up_to_what_setting_and_token_allow(
     limit: int | None, setting: int, counts: list[int]
 ) -> None:
-    speeds = measure(Measured(limit), 0.01, setting)
+    speeds = measure(Measured(limit), 0.01, setting, owner("measurer"))
     assert [(each.algorithm, each.sessions) for each in speeds] == [
         (spec, count) for spec in ("p-256", "p-384") for count in counts
     ]

@@ -55,6 +55,8 @@ def test_variables_that_are_no_settings_are_let_through(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("CERTIFICATES__POLICY", "our own"),
+        ("CERTIFICATES__POLICY", f"2.25.{2**32}"),
         ("DATABASE__BUSY_SECONDS", "-0.1"),
         ("DATABASE__BUSY_SECONDS", "inf"),
         ("DATABASE__BUSY_SECONDS", "nan"),

@@ -44,6 +44,9 @@ def test_endless_text_ends_with_an_ellipsis():
         ("HC:C1234567", "HC:****4567"),
         ("IDCVN-001099001234", "IDCVN-********1234"),
         ("PNOVN-001099001234", "PNOVN-********1234"),
+        ("TINVN-001099001234", "TINVN-********1234"),
+        ("MST:001099001234", "MST:********1234"),
+        ("UID=MST: 001099001234,C=VN", "UID=MST: ********1234,C=VN"),
         ("CCCD:1234", "CCCD:****"),
         ("CN=A,UID=CCCD:001099001234,UID=MST:0400000001", "CN=A,UID=CCCD:********1234,UID=MST:0400000001"),
     ],
@@ -52,7 +55,18 @@ def test_a_persons_number_keeps_its_last_four_characters(text, safe):
     assert masked(text) == safe
 
 
-@pytest.mark.parametrize("text", ["MST:0400000001", "MNS:1000001", "Phòng HC-QT", "Phòng HC 2", "Số 12/CCCD"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MST:0400000001",
+        "MST:0400000001-001",
+        "VATVN-0400000001",
+        "MNS:1000001",
+        "Phòng HC-QT",
+        "Phòng HC 2",
+        "Số 12/CCCD",
+    ],
+)
 def test_what_belongs_to_no_person_is_left_alone(text):
     assert masked(text) == text
 

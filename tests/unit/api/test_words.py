@@ -21,6 +21,7 @@ from api.checkup import _CHECKS
 from api.errors import ApiError
 from api.words import LANGUAGES, Words, read_catalogues
 from certs.db import _REFUSALS, _SQLITE_REASONS, _SQLSTATE_REASONS
+from pki.audit_chain import BreakKind
 from signer.errors import SignerError
 from signer.validation.facts import TRUST_KINDS, ChangeFacts, SignatureFacts
 from signer.validation.reasons import REASONS
@@ -289,6 +290,7 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "DOCTOR_*_OK": lambda: [f"DOCTOR_{name.upper()}_OK" for name in _CHECKS],
         "DOCTOR_*": lambda: [f"DOCTOR_{code}" for code in _codes_of_blobs()],
         "MENDED_*": lambda: ["MENDED_ACT", "MENDED_NUMBER", "MENDED_PURPOSE"],
+        "BROKEN_*": lambda: [f"BROKEN_{kind.name}" for kind in BreakKind],
         "DATABASE_*": lambda: [
             f"DATABASE_{reason.upper().replace('-', '_')}" for reason in sorted(_database_reasons())
         ],
@@ -335,7 +337,12 @@ def _listed(source: ast.expr, function: Function, tree: ast.Module) -> list[str]
         assert isinstance(rows, ast.List)
         return [ast.literal_eval(row.elts[0]) for row in rows.elts if isinstance(row, ast.Tuple)]
     assert ast.unparse(source) == "facts.items()"
-    shown = next(each for each in _functions(tree) if each.name == "_as_json")
+    (maker,) = [
+        ast.unparse(node.value.func)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "facts" and isinstance(node.value, ast.Call)
+    ]
+    shown = next(each for each in _functions(tree) if each.name == maker)
     (returned,) = [node.value for node in ast.walk(shown) if isinstance(node, ast.Return)]
     assert isinstance(returned, ast.Dict)
     return [ast.literal_eval(key).upper() for key in returned.keys if key is not None]

@@ -6,6 +6,9 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from sqlalchemy.exc import IntegrityError
 
 from certs.errors import CertificateNotFound
@@ -19,10 +22,9 @@ from certs.inventory import (
     find_by_sha256,
     fold,
     get_certificate,
-    list_certificates,
-    revoked_by,
     set_state,
 )
+from certs.listed import REASON_CODES, changed_lines, listed_lines, listed_octets
 from tests.postgres import discard
 from tests.world import new_database
 
@@ -104,38 +106,11 @@ def test_what_is_not_revoked_has_expired_after_its_end(session):
     later = end + timedelta(seconds=1)
     states = {serial: get_certificate(session, serial).state_at(later) for serial in ("aa", "bb", "cc")}
     assert states == {"aa": State.EXPIRED, "bb": State.REVOKED, "cc": State.EXPIRED}
-    assert serials(list_certificates(session, later, state=State.ACTIVE)) == []
-    assert serials(list_certificates(session, later, state=State.EXPIRED)) == ["aa", "cc"]
-    assert serials(list_certificates(session, NOW, state=State.SUSPENDED)) == ["cc"]
     assert count_by_state(session) == {State.ACTIVE: 1, State.REVOKED: 1, State.SUSPENDED: 1}
-
-
-@pytest.mark.parametrize("text", ["đo đạc", "do dac", "TRUNG TÂM", "ab12", "Do Đac"])
-def test_a_certificate_is_found_with_and_without_marks(session, text):
-    add_intent(session, new("ab12"))
-    add_intent(session, new("cd34", subject="CN=100%_thật,C=VN"))
-    assert serials(list_certificates(session, NOW, text=text)) == ["ab12"]
-
-
-def test_percent_and_underscore_are_letters_when_searching(session):
-    add_intent(session, new("ab12"))
-    add_intent(session, new("cd34", subject="CN=100%_thật,C=VN"))
-    assert serials(list_certificates(session, NOW, text="0%_t")) == ["cd34"]
-    assert serials(list_certificates(session, NOW, text="a_1")) == []
 
 
 def test_folding_takes_every_vietnamese_mark():
     assert fold("ĐẶNG Thị Ỷ Ưở") == "dang thi y uo"
-
-
-def test_filters_narrow_and_the_newest_comes_first(session):
-    add_intent(session, new("aa"))
-    add_intent(session, new("bb", created_at=NOW + timedelta(seconds=1)))
-    add_intent(session, new("cc", profile="officer", issuer="issuing-2"))
-    assert serials(list_certificates(session, NOW)) == ["bb", "aa", "cc"]
-    assert serials(list_certificates(session, NOW, profile="officer")) == ["cc"]
-    assert serials(list_certificates(session, NOW, issuer="issuing")) == ["bb", "aa"]
-    assert serials(list_certificates(session, NOW, limit=1)) == ["bb"]
 
 
 def test_a_certificate_is_found_by_fingerprint_and_by_key(session):
@@ -160,6 +135,51 @@ def test_a_crl_lists_the_issuers_own_and_drops_what_stood_on_one_past_its_end(se
     add_intent(session, new("dd"))
     for serial in ("aa", "bb", "cc"):
         set_state(session, serial, State.REVOKED, revoked_at=NOW, reason="superseded")
-    assert serials(revoked_by(session, "issuing", None)) == ["aa", "bb"]
-    assert serials(revoked_by(session, "issuing", NOW + timedelta(days=1))) == ["aa", "bb"]
-    assert serials(revoked_by(session, "issuing", NOW + timedelta(days=2))) == ["bb"]
+
+    def listed(kept_from):
+        return [line.split("|")[0] for line in listed_lines(session, "issuing", [None], kept_from)]
+
+    assert listed(None) == ["aa", "bb"]
+    assert listed(NOW + timedelta(days=1)) == ["aa", "bb"]
+    assert listed(NOW + timedelta(days=2)) == ["bb"]
+
+
+def test_a_line_of_a_crl_says_serial_time_reason_and_suspicion_and_of_a_lifted_hold_that_it_is_over(session):
+    for serial in ("aa", "bb", "cc"):
+        add_intent(session, new(serial))
+    at, since = NOW.replace(microsecond=5), NOW - timedelta(days=3)
+    set_state(session, "aa", State.REVOKED, revoked_at=at, reason="unspecified", crl_epoch=1)
+    set_state(session, "bb", State.REVOKED, revoked_at=at, reason="keyCompromise", suspect_since=since, crl_epoch=2)
+    set_state(session, "cc", State.INTENT, crl_epoch=3)
+    when, before = (f"{each:%Y-%m-%d %H:%M:%S}" for each in (at, since))
+    lines = [f"aa|{when}||", f"bb|{when}|keyCompromise|{before}"]
+    assert list(listed_lines(session, "issuing", [None], None)) == lines
+    assert list(changed_lines(session, "issuing", [None], 1)) == [lines[1], "cc||removeFromCRL|"]
+
+
+@pytest.mark.parametrize("reason", ["unspecified", *REASON_CODES])
+@pytest.mark.parametrize("since", [None, NOW - timedelta(days=3, seconds=7)])
+def test_the_database_makes_the_octets_of_an_entry_that_another_builder_makes(session, reason, since):
+    serial = "4f" + "a0" * 19
+    add_intent(session, new(serial))
+    at = NOW.replace(microsecond=5)
+    set_state(session, serial, State.REVOKED, revoked_at=at, reason=reason, suspect_since=since)
+    builder = x509.RevokedCertificateBuilder(int(serial, 16), NOW.replace(tzinfo=None))
+    if reason != "unspecified":
+        builder = builder.add_extension(x509.CRLReason(x509.ReasonFlags(reason)), critical=False)
+    if since is not None:
+        builder = builder.add_extension(x509.InvalidityDate(since.replace(tzinfo=None)), critical=False)
+    revoked = x509.CertificateRevocationListBuilder(
+        x509.Name([]), NOW.replace(tzinfo=None), (NOW + timedelta(days=1)).replace(tzinfo=None), [], [builder.build()]
+    ).sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
+    octets = "".join(listed_octets(session, "issuing", [None], None)).lower()
+    assert len(octets) > 70
+    assert octets in revoked.tbs_certlist_bytes.hex()
+
+
+@pytest.mark.parametrize("serial", ["aa", "ff" * 20, "00" + "11" * 19])
+def test_an_entry_that_is_not_like_the_others_is_left_to_the_lines(session, serial):
+    add_intent(session, new(serial))
+    set_state(session, serial, State.REVOKED, revoked_at=NOW, reason="superseded")
+    assert list(listed_octets(session, "issuing", [None], None)) == [""]
+    assert len(list(listed_lines(session, "issuing", [None], None))) == 1

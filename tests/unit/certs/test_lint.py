@@ -94,6 +94,8 @@ OTHER_NAME = build_name(parse_subject("CN=Somebody else,C=VN"))
 # Written past our own parser, as a bug in it would.
 DECOMPOSED = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Trung ta\u0302m")])
 BIDI = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a\u202eb")])
+OTHER_UID = x509.Name([x509.NameAttribute(x509.NameOID.USER_ID, "ABC:1")])
+PERSONAL_UID = x509.Name([x509.NameAttribute(x509.NameOID.USER_ID, "CCCD:012345678901")])
 UTF8_COUNTRY = x509.Name([x509.NameAttribute(x509.NameOID.COUNTRY_NAME, "VN", x509.name._ASN1Type.UTF8String)])
 CDP = x509.CRLDistributionPoints(
     [x509.DistributionPoint([x509.UniformResourceIdentifier("ldap://pki.example/crl")], None, None, None)]
@@ -166,6 +168,24 @@ BROKEN = {
         "alternative_names_are_allowed",
         {"add": [(x509.SubjectAlternativeName([x509.DNSName("pki.example")]), False)]},
     ),
+    "server name that is none": (
+        "alternative_names_are_well_formed",
+        {"add": [(x509.SubjectAlternativeName([x509.DNSName("*.pki.example")]), False)]},
+    ),
+    "mail address that is none": (
+        "alternative_names_are_well_formed",
+        {"add": [(x509.SubjectAlternativeName([x509.RFC822Name("a@localhost")]), False)]},
+    ),
+    "the same name twice": (
+        "alternative_names_are_well_formed",
+        {"add": [(x509.SubjectAlternativeName([x509.RFC822Name("a@b.vn")] * 2), False)]},
+    ),
+    "alternative names critical": (
+        "alternative_names_are_well_formed",
+        {"add": [(x509.SubjectAlternativeName([x509.RFC822Name("a@b.vn")]), True)]},
+    ),
+    "UID of a kind that nobody knows": ("identifiers_fit", {"subject_name": OTHER_UID}),
+    "UID of a person in a seal": ("identifiers_fit", {"subject_name": PERSONAL_UID}),
     "unknown extension": (
         "only_known_extensions",
         {"add": [(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"\x05\x00"), False)]},
@@ -212,6 +232,14 @@ def test_an_authority_under_a_leafs_only_issuer_is_found():
     assert "path_length_of_the_issuer_allows_it" in broken_rules(below, "issuing", ISSUER)
 
 
+def test_a_server_whose_common_name_is_not_among_its_names_is_found():
+    builder = builder_of("tls-server", "CN=a.pki.example,C=VN", LEAF_KEY, 300)
+    names = x509.SubjectAlternativeName([x509.DNSName("b.pki.example")])
+    assert broken_rules(signed(builder.add_extension(names, critical=False)), "tls-server") == {
+        "common_name_is_an_alternative_name"
+    }
+
+
 def test_a_rule_that_cannot_judge_does_not_pass_the_certificate():
     no_constraints = signed(rebuilt())
     assert "path_length_of_the_issuer_allows_it" in broken_rules(signed(rebuilt()), "agency-seal", no_constraints)
@@ -229,5 +257,6 @@ def test_every_rule_has_a_defect_that_it_finds():
         "times_have_the_form_of_their_year",
         "signature_algorithm_is_strong_and_stated_twice",
         "path_length_of_the_issuer_allows_it",
+        "common_name_is_an_alternative_name",
     }
     assert covered == {rule.__name__ for rule in RULES}

@@ -9,10 +9,12 @@ from cryptography import x509
 
 from certs.catalogue import read_catalogue
 from certs.errors import KeySpecRefused, SubjectAttributeMissing
-from certs.inventory import State, list_certificates
+from certs.inventory import State
 from certs.names import common_name, parse_subject, subject_of
+from certs.search import search
 from hsm.errors import SigningFailed
 from hsm.spec import KeySpec, Purpose
+from pki.approval_rules import ApprovalRules
 from pki.audit import list_acts
 from pki.authorities import AuthorityState, get_authority, list_authorities
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
@@ -42,7 +44,9 @@ class KeysThatDieSigning:
 
 @pytest.fixture
 def deps(tmp_path):
-    deps = CeremonyDeps(new_database(tmp_path), FixedClock(), memory_store(), read_catalogue(), PUBLIC_URL)
+    deps = CeremonyDeps(
+        new_database(tmp_path), FixedClock(), memory_store(), read_catalogue(), PUBLIC_URL, approvals=ApprovalRules()
+    )
     yield deps
     deps.database.close()
 
@@ -87,7 +91,7 @@ def test_a_death_while_signing_is_mended_by_running_again(deps):
         create_root("root", ROOT, ADMIN, replace(deps, keys=KeysThatDieSigning(deps.keys)))
     with deps.database.read() as session:
         assert get_authority(session, "root").state is AuthorityState.PENDING
-        assert [r.state for r in list_certificates(session, deps.clock.now())] == [State.INTENT]
+        assert [r.state for r in search(session, deps.clock.now())] == [State.INTENT]
     root = create_root("root", ROOT, ADMIN, deps)
     assert root.state is AuthorityState.ACTIVE
     assert len(deps.keys.list_keys()) == 1

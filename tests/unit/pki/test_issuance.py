@@ -11,25 +11,29 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import text
 
+from certs.catalogue import read_catalogue
 from certs.db import Database
 from certs.errors import (
     DatabaseUnavailable,
     KeySpecRefused,
     KeyWeak,
     LintFailed,
+    LintUnavailable,
     ProfileUnknown,
     SanRefused,
     SubjectAttributeRefused,
     ValidityRefused,
 )
-from certs.inventory import State, list_certificates
+from certs.inventory import State
+from certs.lint.second_opinion import SecondOpinion
 from certs.names import common_name, parse_subject, rfc4514, subject_of
+from certs.search import CertificateQuery, search
 from hsm.errors import SigningFailed
 from hsm.handles import sign_only_key
 from hsm.spec import KeySpec, Purpose, spki_der
 from pki.audit import list_acts
 from pki.errors import IssuerMayNotIssue, IssuerNotGood, SignedOtherBytes
-from pki.issuance import IssuanceRequest, issue
+from pki.issuance import IssuanceRequest, TwinKeys, issue
 from tests.world import ADMIN, AGENCY, OFFICER_SUBJECT, PUBLIC_URL, SEAL_SUBJECT, build_world
 
 
@@ -44,7 +48,7 @@ def with_issuer_key(world, key):
 
 def all_records(world):
     with world.database.read() as session:
-        return list_certificates(session, world.clock.now(), issuer="issuing")
+        return search(session, world.clock.now(), CertificateQuery(issuer="issuing"))
 
 
 class KeyThatSignsOtherBytes(ec.EllipticCurvePrivateKey):
@@ -164,6 +168,23 @@ def test_a_certificate_that_breaks_a_rule_is_never_signed_or_stored(world):
     with pytest.raises(LintFailed) as refused:
         issue(request(world), ADMIN, deps)
     assert refused.value.facts["rules"] == "pointers_are_the_profiles"
+    assert all_records(world) == []
+
+
+@pytest.mark.parametrize("program", ["", "print('no linter')", "import os; os.kill(os.getpid(), 9)"])
+def test_without_a_second_opinion_on_a_new_shape_nothing_is_signed_or_stored(world, program):
+    deps = with_issuer_key(world, dying_key(world))
+    with pytest.raises(LintUnavailable):
+        issue(request(world), ADMIN, replace(deps, twins=TwinKeys(SecondOpinion(child=("-c", program)))))
+    assert all_records(world) == []
+
+
+def test_what_breaks_rfc_5280_beyond_our_own_rules_is_never_signed_or_stored(world):
+    # An object identifier with an arc of 128 bits: allowed by X.660, and more than many readers take.
+    deps = replace(with_issuer_key(world, dying_key(world)), catalogue=read_catalogue(policy=f"2.25.{2**127}"))
+    with pytest.raises(LintFailed) as refused:
+        issue(request(world), ADMIN, deps)
+    assert refused.value.facts["rules"] == "itu.invalid_asn1_syntax"
     assert all_records(world) == []
 
 

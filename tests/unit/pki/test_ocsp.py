@@ -18,7 +18,8 @@ from certs.errors import DatabaseUnavailable
 from certs.inventory import NewCertificate, add_intent
 from hsm import der
 from hsm.spec import KeySpec
-from pki.ocsp import OcspResponder, ResponseStatus
+from pki.ocsp import OcspResponder
+from pki.ocsp_answer import ResponseStatus
 from pki.revocation import REASONS, reinstate
 from pki.service_keys import ServiceDesk, ServiceKind, list_services
 from tests.fakes.clock import FixedClock

@@ -8,9 +8,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from pki.ocsp import ResponseStatus
+from pki.ocsp_answer import ResponseStatus
 from pki.ocsp_recent import RecentAnswers
 from pki.revocation import reinstate
+from tests.postgres import sqlite_only
 from tests.unit.pki.services import build_services
 from tests.world import ADMIN
 
@@ -82,3 +83,20 @@ def test_many_questions_do_not_fill_the_memory(services):
     for _ in range(8):
         recent.answer(request_for(services, services.world.seal().record))
     assert len(recent._recent) <= 3
+
+
+@sqlite_only
+def test_while_nobody_commits_anything_the_inventory_is_not_even_asked(services, recent):
+    """The number of the database's last change stands for all that was read before."""
+    world, record = services.world, services.world.seal().record
+    request = request_for(services, record)
+    first = recent.answer(request)
+    mark = world.database.mark()
+    assert mark is not None
+    assert world.database.mark() == mark
+    assert recent.find(request) is first
+    services.world.officer()
+    assert world.database.mark() != mark
+    assert recent.find(request) is first  # asked, and still so
+    world.revoke(record.serial)
+    assert recent.find(request) is None

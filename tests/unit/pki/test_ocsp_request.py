@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsm import der
-from pki.ocsp import ResponseStatus
+from pki.ocsp_answer import ResponseStatus
 from pki.ocsp_request import MOST_CERTIFICATES, MOST_OCTETS, parse_request
 from tests.unit.pki.services import build_services
 

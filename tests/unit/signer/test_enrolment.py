@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from certs.errors import CertsError
+from certs.errors import CertsError, KeyCompromised
 from certs.inventory import State
 from certs.names import parse_subject
 from hsm.errors import KeyNotProtected
 from hsm.memory_store import MemoryStore
 from hsm.spec import KeyRef, KeySpec, Purpose, TokenStatus
+from pki.appointment import add_person
+from pki.approval_records import get_approval
+from pki.approval_rules import ApprovalRules
+from pki.audit import Actor
+from pki.errors import ApprovalNeeded, RoleMissing
+from pki.persons import get_person
+from pki.roles import Permission, Role
+from pki.voting import approve
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol, free_name, key_label
 from signer.errors import UsageWrong
 from tests.signing_world import CLERK, SigningWorld
@@ -92,9 +102,18 @@ def test_a_certificate_that_was_revoked_in_between_is_not_taken_up(bare: Signing
     record = enrol(REQUEST, CLERK, bare.enrolment)
     with bare.world.database.write() as session:
         session.connection().exec_driver_sql("DELETE FROM credentials")
-    bare.world.revoke(record.serial)
+    bare.world.revoke(record.serial, "superseded")
     again = enrol(REQUEST, CLERK, bare.enrolment)
     assert (again.serial != record.serial, again.state) == (True, State.ACTIVE)
+
+
+def test_a_key_that_was_compromised_in_between_is_never_certified_again(bare: SigningWorld) -> None:
+    record = enrol(REQUEST, CLERK, bare.enrolment)
+    with bare.world.database.write() as session:
+        session.connection().exec_driver_sql("DELETE FROM credentials")
+    bare.world.revoke(record.serial, "keyCompromise")
+    with pytest.raises(KeyCompromised):
+        enrol(REQUEST, CLERK, bare.enrolment)
 
 
 def test_a_key_that_could_leave_the_token_gets_no_certificate(bare: SigningWorld) -> None:
@@ -138,3 +157,63 @@ def test_a_name_that_is_taken_is_refused_and_the_next_free_one_offered(bare: Sig
     assert free_name(bare.world.database, "officer") == "officer-2"
     assert free_name(bare.world.database, "agency-seal") == "seal"
     assert len(keys_of(bare)) == 1
+
+
+def _waits(bare: SigningWorld, request: EnrolmentRequest) -> int:
+    with pytest.raises(ApprovalNeeded) as caught:
+        enrol(request, CLERK, bare.enrolment)
+    return int(caught.value.facts["id"])
+
+
+def _agree(bare: SigningWorld, number: int) -> None:
+    with bare.world.database.read() as session:
+        actor, sha256 = get_person(session, "binh").actor, get_approval(session, number).sha256
+    approve(number, sha256, actor, bare.world.person_deps)
+
+
+@pytest.fixture
+def strict(bare: SigningWorld) -> SigningWorld:
+    """A world where officers' certificates wait for Bình."""
+    add_person("binh", "Bình", [Role.REGISTRATION_OFFICER], CLERK, bare.world.person_deps)
+    bare.world.approvals = ApprovalRules(frozenset({"officer"}))
+    return bare
+
+
+def test_where_others_have_to_approve_they_do_before_there_is_a_key(strict: SigningWorld) -> None:
+    number = _waits(strict, REQUEST)
+    assert keys_of(strict) == []
+    _agree(strict, number)
+    enrol(REQUEST, CLERK, strict.enrolment)
+    assert strict.rows("SELECT state FROM approvals") == [("done",)]
+    assert strict.deps.desk.usable("officer").name == "officer"
+
+
+def test_another_name_or_picture_or_kind_of_key_is_another_approval(strict: SigningWorld) -> None:
+    first = _waits(strict, REQUEST)
+    _agree(strict, first)
+    others = [
+        replace(REQUEST, name="deputy"), replace(REQUEST, image_sha256="0" * 64), replace(REQUEST, spec=KeySpec.P_384)
+    ]  # fmt: skip
+    assert first not in {_waits(strict, other) for other in others}
+    assert keys_of(strict) == []
+
+
+def test_an_approval_outlives_a_death_before_the_intent_and_none_after_it(strict: SigningWorld) -> None:
+    _agree(strict, _waits(strict, REQUEST))
+    dying = PartlyFailing(strict.world.keys, "check_protected", Died())
+    with pytest.raises(Died):
+        enrol(REQUEST, CLERK, EnrolmentDeps(dying, strict.world.issuing_deps, "pss"))
+    record = enrol(REQUEST, CLERK, strict.enrolment)
+    # A death between certificate and credential: the same certificate, and Bình sees once more for whom and with which picture.
+    with strict.world.database.write() as session:
+        session.connection().exec_driver_sql("DELETE FROM credentials")
+    _agree(strict, _waits(strict, REQUEST))
+    assert enrol(REQUEST, CLERK, strict.enrolment).serial == record.serial
+    assert strict.rows("SELECT state FROM approvals") == [("done",), ("done",)]
+
+
+def test_who_may_issue_and_keep_no_credentials_makes_no_key(bare: SigningWorld) -> None:
+    actor = Actor("an", frozenset({Role.ADMIN}), frozenset({Permission.ISSUE}))
+    with pytest.raises(RoleMissing):
+        enrol(REQUEST, actor, bare.enrolment)
+    assert keys_of(bare) == []

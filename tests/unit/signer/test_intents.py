@@ -7,6 +7,8 @@ from sqlalchemy import text
 
 from certs.errors import DatabaseUnavailable
 from pki.audit import list_acts
+from pki.audit_survey import survey_all
+from pki.errors import AuditUnavailable
 from signer.documents import ActIntent, Registered
 from signer.intents import begin_fresh, finish_fresh
 from signer.recall import recall_document
@@ -92,3 +94,27 @@ def test_without_room_for_the_audit_row_nothing_is_begun(signing: SigningWorld) 
     with pytest.raises(DatabaseUnavailable):
         _begin(signing)
     assert signing.rows("SELECT count(*) FROM documents") == before
+
+
+def test_both_commits_of_a_signature_are_links_of_a_chain(signing: SigningWorld) -> None:
+    for number in range(3):
+        begun = _begin(signing, f"{number:064x}")
+        assert begun is not None
+        assert _finish(signing, *begun)
+    with signing.world.database.read() as session:
+        survey = survey_all(session)
+        assert [act.action for act in list_acts(session)[-6:]] == ["document.sign.intent", "document.sign"] * 3
+    assert survey.breaks == ()
+    assert survey.rows == len(signing.actions())
+
+
+def test_without_a_chain_nothing_is_begun_and_nothing_finished(signing: SigningWorld) -> None:
+    document, act = _begun(signing)
+    before = signing.rows("SELECT id, state FROM signing_acts"), signing.rows("SELECT id FROM documents")
+    with signing.world.database.write() as session:
+        session.execute(text("DELETE FROM audit_chains"))
+    with pytest.raises(AuditUnavailable):
+        _begin(signing, "44" * 32)
+    with pytest.raises(AuditUnavailable):
+        _finish(signing, document, act)
+    assert (signing.rows("SELECT id, state FROM signing_acts"), signing.rows("SELECT id FROM documents")) == before

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pki.audit import Actor
 from signer.recall import recall_document
-from tests.signing_world import SigningWorld, plain_paper
+from tests.signing_world import CLERK, SigningWorld, plain_paper
 
 
 def test_a_recall_and_a_revocation_are_seen_though_the_same_file_was_judged_a_moment_ago(signing: SigningWorld) -> None:
     signed = signing.sign(plain_paper(), placement="none")
     assert [signing.verdict(signed.content).reason for _ in range(2)] == ["VALID", "VALID"]
-    recall_document(signed.code, "Ban hành nhầm", Actor("clerk"), signing.world.database, signing.world.clock)
+    recall_document(signed.code, "Ban hành nhầm", CLERK, signing.world.database, signing.world.clock)
     assert signing.verdict(signed.content).reason == "DOC_RECALLED"
     signing.world.revoke(signing.deps.desk.usable("officer").serial)
     verdict = signing.verdict(signed.content)

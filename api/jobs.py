@@ -1,0 +1,138 @@
+"""The jobs of the worker: what each looks for, and what it does when there is something. When they run is for schedule.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from api.publishing import write_issued, write_public_files
+from api.service_upkeep import make_services, services_due
+from api.wiring import Installation
+from hsm.errors import HSMError
+from pki.authorities import AuthorityRecord, AuthorityState, list_authorities
+from pki.crl import publish_due
+from pki.crl_due import list_due
+from pki.errors import PkiError
+from pki.roles import Permission, system_part
+
+ACTOR = system_part("worker", Permission.SIGN_CRL, Permission.MANAGE_SERVICES, Permission.ISSUE)
+# How long an authority without changes is left alone: what is due by its age can wait that long.
+_LOOK_SECONDS = 30.0
+_SWEEP_SECONDS = 600.0
+
+
+class Job(Protocol):
+    """Something that has to be done now and then. Both methods may raise; then it is tried again later."""
+
+    name: str
+    # How long after a look that found nothing the next one comes.
+    seconds: float
+
+    def is_due(self) -> bool:
+        """Whether there is anything to do; cheap, and asks no key."""
+        ...
+
+    def run(self) -> None:
+        """Do it. One process of all that share the database is in here."""
+        ...
+
+
+class CrlJob:
+    """Issues the CRLs that are due and keeps the public folder as the database says."""
+
+    name = "crl"
+    seconds = 0.5
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._quiet: dict[str, tuple[int, int, float]] = {}
+        self._swept_at: float | None = None
+        self._due: list[str] = []
+
+    def is_due(self) -> bool:
+        installation = self._installation
+        now, policy = installation.clock.now(), installation.crls.policy
+        self._due = []
+        with installation.database.read() as session:
+            for authority in list_authorities(session):
+                if authority.state is AuthorityState.PENDING or self._is_quiet(authority):
+                    continue
+                if list_due(session, authority, policy, now):
+                    self._due.append(authority.name)
+                elif not list_due(session, authority, policy, now, hurry=True):
+                    # Nothing waits for others either.
+                    told = (authority.revocation_epoch, authority.crl_partitions)
+                    self._quiet[authority.name] = (*told, time.monotonic() + _LOOK_SECONDS)
+        return bool(self._due) or self._sweep_due()
+
+    def run(self) -> None:
+        installation = self._installation
+        failure: PkiError | HSMError | None = None
+        for name in self._due:
+            try:
+                issued = publish_due(installation.issuer(name), ACTOR, installation.crls)
+            except (PkiError, HSMError) as error:
+                failure = error  # the key of one authority is away, or a list is refused: the others go on
+            else:
+                # Until the files are there, a sweep is due: a full disk must not be forgotten.
+                self._swept_at, swept_at = None, self._swept_at
+                write_issued(installation, issued)
+                self._swept_at = swept_at
+        if self._sweep_due():
+            write_public_files(installation)
+            self._swept_at = time.monotonic()
+        if failure is not None:
+            raise failure
+
+    def _is_quiet(self, authority: AuthorityRecord) -> bool:
+        epoch, partitions, until = self._quiet.get(authority.name, (-1, -1, 0.0))
+        told = (authority.revocation_epoch, authority.crl_partitions)
+        return told == (epoch, partitions) and time.monotonic() < until
+
+    def _sweep_due(self) -> bool:
+        return self._swept_at is None or time.monotonic() >= self._swept_at + _SWEEP_SECONDS
+
+
+@dataclass
+class ServiceJob:
+    """Renews the certificates of OCSP responder and time-stamping authority."""
+
+    installation: Installation
+    name: str = "services"
+    seconds: float = 300.0
+
+    def is_due(self) -> bool:
+        return bool(services_due(self.installation))
+
+    def run(self) -> None:
+        make_services(self.installation, ACTOR)
+
+
+@dataclass
+class AnswerJob:
+    """Signs OCSP answers before they are asked for."""
+
+    installation: Installation
+    name: str = "ocsp"
+    seconds: float = 15.0
+
+    def is_due(self) -> bool:
+        return self.installation.ocsp_signer.is_due()
+
+    def run(self) -> None:
+        self.installation.ocsp_signer.sign_due()
+
+
+# A new job is one line more.
+JOBS: tuple[Callable[[Installation], Job], ...] = (
+    CrlJob,
+    ServiceJob,
+    AnswerJob,
+)
+
+
+def make_jobs(installation: Installation, kinds: Iterable[Callable[[Installation], Job]] = JOBS) -> list[Job]:
+    """Every job of an installation."""
+    return [kind(installation) for kind in kinds]

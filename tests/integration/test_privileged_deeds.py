@@ -1,0 +1,172 @@
+"""Every privileged deed, in a real home: an auditor and an actor without roles are refused by the domain, and nothing changes."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import MetaData, select
+
+from api.auth.tokens import issue_token, revoke_token
+from api.demo.run import run_demo
+from api.founding import Wish, found
+from api.key_uses import give_purposes
+from api.mending import mend
+from api.publishing import publish
+from api.services import Services
+from api.signing_speed import measure
+from api.wiring import Installation, open_installation
+from certs.names import parse_subject
+from hsm.spec import KeySpec
+from pki.appointment import add_person, disable_person, enable_person, grant_role, withdraw_role
+from pki.approval import Deed, demand
+from pki.approval_rules import Act, ApprovalRules
+from pki.audit import Actor
+from pki.ceremony import CeremonyDeps, create_issuing, create_root
+from pki.crl import partition_crl, publish_due, sign_crl
+from pki.errors import RoleMissing
+from pki.issuance import IssuanceRequest, decide, demand_issuance, issue, issue_draft
+from pki.revocation import reinstate, revoke
+from pki.roles import Role, owner
+from pki.service_keys import ServiceKind, ensure_service
+from pki.voting import approve, reject
+from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
+from signer.recall import recall_document
+from signer.signing import SignRequest, sign_document
+from tests.installation import OFFICER_NAME, User, tree
+
+ROOT = Path(__file__).parents[2]
+AUDITOR = Actor("dung", frozenset({Role.AUDITOR}))
+NOBODY = Actor("os:root")
+# What has an actor and is no deed: it writes or asks on behalf of one of those that are.
+_SERVES_DEEDS = {
+    "pki/audit.py:append", "pki/audit.py:audit_values", "pki/approval.py:use", "pki/approval_records.py:note",
+    "pki/roles.py:require", "pki/tsa/authority.py:write_tally", "signer/intents.py:begin_fresh",
+    "signer/intents.py:finish_fresh", "api/services.py:signed_since", "api/service_upkeep.py:make_services",
+}  # fmt: skip
+
+
+def deeds(
+    home: Installation, code: str, pdf: bytes, environment: dict[str, str]
+) -> dict[str, Callable[[Actor], object]]:
+    """Each privileged deed as one call that would succeed for an admin."""
+    subject, database, clock = parse_subject(OFFICER_NAME), home.database, home.clock
+    issuing, persons = home.issuing(), home.persons
+    officer = home.desk.usable("officer")
+    serial, request = officer.serial, IssuanceRequest("officer", subject, officer.public_key_der)
+    ceremony = CeremonyDeps(
+        database, clock, home.keys, home.catalogue, home.settings.http.public_url, home.twins, approvals=ApprovalRules()
+    )
+    enrolment = EnrolmentDeps(home.keys, issuing, "pss")
+    services = Services(home)
+    sign = SignRequest(pdf, "paper.pdf", "officer", placement="none")
+    ca = parse_subject("CN=Another CA,O=Sở Thử nghiệm,C=VN")
+    tsa = parse_subject("CN=Another TSA,O=Sở Thử nghiệm,C=VN")
+    return {
+        "pki/appointment.py:add_person": lambda a: add_person("em", "Em", [Role.ADMIN], a, persons),
+        "pki/appointment.py:grant_role": lambda a: grant_role("an", Role.REGISTRATION_OFFICER, a, persons),
+        "pki/appointment.py:withdraw_role": lambda a: withdraw_role("an", Role.ADMIN, a, persons),
+        "pki/appointment.py:disable_person": lambda a: disable_person("an", a, persons),
+        "pki/appointment.py:enable_person": lambda a: enable_person("cuc", a, persons),
+        "pki/approval.py:demand": lambda a: demand(Deed(Act.AUTHORITY_CREATE, "x", {}), 1, a, persons),
+        "pki/ceremony.py:create_root": lambda a: create_root("root-2", ca, a, ceremony),
+        "pki/ceremony.py:create_issuing": lambda a: create_issuing("issuing-2", "root", ca, a, ceremony),
+        "pki/crl.py:sign_crl": lambda a: sign_crl(issuing.issuer, a, home.crls),
+        "pki/crl.py:publish_due": lambda a: publish_due(issuing.issuer, a, home.crls, everything=True),
+        "pki/crl.py:partition_crl": lambda a: partition_crl("issuing", 2, a, home.crls),
+        "pki/issuance.py:issue": lambda a: issue(request, a, issuing),
+        "pki/issuance.py:demand_issuance": lambda a: demand_issuance(request, "x", a, issuing),
+        "pki/issuance.py:issue_draft": lambda a: issue_draft(
+            decide(request, issuing), issuing.issuer.key, a, database, clock, home.twins, None
+        ),
+        "pki/revocation.py:revoke": lambda a: revoke(serial, "keyCompromise", a, home.revocation),
+        "pki/revocation.py:revoke (hold)": lambda a: revoke(serial, "certificateHold", a, home.revocation),
+        "pki/revocation.py:reinstate": lambda a: reinstate(serial, a, home.revocation),
+        "pki/service_keys.py:ensure_service": lambda a: ensure_service(
+            "tsa-2", ServiceKind.TSA, tsa, home.keys, a, issuing
+        ),
+        "pki/voting.py:approve": lambda a: approve(1, "0" * 64, a, persons),
+        "pki/voting.py:reject": lambda a: reject(1, "no", a, persons),
+        "signer/enrolment.py:enrol": lambda a: enrol(
+            EnrolmentRequest("officer-2", "officer", subject, KeySpec.P_256), a, enrolment
+        ),
+        "signer/recall.py:recall_document": lambda a: recall_document(code, "nhầm", a, database, clock),
+        "signer/signing.py:sign_document": lambda a: sign_document(sign, a, home.signing),
+        "api/auth/tokens.py:issue_token": lambda a: issue_token(persons, a, scopes=["sign"]),
+        "api/auth/tokens.py:revoke_token": lambda a: revoke_token(database, clock, a, "kiosk"),
+        "api/demo/run.py:run_demo": lambda a: run_demo(home, None, a),
+        "api/founding.py:found": lambda a: found(Wish(), environment, a),
+        "api/key_uses.py:give_purposes": lambda a: give_purposes(home, a),
+        "api/mending.py:mend": lambda a: mend(home, a),
+        "api/publishing.py:publish": lambda a: publish(home, a, everything=True),
+        "api/services.py:sign": lambda a: services.sign(sign, a),
+        "api/services.py:recall": lambda a: services.recall(code, "nhầm", a),
+        "api/signing_speed.py:measure": lambda a: measure(home.keys, 0.01, 1, a),
+    }
+
+
+def state(home: Installation) -> str:
+    """Every row, every key and every file of the home, as text."""
+    tables = MetaData()
+    with home.database.read() as session:
+        tables.reflect(session.connection())
+        rows = {
+            table.name: sorted(str(tuple(row)) for row in session.execute(select(table)))
+            for table in tables.sorted_tables
+        }
+    keys = sorted(each.label for each in home.keys.list_keys())
+    files = {name: sha256 for name, sha256 in tree(home.home.root).items() if not name.startswith(("run/", "antin.db"))}
+    return json.dumps([rows, keys, files], indent=1)
+
+
+@pytest.mark.slow
+def test_no_privileged_deed_is_done_by_an_auditor_or_by_an_actor_without_roles(user: User) -> None:
+    code = user.sign("paper.pdf", "officer", "a.pdf", "--placement", "none")["code"]
+    user.antin("token", "issue", "--scope", "sign", "--name", "kiosk")
+    for name in ("an", "cuc"):
+        user.antin("person", "add", name, "--full-name", name, "--role", "admin")
+    user.antin("person", "disable", "cuc")
+    user.refused(6, "person", "grant", "cuc", "registration-officer", ANTIN_APPROVALS__ACTS="person.grant")
+    environment = user.surroundings()
+    with open_installation(environment) as home:
+        calls = deeds(home, code, (user.folder / "paper.pdf").read_bytes(), environment)
+        before = state(home)
+        for name, deed in calls.items():
+            for actor in (AUDITOR, NOBODY):
+                with pytest.raises(RoleMissing) as caught:
+                    deed(actor)
+                assert caught.value.facts["actor"] == actor.name, name
+        assert state(home) == before
+        # The same calls are deeds: an admin who does one changes something.
+        calls["pki/revocation.py:revoke"](owner("root"))
+        assert state(home) != before
+
+
+def test_every_function_with_an_actor_is_a_deed_of_this_walk_or_serves_one() -> None:
+    walked = {name.partition(" ")[0] for name in _walked()}
+    assert _with_actor() == walked | _SERVES_DEEDS
+
+
+def _walked() -> list[str]:
+    """The keys of `deeds`, read from its source: no home is needed to know them."""
+    tree_ = ast.parse(Path(__file__).read_text("utf-8"))
+    function = next(each for each in tree_.body if isinstance(each, ast.FunctionDef) and each.name == "deeds")
+    returned = next(each for each in ast.walk(function) if isinstance(each, ast.Return))
+    assert isinstance(returned.value, ast.Dict)
+    return [ast.literal_eval(key) for key in returned.value.keys if key is not None]
+
+
+def _with_actor() -> set[str]:
+    found = set()
+    for package in ("pki", "signer", "api"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+                    continue
+                arguments = [*node.args.args, *node.args.kwonlyargs]
+                if any(each.annotation is not None and ast.unparse(each.annotation) == "Actor" for each in arguments):
+                    found.add(f"{path.relative_to(ROOT)}:{node.name}")
+    return found
