@@ -153,7 +153,7 @@ class ClientStore:
         self._connections.close()
 
     def _sign(self, der: bytes, messages: Sequence[bytes], scheme: Scheme, digest: hashes.HashAlgorithm) -> list[bytes]:
-        answer = self._ask(sign_request(der, messages, scheme.value, digest.name))
+        answer = self._ask(sign_request(der, messages, scheme, digest.name))
         signatures = parse_signatures(answer)
         if len(signatures) != len(messages):
             raise refused("another number of signatures")

@@ -125,8 +125,10 @@ class Connections:
                 # Shared with the parent of a fork, which goes on using them.
                 self._pid = os.getpid()
                 self._idle = []
+            if self._idle and not first:
+                return self._idle.pop()
             for place in range(len(self._idle) - 1, -1, -1):
-                if not first or self._idle[place].lane == _FIRST:
+                if self._idle[place].lane == _FIRST:
                     return self._idle.pop(place)
         return self._connect(first=first)
 

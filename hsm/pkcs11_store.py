@@ -311,7 +311,7 @@ class Pkcs11Store:
             return signatures
 
         try:
-            return self._ladder.run(sign, "C_Sign", f"CKM_{plan.mechanism.name}")
+            return self._ladder.run(sign, "C_Sign", plan.name)
         except TokenFailed as error:
             if error.facts.get("operation") == "C_Sign":
                 raise SigningFailed(str(error), rv=error.rv) from error

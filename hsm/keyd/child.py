@@ -20,6 +20,7 @@ from hsm.pin import PinDescriptor
 from hsm.wire import INLINE_LIMIT, send_listener
 
 END = b'{"end": true}'
+CHECK = b'{"check": true}'
 LISTENER = b'{"listener": true}'
 
 
@@ -98,6 +99,11 @@ class TokenChild:
         """Ask it to finish what it is doing, and to go."""
         with contextlib.suppress(OSError):
             self.link.send(END)
+
+    def tell_check(self) -> None:
+        """Ask it to see whether the token is still there, and to go if not."""
+        with contextlib.suppress(OSError):
+            self.link.send(CHECK)
 
     def hand_over(self, listener: socket.socket) -> None:
         """Give it a new listening socket in place of the one it has."""

@@ -24,8 +24,9 @@ _ONCE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 # Of so many signatures the one that waited least tells whether the token computes here or is waited for, as a device or a
 # network is: a busy machine makes everybody wait, but not each time. After a while it is asked again.
 _SAMPLE, _WAITING_SECONDS, _ASK_AGAIN_SECONDS = 32, 0.001, 60.0
-# So many are answered together at most: the first of them waits for the last.
-_TOGETHER = 8
+# So many are answered together at most, and no more than fit into this time: the first of them waits for the last, and
+# clients that are all answered at once leave the token without work until they ask again.
+_TOGETHER, _TOGETHER_SECONDS = 8, 0.0006
 _QUICK = frozenset(bytes((op,)) for op in (Op.SIGN, Op.GET, Op.HELLO, Op.STATUS))
 
 
@@ -47,7 +48,9 @@ class Counter:
         self._on_event = on_event
         self._most = most
         self._few = self._allowed = min(most, few)
-        self._sampled, self._least_waited, self._allowed_until = 0, math.inf, 0.0
+        self._sampled, self._least_waited, self._least_worked = 0, math.inf, math.inf
+        self._allowed_until = 0.0
+        self._together = 1
         self._gate = threading.Condition()
         self._poll = select.epoll()
         self._connections: dict[int, socket.socket] = {}
@@ -71,18 +74,22 @@ class Counter:
                 self._allowed = self._most
                 self._gate.notify_all()
 
-    def _note(self, now: float, waited: float, count: int = 1) -> None:
+    def _note(self, begun: float, work_begun: float, count: int = 1) -> None:
+        """So many signatures are made since these times, of the clock and of this thread's work."""
         # Several threads may be in here at once; a sample more or less decides nothing.
+        now, worked = time.monotonic(), (time.thread_time() - work_begun) / count
         if self._allowed > self._few:
             if now > self._allowed_until:
                 self._allowed = self._few
             return
-        self._least_waited = min(self._least_waited, waited)
+        self._least_waited = min(self._least_waited, (now - begun) / count - worked)
+        self._least_worked = min(self._least_worked, worked)
         self._sampled += count
         if self._sampled >= _SAMPLE:
             if self._least_waited > _WAITING_SECONDS:
                 self.allow_all()
-            self._sampled, self._least_waited = 0, math.inf
+            self._together = max(1, min(_TOGETHER, int(_TOGETHER_SECONDS / max(self._least_worked, 1e-6))))
+            self._sampled, self._least_waited, self._least_worked = 0, math.inf, math.inf
 
     def _work(self, number: int) -> None:
         while True:
@@ -91,7 +98,7 @@ class Counter:
                     self._gate.wait_for(lambda: number < self._allowed)
             # A thread that works alone takes what has come while it worked; of several, each takes one.
             alone = self._allowed == 1
-            ready = [self._connections[found] for found, _ in self._poll.poll(maxevents=_TOGETHER if alone else 1)]
+            ready = [self._connections[found] for found, _ in self._poll.poll(maxevents=self._together if alone else 1)]
             if len(ready) == 1:
                 self._serve(ready[0])
             else:
@@ -104,10 +111,9 @@ class Counter:
             for connection, message in asked:
                 self._deal_with(connection, message)
             return
-        begun, worked = time.monotonic(), time.thread_time()
+        begun, work_begun = time.monotonic(), time.thread_time()
         answers = self._answer_together([message for _, message in asked])
-        now = time.monotonic()
-        self._note(now, (now - begun - (time.thread_time() - worked)) / len(asked), len(asked))
+        self._note(begun, work_begun, len(asked))
         for (connection, _), answer in zip(asked, answers, strict=True):
             if isinstance(answer, MessageRefused):
                 self._end(connection, answer)
@@ -142,11 +148,10 @@ class Counter:
 
     def _deal_with(self, connection: socket.socket, message: bytes) -> None:
         try:
-            begun, worked = time.monotonic(), time.thread_time()
+            begun, work_begun = time.monotonic(), time.thread_time()
             answer = self._answer(message)
-            now = time.monotonic()
             if message[:2] == SIGN:
-                self._note(now, now - begun - (time.thread_time() - worked))
+                self._note(begun, work_begun)
         except (MessageRefused, OSError, MemoryError) as error:
             self._end(connection, error)
             return

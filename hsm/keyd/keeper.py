@@ -115,6 +115,12 @@ class Keeper:
             self._refusal = None
             forget(self._run / PIN_REFUSED)
 
+    def note_token_gone(self, lane: Lane) -> None:
+        """A token process that served has lost its token. The others may not have noticed, and would go on saying that all is well."""
+        for each in self._lanes:
+            if each is not lane:
+                each.check_child()
+
     def note_refused_pin(self, failure: Failure) -> Refusal:
         """A token process was not."""
         identity = failure.pin or identify(self._arguments.pin) or (0, 0, 0)

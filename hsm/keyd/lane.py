@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from hsm.errors import TokenAway
+from hsm.errors import TokenAway, TokenMissing
 from hsm.keyd.answering import Answering
 from hsm.keyd.arguments import Arguments
 from hsm.keyd.breaker import Breaker, BreakerState
@@ -40,6 +40,7 @@ class Owner(Protocol):
     def may_start(self, lane: Lane) -> bool: ...
     def serves_besides(self, lane: Lane) -> bool: ...
     def note_well(self) -> None: ...
+    def note_token_gone(self, lane: Lane) -> None: ...
     def note_refused_pin(self, failure: Failure) -> Refusal: ...
     def end(self) -> None: ...
 
@@ -109,6 +110,11 @@ class Lane:
             else:
                 self.child.kill("end")
 
+    def check_child(self) -> None:
+        """Let it see whether the token is still there: nobody may ask it for a signature for long."""
+        if self.child is not None and self.child.ready:
+            self.child.tell_check()
+
     def close(self) -> None:
         """Nothing of the token process stays, and whoever waits is told."""
         if self.child is not None:
@@ -131,6 +137,8 @@ class Lane:
         for line in told:
             if "event" in line:
                 self._tell(line["event"], **line["facts"])
+            if "failed" in line and was_ready and child.failure and child.failure.code == TokenMissing.code:
+                self._owner.note_token_gone(self)
             if line.get("ready"):
                 self.breaker.close(time.monotonic())
                 self._refusal = None

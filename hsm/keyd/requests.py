@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 
 from hsm.errors import (
     HSMError,
+    KeyDestroyed,
     KeyNotFound,
     KeyProcessFailed,
     KeyPurposeWrong,
@@ -41,6 +42,7 @@ from hsm.wire import (
     parse_sign_request,
     refused,
     signatures,
+    split_sign_request,
     text_of,
 )
 
@@ -52,6 +54,7 @@ _LONGEST_BENCH = 60.0
 # A replacement takes about this long; the keeper says more when it takes longer.
 _RETRY_AFTER = "1"
 _MOST_SEEN = 20_000
+_LOOKED_AT = 3  # a search of a full token takes long
 
 
 class _Vanished(TokenMissing):
@@ -108,30 +111,27 @@ class Requests:
         Each is told what it would be told alone.
         """
         answers: list[Sequence[bytes] | MessageRefused | None] = [None] * len(messages)
-        groups: dict[tuple[bytes, str, str], list[tuple[int, bytes]]] = {}
+        groups: dict[bytes, list[tuple[int, bytes]]] = {}
         for place, message in enumerate(messages):
-            with contextlib.suppress(MessageRefused):  # told below
-                asked = parse_sign_request(message)
-                if len(asked.messages) == 1:
-                    key = (asked.public_key_der, asked.scheme, asked.digest)
-                    groups.setdefault(key, []).append((place, asked.messages[0]))
-        for (der, scheme, digest), wanted in groups.items():
-            if len(wanted) > 1 and self.fatal is None:
-                for place, answer in self._sign_apart(der, scheme, digest, wanted):
+            head, whole = split_sign_request(message)
+            groups.setdefault(head, []).append((place, whole))
+        for head, wanted in groups.items():
+            if head and len(wanted) > 1 and self.fatal is None:
+                for place, answer in self._sign_apart(head, wanted):
                     answers[place] = answer
         return [answer or self._answer_or_refuse(messages[place]) for place, answer in enumerate(answers)]
 
-    def _sign_apart(
-        self, der: bytes, scheme: str, digest: str, wanted: list[tuple[int, bytes]]
-    ) -> Iterator[tuple[int, Sequence[bytes]]]:
+    def _sign_apart(self, head: bytes, wanted: list[tuple[int, bytes]]) -> Iterator[tuple[int, Sequence[bytes]]]:
         try:
-            told = self._store.sign_apart(der, [message for _, message in wanted], _SCHEMES[scheme], _DIGESTS[digest])
+            asked = parse_sign_request(head)
+            der, messages = asked.public_key_der, [message for _, message in wanted]
+            told = self._store.sign_apart(der, messages, _SCHEMES[asked.scheme], _DIGESTS[asked.digest])
         except Exception:  # noqa: BLE001 nothing was signed: what was in the way is told to each alone
             return
+        self._note(der)
         nothing_free: HSMError | None = None
         for (place, _), each in zip(wanted, told, strict=True):
             if isinstance(each, bytes):
-                self._note(der)
                 yield place, signatures([each])
             elif isinstance(each, SessionUnavailable) or nothing_free is not None:
                 nothing_free = nothing_free or each  # they have waited together
@@ -139,6 +139,19 @@ class Requests:
                 yield place, failed(nothing_free)
             elif each is not None and not isinstance(each, KeyNotFound | KeyPurposeWrong):
                 yield place, self._failed(each)
+
+    def check_token(self) -> None:
+        """See whether the token is still there, as the next signature would; on_fatal hears when it is not."""
+        try:
+            for der in tuple(self._seen)[-_LOOKED_AT:]:
+                with contextlib.suppress(KeyDestroyed):  # its tombstone is there
+                    self._store.check_protected(der)
+            self._store.canary()
+        except KeyNotFound as error:
+            if type(error) is KeyNotFound:
+                self._failed(self._vanished())
+        except HSMError as error:
+            self._failed(error)
 
     def _answer_or_refuse(self, message: bytes) -> Sequence[bytes] | MessageRefused:
         try:

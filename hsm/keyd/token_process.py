@@ -121,15 +121,18 @@ class TokenProcess:
                         self._end_when_idle()
 
     def _hear(self) -> socket.socket | None:
-        """What the keeper says: to end, or where to listen from now on. Its death ends this process."""
+        """What the keeper says: to end, to look for the token, or where to listen from now on. Its death ends this process."""
         try:
             message, listener = receive_listener(self._link)
         except OSError:
             message, listener = b"", None
         if not message:
             os._exit(EXIT_FAILED)
-        if "end" in json.loads(message):
+        told = json.loads(message)
+        if "end" in told:
             self._ending.set()
+        if "check" in told:
+            self._start(self._requests.check_token, "check")
         return listener
 
     def _accept(self) -> bool:

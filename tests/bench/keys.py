@@ -177,10 +177,13 @@ def _fill(home: KeyProcessHome, count: int) -> None:
         for path in objects[2 * (number % made) : 2 * (number % made) + 2]:
             shutil.copy(path, folder / f"{uuid.uuid4()}.object")
     # SoftHSM looks for new files when it opens a token.
-    pid = home.state().pid
-    assert pid is not None
-    kill(pid)
-    assert until(lambda: home.state().pid != pid and home.state().state == "ok", 120.0)
+    before = {each.pid for each in home.state().processes}
+    for pid in before:
+        assert pid is not None
+        kill(pid)
+    assert until(
+        lambda: home.state().state == "ok" and not before & {each.pid for each in home.state().processes}, 240.0
+    )
 
 
 def _medians(*rates: Callable[[], float]) -> list[float]:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hsm.client import ClientStore, read_state
 from hsm.connections import Connection
-from hsm.errors import KeyDestroyed, KeyPurposeSet, MessageRefused
+from hsm.errors import KeyDestroyed, KeyPurposeSet, MessageRefused, TokenAway
 from hsm.handles import Scheme
 from hsm.keyd.places import LOCK, count_lanes, is_locked, socket_name
 from hsm.keyd.refs import ref_from_json
@@ -132,6 +132,21 @@ def test_one_that_hangs_is_degraded_and_not_away(lanes):
     os.kill(lanes.state().processes[0].pid, 19)  # SIGSTOP
     assert until(lambda: lanes.state().counts.get("process.silent"))
     assert until(lambda: all_serve(lanes))
+    sign(lanes.store(), ref)
+
+
+def test_a_token_that_one_finds_gone_is_given_up_by_those_that_nobody_asks(lanes):
+    ref = document_key(lanes.store())
+    for lane in LANES:
+        sign_in(lanes, lane, ref)
+    elsewhere = lanes.tokens.with_name("elsewhere")
+    lanes.tokens.rename(elsewhere)
+    with pytest.raises(TokenAway):
+        sign_in(lanes, 0, ref)
+    assert until(lambda: lanes.state().state == "away")
+    assert "closed" not in {process.breaker for process in lanes.state().processes}
+    elsewhere.rename(lanes.tokens)
+    assert until(lambda: all_serve(lanes), 30.0)
     sign(lanes.store(), ref)
 
 

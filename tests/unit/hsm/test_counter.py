@@ -82,8 +82,8 @@ def ask(connections: list[socket.socket], times: int) -> None:
         thread.join()
 
 
-def compute() -> None:
-    until = time.thread_time() + 0.0002
+def compute(seconds: float = 0.0002) -> None:
+    until = time.thread_time() + seconds
     while time.thread_time() < until:
         pass
 
@@ -108,6 +108,7 @@ def test_where_signatures_are_waited_for_every_thread_works(few):
 def test_a_thread_that_works_alone_takes_what_has_come_meanwhile_together():
     batches: list[int] = []
     busy, release = threading.Event(), threading.Event()
+    release.set()
 
     def answer(_message: bytes) -> Sequence[bytes]:
         busy.set()
@@ -119,6 +120,9 @@ def test_a_thread_that_works_alone_takes_what_has_come_meanwhile_together():
         return [MessageRefused("odd", reason="odd"), *([done()] * (len(messages) - 1))]
 
     with clients(answer, 5, 1, together) as connections:
+        ask(connections[:1], 64)  # by then it knows that they take no time
+        busy.clear()
+        release.clear()
         send(connections[0], SIGN)
         assert busy.wait(10)
         for connection in connections[1:]:
@@ -129,6 +133,14 @@ def test_a_thread_that_works_alone_takes_what_has_come_meanwhile_together():
         # One was refused, and its connection closed; the others are served on.
         assert answers.count(b"".join(done())) == 4
         assert [receive(connection) for connection, told in zip(connections, answers, strict=True) if told[1]] == [b""]
+
+
+def test_signatures_that_take_long_are_answered_one_by_one():
+    def together(_messages: Sequence[bytes]) -> list[Sequence[bytes] | MessageRefused]:
+        raise AssertionError("the first would wait for the last")
+
+    with clients(Answering(lambda: compute(0.001)), 5, 1, together) as connections:
+        ask(connections, 20)
 
 
 def test_what_may_take_long_holds_up_no_signature():

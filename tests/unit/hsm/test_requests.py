@@ -15,6 +15,7 @@ from hsm.errors import (
     MechanismUnavailable,
     MessageRefused,
     SessionUnavailable,
+    TokenMissing,
 )
 from hsm.keyd.requests import Requests
 from hsm.spec import KeySpec, Purpose, spki_der
@@ -123,3 +124,20 @@ def test_another_than_the_first_makes_no_key(store):
     with pytest.raises(MessageRefused):
         requests_of(store, is_first=False).answer(b"".join(request(Op.GENERATE, body)))
     assert store.list_keys() == []
+
+
+def test_a_token_whose_keys_were_destroyed_is_still_there_and_one_without_them_is_gone(softhsm_token, store, ref):
+    requests = requests_of(store)
+    other = store.generate(KeySpec.P_256, "other", Purpose.DOCUMENT)
+    for each in (ref, other):
+        outcome(requests.answer(asked(each.public_key_der, attributes(0))))
+    store.destroy(other.public_key_der)
+    requests.check_token()
+    assert requests.fatal is None
+    emptied = softhsm_token.store()
+    with emptied._ladder.session("test") as work:
+        for found in work.session.get_objects():
+            found.destroy()
+    emptied.close()
+    requests.check_token()
+    assert isinstance(requests.fatal, TokenMissing)
