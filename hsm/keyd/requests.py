@@ -6,8 +6,9 @@ It keeps no state of connections. Whether a failure ends the process is decided 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives import hashes
 
@@ -36,6 +37,7 @@ from hsm.wire import (
     done,
     failed,
     number_of,
+    octets,
     octets_of,
     parse_body,
     parse_request,
@@ -54,7 +56,10 @@ _LONGEST_BENCH = 60.0
 # A replacement takes about this long; the keeper says more when it takes longer.
 _RETRY_AFTER = "1"
 _MOST_SEEN = 20_000
+_WRITING_SECONDS = 0.05
 _LOOKED_AT = 3  # a search of a full token takes long
+
+Told = TypeVar("Told")
 
 
 class _Vanished(TokenMissing):
@@ -71,9 +76,11 @@ class Requests:
         on_defect: Callable[[Exception], None],
         *,
         is_first: bool = True,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
         self._is_first = is_first
+        self._pause = pause
         self._on_fatal = on_fatal
         self._on_defect = on_defect
         self.fatal: HSMError | None = None
@@ -145,11 +152,8 @@ class Requests:
         try:
             for der in tuple(self._seen)[-_LOOKED_AT:]:
                 with contextlib.suppress(KeyDestroyed):  # its tombstone is there
-                    self._store.check_protected(der)
+                    self._deed(Op.CHECK, {"key": octets(der)})
             self._store.canary()
-        except KeyNotFound as error:
-            if type(error) is KeyNotFound:
-                self._failed(self._vanished())
         except HSMError as error:
             self._failed(error)
 
@@ -169,12 +173,11 @@ class Requests:
     def _sign(self, message: bytes) -> Sequence[bytes]:
         asked = parse_sign_request(message)
         der = asked.public_key_der
+        how = _SCHEMES[asked.scheme], _DIGESTS[asked.digest]
         try:
-            made = self._store.sign_many(der, asked.messages, _SCHEMES[asked.scheme], _DIGESTS[asked.digest])
+            made = self._store.sign_many(der, asked.messages, *how)
         except KeyNotFound as error:
-            if type(error) is KeyNotFound and der in self._seen:
-                raise self._vanished() from error
-            raise
+            made = self._again(error, der, lambda: self._store.sign_many(der, asked.messages, *how))
         if der not in self._seen:
             self._note(der)
         return signatures(made)
@@ -185,8 +188,21 @@ class Requests:
         try:
             return _DEEDS[op](self._store, body)
         except KeyNotFound as error:
-            if type(error) is KeyNotFound and octets_of(body, "key") in self._seen:
-                raise self._vanished() from error
+            return self._again(error, octets_of(body, "key"), lambda: _DEEDS[op](self._store, body))
+
+    def _again(self, error: KeyNotFound, der: bytes, act: Callable[[], Told]) -> Told:
+        """What becomes of an act that did not find a key which was here: the token is gone only when it is not found twice.
+
+        While another token process writes the tombstone, SoftHSM shows for a moment neither key nor tombstone here.
+        """
+        if type(error) is not KeyNotFound or der not in self._seen:
+            raise error
+        self._pause(_WRITING_SECONDS)
+        try:
+            return act()
+        except KeyNotFound as again:
+            if type(again) is KeyNotFound:
+                raise self._vanished() from again
             raise
 
     def _note(self, der: bytes) -> None:

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from pkcs11 import Attribute
 
 from hsm.errors import (
     HSMError,
@@ -15,6 +16,7 @@ from hsm.errors import (
     MechanismUnavailable,
     MessageRefused,
     SessionUnavailable,
+    TokenAway,
     TokenMissing,
 )
 from hsm.keyd.requests import Requests
@@ -140,4 +142,55 @@ def test_a_token_whose_keys_were_destroyed_is_still_there_and_one_without_them_i
             found.destroy()
     emptied.close()
     requests.check_token()
+    assert isinstance(requests.fatal, TokenMissing)
+
+
+@pytest.fixture
+def hidden(softhsm_token, store, ref):
+    """A key that was used and is not found any more, as while another process writes; and what brings it back."""
+    other = softhsm_token.store()
+    requests: list[Requests] = []
+
+    def name(before: bytes, after: bytes) -> None:
+        with other._ladder.session("test") as work:
+            for half in list(work.session.get_objects({Attribute.ID: before})):
+                half[Attribute.ID] = after
+
+    def begin(pause) -> Requests:
+        requests.append(requests_of(store, pause=pause))
+        assert isinstance(outcome(requests[0].answer(asked(ref.public_key_der, attributes(0)))), list)
+        name(ref.key_id, b"elsewhere")
+        store._pool.raise_epoch()
+        return requests[0]
+
+    yield begin, lambda: name(b"elsewhere", ref.key_id)
+    other.close()
+
+
+def test_a_key_that_is_not_found_for_a_moment_is_no_token_that_is_gone(ref, hidden):
+    begin, bring_back = hidden
+    requests = begin(lambda _seconds: bring_back())
+    message = attributes("again")
+    told = outcome(requests.answer(asked(ref.public_key_der, message)))
+    assert isinstance(told, list)
+    ref.public_key().verify(told[0], message, ECDSA)
+    assert requests.fatal is None
+
+
+def test_a_key_whose_tombstone_comes_a_moment_later_was_destroyed(store, ref, hidden):
+    begin, bring_back = hidden
+
+    def destroy(_seconds: float) -> None:
+        bring_back()
+        store.destroy(ref.public_key_der)
+
+    requests = begin(destroy)
+    assert outcome(requests.answer(asked(ref.public_key_der, attributes("late")))) is KeyDestroyed
+    assert requests.fatal is None
+
+
+def test_a_key_that_stays_away_without_a_tombstone_is_a_token_that_is_gone(ref, hidden):
+    begin, _ = hidden
+    requests = begin(lambda _seconds: None)
+    assert outcome(requests.answer(asked(ref.public_key_der, attributes("gone")))) is TokenAway
     assert isinstance(requests.fatal, TokenMissing)
