@@ -18,7 +18,7 @@ from pathlib import Path
 import pkcs11
 
 from hsm.errors import SessionUnavailable, StoreClosed, TokenFailed
-from hsm.login import OnEvent, OpenToken, TokenLogin
+from hsm.login import LoginTurns, OnEvent, OpenToken, TokenLogin
 from hsm.module import handle_of
 from hsm.pin import PinSource
 from hsm.rv import Rung, Scene, name_of, rung_of, to_hsm_error
@@ -79,12 +79,12 @@ class SessionPool:
         wait_seconds: float,
         on_event: OnEvent | None = None,
         grow_seconds: float = GROW_SECONDS,
+        turns: LoginTurns | None = None,
     ) -> None:
         if max_sessions < 1:
             raise ValueError("a pool needs at least one session")
-        self.login = TokenLogin(module_path, token_label, pin, on_event)
-        self.calls = self.login.calls  # waiting for a turn is no call
-        self.on_event = self.login.on_event
+        self.login = TokenLogin(module_path, token_label, pin, on_event, turns)
+        self.calls, self.on_event = self.login.calls, self.login.on_event  # waiting for a turn is no call
         self.wait_seconds = wait_seconds
         # Everything below is guarded by this lock; no call to the token is made while it is held.
         self._lock = threading.Lock()

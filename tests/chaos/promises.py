@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.chaos.rows import Outcome, Row
+from tests.chaos.row import Outcome, Row
 
 
 def check_promises(row: Row, outcome: Outcome) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.promises import check_promises
-from tests.chaos.rows import ROWS, Row, run_row, run_soak
+from tests.chaos.row import Row, run_row
+from tests.chaos.rows import ROWS, run_soak
 from tests.chaos.stage import Stage, new_stage
 
 
