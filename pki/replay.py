@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Table, func, select, text, update
 from sqlalchemy.orm import Session
@@ -22,6 +22,8 @@ from pki.audit import AuditRecord
 from pki.authorities import find_authority, set_crl_partitions
 from pki.errors import PkiError
 from pki.persons import PersonState, find_person, write_roles
+from pki.registration_records import RegistrationState
+from pki.registration_tables import RegistrationRow
 from pki.revocation import HOLD, parse_reason, write_reinstatement, write_revocation
 from pki.roles import Role
 from pki.tables import ApprovalRow, AuthorityRow, PersonRow
@@ -32,7 +34,13 @@ CRL_MARGIN = 1_000_000
 # The end of a certificate of an authority that is not there any more: none of ours lasts longer.
 _LONGEST = timedelta(days=40 * 366)
 
+_REFUSALS = {
+    "registration.refuse": RegistrationState.REFUSED,
+    "registration.withdraw": RegistrationState.WITHDRAWN,
+}
+
 _APPROVALS = cast("Table", ApprovalRow.__table__)
+_REGISTRATIONS = cast("Table", RegistrationRow.__table__)
 _AUTHORITIES = cast("Table", AuthorityRow.__table__)
 
 
@@ -42,6 +50,7 @@ class Replay:
 
     now: datetime
     last_approval: int = field(default=0)
+    last_registration: int = field(default=0)
 
 
 Deed = Callable[[Session, AuditRecord, Replay], bool]
@@ -65,6 +74,11 @@ def _intend(session: Session, act: AuditRecord, _replay: Replay) -> bool:
             act.subject_id, act.details["profile"], act.details["subject"], name, act.time, not_after, shard
         ),
     )
+    if "registration" in act.details:
+        # It is used: no second certificate is made of it.
+        _decide_registration(
+            session, int(act.details["registration"]), RegistrationState.ISSUED, certificate_serial=act.subject_id
+        )
     return True
 
 
@@ -140,6 +154,24 @@ def _note_approval(_session: Session, act: AuditRecord, replay: Replay) -> bool:
     return True
 
 
+def _note_registration(_session: Session, act: AuditRecord, replay: Replay) -> bool:
+    """A registration's number was given. What was registered or confirmed since has to be seen again by an officer."""
+    replay.last_registration = max(replay.last_registration, int(act.subject_id))
+    return False
+
+
+def _refuse_registration(session: Session, act: AuditRecord, _replay: Replay) -> bool:
+    state = _REFUSALS[act.action]
+    decided = {"decided_by": act.actor, "decided_at": act.time, "reason": act.details["reason"]}
+    return _decide_registration(session, int(act.subject_id), state, **decided)
+
+
+def _decide_registration(session: Session, number: int, state: RegistrationState, **more: Any) -> bool:
+    c = _REGISTRATIONS.c
+    deciding = update(_REGISTRATIONS).where(c.id == number).values(state=state.value, **more)
+    return session.execute(deciding.returning(c.id)).one_or_none() is not None
+
+
 # What is done again.
 REPLAYED: Mapping[str, Deed] = {
     "certificate.intend": _intend,
@@ -153,6 +185,9 @@ REPLAYED: Mapping[str, Deed] = {
     Act.PERSON_WITHDRAW.value: _change_person,
     Act.PERSON_DISABLE.value: _change_person,
     Act.PERSON_ENABLE.value: _change_person,
+    "registration.add": _note_registration,
+    "registration.confirm": _note_registration,
+    **dict.fromkeys(_REFUSALS, _refuse_registration),
     **{f"approval.{what}": _note_approval for what in ("request", "approve", "reject", "withdraw", "use", "close")},
 }
 # What cannot be: the octets of a certificate, or the key in a token that was made after the backup.
@@ -163,7 +198,8 @@ LOST = frozenset(
     }
 )  # fmt: skip
 # What leaves nothing behind but its row.
-TRACELESS = frozenset({"crl.entries.restore", "tsa.tally"})
+# A notice of those days is made, and sent, once more.
+TRACELESS = frozenset({"crl.entries.restore", "tsa.tally", "notice.make"})
 
 
 def replay_act(deed: Deed, session: Session, act: AuditRecord, replay: Replay) -> bool:
@@ -180,20 +216,26 @@ def close_approvals(session: Session, last: int) -> int:
     open_states = [each.value for each in OPEN]
     closing = update(_APPROVALS).where(_APPROVALS.c.state.in_(open_states)).values(state=ApprovalState.EXPIRED.value)
     closed = len(session.execute(closing.returning(_APPROVALS.c.id)).all())
-    _reserve_numbers(session, last)
+    _reserve_numbers(session, _APPROVALS, last)
     return closed
 
 
-def _reserve_numbers(session: Session, last: int) -> None:
-    highest = session.scalar(select(func.max(_APPROVALS.c.id))) or 0
+def reserve_registrations(session: Session, last: int) -> None:
+    """No number of a registration up to `last` is given again: audit rows and files of papers name them."""
+    _reserve_numbers(session, _REGISTRATIONS, last)
+
+
+def _reserve_numbers(session: Session, table: Table, last: int) -> None:
+    highest = session.scalar(select(func.max(table.c.id))) or 0
     if last <= highest:
         return
+    facts = {"name": table.name, "last": last}
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT setval(pg_get_serial_sequence('approvals', 'id'), :last)"), {"last": last})
+        session.execute(text("SELECT setval(pg_get_serial_sequence(:name, 'id'), :last)"), facts)
         return
     # sqlite.org/autoinc.html: the table may be written to.
-    session.execute(text("DELETE FROM sqlite_sequence WHERE name = 'approvals'"))
-    session.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES ('approvals', :last)"), {"last": last})
+    session.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), facts)
+    session.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"), facts)
 
 
 def move_crl_numbers(session: Session) -> None:

@@ -60,8 +60,8 @@ REPLAYED: Mapping[str, Deed] = {
     "number.void": _void,
     "document.recall": _recall,
 }
-# What cannot be: a signed file that was stored after the backup, a key that was made after it.
-LOST = frozenset({"document.sign", "credential.create"})
+# What cannot be: a signed file that was stored after the backup, a key or certificate that was made after it.
+LOST = frozenset({"document.sign", "credential.create", "credential.renew"})
 # What leaves nothing behind but its row.
 TRACELESS = frozenset({"document.sign.intent", "document.sign.fail"})
 

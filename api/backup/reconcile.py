@@ -26,7 +26,7 @@ from pki.audit_export import Checkpoint, check_export, refuse_revoked_signer
 from pki.audit_import import count_missing, goes_on, import_acts
 from pki.authorities import list_authorities
 from pki.errors import AuditExportWrong
-from pki.replay import Replay, close_approvals, move_crl_numbers, replay_act
+from pki.replay import Replay, close_approvals, move_crl_numbers, replay_act, reserve_registrations
 
 # So many acts are named one by one; the numbers are always right.
 MOST_NAMED = 1000
@@ -102,6 +102,7 @@ def reconcile(session: Session, exports: Sequence[Path], clock: Clock) -> Reconc
         result.missing = max(count_missing(session, each) for _, each in checkpoints)
     result.replayed = dict(sorted(counted.items()))
     result.approvals_closed = close_approvals(session, replay.last_approval)
+    reserve_registrations(session, replay.last_registration)
     move_crl_numbers(session)
     return result
 
