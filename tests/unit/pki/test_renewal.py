@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from pki.audit import Actor, list_acts
 from pki.errors import (
     AlreadyRenewed,
     ApprovalNeeded,
+    RegistrationNeeded,
     RenewalKeyNotNew,
     RenewalNotByHand,
     RenewalOfRevoked,
@@ -22,7 +24,9 @@ from pki.errors import (
     RenewalTooLate,
     RoleMissing,
 )
-from pki.issuance import IssuanceRequest, issue
+from pki.issuance import IssuanceRequest, issue, issue_wanted
+from pki.registration import RegistrationDeps, register_at_once
+from pki.registration_records import Wanted
 from pki.renewal import RenewalRequest, names_of, renew, renewable_from
 from pki.revocation import reinstate
 from pki.roles import Role
@@ -70,6 +74,19 @@ def test_names_of_hosts_go_with_it(world):
     hosts = ("portal.huonggiang.example", "www.huonggiang.example")
     old = issue(IssuanceRequest("tls-server", subject, key.public_key_der, hosts), ADMIN, world.issuing_deps)
     assert names_of(again(world, old.serial, force=True)) == names_of(old) == hosts
+
+
+def test_where_registrations_are_required_what_was_registered_once_is_renewed_and_nothing_else(world):
+    strict = replace(world.issuing_deps, by_registration=frozenset({"officer", "system"}))
+    never = world.officer().record
+    with pytest.raises(RegistrationNeeded):
+        renew(RenewalRequest(never.serial, force=True), ADMIN, strict)
+    wanted = Wanted("system", "CN=Cổng một cửa,OU=Tổ Công nghệ,O=Sở Thử nghiệm,C=VN", (), None, new_key(world))
+    deps = RegistrationDeps(world.database, world.clock, world.catalogue)
+    old = issue_wanted(wanted, register_at_once(wanted, "hồ sơ 12", ADMIN, deps).id, ADMIN, strict)
+    first = renew(RenewalRequest(old.serial, force=True), ADMIN, strict)
+    second = renew(RenewalRequest(first.serial, force=True), ADMIN, strict)
+    assert (first.replaces, second.replaces) == (old.serial, first.serial)
 
 
 def test_the_last_third_of_its_term_is_when_a_certificate_is_renewed(world):
