@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-begin serve test check format accept bench bench-full chaos picture lock system-run system-test
+.PHONY: help demo demo-begin serve test test-all check format accept bench bench-full chaos picture lock system-run system-test
 
 PYTHON ?= python3
 # Where make serve listens. Not taken from the environment: some shells have a HOST of their own there.
@@ -11,17 +11,16 @@ PORT := 8080
 VENV := .venv
 BIN := $(VENV)/bin
 
-# What depends on rows; the rest behaves the same on any database.
-ON_POSTGRESQL := tests/unit/certs/test_inventory.py tests/unit/certs/test_search.py tests/unit/api/test_migrations.py tests/unit/api/test_backup_rows.py \
-    tests/unit/pki/test_audit_chain.py tests/unit/pki/test_audit_export.py tests/unit/pki/test_approval.py \
-    tests/unit/pki/test_issuance.py tests/unit/pki/test_keys_of_others.py tests/unit/pki/test_ocsp_store.py tests/unit/pki/test_crl.py \
+# What depends on rows most. `make test-all` repeats everything.
+ON_POSTGRESQL := tests/unit/certs/test_inventory.py tests/unit/api/test_migrations.py tests/unit/pki/test_audit_chain.py \
+    tests/unit/pki/test_approval.py tests/unit/pki/test_issuance_batch.py tests/unit/pki/test_ocsp_store.py tests/unit/pki/test_crl.py \
     tests/unit/pki/test_revocation.py tests/unit/signer/test_intents.py tests/integration/test_two_processes.py \
-    tests/integration/test_postgres_commits.py tests/integration/test_journey_sign.py
+    tests/integration/test_postgres_commits.py
 
 help:
 	@echo "make demo    from nothing to stamped, signed, verified documents"
 	@echo "make serve   the service on http://127.0.0.1:8080, same home (PORT=8097 HOST=… for another address)"
-	@echo "make test    all tests"
+	@echo "make test    all tests but the long walks (test-all: those too, and everything again on PostgreSQL)"
 	@echo "make check   format, lint, types, architecture"
 	@echo "make accept  the done-when checks on a fresh home"
 	@echo "make bench   benchmarks with ratios (bench-full: with the huge cases)"
@@ -59,9 +58,14 @@ serve: system-run $(VENV)/.run
 	@exec $(BIN)/antin serve --host "$(HOST)" --port "$(PORT)"
 
 test: system-test $(VENV)/.dev
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -rs
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -rs -m "not walk"
 	@echo "Again on PostgreSQL: what depends on rows"
-	@ANTIN_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 3 --dist loadfile -rs $(ON_POSTGRESQL)
+	@ANTIN_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 3 --dist loadfile -rs -m "not walk" $(ON_POSTGRESQL)
+
+# Takes long on two processors.
+test-all: system-test $(VENV)/.dev
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -rs
+	@ANTIN_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 3 --dist loadfile -rs
 
 check: system-test $(VENV)/.dev
 	@$(BIN)/ruff format --check .

@@ -54,9 +54,9 @@ def test_without_a_key_verification_and_lists_go_on_and_signing_says_when_to_com
         ready = service.http.get("/readyz")
         assert problem(ready, 503, "NOT_READY")["checks"]["keys"] != "ok"
         assert problem(ready, 503, "NOT_READY")["checks"]["database"] == "ok"
-        request = (
-            ocsp.OCSPRequestBuilder().add_certificate(officer, issuing, SHA256()).build().public_bytes(Encoding.DER)
-        )
+        # With a nonce no answer can have been made before.
+        asked = ocsp.OCSPRequestBuilder().add_certificate(officer, issuing, SHA256())
+        request = asked.add_extension(x509.OCSPNonce(b"n" * 16), critical=False).build().public_bytes(Encoding.DER)
         told = service.http.post("/ocsp", content=request, headers={"Content-Type": "application/ocsp-request"})
         assert ocsp.load_der_ocsp_response(told.content).response_status is ocsp.OCSPResponseStatus.TRY_LATER
         assert not [line for line in service.log_lines() if line.get("status") == 500]

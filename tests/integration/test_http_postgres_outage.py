@@ -172,7 +172,7 @@ def test_between_two_requests_what_needs_the_register_says_503_and_the_next_afte
 
 def test_what_was_published_is_served_from_its_files_and_kept_by_nobody_for_long(server: Cluster, user: User) -> None:
     public = user.home / "public"
-    number = next(path.stem for path in (public / "crl" / "issuing").iterdir())
+    number = next(path.stem for path in (public / "crl" / "issuing").iterdir() if path.stem.isdigit())
     published = {
         "/crl/issuing.crl": public / "crl" / "issuing.crl",
         f"/crl/issuing/{number}.crl": public / "crl" / "issuing" / f"{number}.crl",

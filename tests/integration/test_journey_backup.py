@@ -64,7 +64,8 @@ def test_what_was_done_after_the_backup_is_done_again_from_the_audit_export(user
     late = user.json("cert", "issue", "--profile", "officer", "--subject", OFFICER_NAME, "-o", "late.pem")["serial"]
     user.sign("paper.pdf", "officer", "late.pdf")
     lost_number = user.sign("late.pdf", "seal", "late-sealed.pdf")
-    user.antin("cert", "revoke", "officer", "--reason", "keyCompromise", "--since", "2026-01-02T03:04:05Z")
+    since = user.json("cert", "show", "officer")["not_before"]
+    user.antin("cert", "revoke", "officer", "--reason", "keyCompromise", "--since", since)
     user.antin("cert", "revoke", late, "--reason", "superseded")
     user.antin("document", "recall", before["code"], "--reason", "ban hành nhầm")
     user.antin("person", "add", "an", "--full-name", "Nguyễn Văn An", "--role", "admin")
@@ -238,6 +239,7 @@ def test_another_installation_s_trail_is_not_taken_in(user: User, recipient: str
 
 
 @pytest.mark.parametrize("way", ["sqlite to postgresql", "postgresql to sqlite"])
+@pytest.mark.walk
 def test_a_home_moves_to_another_kind_of_database(tmp_path: Path, paper: Path, way: str) -> None:
     if postgres.programs() is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")

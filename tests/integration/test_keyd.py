@@ -508,6 +508,7 @@ def test_an_ephemeral_key_process_whose_only_client_changed_its_mind_ends_too(ke
 
 
 @pytest.mark.slow
+@pytest.mark.walk
 def test_an_ephemeral_key_process_to_which_nobody_comes_back_after_a_death_ends_too(key_home):
     store = key_home.store(starts=True)
     store.list_keys()

@@ -87,11 +87,12 @@ def scene(request, tmp_path_factory):
     serials = {name: world.seal().record.serial for name in ("expired", "revoked and expired")}
     world.revoke(serials["revoked and expired"], "superseded")
     publish_due(world.issuing, ADMIN, world.crl_deps, everything=True)
-    clock.advance(days=800, hours=-3)
+    clock.advance(days=800, hours=-3, minutes=-10)
     serials |= {name: world.officer().record.serial for name in OURS if name not in serials}
     for name in ("suspended before", "made final since", "reinstated since"):
         world.revoke(serials[name], HOLD)
-    world.revoke(serials["revoked before"], "keyCompromise", days=1)
+    clock.advance(minutes=10)
+    world.revoke(serials["revoked before"], "keyCompromise", minutes=5)
     root, _ = world.crls()
     publish_due(world.issuing, ADMIN, world.crl_deps, everything=True)
     bases = {shard: current(world, shard) for shard in range(request.param + 1)}

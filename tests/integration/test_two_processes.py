@@ -84,6 +84,7 @@ def test_two_processes_sign_and_number_without_doubles_or_holes(user: User) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.walk
 def test_a_process_that_is_killed_leaves_an_intent_that_the_doctor_names_and_others_go_on(user: User) -> None:
     user.antin("sign", *_papers(user, "a", 6), "--as", "officer", "-o", "approved")
     approved = sorted((user.folder / "approved").glob("*.pdf"))
@@ -138,6 +139,7 @@ def _reserved(user: User) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.walk
 def test_two_processes_issue_revoke_and_sign_lists_without_doubles(user: User) -> None:
     out = _at_once(user, *([sys.executable, _REGISTRAR, str(_EACH)] for _ in range(2)))
     serials = [line for text in out for line in text.split()]

@@ -90,6 +90,7 @@ def test_a_revocation_is_on_the_lists_within_seconds_and_a_compromised_key_at_on
 
 
 @pytest.mark.slow
+@pytest.mark.walk
 def test_a_worker_that_is_killed_again_and_again_loses_no_revocation_and_leaves_no_half_list(user: User) -> None:
     everything: set[str] = set()
     with running(user, "--workers", "1") as service:
