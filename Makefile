@@ -13,9 +13,8 @@ BIN := $(VENV)/bin
 
 # What depends on rows most. `make test-all` repeats everything.
 ON_POSTGRESQL := tests/unit/certs/test_inventory.py tests/unit/api/test_migrations.py tests/unit/pki/test_audit_chain.py \
-    tests/unit/pki/test_approval.py tests/unit/pki/test_issuance_batch.py tests/unit/pki/test_ocsp_store.py tests/unit/pki/test_crl.py \
-    tests/unit/pki/test_revocation.py tests/unit/signer/test_intents.py tests/integration/test_two_processes.py \
-    tests/integration/test_postgres_commits.py
+    tests/unit/pki/test_approval.py tests/unit/pki/test_issuance_batch.py \
+    tests/unit/pki/test_revocation.py tests/unit/signer/test_intents.py tests/integration/test_postgres_commits.py
 
 help:
 	@echo "make demo    from nothing to stamped, signed, verified documents"

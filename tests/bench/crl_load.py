@@ -22,10 +22,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from certs.db import Database
 from hsm.memory_store import InsecureKeyStoreWarning, MemoryStore
 from hsm.spec import Purpose
-from pki.audit import Actor
 from pki.crl import CrlDeps, publish_due
 from pki.issuer import load_issuer
 from pki.revocation import REASONS
+from pki.roles import Permission, system_part
 from tests.fakes.clock import START, FixedClock
 
 KEY_FILE = "issuing.key"
@@ -67,7 +67,7 @@ def measure(folder: Path) -> dict[str, float]:
     issuer = load_issuer(database, keys, "issuing", "http://pki.example")
     deps = CrlDeps(database, FixedClock(), spool=folder)
     begun = time.perf_counter()
-    issued = publish_due(issuer, Actor("bench"), deps)
+    issued = publish_due(issuer, system_part("bench", Permission.SIGN_CRL), deps)
     seconds = time.perf_counter() - begun
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": seconds, "memory_mb": round(memory, 1), "lists": len(issued)}

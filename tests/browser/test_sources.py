@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from api.words import LANGUAGES, Words, read_catalogues
+from api.words import Words, read_catalogues
 from tests.browser.chromium import DESK, TELEPHONE, Window
 from tests.browser.site import Site, serving
-from tests.browser.test_accessibility import RULES
+from tests.browser.test_accessibility import BY_LANGUAGE, RULES
 from tests.browser.test_visits import visit
 from tests.installation import User
 from tests.postgres import Cluster, cluster, setting
@@ -58,7 +58,7 @@ def fragile(paper: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
 
 
 @pytest.mark.parametrize("page", ["file:good", "code:good"])
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", BY_LANGUAGE)
 def test_the_report_names_the_register_and_each_list_with_its_time(fragile: Fragile, window: Window, page, language):
     visit(window, fragile.site, page, language)
     lines = window.texts(".sources li")
@@ -69,7 +69,7 @@ def test_the_report_names_the_register_and_each_list_with_its_time(fragile: Frag
     assert window.texts(".note.unsure") == []
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", BY_LANGUAGE)
 def test_a_silent_register_is_named_with_its_last_good_time(fragile: Fragile, scripted: Window, language):
     words = Words(language)
     visit(scripted, fragile.site, "file:good", language)
@@ -96,7 +96,7 @@ def test_a_silent_register_is_named_with_its_last_good_time(fragile: Fragile, sc
     assert scripted.text("#verdict").split("\n")[0] == words.say("CONCLUSION_valid")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", BY_LANGUAGE)
 def test_a_list_that_nobody_renewed_is_named_and_takes_nothing_from_the_verdict(
     fragile: Fragile, scripted: Window, language
 ):

@@ -14,6 +14,8 @@ from signer.codes import grouped
 from tests.browser.chromium import DESK, TELEPHONE, Window
 from tests.browser.site import Site
 
+pytestmark = pytest.mark.walk
+
 PAGE_WEIGHT = 150_000
 
 

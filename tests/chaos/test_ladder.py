@@ -14,6 +14,8 @@ from tests.chaos.row import Row, run_row
 from tests.chaos.rows import ROWS, run_soak
 from tests.chaos.stage import Stage, new_stage
 
+pytestmark = pytest.mark.walk
+
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:

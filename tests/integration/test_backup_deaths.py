@@ -14,6 +14,8 @@ import pytest
 
 from tests.installation import User
 
+pytestmark = pytest.mark.walk
+
 RESTORER = Path(__file__).with_name("restorer.py")
 ROOT = Path(__file__).parents[2]
 
@@ -65,7 +67,6 @@ def test_a_restore_that_is_killed_while_it_unpacks_leaves_no_home(lost: User) ->
     is_back(lost)
 
 
-@pytest.mark.walk
 def test_a_restore_that_is_killed_at_a_step_leaves_no_home_or_a_whole_one(lost: User) -> None:
     # Before the exports are taken in, and before the audit row: nothing has happened.
     for call in ("1", "2"):
@@ -133,7 +134,6 @@ def test_a_full_disk_is_said_and_leaves_nothing(lost: User, tmp_path: Path) -> N
     assert beside(lost) == ["work"]
 
 
-@pytest.mark.walk
 def test_documents_that_are_signed_during_a_backup_are_in_it_whole_or_not_at_all(user: User) -> None:
     recipient = user.antin("backup", "keygen", "-o", "recovery.key").strip()
     user.sign("paper.pdf", "officer", "signed.pdf", "--level", "B-T")

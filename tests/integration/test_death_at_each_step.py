@@ -21,6 +21,8 @@ from tests.integration.dying import Scene, die_in, make_scene
 from tests.unit.pki.crls import current, parse, reloaded, said
 from tests.world import ADMIN, World, build_world
 
+pytestmark = pytest.mark.walk
+
 # So that a deed that has no end does not make a test without one.
 _MOST_STEPS = 80
 
@@ -123,7 +125,6 @@ def test_a_death_at_any_step_of_a_revocation_is_a_revocation_or_none(world, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.walk
 def test_a_death_at_any_step_of_suspending_and_reinstating_is_the_one_state_or_the_other(world, tmp_path):
     scene = make_scene(world, tmp_path)
     for fatal in itertools.count(1):
@@ -166,7 +167,6 @@ def test_a_death_at_any_step_of_making_lists_loses_no_revocation_and_gives_no_nu
 
 
 @pytest.mark.slow
-@pytest.mark.walk
 def test_a_death_at_any_step_of_an_issuance_leaves_nothing_an_intent_or_a_certificate(world, tmp_path):
     scene = make_scene(world, tmp_path)
     steps = walk(world, scene, "issue")

@@ -25,6 +25,8 @@ from tests.installation import User
 from tests.integration.http_service import Service, problem, running, web_processes
 from tests.postgres import Cluster, cluster, setting
 
+pytestmark = pytest.mark.walk
+
 # The number of a lock that only these tests know.
 _GATE = 4711
 # Every act that is to be finished waits before the test's gate: the key was used, the file is stored, the register does not say so yet.

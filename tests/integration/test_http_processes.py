@@ -120,6 +120,7 @@ def is_ready(http: httpx.Client) -> bool:
         return False
 
 
+@pytest.mark.walk
 def test_without_the_supervisor_the_web_processes_end_too(user: User) -> None:
     with running(user, "--workers", "2") as service:
         below = descendants(service.process.pid)
@@ -130,6 +131,7 @@ def test_without_the_supervisor_the_web_processes_end_too(user: User) -> None:
         assert again.http.get("/healthz").status_code == 200
 
 
+@pytest.mark.walk
 def test_a_moved_database_schema_is_brought_up_before_serving(user: User) -> None:
     """A home of an older release: serving migrates it."""
     with open_installation(user.surroundings()) as installation, installation.database.engine.begin() as connection:

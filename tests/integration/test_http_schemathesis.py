@@ -11,6 +11,8 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from api.openapi import build_openapi
 from tests.integration.http_service import Service
 
+pytestmark = pytest.mark.walk
+
 OPERATIONS = [(path, method) for path, methods in build_openapi()["paths"].items() for method in methods]
 # Documents, credentials and codes that exist, and files that are PDF, cannot be described by a schema: 404, 409, 415 and
 # 422 are right answers to requests that keep to it.

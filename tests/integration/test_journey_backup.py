@@ -197,6 +197,7 @@ def test_what_is_no_backup_of_ours_is_refused_in_one_line_and_leaves_nothing(use
     assert user.findings() == {}
 
 
+@pytest.mark.walk
 def test_an_export_has_to_go_on_where_the_backup_ends(
     user: User, recipient: str, founded: Path, tmp_path: Path
 ) -> None:
@@ -220,6 +221,7 @@ def test_an_export_has_to_go_on_where_the_backup_ends(
     assert user.json("cert", "show", "seal")["state"] == "revoked"
 
 
+@pytest.mark.walk
 def test_another_installation_s_trail_is_not_taken_in(user: User, recipient: str, tmp_path: Path) -> None:
     back_up(user, recipient)
     # The same home lives on twice: both trails are signed by the same authority, and only one is the backup's.
@@ -348,6 +350,7 @@ store.close()
 """
 
 
+@pytest.mark.walk
 def test_keys_of_another_module_are_named_and_compared(user: User, recipient: str) -> None:
     # A module of the operator's own, with its token beside the home.
     token, conf = user.folder / "token", user.folder / "softhsm2.conf"

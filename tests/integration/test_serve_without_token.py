@@ -131,6 +131,7 @@ def test_a_service_outlives_its_token_and_signs_again_when_it_is_back_without_a_
     assert user.findings() == {}
 
 
+@pytest.mark.walk
 def test_a_service_starts_without_its_token_and_finds_it_later(user: User, pdf: bytes) -> None:
     user.sign("paper.pdf", "officer", "signed.pdf")
     signed = (user.folder / "signed.pdf").read_bytes()
@@ -166,6 +167,7 @@ def test_a_key_process_that_is_killed_is_replaced_and_signing_goes_on(user: User
         assert [pid for pid in below if is_alive(pid)] == []
 
 
+@pytest.mark.walk
 def test_a_token_that_hangs_holds_up_nobody_who_needs_no_key_and_is_replaced(user: User, pdf: bytes) -> None:
     known = ocsp_query(user, "officer")
     with running(user, "--workers", "1") as service, ThreadPoolExecutor(8) as others:
@@ -204,6 +206,7 @@ def test_a_refused_pin_is_tried_once_and_a_mended_file_is_found(user: User, pdf:
         assert "0000" not in service.log.read_text("utf-8").replace(".0000", "")
 
 
+@pytest.mark.walk
 def test_commands_beside_a_service_use_its_key_process(user: User) -> None:
     with running(user, "--workers", "1") as service:
         (status,) = user.json("hsm", "status")
@@ -216,6 +219,7 @@ def test_commands_beside_a_service_use_its_key_process(user: User) -> None:
         assert after.counts["process.started"] == len(after.processes)
 
 
+@pytest.mark.walk
 def test_a_service_that_starts_while_a_command_works_takes_over_in_peace(user: User, pdf: bytes) -> None:
     (user.folder / "many").mkdir()
     for number in range(12):

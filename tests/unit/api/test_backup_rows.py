@@ -50,7 +50,7 @@ from pki.persons import PersonState, get_person
 from pki.registration import RegistrationDeps, refuse_registration, register_at_once
 from pki.registration_records import RegistrationState, Wanted, get_registration, registration_of_certificate
 from pki.replay import CRL_MARGIN
-from pki.revocation import RevocationDeps, reinstate, revoke
+from pki.revocation import RevocationDeps, reinstate, revoke, revoke_intents
 from pki.roles import Role
 from pki.service_keys import ServiceDesk, ServiceKind
 from signer.tables import NumberRow
@@ -299,8 +299,9 @@ def test_certificates_are_as_they_were_when_the_trail_ended(loss):
         assert (lost.state, lost.der, lost.crl_shard) == (State.INTENT, None, late.crl_shard)
         assert lost.not_after >= late.not_after
         assert get_authority(session, "issuing").crl_number == number + CRL_MARGIN
-    # Its serial is taken, it can be revoked, and every list says so.
+    # Somebody has it: it is no beginning that nobody finished. Its serial is taken, it can be revoked, and every list says so.
     deps = RevocationDeps(database, world.clock, world.approvals)
+    assert revoke_intents(world.clock.now(), ADMIN, deps) == []
     revoke(late.serial, "cessationOfOperation", ADMIN, deps)
     crl = sign_crl(load_issuer(database, world.keys, "issuing", PUBLIC_URL), ADMIN, CrlDeps(database, world.clock))
     assert crl.number > number
