@@ -108,12 +108,7 @@ def suspend_one(options: argparse.Namespace, installation: Installation, call: C
     with installation.database.read() as session:
         serial = find_record(session, options.which).serial
     record = revoke(serial, HOLD.value, actor, installation.revocation, since)
-    if options.json:
-        print_json(call.out, _state_json(record, installation))
-    else:
-        call.out.write(call.words.say("CERTIFICATE_SUSPENDED", {"serial": serial}) + "\n")
-    publish(installation, actor)
-    return 0
+    return _tell(record, "CERTIFICATE_SUSPENDED", actor, options, installation, call)
 
 
 def reinstate_one(options: argparse.Namespace, installation: Installation, call: Call) -> int:
@@ -122,10 +117,22 @@ def reinstate_one(options: argparse.Namespace, installation: Installation, call:
     with installation.database.read() as session:
         serial = find_record(session, options.which).serial
     record = reinstate(serial, actor, installation.revocation)
+    return _tell(record, "CERTIFICATE_REINSTATED", actor, options, installation, call)
+
+
+def _tell(
+    record: CertificateRecord,
+    sentence: str,
+    actor: Actor,
+    options: argparse.Namespace,
+    installation: Installation,
+    call: Call,
+) -> int:
+    """Say the new state, then publish it: should the token be away, the state stands and is said."""
     if options.json:
         print_json(call.out, _state_json(record, installation))
     else:
-        call.out.write(call.words.say("CERTIFICATE_REINSTATED", {"serial": serial}) + "\n")
+        call.out.write(call.words.say(sentence, {"serial": record.serial}) + "\n")
     publish(installation, actor)
     return 0
 

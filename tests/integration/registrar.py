@@ -8,15 +8,11 @@ from __future__ import annotations
 import os
 import sys
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from api.wiring import open_installation
-from certs.names import parse_subject
-from hsm.spec import spki_der
 from pki.crl import CrlDeps, sign_crl
-from pki.issuance import IssuanceRequest, issue
 from pki.revocation import revoke
 from pki.roles import owner
+from tests.integration.officers import issue_officers
 
 _ACTOR = owner("registrar")
 
@@ -24,10 +20,7 @@ _ACTOR = owner("registrar")
 def main() -> int:
     with open_installation(os.environ) as installation:
         issuing = installation.issuing()
-        for number in range(int(sys.argv[1])):
-            key = spki_der(ec.generate_private_key(ec.SECP256R1()).public_key())
-            subject = parse_subject(f"CN=Nguyễn Văn {os.getpid()}-{number},T=Chuyên viên,O=Sở Thử nghiệm,C=VN")
-            record = issue(IssuanceRequest("officer", subject, key), _ACTOR, issuing)
+        for number, record in enumerate(issue_officers(int(sys.argv[1]), _ACTOR, issuing)):
             sys.stdout.write(record.serial + "\n")
             sys.stdout.flush()
             if number % 4 == 0:

@@ -15,14 +15,15 @@ from cryptography import x509
 from tests.installation import ANTIN, OFFICER_NAME, User
 
 _EACH = 40
+_ROOT = Path(__file__).parents[2]
 _REGISTRAR = Path(__file__).with_name("registrar.py")
 _LONG_AGO = "2026-01-01 00:00:00.000000"
 
 
 def _start(user: User, *words: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [str(word) for word in words], cwd=user.folder, env=user.surroundings(), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [str(word) for word in words], cwd=user.folder,
+        env=user.surroundings(PYTHONPATH=str(_ROOT)), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.installation import User
 from tests.integration.http_service import Service, command_of, descendants, running
 
+_ROOT = Path(__file__).parents[2]
 _REVOKER = Path(__file__).with_name("revoker.py")
 
 
@@ -26,7 +27,7 @@ def revoked(user: User, count: int, reason: str) -> list[tuple[str, int]]:
     """Certificates that another process has revoked; serial and partition of each."""
     done = subprocess.run(
         [sys.executable, _REVOKER, str(count), reason],
-        cwd=user.folder, env=user.surroundings(), capture_output=True, text=True, check=True,
+        cwd=user.folder, env=user.surroundings(PYTHONPATH=str(_ROOT)), capture_output=True, text=True, check=True,
     )  # fmt: skip
     return [(serial, int(shard)) for serial, shard in (line.split() for line in done.stdout.splitlines())]
 

@@ -130,7 +130,7 @@ def test_no_name_leads_out_of_the_folder(name):
     "octets",
     [
         encrypted_tar(("home/../../x", b"x")),
-        encrypted_tar(("/tmp/x", b"x")),
+        encrypted_tar(("/x", b"x")),
         encrypted_tar(("home/x", b""), kind=tarfile.SYMTYPE),
         encrypted_tar(("home/x", b""), kind=tarfile.DIRTYPE),
         encrypted_tar(("home/x", b"x")),  # no manifest
