@@ -135,9 +135,8 @@ def _as_json(row: _Key) -> dict[str, object]:
 
 
 def _bench(options: argparse.Namespace, installation: Installation, call: Call) -> int:
-    hsm = installation.settings.hsm
-    # One token process is measured, and has no more than its share.
-    share = max(1, hsm.max_sessions // hsm.token_processes)
+    # One token process is measured, and has no more than its share of the sessions.
+    share = max(1, installation.settings.hsm.max_sessions // max(1, len(_state(installation).processes)))
     speeds = measure(installation.keys, options.seconds, share, acting(call, installation))
     if options.json:
         print_json(call.out, [asdict(each) for each in speeds])
