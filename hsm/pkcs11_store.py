@@ -58,6 +58,7 @@ from hsm.token_objects import (
     random_id,
     read_public_key,
 )
+from hsm.waiting_line import WaitingLine
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Pkcs11Store:
             turns=turns,
         )
         self._ladder = Ladder(self._pool)
+        self._line = WaitingLine(self._pool, self._ladder, max_sessions)
         self._known: dict[bytes, _Known] = {}
         # SoftHSM 2.6.1 answers C_GenerateKeyPair with CKR_GENERAL_ERROR now and then while another session destroys objects.
         self._writing = threading.Lock()
@@ -254,6 +256,7 @@ class Pkcs11Store:
         return self._pool.sessions_open
 
     def close(self) -> None:
+        self._line.close()
         self._pool.close()
 
     def oldest_call_seconds(self) -> float:
@@ -312,7 +315,7 @@ class Pkcs11Store:
             return signatures
 
         try:
-            return self._ladder.run(sign, "C_Sign", plan.name)
+            return self._line.run(sign, "C_Sign", plan.name)
         except TokenFailed as error:
             if error.facts.get("operation") == "C_Sign":
                 raise SigningFailed(str(error), rv=error.rv) from error
