@@ -91,9 +91,10 @@ def _keys(installation: Installation) -> Iterator[Finding]:
     if told is None or told.state != "ok":
         detail = told.reason if told is not None else TokenAway.code
         facts = {"token": installation.settings.hsm.token_label, "detail": detail}
-        refused = told is not None and told.breaker == "pin"
+        refused = told is not None and told.is_pin_refused
         yield Finding("keys", "wrong", "DOCTOR_PIN_REFUSED" if refused else "DOCTOR_TOKEN_AWAY", facts)
-        return
+        if told is None or not told.serves:
+            return
     uses = key_uses(installation.database)
     kept = {ref.public_key_der: ref for ref in installation.keys.list_keys()}
     for public_key_der, use in uses.items():

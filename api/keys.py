@@ -48,6 +48,7 @@ def key_process(home: Home, settings: Settings) -> KeyProcess:
             hang_seconds=hsm.hang_seconds,
             keep_alive_seconds=hsm.keep_alive_seconds,
             max_connections=hsm.max_connections,
+            processes=hsm.token_processes,
             environment=token_surroundings(home, settings),
             cwd=home.root,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import math
+import os
 import re
 import typing
 from collections.abc import Mapping
@@ -60,7 +61,8 @@ class HsmSettings:
     """The PKCS#11 token and the process that holds it. Empty module and pin_file: SoftHSM and the PIN under the home.
 
     `pin_file` is a path, or `fd:N` for a file that was opened for us. A call that takes `hang_seconds` counts as hanging
-    and costs the token process its life; idle sessions are touched every `keep_alive_seconds`.
+    and costs the token process its life; idle sessions are touched every `keep_alive_seconds`. So many token `processes`
+    share `max_sessions` under `antin serve`; 0: two, or one where there is one processor.
     """
 
     module: str = ""
@@ -71,6 +73,7 @@ class HsmSettings:
     hang_seconds: float = 20.0
     keep_alive_seconds: float = 10.0
     max_connections: int = 128
+    processes: int = 0
 
     def __post_init__(self) -> None:
         # PKCS#11 v3.0, 4.4.1: a token's label has 32 octets.
@@ -84,6 +87,12 @@ class HsmSettings:
         _at_least("hsm.hang_seconds", self.hang_seconds, 1)
         _at_least("hsm.keep_alive_seconds", self.keep_alive_seconds, 1)
         _at_least("hsm.max_connections", self.max_connections, 1)
+        _at_least("hsm.processes", self.processes, 0)
+
+    @property
+    def token_processes(self) -> int:
+        """How many there are: none without a session of its own."""
+        return min(self.processes or min(2, os.cpu_count() or 1), self.max_sessions)
 
     def pin_descriptor(self) -> int | None:
         """The number of the open file that holds the PIN, where it is one."""

@@ -15,14 +15,33 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 
 from hsm.connections import Broken, Connections, NotSent, no_answer, not_running
-from hsm.errors import HSMError, KeyNotFound, KeyProcessFailed, MessageRefused, StoreClosed, TokenAway
+from hsm.errors import (
+    HSMError,
+    KeyNotFound,
+    KeyProcessFailed,
+    MessageRefused,
+    PinLocked,
+    PinWrong,
+    StoreClosed,
+    TokenAway,
+)
 from hsm.handles import SIGNING_DIGESTS, Scheme, check_scheme, sign_only_key
 from hsm.keyd.asking import read_state
 from hsm.keyd.refs import ref_from_json
 from hsm.keyd.state import KeyState
 from hsm.messages import Message
 from hsm.spec import KeyRef, KeySpec, PrivateKey, Purpose, TokenStatus, key_id_of, load_public_key
-from hsm.wire import MESSAGES_LIMIT, Op, octets, parse_body, parse_signatures, refused, request, sign_request
+from hsm.wire import (
+    FIRST_ONLY,
+    MESSAGES_LIMIT,
+    Op,
+    octets,
+    parse_body,
+    parse_signatures,
+    refused,
+    request,
+    sign_request,
+)
 
 __all__ = ["ClientStore", "KeyState", "read_state"]
 
@@ -137,7 +156,7 @@ class ClientStore:
     def _sign(
         self, der: bytes, messages: Sequence[Message], scheme: Scheme, digest: hashes.HashAlgorithm
     ) -> list[bytes]:
-        answer = self._ask(sign_request(der, messages, scheme.value, digest.name))
+        answer = self._ask(sign_request(der, messages, scheme, digest.name))
         signatures = parse_signatures(answer)
         if len(signatures) != len(messages):
             raise refused("another number of signatures")
@@ -153,27 +172,33 @@ class ClientStore:
     def _ask(self, pieces: Sequence[Message], *, repeatable: bool = True, seconds: float | None = None) -> bytes:
         connections = self._connections
         repeated = False
+        first = pieces[0][1] in FIRST_ONLY
         while True:
-            connection = connections.take()
+            connection = connections.take(first=first)
             try:
                 answer = connection.ask(pieces, seconds or connections.wait_seconds)
             except NotSent:
                 # Never asked, so this is no repetition: the process had gone, or told this connection to go.
                 connection.close()
-                connections.forget_idle()
+                connections.forget_idle(connection.lane)
             except Broken as broken:
                 connection.close()
-                connections.forget_idle()
+                connections.forget_idle(connection.lane)
                 if not repeatable:
                     raise _unknown_outcome("the connection broke") from broken
                 if repeated:
                     raise not_running() from broken
                 repeated = True
-            except TokenAway as away:
+            except (TokenAway, PinWrong, PinLocked) as away:
                 connection.close()
-                if not repeatable and away.facts == no_answer().facts:
+                is_silence = away.facts == no_answer().facts
+                if not repeatable and is_silence:
                     raise _unknown_outcome("no answer came") from away
-                raise
+                # This token process is on its way out; another may serve, and what is signed was fixed before.
+                if repeated or first or is_silence or not connections.has_others:
+                    raise
+                connections.forget_idle(connection.lane)
+                repeated = True
             except MessageRefused:
                 connection.close()  # the other side has closed it, or what it says cannot be followed any more
                 raise

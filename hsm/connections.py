@@ -1,10 +1,12 @@
 """Connections of a client to the key process of a run folder: made when needed, kept, and made anew when they break.
 
-It knows how to find or start a key process. What is asked, and what may be asked twice, is client.py's.
+They are spread over its token processes (lanes), and one that does not serve is gone round. It knows how to find or start
+a key process. What is asked, and what may be asked twice, is client.py's.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
@@ -12,13 +14,25 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hsm.errors import KeyProcessFailed, StoreClosed, TokenAway
+from hsm.errors import HSMError, KeyProcessFailed, StoreClosed, TokenAway
 from hsm.keyd.asking import check_server, read_state
-from hsm.keyd.places import LOCK, SOCKET, START_LOCK, check_run_folder, is_locked, prepare_run_folder, wait_for_lock
+from hsm.keyd.places import (
+    LOCK,
+    START_LOCK,
+    check_run_folder,
+    count_lanes,
+    is_locked,
+    prepare_run_folder,
+    socket_name,
+    wait_for_lock,
+)
 from hsm.keyd.state import KeyState
 from hsm.messages import Message
 from hsm.wire import Op, close_quietly, limit_times, parse_answer, receive, request, send
 
+_FIRST = 0  # the lane that makes and destroys keys
+# A connection that another lane than its own took in is made anew after this time: by then its own may serve again.
+_ASTRAY_SECONDS = 5.0
 # More are made when more threads ask at once; these stay.
 _KEPT = 32
 _PAUSE_SECONDS = 0.02
@@ -40,14 +54,16 @@ class Broken(Exception):
 
 
 class Connection:
-    """One connection: one question at a time."""
+    """One connection to a lane: one question at a time."""
 
-    def __init__(self, run_folder: Path, seconds: float) -> None:
+    def __init__(self, run_folder: Path, lane: int, seconds: float) -> None:
+        self.lane = lane
         self.seconds = seconds
+        self.until = math.inf
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             limit_times(self._socket, sending=seconds, receiving=seconds)
-            self._socket.connect(str(run_folder / SOCKET))
+            self._socket.connect(str(run_folder / socket_name(lane)))
             check_server(self._socket, run_folder)
         except BaseException:
             self._socket.close()
@@ -90,13 +106,19 @@ class Connections:
         self._idle: list[Connection] = []
         self._closed = False
         self._pid = os.getpid()
+        self._made = self._pid  # clients with one connection each begin with different lanes
 
     @property
     def can_start(self) -> bool:
         return self._starter is not None
 
-    def take(self) -> Connection:
-        """A connection that a key process has answered on, for this thread until it gives it back."""
+    @property
+    def has_others(self) -> bool:
+        """Whether there is more than one lane."""
+        return count_lanes(self.run_folder) > 1
+
+    def take(self, *, first: bool = False) -> Connection:
+        """A connection that a token process (`first`: the first) has answered on, for this thread until it gives it back."""
         with self._lock:
             if self._closed:
                 raise StoreClosed("the key store is closed")
@@ -104,22 +126,26 @@ class Connections:
                 # Shared with the parent of a fork, which goes on using them.
                 self._pid = os.getpid()
                 self._idle = []
-            if self._idle:
+            if self._idle and not first:
                 return self._idle.pop()
-        return self._connect()
+            for place in range(len(self._idle) - 1, -1, -1):
+                if self._idle[place].lane == _FIRST:
+                    return self._idle.pop(place)
+        return self._connect(first=first)
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection that is whole."""
         with self._lock:
-            if not self._closed and len(self._idle) < _KEPT:
+            if not self._closed and len(self._idle) < _KEPT and time.monotonic() < connection.until:
                 self._idle.append(connection)
                 return
         connection.close()
 
-    def forget_idle(self) -> None:
-        """Close those that nobody uses: the process they lead to has gone."""
+    def forget_idle(self, lane: int | None = None) -> None:
+        """Close those that nobody uses, of one lane or of all: the process they lead to has gone."""
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle = [each for each in self._idle if lane in (None, each.lane)]
+            self._idle = [each for each in self._idle if lane not in (None, each.lane)]
         for connection in idle:
             connection.close()
 
@@ -145,36 +171,65 @@ class Connections:
             state = read_state(self.run_folder)
         return state
 
-    def _connect(self) -> Connection:
+    def _connect(self, *, first: bool) -> Connection:
         deadline = time.monotonic() + self.wait_seconds
         tries = 0
         while True:
             tries += 1
-            try:
-                connection = self._try_connect()
-            except (FileNotFoundError, ConnectionRefusedError):
+            connection, nobody_listens = self._try_lanes([_FIRST] if first else self._lanes())
+            if connection is not None:
+                return connection
+            if nobody_listens:
                 self._start(deadline)
-            except BlockingIOError:
-                raise no_answer() from None
-            except OSError as error:
-                raise KeyProcessFailed(f"cannot reach the key process: {error}", reason=type(error).__name__) from error
-            else:
-                try:
-                    connection.ask(request(Op.HELLO))
-                except (NotSent, Broken):
-                    connection.close()  # one that was on its way out; nothing was asked of it
-                except BaseException:
-                    connection.close()
-                    raise
-                else:
-                    return connection
             if time.monotonic() >= deadline or (self._starter is None and tries >= _TRIES):
                 raise not_running()
             time.sleep(_PAUSE_SECONDS)
 
-    def _try_connect(self) -> Connection:
+    def _lanes(self) -> list[int]:
+        """All lanes, each time beginning with the next."""
+        count = count_lanes(self.run_folder)
+        with self._lock:
+            self._made += 1
+            begin = self._made
+        return [(begin + number) % count for number in range(count)]
+
+    def _try_lanes(self, lanes: list[int]) -> tuple[Connection | None, bool]:
+        """A connection to the first that lets us in, or whether nobody listens; raises when all that do refuse."""
+        refusal: HSMError | None = None
+        absent = 0
+        for lane in lanes:
+            try:
+                connection = self._greet(lane)
+            except (FileNotFoundError, ConnectionRefusedError):
+                absent += 1
+            except HSMError as error:
+                refusal = refusal or error
+            except BlockingIOError:
+                refusal = refusal or no_answer()
+            except OSError as error:
+                raise KeyProcessFailed(f"cannot reach the key process: {error}", reason=type(error).__name__) from error
+            else:
+                if connection is not None:
+                    if lane != lanes[0]:
+                        connection.until = time.monotonic() + _ASTRAY_SECONDS
+                    return connection, False
+        if refusal is not None:
+            raise refusal
+        return None, absent == len(lanes)
+
+    def _greet(self, lane: int) -> Connection | None:
+        """A connection that was answered; None when the process was on its way out, and nothing was asked of it."""
         check_run_folder(self.run_folder)
-        return Connection(self.run_folder, self.wait_seconds)
+        connection = Connection(self.run_folder, lane, self.wait_seconds)
+        try:
+            connection.ask(request(Op.HELLO))
+        except (NotSent, Broken):
+            connection.close()
+            return None
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _start(self, deadline: float) -> None:
         """Start a key process, unless another has done so while this one waited for its turn."""

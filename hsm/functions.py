@@ -83,9 +83,10 @@ class SigningMechanism(ctypes.Structure):
     def __init__(self, mechanism: int, pss: tuple[int, int, int] | None = None) -> None:
         if pss is None:
             super().__init__(mechanism, None, 0)
-            return
-        self._kept = _PssParameters(*pss)  # for as long as the pointer to it
-        super().__init__(mechanism, ctypes.addressof(self._kept), ctypes.sizeof(self._kept))
+        else:
+            self._kept = _PssParameters(*pss)  # for as long as the pointer to it
+            super().__init__(mechanism, ctypes.addressof(self._kept), ctypes.sizeof(self._kept))
+        self.address = ctypes.addressof(self)
 
 
 class Functions:
@@ -115,9 +116,9 @@ class Functions:
             functions[_C_LOGIN]
         )
         self._logout = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong)(functions[_C_LOGOUT])
-        self._sign_init = ctypes.CFUNCTYPE(
-            ctypes.c_ulong, ctypes.c_ulong, ctypes.POINTER(SigningMechanism), ctypes.c_ulong
-        )(functions[_C_SIGN_INIT])
+        self._sign_init = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong)(
+            functions[_C_SIGN_INIT]
+        )
         self._sign = ctypes.CFUNCTYPE(
             ctypes.c_ulong, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong, _Signature, ctypes.POINTER(ctypes.c_ulong)
         )(functions[_C_SIGN])
@@ -150,7 +151,7 @@ class Functions:
 
         python-pkcs11 asks for the length first: a call more for each signature, and a way more to a token in a network.
         """
-        rv = self._sign_init(session, mechanism, key)
+        rv = self._sign_init(session, mechanism.address, key)
         if rv == CKR_OK:
             signature, length = _Signature(), ctypes.c_ulong(_SIGNATURE_OCTETS)
             rv = self._sign(session, octets, len(octets), signature, length)

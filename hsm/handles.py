@@ -30,6 +30,7 @@ class Scheme(StrEnum):
     ECDSA = "ecdsa"
 
 
+_SCHEME_OF_CURVES = Scheme.ECDSA  # a member that is asked for by its class's name is a call each time
 # Made once: every signature is verified with one of them. For PSS, MGF1 and salt follow the digest (RFC 4055 3.1).
 _ECDSA: dict[type, ec.ECDSA] = {kind: ec.ECDSA(kind()) for kind in SIGNING_DIGESTS}
 _PSS: dict[type, padding.PSS] = {kind: padding.PSS(padding.MGF1(kind()), kind.digest_size) for kind in SIGNING_DIGESTS}
@@ -152,14 +153,15 @@ def check_scheme(public_key: PublicKey, scheme: Scheme, digest: hashes.HashAlgor
 def verify_signature(
     public_key: PublicKey, signature: bytes, message: Message, scheme: Scheme, digest: hashes.HashAlgorithm
 ) -> None:
-    """Raise SigningFailed unless the signature is the key's over the message."""
+    """Raise SigningFailed unless the signature is the key's over the message. The scheme is one of its kind."""
+    verify: Callable[..., None] = public_key.verify
     try:
         if isinstance(message, FileMessage):
             _verify_digest(public_key, signature, digest_of(message, digest), rsa_padding(scheme, digest), digest)
-        elif isinstance(public_key, rsa.RSAPublicKey):
-            public_key.verify(signature, message, rsa_padding(scheme, digest), digest)
+        elif scheme is _SCHEME_OF_CURVES:
+            verify(signature, message, _ECDSA.get(type(digest)) or ec.ECDSA(digest))
         else:
-            public_key.verify(signature, message, _ECDSA.get(type(digest)) or ec.ECDSA(digest))
+            verify(signature, message, rsa_padding(scheme, digest), digest)
     except InvalidSignature as error:
         raise SigningFailed("the signature that came back does not verify with the public key") from error
 

@@ -30,13 +30,21 @@ class Ladder:
     def __init__(self, pool: SessionPool) -> None:
         self._pool = pool
 
-    def run(self, act: Callable[[WorkSession], Answer], operation: str, mechanism: str = "") -> Answer:
-        """The answer of an act in a lent session. `operation` and `mechanism` are what an error names.
+    def run(
+        self,
+        act: Callable[[WorkSession], Answer],
+        operation: str,
+        mechanism: str = "",
+        deadline: float | None = None,
+    ) -> Answer:
+        """The answer of an act in a lent session. `operation` and `mechanism` are what an error names; `deadline`, on the monotonic
+        clock, ends the wait for a session earlier than the pool's own limit.
 
         A session whose act failed is dropped, unless the failure was a refusal of ours that the token had no part in.
         """
         pool = self._pool
-        deadline = time.monotonic() + pool.wait_seconds
+        if deadline is None:
+            deadline = time.monotonic() + pool.wait_seconds
         climbed: set[Rung] | None = None
         while True:
             work = pool.take(deadline)

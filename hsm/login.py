@@ -8,9 +8,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pkcs11
 
@@ -63,15 +64,44 @@ class OpenToken:
     session_limit: int | None
 
 
+class LoginTurns(Protocol):
+    """Logins one after the other, where several processes use one token: it counts the wrong PINs of all together."""
+
+    def turn(self) -> AbstractContextManager[None]: ...
+    def check(self) -> None: ...
+    def note_refused(self, error: HSMError) -> None: ...
+
+
+class _Alone:
+    """The turns of a process that is alone with its token."""
+
+    def turn(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def check(self) -> None:
+        return
+
+    def note_refused(self, error: HSMError) -> None:  # noqa: ARG002 nobody else would ask again
+        return
+
+
 class TokenLogin:
     """The login to the token labelled `token_label`. Building it touches nothing."""
 
-    def __init__(self, module_path: Path, token_label: str, pin: PinSource, on_event: OnEvent | None) -> None:
+    def __init__(
+        self,
+        module_path: Path,
+        token_label: str,
+        pin: PinSource,
+        on_event: OnEvent | None,
+        turns: LoginTurns | None = None,
+    ) -> None:
         self.module_path = module_path
         self.token_label = token_label
         self.on_event: OnEvent = _unheard if on_event is None else on_event
         self.calls = Calls()
         self._pin = pin
+        self._turns: LoginTurns = _Alone() if turns is None else turns
         self._opening = threading.Lock()
         self._open: OpenToken | None = None
         self._pin_refused: Callable[[], HSMError] | None = None
@@ -91,7 +121,8 @@ class TokenLogin:
             if self._open is None:
                 if self._pin_refused is not None:
                     raise self._pin_refused()
-                with self.calls.running():
+                # Waiting for a turn is no call to the token.
+                with self._turns.turn(), self.calls.running():
                     self._open = self._log_in()
         return self._open
 
@@ -108,12 +139,13 @@ class TokenLogin:
     def renew(self, seen: int) -> None:
         """Log in again, once for all threads that saw the same login lost."""
         opened = self.open()
-        try:
-            with self.calls.running():
-                renewed = opened.module.renew_login(opened.token, self._pin_to_ask_with, seen)
-        except (PinWrong, PinLocked) as error:
-            self._remember_refusal(error)
-            raise
+        with self._turns.turn():
+            try:
+                with self.calls.running():
+                    renewed = opened.module.renew_login(opened.token, self._pin_to_ask_with, seen)
+            except (PinWrong, PinLocked) as error:
+                self._remember_refusal(error)
+                raise
         if renewed:
             self.on_event("login.renewed", {"token": self.token_label})
 
@@ -137,6 +169,7 @@ class TokenLogin:
         session_limit = module.session_limit(token)
         check_pin_source(self._pin)
         try:
+            self._turns.check()
             module.log_in(token, read_pin(self._pin))
         except (PinWrong, PinLocked) as error:
             self._remember_refusal(error)
@@ -147,12 +180,14 @@ class TokenLogin:
         # Asked while the login's lock is held: whoever waited for it finds out here that the PIN was refused meanwhile.
         if self._pin_refused is not None:
             raise self._pin_refused()
+        self._turns.check()
         return read_pin(self._pin)
 
     def _remember_refusal(self, error: PinWrong | PinLocked) -> None:
         # A real token locks itself after a few tries: it is never asked again from here, whatever the file says later.
         if self._pin_refused is not None:
             return
+        self._turns.note_refused(error)
         kind, rv = type(error), error.rv
         self._pin_refused = lambda: kind("the PIN was refused before", rv=rv, token=self.token_label)
         self.on_event("pin.refused", {"token": self.token_label, "rv": rv or ""})

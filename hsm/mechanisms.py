@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from typing import Protocol
 
 import pkcs11
@@ -73,22 +73,26 @@ _BY_DIGEST = {
 class SigningPlan:
     """One way to have a token sign any number of messages: the mechanism with its parameters, and what is handed in.
 
-    `hashed` is None where the token hashes; else `prefix` and the digest, cut to `cut` octets, go in.
+    `hashed` is None where the token hashes; else `prefix` and the digest go in. `order` is for ECDSA: how many octets the
+    order of the curve has, to which a digest is cut.
     """
 
-    scheme: Scheme
-    key_bits: int
     mechanism: Mechanism
     call: SigningMechanism
     hashed: Callable[[bytes], Digest] | None = None
     prefix: bytes = b""
-    cut: int | None = None
+    order: int | None = None
+
+    @cached_property
+    def name(self) -> str:
+        """The mechanism's own."""
+        return f"CKM_{self.mechanism.name}"
 
     def octets(self, message: bytes) -> bytes:
         """What is handed to the token for a message."""
         if self.hashed is None:
             return message
-        return self.prefix + self.hashed(message).digest()[: self.cut]
+        return self.prefix + self.hashed(message).digest()[: self.order]
 
 
 def plan_signing(
@@ -96,23 +100,24 @@ def plan_signing(
 ) -> SigningPlan:
     """Choose the mechanism: one that hashes in the token where there is one, else the raw one over a digest of ours."""
     by_digest = _BY_DIGEST[digest.name]
-    plan = partial(SigningPlan, scheme, key_bits)
     if scheme is Scheme.ECDSA:
         _require(available, Mechanism.ECDSA)
         # A digest longer than the curve's order counts by its leftmost bits (FIPS 186-5, 6.4.1); not every token cuts
         # it itself. Both curves have orders of whole octets.
         call = SigningMechanism(Mechanism.ECDSA)
-        return plan(Mechanism.ECDSA, call, by_digest.hashed, cut=key_bits // 8)
+        return SigningPlan(Mechanism.ECDSA, call, by_digest.hashed, order=key_bits // 8)
     if scheme is Scheme.RSA_PSS:
         parameters = (int(by_digest.plain), int(by_digest.mask), digest.digest_size)
         if by_digest.pss in available:
-            return plan(by_digest.pss, SigningMechanism(by_digest.pss, parameters))
+            return SigningPlan(by_digest.pss, SigningMechanism(by_digest.pss, parameters))
         _require(available, Mechanism.RSA_PKCS_PSS, wanted=by_digest.pss)
-        return plan(Mechanism.RSA_PKCS_PSS, SigningMechanism(Mechanism.RSA_PKCS_PSS, parameters), by_digest.hashed)
+        return SigningPlan(
+            Mechanism.RSA_PKCS_PSS, SigningMechanism(Mechanism.RSA_PKCS_PSS, parameters), by_digest.hashed
+        )
     if by_digest.pkcs1v15 in available:
-        return plan(by_digest.pkcs1v15, SigningMechanism(by_digest.pkcs1v15))
+        return SigningPlan(by_digest.pkcs1v15, SigningMechanism(by_digest.pkcs1v15))
     _require(available, Mechanism.RSA_PKCS, wanted=by_digest.pkcs1v15)
-    return plan(
+    return SigningPlan(
         Mechanism.RSA_PKCS, SigningMechanism(Mechanism.RSA_PKCS), by_digest.hashed, prefix=by_digest.digest_info
     )
 
@@ -120,15 +125,13 @@ def plan_signing(
 def sign_in_token(call: TokenCall, session: int, key: pkcs11.Object, plan: SigningPlan, octets: bytes) -> bytes:
     """Have the token sign, and give the signature the form that X.509 and CMS want."""
     if not isinstance(key, pkcs11.SignMixin):
-        raise MechanismUnavailable(
-            "the key may not sign", rv="CKR_KEY_FUNCTION_NOT_PERMITTED", mechanism=f"CKM_{plan.mechanism.name}"
-        )
+        raise MechanismUnavailable("the key may not sign", rv="CKR_KEY_FUNCTION_NOT_PERMITTED", mechanism=plan.name)
     # Without a handle it was destroyed; 0 is CK_INVALID_HANDLE, which the token refuses.
     signature = call(session, key.handle or 0, plan.call, octets)
-    if plan.scheme is not Scheme.ECDSA:
+    half = plan.order
+    if half is None:
         return signature
     # The token answers r || s, each as long as the order (PKCS#11 v3.0, 6.3.1); outside it is a SEQUENCE.
-    half = plan.key_bits // 8
     if len(signature) != 2 * half:
         raise SigningFailed("the token's ECDSA signature has the wrong length")
     return encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))

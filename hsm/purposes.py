@@ -47,6 +47,8 @@ _ALLOWED = {
     Purpose.DOCUMENT: frozenset({Content.DATA_ATTRIBUTES}),
 }
 
+# Each use of a member by its class's name is a call, and this runs for every signature.
+_UNKNOWN = Content.UNKNOWN
 _V1, _V2 = integer(0), integer(1)
 _CERTIFICATE_V3 = explicit(0, integer(2))
 _CONTENT_TYPE, _MESSAGE_DIGEST = oid("1.2.840.113549.1.9.3"), oid("1.2.840.113549.1.9.4")
@@ -192,29 +194,32 @@ def _requested_key(data: Message, at: int, end: int) -> bytes:
 
 def _signed_attributes(data: Message, at: int, end: int) -> Content:
     """SignedAttributes as they are hashed: a SET OF in DER with one contentType and one messageDigest (RFC 5652 5.3, 5.4)."""
-    content, digests, before = Content.UNKNOWN, 0, b""
-    for tag, begin, start, stop in _elements(data, at, end):
+    content, digests, before = _UNKNOWN, 0, b""
+    while at < end:
+        tag, begin, start, stop = _element(data, at, end)
+        at = stop
         whole = data[begin:stop]
         # Ordered by encoding (X.690 11.6); octets that begin alike differ before the shorter ends.
         if tag != SEQUENCE or whole <= before:
             raise _NotTheShapeError
         before = whole
-        kind, _, _, kind_end = _element(data, start, stop)
-        values_tag, _, _, values_end = _element(data, kind_end, stop)
-        if kind != OID or values_tag != SET or values_end != stop:
-            raise _NotTheShapeError
-        identifier = data[start:kind_end]
-        if identifier == _CONTENT_TYPE:
-            if content is not Content.UNKNOWN:
+        # What follows a type that is known must be one of few values, whole: nothing in it needs to be walked.
+        if data[start : start + len(_CONTENT_TYPE)] == _CONTENT_TYPE:
+            if content is not _UNKNOWN:
                 raise _NotTheShapeError
-            content = _CONTENT_TYPES.get(data[kind_end:stop], Content.UNKNOWN)
-            if content is Content.UNKNOWN:
+            content = _CONTENT_TYPES.get(data[start + len(_CONTENT_TYPE) : stop], _UNKNOWN)
+            if content is _UNKNOWN:
                 raise _NotTheShapeError
-        elif identifier == _MESSAGE_DIGEST:
-            value = data[kind_end:stop]
+        elif data[start : start + len(_MESSAGE_DIGEST)] == _MESSAGE_DIGEST:
+            value = data[start + len(_MESSAGE_DIGEST) : stop]
             if value[:4] not in _DIGEST_HEADS or len(value) != value[3] + 4:
                 raise _NotTheShapeError
             digests += 1
+        else:
+            kind, _, _, kind_end = _element(data, start, stop)
+            values_tag, _, _, values_end = _element(data, kind_end, stop)
+            if kind != OID or values_tag != SET or values_end != stop:
+                raise _NotTheShapeError
     if digests != 1:
         raise _NotTheShapeError
     return content

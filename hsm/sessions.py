@@ -18,7 +18,7 @@ from pathlib import Path
 import pkcs11
 
 from hsm.errors import SessionUnavailable, StoreClosed, TokenFailed
-from hsm.login import OnEvent, OpenToken, TokenLogin
+from hsm.login import LoginTurns, OnEvent, OpenToken, TokenLogin
 from hsm.module import handle_of
 from hsm.pin import PinSource
 from hsm.rv import Rung, Scene, name_of, rung_of, to_hsm_error
@@ -79,12 +79,12 @@ class SessionPool:
         wait_seconds: float,
         on_event: OnEvent | None = None,
         grow_seconds: float = GROW_SECONDS,
+        turns: LoginTurns | None = None,
     ) -> None:
         if max_sessions < 1:
             raise ValueError("a pool needs at least one session")
-        self.login = TokenLogin(module_path, token_label, pin, on_event)
-        self.calls = self.login.calls  # waiting for a turn is no call
-        self.on_event = self.login.on_event
+        self.login = TokenLogin(module_path, token_label, pin, on_event, turns)
+        self.calls, self.on_event = self.login.calls, self.login.on_event  # waiting for a turn is no call
         self.wait_seconds = wait_seconds
         # Everything below is guarded by this lock; no call to the token is made while it is held.
         self._lock = threading.Lock()
@@ -97,10 +97,8 @@ class SessionPool:
         self._is_bounded = False
         self._first_grow_seconds = self._grow_seconds = grow_seconds
         self._grow_at = 0.0
-        self._epoch = 0
-        self._generation = 0
-        self._closed = False
-        self._logged_out = False
+        self._epoch = self._generation = 0
+        self._closed = self._logged_out = False
 
     @property
     def sessions_open(self) -> int:
@@ -112,6 +110,11 @@ class SessionPool:
     def limit(self) -> int:
         """How many sessions it makes do with at present."""
         return self._limit
+
+    @property
+    def has_room(self) -> bool:
+        """Whether whoever comes now will hardly have to wait: a session is idle, or may be opened."""
+        return not self._queue and (bool(self._idle) or self._count < self._limit)
 
     def scene(self, operation: str, mechanism: str = "") -> Scene:
         """What errors of this pool's token name."""
@@ -149,10 +152,7 @@ class SessionPool:
             self._epoch += 1
 
     def drop_idle(self) -> None:
-        """Close the sessions that nobody uses: the token has dropped one, and these are idle for longer.
-
-        Those that are lent just now are closed when they come back: the next to take one shall not meet the same failure.
-        """
+        """Close the sessions that nobody uses, and those that are lent when they come back: the token has dropped one."""
         with self._lock:
             idle, self._idle = self._idle, []
             self._generation += 1

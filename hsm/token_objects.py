@@ -17,6 +17,7 @@ from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
 from pkcs11._pkcs11 import SearchIter  # type: ignore[attr-defined]  # missing in the stubs
 from pkcs11.util.ec import encode_named_curve_parameters
 
+from hsm.errors import KeyNotProtected
 from hsm.spec import (
     KeyRef,
     KeySpec,
@@ -269,3 +270,23 @@ def _point(encoded: bytes, curve: ec.EllipticCurve) -> bytes:
     # with 04, so only the length tells them apart.
     bare = 1 + 2 * (curve.key_size // 8)
     return encoded if len(encoded) == bare else encoded[-bare:]
+
+
+def check_attributes(private: pkcs11.Object, der: bytes) -> None:
+    """Raise KeyNotProtected unless the token says that the key is sensitive, was made in it and never leaves it."""
+    told = private.get_attributes(list(PROTECTED))
+    for attribute, wanted in PROTECTED.items():
+        # An attribute that the token does not tell counts against the key.
+        if told.get(attribute) is not wanted:
+            key_id = key_id_of(der).hex()
+            name = f"CKA_{attribute.name}"
+            raise KeyNotProtected(f"key {key_id}: {name} is not {wanted}", key_id=key_id, attribute=name)
+
+
+def destroy_halves(*halves: pkcs11.Object) -> None:
+    """Take away what was made of a pair, as far as the token lets us."""
+    for half in halves:
+        try:
+            half.destroy()
+        except pkcs11.PKCS11Error:
+            continue  # the failure that brought us here is the one to tell

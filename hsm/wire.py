@@ -15,9 +15,8 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hsm import errors
 from hsm.errors import HSMError, KeyProcessFailed, MessageRefused
@@ -35,8 +34,11 @@ DIGESTS: Final = ("sha256", "sha384", "sha512")
 
 _HEADER = struct.Struct("!BB")
 _SIGN_HEAD = struct.Struct("!BBH")
+_SIGN_START = struct.Struct("!BBBBH")  # header and head
+_ONE_OF = struct.Struct("!HI")  # how many messages, and the length of the first
 _U16 = struct.Struct("!H")
 _U32 = struct.Struct("!I")
+_NONE: Final = _U16.pack(0)
 _ELSEWHERE = struct.Struct("!BBQ")
 _IN_MEMORY_FILE: Final = 0xFF
 # Without these the sender could change or cut the bytes while they are read.
@@ -44,7 +46,8 @@ _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 # Room for one descriptor, not CMSG_SPACE: that is padded, and the padding would let a second one in.
 _ONE_DESCRIPTOR: Final = socket.CMSG_LEN(4)
 _DESCRIPTOR = struct.Struct("i")
-_CUT: Final = socket.MSG_TRUNC | socket.MSG_CTRUNC
+# A number: to ask a flag of an enumeration takes longer than to receive the message.
+_CUT: Final = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
 
 
 class Op(IntEnum):
@@ -65,6 +68,11 @@ class Op(IntEnum):
     STEP_ASIDE = 33
 
 
+# A token of which one session destroys objects while another makes some fails now and then (SoftHSM 2.6.1): within a process
+# there is a lock for that, and of several processes only the first is asked for it.
+FIRST_ONLY: Final = frozenset({Op.GENERATE, Op.ASSIGN, Op.DESTROY, Op.BENCH})
+
+
 class Status(IntEnum):
     """How it went: an answer's second octet."""
 
@@ -72,35 +80,23 @@ class Status(IntEnum):
     FAILED = 1
 
 
+# How a request to sign begins.
+SIGN: Final = _HEADER.pack(VERSION, Op.SIGN)
+_SIGN_OP: Final = int(Op.SIGN)
+_DONE: Final = _HEADER.pack(VERSION, Status.DONE)
+
 # The errors that cross the socket. Any other code arrives as KeyProcessFailed.
 _ERRORS: Final[dict[str, type[HSMError]]] = {
-    kind.code: kind
-    for kind in (
-        errors.ModuleMissing,
-        errors.TokenMissing,
-        errors.TokenAmbiguous,
-        errors.TokenExists,
-        errors.TokenFailed,
-        errors.PinMissing,
-        errors.PinWrong,
-        errors.PinLocked,
-        errors.KeyNotFound,
-        errors.KeyDestroyed,
-        errors.KeyPurposeWrong,
-        errors.KeyPurposeSet,
-        errors.KeyNotProtected,
-        errors.MechanismUnavailable,
-        errors.SessionUnavailable,
-        errors.SigningFailed,
-        errors.TokenAway,
-        errors.KeyProcessFailed,
-        errors.MessageRefused,
+    kind.code: kind for kind in (
+        errors.ModuleMissing, errors.TokenMissing, errors.TokenAmbiguous, errors.TokenExists, errors.TokenFailed,
+        errors.PinMissing, errors.PinWrong, errors.PinLocked, errors.KeyNotFound, errors.KeyDestroyed,
+        errors.KeyPurposeWrong, errors.KeyPurposeSet, errors.KeyNotProtected, errors.MechanismUnavailable,
+        errors.SessionUnavailable, errors.SigningFailed, errors.TokenAway, errors.KeyProcessFailed, errors.MessageRefused,
     )
-}
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class SignRequest:
+class SignRequest(NamedTuple):
     """Messages to sign, whole: what a key may sign is told from them."""
 
     public_key_der: bytes
@@ -121,8 +117,8 @@ def sign_request(public_key_der: bytes, messages: Sequence[Message], scheme: str
     """A request to sign. MessageRefused for what the other side would refuse."""
     if len(messages) > MESSAGES_LIMIT or len(public_key_der) > 0xFFFF:
         raise refused("more than fits into one request")
-    head = _SIGN_HEAD.pack(SCHEMES.index(scheme), DIGESTS.index(digest), len(public_key_der))
-    pieces: list[Message] = [_HEADER.pack(VERSION, Op.SIGN), head, public_key_der, _U16.pack(len(messages))]
+    start = _SIGN_START.pack(VERSION, _SIGN_OP, SCHEMES.index(scheme), DIGESTS.index(digest), len(public_key_der))
+    pieces: list[Message] = [start, public_key_der, _U16.pack(len(messages))]
     for message in messages:
         if len(message) > BODY_LIMIT:
             raise refused("larger than a request may be")
@@ -132,12 +128,12 @@ def sign_request(public_key_der: bytes, messages: Sequence[Message], scheme: str
 
 def done(body: dict[str, Any] | None = None) -> list[bytes]:
     """The answer that it was done."""
-    return [_HEADER.pack(VERSION, Status.DONE), b"" if body is None else json.dumps(body).encode()]
+    return [_DONE, b"" if body is None else json.dumps(body).encode()]
 
 
 def signatures(made: Sequence[bytes]) -> list[bytes]:
     """The answer to a request to sign."""
-    pieces = [_HEADER.pack(VERSION, Status.DONE), _U16.pack(len(made))]
+    pieces = [_DONE, _U16.pack(len(made))]
     for signature in made:
         pieces += (_U16.pack(len(signature)), signature)
     return pieces
@@ -175,12 +171,27 @@ def parse_sign_request(message: bytes) -> SignRequest:
     return SignRequest(key, parts, SCHEMES[scheme], DIGESTS[digest])
 
 
+def split_sign_request(message: bytes) -> tuple[bytes, bytes]:
+    """A request to sign one message, as a request to sign none, the same for all with this key, and the message.
+
+    Two times nothing for any other; what is wrong with an odd one, parse_sign_request says.
+    """
+    try:
+        end = 6 + (message[4] << 8 | message[5])
+        count, length = _ONE_OF.unpack_from(message, end)
+    except (IndexError, struct.error):
+        return b"", b""
+    start = end + _ONE_OF.size
+    if count != 1 or start + length != len(message):
+        return b"", b""
+    return message[:end] + _NONE, message[start:]
+
+
 def parse_answer(message: bytes) -> bytes:
     """The answer itself, which is what parse_signatures and parse_body read on; raises the error that it tells."""
-    status = _second_octet(message)
-    if status == Status.DONE:
+    if message.startswith(_DONE):
         return message
-    if status != Status.FAILED:
+    if _second_octet(message) != Status.FAILED:
         raise refused("unknown answer")
     body = parse_body(message)
     facts = body.get("facts")
@@ -326,6 +337,11 @@ def peer_of(connection: socket.socket) -> tuple[int, int]:
     found = struct.Struct("3i")
     pid, uid, _ = found.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, found.size))
     return pid, uid
+
+
+def is_ours(connection: socket.socket) -> bool:
+    """Whether the other side is run by this process's user, or by root."""
+    return peer_of(connection)[1] in (os.geteuid(), 0)
 
 
 def limit_times(connection: socket.socket, *, sending: float | None = None, receiving: float | None = None) -> None:

@@ -12,7 +12,7 @@ from api.keys import module_path
 from api.signing_speed import Speed, measure
 from api.wiring import Installation, open_installation
 from hsm.errors import KeyNotProtected, KeyProcessFailed
-from hsm.keyd.state import KeyState
+from hsm.keyd.state import KeyState, ProcessState
 from hsm.spec import KeyRef
 
 
@@ -46,10 +46,18 @@ def _status(options: argparse.Namespace, installation: Installation, call: Call)
         call.words.say(f"COLUMN_{name}") for name in ("TOKEN", "STATE", "SESSIONS", "BREAKER", "REASON", "MODULE")
     ]
     print_table(call.out, [heading, [told.token, told.state, sessions, told.breaker, told.reason or "–", told.module]])
+    if len(told.processes) > 1:
+        heading = [call.words.say(f"COLUMN_{name}") for name in ("PROCESS", "STATE", "SESSIONS", "BREAKER")]
+        print_table(call.out, [heading, *map(_process_row, told.processes)])
     if told.counts:
         heading = [call.words.say(f"COLUMN_{name}") for name in ("EVENT", "COUNT")]
         print_table(call.out, [heading, *([event, str(count)] for event, count in sorted(told.counts.items()))])
     return 0 if told.state == "ok" else 5
+
+
+def _process_row(process: ProcessState) -> list[str]:
+    sessions = f"{process.sessions.open}/{process.sessions.limit or '∞'}"
+    return [str(process.pid or "–"), process.state, sessions, process.breaker]
 
 
 def _state(installation: Installation) -> KeyState:
@@ -69,6 +77,7 @@ def _state_as_json(told: KeyState) -> dict[str, object]:
         "state": told.state,
         "sessions": asdict(told.sessions),
         "pid": told.pid,
+        "processes": [asdict(each) for each in told.processes],
         "keeper_pid": told.keeper_pid,
         "breaker": told.breaker,
         "reason": told.reason,
@@ -126,8 +135,9 @@ def _as_json(row: _Key) -> dict[str, object]:
 
 
 def _bench(options: argparse.Namespace, installation: Installation, call: Call) -> int:
-    actor = acting(call, installation)
-    speeds = measure(installation.keys, options.seconds, installation.settings.hsm.max_sessions, actor)
+    # One token process is measured, and has no more than its share of the sessions.
+    share = max(1, installation.settings.hsm.max_sessions // max(1, len(_state(installation).processes)))
+    speeds = measure(installation.keys, options.seconds, share, acting(call, installation))
     if options.json:
         print_json(call.out, [asdict(each) for each in speeds])
         return 0

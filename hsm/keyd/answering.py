@@ -6,14 +6,13 @@ One connection is one request and one answer. Nothing here blocks, so nobody can
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from hsm.errors import MessageRefused
-from hsm.wire import Op, close_quietly, failed, parse_request, peer_of, receive, send
+from hsm.wire import Op, close_quietly, failed, is_ours, parse_request, receive, send
 
 _WAIT_SECONDS = 5.0
 _MOST = 256
@@ -44,7 +43,7 @@ class Answering:
             except OSError:
                 return  # out of descriptors: those that wait are met again in the next round
             connection.setblocking(False)
-            if len(self._waiting) >= _MOST or peer_of(connection)[1] not in (os.geteuid(), 0):
+            if len(self._waiting) >= _MOST or not is_ours(connection):
                 close_quietly(connection)
                 continue
             self._waiting[connection] = now

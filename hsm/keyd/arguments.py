@@ -32,6 +32,8 @@ class _Settings(Protocol):
     def keep_alive_seconds(self) -> float: ...
     @property
     def max_connections(self) -> int: ...
+    @property
+    def processes(self) -> int: ...
 
 
 class Arguments(argparse.Namespace):
@@ -46,11 +48,22 @@ class Arguments(argparse.Namespace):
     hang_seconds: float
     keep_alive_seconds: float
     max_connections: int
+    processes: int
     ephemeral: bool
     ready: int
     keeper: int
+    lane: int
+    turns: int
     listener: int
     link: int
+
+    def of_lane(self, number: int) -> Arguments:
+        """Those of one token process: its share of what the token and the clients have between them."""
+        count = self.processes
+        sessions = self.max_sessions // count + (number < self.max_sessions % count)
+        connections = -(-self.max_connections // count)
+        changed = {"lane": number, "max_sessions": sessions, "max_connections": connections}
+        return Arguments(**{**vars(self), **changed})
 
 
 def as_arguments(settings: _Settings) -> list[str]:
@@ -66,6 +79,7 @@ def as_arguments(settings: _Settings) -> list[str]:
         "hang-seconds": settings.hang_seconds,
         "keep-alive-seconds": settings.keep_alive_seconds,
         "max-connections": settings.max_connections,
+        "processes": max(1, min(settings.processes, settings.max_sessions)),  # each needs a session
     }
     return [f"--{name}={value}" for name, value in values.items()]
 
@@ -82,9 +96,12 @@ def parse_arguments(words: list[str]) -> Arguments:
     parser.add_argument("--hang-seconds", type=float, default=20.0)
     parser.add_argument("--keep-alive-seconds", type=float, default=10.0)
     parser.add_argument("--max-connections", type=int, default=128)
+    parser.add_argument("--processes", type=int, default=1, help="token processes")
     parser.add_argument("--ephemeral", action="store_true", help="end with the last connection")
     parser.add_argument("--ready", type=int, default=-1, help="descriptor to say on that it listens")
     parser.add_argument("--keeper", type=int, default=0, help="of a token process: its keeper's process id")
+    parser.add_argument("--lane", type=int, default=0, help="of a token process: which of its keeper's it is")
+    parser.add_argument("--turns", type=int, default=-1, help="of a token process: the file in which logins take turns")
     parser.add_argument("--listener", type=int, default=-1, help="of a token process: the listening socket")
     parser.add_argument("--link", type=int, default=-1, help="of a token process: the socket to its keeper")
     return parser.parse_args(words, namespace=Arguments())

@@ -60,6 +60,10 @@ class Breaker:
         """A token process is being started. The reason stays until it has shown that it is well."""
         self._enter(BreakerState.HALF_OPEN, now, self.reason)
 
+    def hurry(self, now: float) -> None:
+        """Try again at once, if it is open: there is reason to think that it helps."""
+        self.next_attempt = min(self.next_attempt, now)
+
     def is_due(self, now: float) -> bool:
         return self.state is BreakerState.OPEN and now >= self.next_attempt
 

@@ -9,15 +9,18 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hsm.keyd.arguments import Arguments, as_arguments
+from hsm.keyd.pin_refusal import Identity
 from hsm.keyd.state import Sessions
 from hsm.pin import PinDescriptor
 from hsm.wire import INLINE_LIMIT, send_listener
 
 END = b'{"end": true}'
+CHECK = b'{"check": true}'
 LISTENER = b'{"listener": true}'
 
 
@@ -28,6 +31,7 @@ class Failure:
     code: str
     rv: str | None
     facts: dict[str, str]
+    pin: Identity | None = None  # the PIN source that it had read last
 
     @property
     def reason(self) -> str:
@@ -37,13 +41,14 @@ class Failure:
 class TokenChild:
     """One token process. `gone` becomes readable when it has ended, `link` when it says something."""
 
-    def __init__(self, arguments: Arguments, listener: socket.socket, lock: int, now: float) -> None:
+    def __init__(self, arguments: Arguments, listener: socket.socket, inherited: Sequence[int], now: float) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        descriptors = [listener.fileno(), theirs.fileno(), lock]
+        descriptors = [listener.fileno(), theirs.fileno(), *inherited]
         if isinstance(arguments.pin, PinDescriptor):
             descriptors.append(arguments.pin.number)
         command = [sys.executable, "-P", "-m", "hsm.keyd.token_process", *as_arguments(arguments)]
         command += ["--keeper", str(os.getpid()), "--listener", str(listener.fileno()), "--link", str(theirs.fileno())]
+        command += ["--lane", str(arguments.lane), "--turns", str(arguments.turns)]
         if arguments.ephemeral:
             command.append("--ephemeral")
         try:
@@ -95,6 +100,11 @@ class TokenChild:
         with contextlib.suppress(OSError):
             self.link.send(END)
 
+    def tell_check(self) -> None:
+        """Ask it to see whether the token is still there, and to go if not."""
+        with contextlib.suppress(OSError):
+            self.link.send(CHECK)
+
     def hand_over(self, listener: socket.socket) -> None:
         """Give it a new listening socket in place of the one it has."""
         with contextlib.suppress(OSError):
@@ -127,6 +137,7 @@ class TokenChild:
             self.connections = line["connections"]
         if "failed" in line:
             failed = line["failed"]
-            self.failure = Failure(failed["code"], failed["rv"], failed["facts"])
+            pin = failed["pin"]
+            self.failure = Failure(failed["code"], failed["rv"], failed["facts"], None if pin is None else tuple(pin))
         self.idle = self.idle or bool(line.get("idle"))
         self.ready = self.ready or bool(line.get("ready"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import select
 import socket
 import threading
@@ -17,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from hsm.errors import MessageRefused
-from hsm.wire import Op, close_quietly, failed, limit_times, receive, send
+from hsm.wire import SIGN, Op, close_quietly, failed, limit_times, receive, send
 
 _SEND_SECONDS = 5.0  # a client that does not read its answer
 # One event and then silence until it is asked for again: no two threads serve one connection.
@@ -25,7 +24,9 @@ _ONCE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 # Of so many signatures the one that waited least tells whether the token computes here or is waited for, as a device or a
 # network is: a busy machine makes everybody wait, but not each time. After a while it is asked again.
 _SAMPLE, _WAITING_SECONDS, _ASK_AGAIN_SECONDS = 32, 0.001, 60.0
-_SIGN = bytes((Op.SIGN,))
+# So many are answered together at most, and no more than fit into this time: the first of them waits for the last, and
+# clients that are all answered at once leave the token without work until they ask again.
+_TOGETHER, _TOGETHER_SECONDS = 8, 0.0006
 _QUICK = frozenset(bytes((op,)) for op in (Op.SIGN, Op.GET, Op.HELLO, Op.STATUS))
 
 
@@ -35,16 +36,21 @@ class Counter:
     def __init__(
         self,
         answer: Callable[[bytes], Sequence[bytes]],
+        answer_together: Callable[[Sequence[bytes]], list[Sequence[bytes] | MessageRefused]],
         on_gone: Callable[[socket.socket], None],
         on_event: Callable[[str, dict[str, str]], None],
+        few: int,
         most: int,
     ) -> None:
         self._answer = answer
+        self._answer_together = answer_together
         self._on_gone = on_gone
         self._on_event = on_event
         self._most = most
-        self._few = self._allowed = min(most, os.cpu_count() or 1)
-        self._sampled, self._least_waited, self._allowed_until = 0, math.inf, 0.0
+        self._few = self._allowed = min(most, few)
+        self._sampled, self._least_waited, self._least_worked = 0, math.inf, math.inf
+        self._allowed_until = 0.0
+        self._together = 1
         self._gate = threading.Condition()
         self._poll = select.epoll()
         self._connections: dict[int, socket.socket] = {}
@@ -68,57 +74,96 @@ class Counter:
                 self._allowed = self._most
                 self._gate.notify_all()
 
-    def _note(self, now: float, waited: float) -> None:
+    def _note(self, begun: float, work_begun: float, count: int = 1) -> None:
+        """So many signatures are made since these times, of the clock and of this thread's work."""
         # Several threads may be in here at once; a sample more or less decides nothing.
+        now, worked = time.monotonic(), (time.thread_time() - work_begun) / count
         if self._allowed > self._few:
             if now > self._allowed_until:
                 self._allowed = self._few
             return
-        self._least_waited = min(self._least_waited, waited)
-        self._sampled += 1
+        self._least_waited = min(self._least_waited, (now - begun) / count - worked)
+        self._least_worked = min(self._least_worked, worked)
+        self._sampled += count
         if self._sampled >= _SAMPLE:
             if self._least_waited > _WAITING_SECONDS:
                 self.allow_all()
-            self._sampled, self._least_waited = 0, math.inf
+            self._together = max(1, min(_TOGETHER, int(_TOGETHER_SECONDS / max(self._least_worked, 1e-6))))
+            self._sampled, self._least_waited, self._least_worked = 0, math.inf, math.inf
 
     def _work(self, number: int) -> None:
         while True:
             if number >= self._allowed:
                 with self._gate:
                     self._gate.wait_for(lambda: number < self._allowed)
-            for descriptor, _ in self._poll.poll(maxevents=1):
-                self._serve(self._connections[descriptor])
+            # A thread that works alone takes what has come while it worked; of several, each takes one.
+            alone = self._allowed == 1
+            ready = [self._connections[found] for found, _ in self._poll.poll(maxevents=self._together if alone else 1)]
+            if len(ready) == 1:
+                self._serve(ready[0])
+            else:
+                self._serve_together(ready)
+
+    def _serve_together(self, connections: list[socket.socket]) -> None:
+        """One request of each."""
+        asked = [(each, message) for each in connections if (message := self._take(each, together=True))]
+        if len(asked) < 2:
+            for connection, message in asked:
+                self._deal_with(connection, message)
+            return
+        begun, work_begun = time.monotonic(), time.thread_time()
+        answers = self._answer_together([message for _, message in asked])
+        self._note(begun, work_begun, len(asked))
+        for (connection, _), answer in zip(asked, answers, strict=True):
+            if isinstance(answer, MessageRefused):
+                self._end(connection, answer)
+            else:
+                self._give(connection, answer)
 
     def _serve(self, connection: socket.socket) -> None:
-        """One request. What may take long gets a thread of its own."""
+        """One request."""
+        message = self._take(connection)
+        if message:
+            self._deal_with(connection, message)
+
+    def _take(self, connection: socket.socket, *, together: bool = False) -> bytes:
+        """A request that is to be answered now. What may take long gets a thread of its own; `together`: only what signs."""
         try:
             message = receive(connection)
         except BlockingIOError:
             self._wait_for_next(connection)
-            return
+            return b""
         except (MessageRefused, OSError, MemoryError) as error:
             self._end(connection, error)
-            return
+            return b""
         if not message:
             self._end(connection, None)
-        elif message[1:2] in _QUICK:
+        elif message[1:2] not in _QUICK:
+            threading.Thread(target=self._deal_with, args=(connection, message), name="deed", daemon=True).start()
+        elif together and message[:2] != SIGN:
             self._deal_with(connection, message)
         else:
-            threading.Thread(target=self._deal_with, args=(connection, message), name="deed", daemon=True).start()
+            return message
+        return b""
 
     def _deal_with(self, connection: socket.socket, message: bytes) -> None:
         try:
-            begun, worked = time.monotonic(), time.thread_time()
+            begun, work_begun = time.monotonic(), time.thread_time()
             answer = self._answer(message)
-            now = time.monotonic()
-            if message[1:2] == _SIGN:
-                self._note(now, now - begun - (time.thread_time() - worked))
-            try:
-                send(connection, answer)
-            except BlockingIOError:
-                # It has not read its last answers; nobody else shall wait for it.
-                threading.Thread(target=self._insist, args=(connection, answer), name="slow", daemon=True).start()
-                return
+            if message[:2] == SIGN:
+                self._note(begun, work_begun)
+        except (MessageRefused, OSError, MemoryError) as error:
+            self._end(connection, error)
+            return
+        self._give(connection, answer)
+
+    def _give(self, connection: socket.socket, answer: Sequence[bytes]) -> None:
+        try:
+            send(connection, answer)
+        except BlockingIOError:
+            # It has not read its last answers; nobody else shall wait for it.
+            threading.Thread(target=self._insist, args=(connection, answer), name="slow", daemon=True).start()
+            return
         except (MessageRefused, OSError, MemoryError) as error:
             self._end(connection, error)
             return

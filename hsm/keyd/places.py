@@ -38,6 +38,19 @@ def run_folder(home: Path) -> Path:
     return _SHORT_FOLDERS / f"antin-{name}"
 
 
+def socket_name(lane: int) -> str:
+    """The name of the socket of a keeper's lane-th token process."""
+    return SOCKET if lane == 0 else f"keyd-{lane}.sock"
+
+
+def count_lanes(folder: Path) -> int:
+    """How many token processes a client finds there; one, if it is only to learn that there is none."""
+    lanes = 1
+    while (folder / socket_name(lanes)).exists():
+        lanes += 1
+    return lanes
+
+
 def prepare_run_folder(folder: Path) -> None:
     """Make the folder, for its owner only; KeyProcessFailed when it is another's or open to others."""
     try:

@@ -30,7 +30,8 @@ _LOG_OCTETS = 1024 * 1024
 class KeydSettings:
     """Which token, by which PIN, and how it is used. `environment` is added to the process's own; SoftHSM needs `cwd`.
 
-    A call that takes longer than `hang_seconds` costs the token process its life.
+    A call that takes longer than `hang_seconds` costs the token process its life. A keeper that stays has so many token
+    `processes`, an ephemeral one has one; they share `max_sessions` and `max_connections`.
     """
 
     module: Path
@@ -42,6 +43,7 @@ class KeydSettings:
     hang_seconds: float = 20.0
     keep_alive_seconds: float = 10.0
     max_connections: int = 128
+    processes: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
 
@@ -95,7 +97,7 @@ class KeyProcess:
             descriptors.append(settings.pin.number)
         errors = None
         if ephemeral:
-            command.append("--ephemeral")
+            command += ["--ephemeral", "--processes=1"]
             errors = _open_log(settings.run_folder / LOG)
         try:
             return subprocess.Popen(

@@ -5,18 +5,23 @@ It keeps no state of connections. Whether a failure ends the process is decided 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives import hashes
 
 from hsm.errors import (
     HSMError,
+    KeyDestroyed,
     KeyNotFound,
     KeyProcessFailed,
+    KeyPurposeWrong,
     MessageRefused,
     PinLocked,
     PinWrong,
+    SessionUnavailable,
     TokenAway,
     TokenMissing,
 )
@@ -26,17 +31,20 @@ from hsm.pkcs11_store import Pkcs11Store
 from hsm.rv import is_fatal
 from hsm.spec import KeySpec, Purpose
 from hsm.wire import (
+    FIRST_ONLY,
+    SIGN,
     Op,
     done,
     failed,
     number_of,
+    octets,
     octets_of,
     parse_body,
     parse_request,
     parse_sign_request,
     refused,
-    request,
     signatures,
+    split_sign_request,
     text_of,
 )
 
@@ -44,11 +52,14 @@ _DIGESTS: dict[str, hashes.HashAlgorithm] = {
     each.name: each for each in (hashes.SHA256(), hashes.SHA384(), hashes.SHA512())
 }
 _SCHEMES = {scheme.value: scheme for scheme in Scheme}
-_SIGN = request(Op.SIGN)[0]
 _LONGEST_BENCH = 60.0
 # A replacement takes about this long; the keeper says more when it takes longer.
 _RETRY_AFTER = "1"
 _MOST_SEEN = 20_000
+_WRITING_SECONDS = 0.05
+_LOOKED_AT = 3  # a search of a full token takes long
+
+Told = TypeVar("Told")
 
 
 class _Vanished(TokenMissing):
@@ -59,9 +70,17 @@ class Requests:
     """Answers requests from a store. Called from many threads."""
 
     def __init__(
-        self, store: Pkcs11Store, on_fatal: Callable[[HSMError], None], on_defect: Callable[[Exception], None]
+        self,
+        store: Pkcs11Store,
+        on_fatal: Callable[[HSMError], None],
+        on_defect: Callable[[Exception], None],
+        *,
+        is_first: bool = True,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
+        self._is_first = is_first
+        self._pause = pause
         self._on_fatal = on_fatal
         self._on_defect = on_defect
         self.fatal: HSMError | None = None
@@ -73,7 +92,7 @@ class Requests:
         try:
             if self.fatal is not None:
                 return failed(going(self.fatal))
-            if message[:2] == _SIGN:
+            if message[:2] == SIGN:
                 return self._sign(message)
             op = parse_request(message)
             body = parse_body(message)
@@ -88,34 +107,102 @@ class Requests:
         except KeyError:
             raise refused("not for the token process") from None
         except HSMError as error:
-            if not is_final(error):
-                return failed(error)
-            self.fatal = error
-            self._on_fatal(error)
-            return failed(going(error))
+            return self._failed(error)
         except Exception as error:  # noqa: BLE001 a defect costs one answer, not the process
             self._on_defect(error)
             return failed(KeyProcessFailed("defect in the key process", reason=type(error).__name__))
 
+    def answer_together(self, messages: Sequence[bytes]) -> list[Sequence[bytes] | MessageRefused]:
+        """The answers to requests to sign of different clients, which cost less together when they are for one key.
+
+        Each is told what it would be told alone.
+        """
+        answers: list[Sequence[bytes] | MessageRefused | None] = [None] * len(messages)
+        groups: dict[bytes, list[tuple[int, bytes]]] = {}
+        for place, message in enumerate(messages):
+            head, whole = split_sign_request(message)
+            groups.setdefault(head, []).append((place, whole))
+        for head, wanted in groups.items():
+            if head and len(wanted) > 1 and self.fatal is None:
+                for place, answer in self._sign_apart(head, wanted):
+                    answers[place] = answer
+        return [answer or self._answer_or_refuse(messages[place]) for place, answer in enumerate(answers)]
+
+    def _sign_apart(self, head: bytes, wanted: list[tuple[int, bytes]]) -> Iterator[tuple[int, Sequence[bytes]]]:
+        try:
+            asked = parse_sign_request(head)
+            der, messages = asked.public_key_der, [message for _, message in wanted]
+            told = self._store.sign_apart(der, messages, _SCHEMES[asked.scheme], _DIGESTS[asked.digest])
+        except Exception:  # noqa: BLE001 nothing was signed: what was in the way is told to each alone
+            return
+        self._note(der)
+        nothing_free: HSMError | None = None
+        for (place, _), each in zip(wanted, told, strict=True):
+            if isinstance(each, bytes):
+                yield place, signatures([each])
+            elif isinstance(each, SessionUnavailable) or nothing_free is not None:
+                nothing_free = nothing_free or each  # they have waited together
+                assert nothing_free is not None
+                yield place, failed(nothing_free)
+            elif each is not None and not isinstance(each, KeyNotFound | KeyPurposeWrong):
+                yield place, self._failed(each)
+
+    def check_token(self) -> None:
+        """See whether the token is still there, as the next signature would; on_fatal hears when it is not."""
+        try:
+            for der in tuple(self._seen)[-_LOOKED_AT:]:
+                with contextlib.suppress(KeyDestroyed):  # its tombstone is there
+                    self._deed(Op.CHECK, {"key": octets(der)})
+            self._store.canary()
+        except HSMError as error:
+            self._failed(error)
+
+    def _answer_or_refuse(self, message: bytes) -> Sequence[bytes] | MessageRefused:
+        try:
+            return self.answer(message)
+        except MessageRefused as error:
+            return error
+
+    def _failed(self, error: HSMError) -> Sequence[bytes]:
+        if not is_final(error):
+            return failed(error)
+        self.fatal = error
+        self._on_fatal(error)
+        return failed(going(error))
+
     def _sign(self, message: bytes) -> Sequence[bytes]:
         asked = parse_sign_request(message)
         der = asked.public_key_der
+        how = _SCHEMES[asked.scheme], _DIGESTS[asked.digest]
         try:
-            made = self._store.sign_many(der, asked.messages, _SCHEMES[asked.scheme], _DIGESTS[asked.digest])
+            made = self._store.sign_many(der, asked.messages, *how)
         except KeyNotFound as error:
-            if type(error) is KeyNotFound and der in self._seen:
-                raise self._vanished() from error
-            raise
+            made = self._again(error, der, lambda: self._store.sign_many(der, asked.messages, *how))
         if der not in self._seen:
             self._note(der)
         return signatures(made)
 
     def _deed(self, op: Op, body: dict[str, Any]) -> dict[str, Any]:
+        if op in FIRST_ONLY and not self._is_first:
+            raise refused("not for this token process")
         try:
             return _DEEDS[op](self._store, body)
         except KeyNotFound as error:
-            if type(error) is KeyNotFound and octets_of(body, "key") in self._seen:
-                raise self._vanished() from error
+            return self._again(error, octets_of(body, "key"), lambda: _DEEDS[op](self._store, body))
+
+    def _again(self, error: KeyNotFound, der: bytes, act: Callable[[], Told]) -> Told:
+        """What becomes of an act that did not find a key which was here: the token is gone only when it is not found twice.
+
+        While another token process writes the tombstone, SoftHSM shows for a moment neither key nor tombstone here.
+        """
+        if type(error) is not KeyNotFound or der not in self._seen:
+            raise error
+        self._pause(_WRITING_SECONDS)
+        try:
+            return act()
+        except KeyNotFound as again:
+            if type(again) is KeyNotFound:
+                raise self._vanished() from again
             raise
 
     def _note(self, der: bytes) -> None:

@@ -17,12 +17,23 @@ class Sessions:
 
 
 @dataclass(frozen=True)
-class KeyState:
-    """A moment of a key process.
+class ProcessState:
+    """A moment of one token process: its state is ok, starting (for the first time), degraded or away."""
 
-    `state` is ok, degraded (a person must do something) or away (it comes back by itself); `breaker` is closed, open,
-    half-open or pin; `reason` is a CK_RV, an error's code or a word, empty when all is well. `pid` is the token process,
-    `since_seconds` the time since the last transition, `retry_after` whole seconds until asking again may help.
+    pid: int | None
+    state: str
+    breaker: str
+    sessions: Sessions = field(default_factory=Sessions)
+
+
+@dataclass(frozen=True)
+class KeyState:
+    """A moment of a key process and its token processes.
+
+    `state` is ok, degraded (a person must do something, or some of its processes do not serve) or away (none serves, and
+    it comes back by itself); `breaker` is closed while one serves, else open, half-open or pin; `reason` is a CK_RV, an
+    error's code or a word, empty when all is well. `pid` is the first token process, `since_seconds` the time since the
+    last transition of any, `retry_after` whole seconds until asking again may help.
     """
 
     state: str
@@ -38,6 +49,17 @@ class KeyState:
     retry_after: int = 0
     connections: int = 0
     ephemeral: bool = False
+    processes: tuple[ProcessState, ...] = ()
+
+    @property
+    def serves(self) -> bool:
+        """Whether there is a process that signs."""
+        return self.breaker == "closed"
+
+    @property
+    def is_pin_refused(self) -> bool:
+        """Whether a person must mend the PIN, even if others still work with the login they have."""
+        return self.breaker == "pin" or any(each.breaker == "pin" for each in self.processes)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,6 +68,9 @@ class KeyState:
 def state_from_json(body: dict[str, Any]) -> KeyState:
     """The state that a keeper has told; MessageRefused when it is none."""
     try:
-        return KeyState(**{**body, "sessions": Sessions(**body["sessions"])})
+        processes = tuple(
+            ProcessState(**{**each, "sessions": Sessions(**each["sessions"])}) for each in body["processes"]
+        )
+        return KeyState(**{**body, "sessions": Sessions(**body["sessions"]), "processes": processes})
     except (KeyError, TypeError):
         raise refused("not a state") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import gc
 import json
 import os
 import resource
@@ -24,9 +25,11 @@ from typing import Any, NoReturn
 from hsm.errors import HSMError, MessageRefused, SessionUnavailable
 from hsm.keyd.arguments import Arguments, parse_arguments
 from hsm.keyd.counter import Counter
+from hsm.keyd.pin_refusal import SharedTurns
+from hsm.keyd.places import PIN_REFUSED
 from hsm.keyd.requests import Requests, is_final
 from hsm.pkcs11_store import Pkcs11Store
-from hsm.wire import close_quietly, failed, limit_times, peer_of, receive, receive_listener, refused, send
+from hsm.wire import close_quietly, failed, is_ours, limit_times, receive, receive_listener, refused, send
 
 _BEAT_SECONDS = 0.5
 _SEND_SECONDS = 5.0  # one of too many, that does not read why
@@ -55,6 +58,7 @@ class TokenProcess:
         self._ending = threading.Event()
         self._limit: int | None = None
         self._wake_reading, self._wake_writing = socket.socketpair()
+        self._turns = SharedTurns(arguments.turns, arguments.run_folder / PIN_REFUSED, arguments.pin)
         self._store = Pkcs11Store(
             Path(arguments.module),
             arguments.token_label,
@@ -62,11 +66,15 @@ class TokenProcess:
             max_sessions=arguments.max_sessions,
             wait_seconds=arguments.wait_seconds,
             on_event=self._on_event,
+            turns=self._turns,
         )
-        self._requests = Requests(self._store, self._on_fatal, self._on_defect)
+        self._requests = Requests(self._store, self._on_fatal, self._on_defect, is_first=arguments.lane == 0)
         # A few more than sessions: while some check and send what came, no session is idle.
         threads = arguments.max_sessions + _BETWEEN_SESSIONS
-        self._counter = Counter(self._requests.answer, self._gone, self._on_event, threads)
+        processors = max(1, (os.cpu_count() or 1) // arguments.processes)
+        self._counter = Counter(
+            self._requests.answer, self._requests.answer_together, self._gone, self._on_event, processors, threads
+        )
 
     def run(self) -> NoReturn:
         """Open the token, sign the canary, serve until the end."""
@@ -77,6 +85,8 @@ class TokenProcess:
         except HSMError as error:
             self._tell_failed(error)
             os._exit(EXIT_FAILED)
+        # What is there now stays: the collector need not walk through it again and again.
+        gc.freeze()
         self._counter.open()
         self._tell(ready=True, beat=self._pulse())
         self._start(self._keep_alive, "keep-alive")
@@ -111,15 +121,18 @@ class TokenProcess:
                         self._end_when_idle()
 
     def _hear(self) -> socket.socket | None:
-        """What the keeper says: to end, or where to listen from now on. Its death ends this process."""
+        """What the keeper says: to end, to look for the token, or where to listen from now on. Its death ends this process."""
         try:
             message, listener = receive_listener(self._link)
         except OSError:
             message, listener = b"", None
         if not message:
             os._exit(EXIT_FAILED)
-        if "end" in json.loads(message):
+        told = json.loads(message)
+        if "end" in told:
             self._ending.set()
+        if "check" in told:
+            self._start(self._requests.check_token, "check")
         return listener
 
     def _accept(self) -> bool:
@@ -148,7 +161,7 @@ class TokenProcess:
         return True
 
     def _admit(self, connection: socket.socket) -> None:
-        if peer_of(connection)[1] in (os.geteuid(), 0):
+        if is_ours(connection):
             self._counter.admit(connection)
             return
         error = refused("another user's")
@@ -256,7 +269,7 @@ class TokenProcess:
         self._tell(event=name, facts=facts)
 
     def _tell_failed(self, error: HSMError) -> None:
-        self._tell(failed={"code": error.code, "rv": error.rv, "facts": error.facts})
+        self._tell(failed={"code": error.code, "rv": error.rv, "facts": error.facts, "pin": self._turns.asked})
 
     def _tell(self, **line: Any) -> None:
         message = json.dumps(line).encode()

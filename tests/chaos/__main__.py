@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.chaos.promises import check_promises
 from tests.chaos.report import introduction, section, soak
-from tests.chaos.rows import SECTIONS, Outcome, Row, run_row, run_soak
+from tests.chaos.row import Outcome, Row, run_row
+from tests.chaos.rows import SECTIONS, run_soak
 from tests.chaos.stage import new_stage
 
 _SIGNATURES = 100_000
@@ -23,9 +24,9 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="antin-chaos-") as folder, new_stage(Path(folder)) as stage:
         key = stage.new_key()
         begun = time.monotonic()
-        before = stage.state().pid
-        stage.kill_token_process()
-        stage.wait_until(lambda state: state.breaker == "closed" and state.pid not in (None, before))
+        before = {process.pid for process in stage.state().processes}
+        stage.kill_token_processes()
+        stage.wait_until(lambda state: state.breaker == "closed" and not before & {p.pid for p in state.processes})
         text += introduction(time.monotonic() - begun, 8)
         for title, rows in SECTIONS.items():
             outcomes: list[tuple[Row, Outcome]] = []

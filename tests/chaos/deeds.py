@@ -52,8 +52,13 @@ def during(seconds: float, *rules: str) -> Deed:
     return deed
 
 
-def kill_token_process(stage: Stage, _load: Load) -> float:
-    stage.kill_token_process()
+def kill_token_processes(stage: Stage, _load: Load) -> float:
+    stage.kill_token_processes()
+    return time.monotonic()
+
+
+def kill_one_token_process(stage: Stage, _load: Load) -> float:
+    stage.kill_token_processes(1)
     return time.monotonic()
 
 
@@ -62,7 +67,7 @@ def in_a_new_process(*rules: str) -> Deed:
 
     def deed(stage: Stage, load: Load) -> float:
         stage.faults.set(*rules)
-        return kill_token_process(stage, load)
+        return kill_token_processes(stage, load)
 
     return deed
 
@@ -71,7 +76,7 @@ def move_tokens_away(stage: Stage, _load: Load) -> float:
     """The folder of the token is gone for a while, as a disk that is not mounted or a network HSM that is unplugged."""
     elsewhere = stage.tokens.with_name("elsewhere")
     stage.tokens.rename(elsewhere)
-    stage.kill_token_process()  # SoftHSM keeps what it has read
+    stage.kill_token_processes()  # SoftHSM keeps what it has read
     stage.wait_until(lambda state: state.state == "away" and state.counts.get("process.died", 0) > 0)
     time.sleep(1.0)
     elsewhere.rename(stage.tokens)
@@ -83,8 +88,8 @@ def replace_module(stage: Stage, _load: Load) -> float:
     kept = stage.module.with_name("kept.so")
     stage.module.rename(kept)
     stage.module.write_bytes(b"not yet a module")
-    stage.kill_token_process()
-    stage.wait_until(lambda state: state.state == "away" and state.pid is None)
+    stage.kill_token_processes()
+    stage.wait_until(lambda state: state.state == "away" and not any(process.pid for process in state.processes))
     time.sleep(0.5)
     kept.replace(stage.module)
     return time.monotonic()
@@ -160,8 +165,20 @@ def wrong_pin_then_mended(stage: Stage, _load: Load) -> float:
     right = stage.pin_file.read_text("utf-8")
     stage.write_pin("0000\n")
     stage.faults.set("C_SignInit nth 1 forget-login")
-    stage.wait_until(lambda state: state.breaker == "pin")
+    stage.wait_until(lambda state: state.is_pin_refused)
     time.sleep(1.0)  # and nobody tries again meanwhile
+    stage.write_pin(right)
+    return time.monotonic()
+
+
+def wrong_pin_for_all_then_mended(stage: Stage, _load: Load) -> float:
+    """The same, and each token process loses its login at the same time: one asks for all."""
+    right = stage.pin_file.read_text("utf-8")
+    stage.write_pin("0000\n")
+    stage.faults.set("C_SignInit always forget-login")
+    stage.wait_until(lambda state: all(process.breaker == "pin" for process in state.processes))
+    stage.faults.clear()
+    time.sleep(1.0)
     stage.write_pin(right)
     return time.monotonic()
 
@@ -169,7 +186,7 @@ def wrong_pin_then_mended(stage: Stage, _load: Load) -> float:
 def locked_pin_then_unlocked(stage: Stage, _load: Load) -> float:
     """The token has locked the PIN; a person unlocks it and says so by touching the file."""
     stage.faults.set("C_Login always lock-pin 0", "C_SignInit nth 1 forget-login")
-    stage.wait_until(lambda state: state.breaker == "pin")
+    stage.wait_until(lambda state: state.is_pin_refused)
     time.sleep(1.0)
     stage.faults.clear()
     stage.pin_file.touch()

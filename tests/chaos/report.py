@@ -6,7 +6,8 @@ import platform
 from collections.abc import Iterable
 
 from tests.chaos.load import STANDSTILL_SECONDS
-from tests.chaos.rows import RANDOM_FAULTS, Outcome, Row
+from tests.chaos.row import Outcome, Row
+from tests.chaos.rows import RANDOM_FAULTS
 
 _INTRODUCTION = """\
 # When the token fails

@@ -33,6 +33,8 @@ LABEL = "chaos"
 ROOT = Path(__file__).parents[2]
 # Small and short, so that a row takes seconds.
 MAX_SESSIONS = 4
+# As `antin serve` has them on two processors.
+PROCESSES = 2
 HANG_SECONDS = 2.0
 # As long as a token process has to be well before its end counts as the first again (hsm/keyd/breaker.py).
 _CALM_SECONDS = 1.1
@@ -41,7 +43,7 @@ _CALM_SECONDS = 1.1
 class Stage:
     """Token, faults and key process. Build it with `new_stage`."""
 
-    def __init__(self, folder: Path, softhsm: Path, *, max_sessions: int = MAX_SESSIONS) -> None:
+    def __init__(self, folder: Path, softhsm: Path, *, processes: int = PROCESSES) -> None:
         self.home = folder / "home"
         self.tokens = self.home / "tokens"
         self.pin_file = self.home / "pin"
@@ -50,7 +52,6 @@ class Stage:
         self.log = folder / "keyd.log"
         self.run_folder = run_folder(self.home)
         self.faults = Faults(folder)
-        self.max_sessions = max_sessions
         self._softhsm = softhsm
         self.environment = {"SOFTHSM2_CONF": str(self.home / "softhsm2.conf"), **self.faults.environment(softhsm)}
         self.keepers: list[subprocess.Popen[bytes]] = []
@@ -68,7 +69,8 @@ class Stage:
                 token_label=LABEL,
                 pin=self.pin_file,
                 run_folder=self.run_folder,
-                max_sessions=max_sessions,
+                max_sessions=MAX_SESSIONS,
+                processes=processes,
                 wait_seconds=5.0,
                 hang_seconds=HANG_SECONDS,
                 keep_alive_seconds=1.0,
@@ -95,7 +97,7 @@ class Stage:
             self.stop()
             self.is_strained = False
         self.ensure_started()
-        return self.wait_until(lambda state: state.breaker == "closed" and state.since_seconds >= _CALM_SECONDS)
+        return self.wait_until(lambda state: is_well(state) and state.since_seconds >= _CALM_SECONDS)
 
     def start_ephemeral(self) -> None:
         """What a command does that finds nobody."""
@@ -163,11 +165,11 @@ class Stage:
             time.sleep(0.02)
         return state
 
-    def kill_token_process(self) -> None:
-        """kill -9 of the process that holds the token."""
-        pid = self.state().pid
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+    def kill_token_processes(self, *lanes: int) -> None:
+        """kill -9 of the processes that hold the token: of these, or of all."""
+        for lane, process in enumerate(self.state().processes):
+            if process.pid is not None and (lane in lanes or not lanes):
+                os.kill(process.pid, signal.SIGKILL)
 
     def kill_keeper(self) -> None:
         """kill -9 of the keeper."""
@@ -184,17 +186,22 @@ class Stage:
             time.sleep(0.02)
 
     def wait_until_well(self, seconds: float = 15.0) -> KeyState:
-        return self.wait_until(lambda state: state.state == "ok" and state.breaker == "closed", seconds)
+        return self.wait_until(is_well, seconds)
+
+
+def is_well(state: KeyState) -> bool:
+    """Whether every token process serves."""
+    return all(process.state == "ok" for process in state.processes)
 
 
 @contextmanager
-def new_stage(folder: Path, *, max_sessions: int = MAX_SESSIONS) -> Iterator[Stage]:
+def new_stage(folder: Path, *, processes: int = PROCESSES) -> Iterator[Stage]:
     """A stage whose keyd runs and is well; everything of it is ended afterwards."""
     require_gcc()
     softhsm = find_module()
     if softhsm is None:
         pytest.skip("SoftHSM is not installed (apt-get install softhsm2)")
-    stage = Stage(folder, softhsm, max_sessions=max_sessions)
+    stage = Stage(folder, softhsm, processes=processes)
     try:
         stage.start()
         stage.wait_until_well()

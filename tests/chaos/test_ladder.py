@@ -10,10 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.promises import check_promises
-from tests.chaos.rows import ROWS, Row, run_row, run_soak
+from tests.chaos.row import Row, run_row
+from tests.chaos.rows import ROWS, run_soak
 from tests.chaos.stage import Stage, new_stage
 
 pytestmark = pytest.mark.walk
+
+_BUSY = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,9 @@ def key(stage: Stage) -> bytes:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_signing_survives(row: Row, stage: Stage, key: bytes) -> None:
-    check_promises(row, run_row(row, stage, key))
+    # Seconds are promised on a machine that does nothing else, by `make chaos`; here others may work, and every quarter of a
+    # second without an answer counts as trouble.
+    check_promises(row, run_row(row, stage, key), slack=_BUSY)
 
 
 def test_under_random_faults_no_wrong_and_no_doubled_signature_is_handed_out(stage: Stage, key: bytes) -> None:

@@ -79,7 +79,7 @@ def everything_of_a_run(stage: Stage, key: bytes) -> Found:
         ):
             stage.faults.set(rule)
             if name == "login failed":
-                stage.kill_token_process()
+                stage.kill_token_processes()
             time.sleep(0.3)
             stage.wait_until_well()
             look(name)
@@ -103,7 +103,8 @@ def everything_of_a_run(stage: Stage, key: bytes) -> Found:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Found, bytes, bytes]]:
     """What was found, the right PIN, and the private octets of the key that signed."""
-    with new_stage(tmp_path_factory.mktemp("secrets")) as stage:
+    # One token process: what it says of a failure reaches its clients, where others would step in.
+    with new_stage(tmp_path_factory.mktemp("secrets"), processes=1) as stage:
         stage.stop()
         key, private = stage.known_key()
         # The token vouches for a key that was not made in it: else keyd would not sign with it.
@@ -145,7 +146,7 @@ def test_the_look_finds_what_is_there(run):
 
 
 def test_an_imported_key_is_refused_when_the_token_does_not_vouch_for_it(tmp_path):
-    with new_stage(tmp_path) as stage:
+    with new_stage(tmp_path, processes=1) as stage:
         stage.stop()
         key, private = stage.known_key()
         stage.start()

@@ -94,7 +94,9 @@ def test_a_service_outlives_its_token_and_signs_again_when_it_is_back_without_a_
         keeper = keepers(service)
         with without_token(user):
             # A token in use may answer from memory; a device that is unplugged ends its process.
-            os.kill(token_processes(service)[0], signal.SIGKILL)
+            processes = token_processes(service)
+            for process in processes:
+                os.kill(process, signal.SIGKILL)
             assert eventually(lambda: service.sign(pdf).status_code == 503)
             assert eventually(lambda: key_state(user).breaker == "open")
             answer = service.sign(pdf, level="B-T")
@@ -121,9 +123,9 @@ def test_a_service_outlives_its_token_and_signs_again_when_it_is_back_without_a_
             assert status["keeper_pid"] == keeper[0], "the command asks the service's, and starts none"
         assert eventually(lambda: signs(service, pdf), 20)
         assert ask_tsa(service).status_code == 200
-        assert service.http.get("/readyz").json()["hsm"]["state"] == "ok"
+        assert eventually(lambda: service.http.get("/readyz").json()["hsm"]["state"] == "ok")
         assert keepers(service) == keeper
-        assert len(before - set(descendants(service.process.pid))) <= 1, "nothing but the token process was replaced"
+        assert before - set(descendants(service.process.pid)) <= set(processes), "nothing else was replaced"
         assert not [line for line in service.log_lines() if line.get("status") == 500]
     assert user.sql("SELECT count(*) FROM signing_acts WHERE state = 'intent'") == [(0,)]
     assert user.findings() == {}
@@ -153,11 +155,11 @@ def test_a_key_process_that_is_killed_is_replaced_and_signing_goes_on(user: User
     find = keepers if which == "keeper" else token_processes
     with running(user, "--workers", "1") as service:
         assert signs(service, pdf)
-        (victim,) = find(service)
-        os.kill(victim, signal.SIGKILL)
-        assert eventually(lambda: len(found := find(service)) == 1 and found != [victim])
+        before, count = find(service), len(key_state(user).processes)
+        os.kill(before[0], signal.SIGKILL)
+        assert eventually(lambda: len(found := find(service)) == len(before) and before[0] not in found)
         assert eventually(lambda: signs(service, pdf))
-        assert eventually(lambda: len(token_processes(service)) == 1)
+        assert eventually(lambda: len(token_processes(service)) == count)
         events = {line["event"] for line in service.log_lines()}
         assert ("key process died" if which == "keeper" else "process.died") in events
         below = descendants(service.process.pid)
@@ -171,7 +173,8 @@ def test_a_token_that_hangs_holds_up_nobody_who_needs_no_key_and_is_replaced(use
     with running(user, "--workers", "1") as service, ThreadPoolExecutor(8) as others:
         assert signs(service, pdf)
         assert ask_ocsp(service, known) is ocsp.OCSPResponseStatus.SUCCESSFUL
-        (victim,) = token_processes(service)
+        victim = key_state(user).pid
+        assert victim is not None
         os.kill(victim, signal.SIGSTOP)
         waiting = [others.submit(ask_tsa, service) for _ in range(8)]
         assert service.http.get("/crl/issuing.crl").status_code == 200
@@ -181,7 +184,7 @@ def test_a_token_that_hangs_holds_up_nobody_who_needs_no_key_and_is_replaced(use
         # Nobody waits for ever: each was asked again of the next process, or told to come later.
         assert {each.result(60).status_code for each in waiting} <= {200, 503}
         assert eventually(lambda: signs(service, pdf))
-        assert token_processes(service) != [victim]
+        assert eventually(lambda: victim not in token_processes(service))
         assert key_state(user).counts["process.silent"] == 1
 
 
@@ -213,7 +216,7 @@ def test_commands_beside_a_service_use_its_key_process(user: User) -> None:
         after = key_state(user)
         assert (after.pid, after.keeper_pid) == (status["pid"], status["keeper_pid"])
         assert keepers(service) == [status["keeper_pid"]]
-        assert after.counts["process.started"] == 1
+        assert after.counts["process.started"] == len(after.processes)
 
 
 @pytest.mark.walk

@@ -11,9 +11,9 @@ from tests.signable import SHA256, attributes, revocation_list
 from tests.unit.hsm.contract import KeyStoreContract, sign_and_verify
 
 
-@pytest.fixture(scope="module")
-def running(softhsm_module):
-    home = KeyProcessHome()
+@pytest.fixture(scope="module", params=[1, 2], ids=["one-process", "two-processes"])
+def running(softhsm_module, request):
+    home = KeyProcessHome(processes=request.param)
     home.start()
     yield home
     home.close()

@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
+from hsm.errors import MessageRefused
 from hsm.keyd.counter import Counter
 from hsm.wire import VERSION, Op, done, receive, send
 
@@ -39,10 +41,21 @@ class Answering:
         return done()
 
 
+def _each(
+    answer: Callable[[bytes], Sequence[bytes]], messages: Sequence[bytes]
+) -> list[Sequence[bytes] | MessageRefused]:
+    return [answer(message) for message in messages]
+
+
 @contextmanager
-def clients(answer: Callable[[bytes], Sequence[bytes]], count: int) -> Iterator[list[socket.socket]]:
+def clients(
+    answer: Callable[[bytes], Sequence[bytes]],
+    count: int,
+    few: int = FEW,
+    together: Callable[[Sequence[bytes]], list[Sequence[bytes] | MessageRefused]] | None = None,
+) -> Iterator[list[socket.socket]]:
     gone: list[socket.socket] = []
-    counter = Counter(answer, gone.append, lambda *_: None, MOST)
+    counter = Counter(answer, together or partial(_each, answer), gone.append, lambda *_: None, few, MOST)
     counter.open()
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)]
     for _, theirs in pairs:
@@ -69,25 +82,65 @@ def ask(connections: list[socket.socket], times: int) -> None:
         thread.join()
 
 
-def compute() -> None:
-    until = time.thread_time() + 0.0002
+def compute(seconds: float = 0.0002) -> None:
+    until = time.thread_time() + seconds
     while time.thread_time() < until:
         pass
 
 
+@pytest.mark.parametrize("few", sorted({1, FEW}))
 @pytest.mark.skipif(FEW >= MOST, reason="as many processors as threads")
-def test_where_signatures_are_computed_here_no_more_threads_work_than_there_are_processors():
+def test_where_signatures_are_computed_here_few_threads_work(few):
     answer = Answering(compute)
-    with clients(answer, MOST) as connections:
+    with clients(answer, MOST, few) as connections:
         ask(connections, 30)
-    assert answer.at_once <= FEW
+    assert answer.at_once <= few
 
 
-def test_where_signatures_are_waited_for_every_thread_works():
+@pytest.mark.parametrize("few", sorted({1, FEW}))
+def test_where_signatures_are_waited_for_every_thread_works(few):
     answer = Answering(lambda: time.sleep(0.01))
-    with clients(answer, MOST) as connections:
+    with clients(answer, MOST, few) as connections:
         ask(connections, 40)
     assert answer.at_once == MOST
+
+
+def test_a_thread_that_works_alone_takes_what_has_come_meanwhile_together():
+    batches: list[int] = []
+    busy, release = threading.Event(), threading.Event()
+    release.set()
+
+    def answer(_message: bytes) -> Sequence[bytes]:
+        busy.set()
+        assert release.wait(10)
+        return done()
+
+    def together(messages: Sequence[bytes]) -> list[Sequence[bytes] | MessageRefused]:
+        batches.append(len(messages))
+        return [MessageRefused("odd", reason="odd"), *([done()] * (len(messages) - 1))]
+
+    with clients(answer, 5, 1, together) as connections:
+        ask(connections[:1], 64)  # by then it knows that they take no time
+        busy.clear()
+        release.clear()
+        send(connections[0], SIGN)
+        assert busy.wait(10)
+        for connection in connections[1:]:
+            send(connection, SIGN)
+        release.set()
+        answers = [receive(connection) for connection in connections]
+        assert batches == [4]
+        # One was refused, and its connection closed; the others are served on.
+        assert answers.count(b"".join(done())) == 4
+        assert [receive(connection) for connection, told in zip(connections, answers, strict=True) if told[1]] == [b""]
+
+
+def test_signatures_that_take_long_are_answered_one_by_one():
+    def together(_messages: Sequence[bytes]) -> list[Sequence[bytes] | MessageRefused]:
+        raise AssertionError("the first would wait for the last")
+
+    with clients(Answering(lambda: compute(0.001)), 5, 1, together) as connections:
+        ask(connections, 20)
 
 
 def test_what_may_take_long_holds_up_no_signature():

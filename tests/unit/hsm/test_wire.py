@@ -36,6 +36,7 @@ from hsm.wire import (
     send,
     sign_request,
     signatures,
+    split_sign_request,
     text_of,
 )
 
@@ -67,6 +68,28 @@ def test_a_request_to_sign_arrives_as_it_was_made(key, messages, scheme):
     assert parse_request(message) is Op.SIGN
     read = parse_sign_request(message)
     assert (read.public_key_der, read.messages, read.scheme, read.digest) == (key, messages, scheme, "sha384")
+
+
+@given(st.binary(max_size=600), st.lists(st.binary(max_size=300), max_size=3), st.sampled_from(SCHEMES))
+def test_a_request_for_one_message_is_split_and_no_other(key, messages, scheme):
+    parts = split_sign_request(b"".join(sign_request(key, messages, scheme, "sha384")))
+    none = b"".join(sign_request(key, [], scheme, "sha384"))
+    assert parts == ((none, messages[0]) if len(messages) == 1 else (b"", b""))
+
+
+@given(st.integers(2, 19), st.integers(0, 255))
+def test_a_request_with_one_octet_changed_is_split_as_it_is_read_or_not_at_all(place, octet):
+    message = bytearray(b"".join(sign_request(b"key", [b"hello"], "ecdsa", "sha256")))
+    message[place] = octet
+    none, one = split_sign_request(bytes(message))
+    if none:
+        try:
+            whole = parse_sign_request(bytes(message))
+        except MessageRefused:
+            with pytest.raises(MessageRefused):
+                parse_sign_request(none)
+        else:
+            assert whole == parse_sign_request(none)._replace(messages=[one])
 
 
 @given(st.lists(st.binary(max_size=600), max_size=40))
