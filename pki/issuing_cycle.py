@@ -6,16 +6,18 @@ What is decided, and whether others have to agree, stands in issuance.py; many r
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock
-from certs.db import Database
+from certs.db import Database, unit_of_work
 from certs.errors import CertsError, DatabaseUnavailable, KeyInUse, LintUnavailable
 from certs.inventory import (
     CertificateRecord,
@@ -39,7 +41,7 @@ from hsm.spec import KeySpec, PrivateKey, PublicKey, curve_of, rsa_bits, spec_of
 from pki import audit
 from pki.approval import Approval, use
 from pki.audit import Actor
-from pki.authorities import find_by_public_key
+from pki.authorities import find_key_owner
 from pki.errors import IssuerNotGood, PkiError, SignedOtherBytes
 from pki.issuer import sign_certificate
 from pki.registration_records import Confirmed, bind, claim, note_issued
@@ -186,59 +188,61 @@ def _lint(place: int, order: Order, cycle: Cycle) -> _Linted:
 def _intend(linted: Sequence[_Linted], results: dict[int, Result], actor: Actor, cycle: Cycle) -> list[_Linted]:
     """One commit for the intents of all that nothing speaks against."""
     refused: dict[int, Result] = {}
-    with cycle.database.write() as session:
+    with cycle.database.write_rows() as connection, _registers(connection, linted) as session:
         # Revoked since step 1? This commit decides.
-        _refuse_ended_issuer(session, linted[0].order.draft, cycle.clock)
-        hold_keys(session, {each.new.public_key_der for each in linted})
+        _refuse_ended_issuer(connection, linted[0].order.draft, cycle.clock)
+        hold_keys(connection, {each.new.public_key_der for each in linted})
         accepted: list[_Linted] = []
         holders: dict[bytes, tuple[str, str]] = {}
         used: set[int] = set()
         # In the order of their registrations: two batches that want the same ones do not wait for each other for ever.
         for each in sorted(linted, key=_registration_number):
             try:
-                _claim(session, each, holders, used, actor, cycle)
+                _refuse_taken_key(connection, each.new, holders)
+                _claim(session, each, used, actor, cycle)
             except _ITEM_ERRORS as error:
                 _keep(refused, each.place, error)
             else:
+                holders[each.new.public_key_der] = (each.new.profile, each.new.subject)
                 accepted.append(each)
         accepted.sort(key=lambda each: each.place)
         if accepted:
-            add_intents(session, [each.new for each in accepted])
+            add_intents(connection, [each.new for each in accepted])
             for each in accepted:
                 if each.order.draft.registration is not None:
+                    assert session is not None
                     bind(session, each.order.draft.registration, each.serial)
             # The audit rows name the serials too, so that a restored backup can learn from them which were given since.
-            audit.append_all(session, cycle.clock, actor, [_intended(each) for each in accepted])
+            audit.append_all(session or connection, cycle.clock, actor, [_intended(each) for each in accepted])
     results |= refused
     return accepted
+
+
+@contextmanager
+def _registers(connection: Connection, linted: Sequence[_Linted]) -> Iterator[Session | None]:
+    """A unit of work for registrations and approvals, where one of these certificates rests on either."""
+    if all(each.order.approval is None and each.order.draft.registration is None for each in linted):
+        yield None
+        return
+    with unit_of_work(connection) as session:
+        yield session
 
 
 def _registration_number(linted: _Linted) -> int:
     return linted.order.draft.registration.id if linted.order.draft.registration is not None else 0
 
 
-def _claim(
-    session: Session,
-    each: _Linted,
-    holders: dict[bytes, tuple[str, str]],
-    used: set[int],
-    actor: Actor,
-    cycle: Cycle,
-) -> None:
-    """Raise unless key, registration and approval are this certificate's to take; what is spent, is spent last."""
-    new, draft, approval = each.new, each.order.draft, each.order.approval
-    _refuse_taken_key(session, new)
-    # The others of this batch are not in the inventory yet.
-    holder = holders.get(new.public_key_der, (new.profile, new.subject))
-    if holder != (new.profile, new.subject):
-        raise KeyInUse("the key of another line", serial="–", profile=holder[0])
+def _claim(session: Session | None, each: _Linted, used: set[int], actor: Actor, cycle: Cycle) -> None:
+    """Raise unless registration and approval are this certificate's to take; what is spent, is spent last."""
+    draft, approval = each.order.draft, each.order.approval
+    if session is None:
+        return
     if draft.registration is not None:
         claim(session, draft.registration, used)
     if approval is not None:
         use(session, approval, approval.deed, actor, cycle.clock)
     if draft.registration is not None:
         used.add(draft.registration.id)
-    holders[new.public_key_der] = holder
 
 
 def _intended(each: _Linted) -> audit.Act:
@@ -260,16 +264,17 @@ def _complete(
     done = [each for each in intended if each.serial in finished]
     if not done:
         return
-    with cycle.database.write() as session:
-        records = complete_all(session, finished)
-        note_issued(
-            session, [each.order.draft.registration for each in done if each.order.draft.registration is not None]
-        )
+    with cycle.database.write_rows() as connection:
+        records = complete_all(connection, [(each.new, finished[each.serial]) for each in done])
+        registrations = [each.order.draft.registration for each in done]
+        if any(registrations):
+            with unit_of_work(connection) as session:
+                note_issued(session, [each for each in registrations if each is not None])
         issued = [
             audit.Act("certificate.issue", "certificate", record.serial, {"sha256": record.sha256 or ""})
             for record in records
         ]
-        audit.append_all(session, cycle.clock, actor, issued)
+        audit.append_all(connection, cycle.clock, actor, issued)
     by_serial = {record.serial: record for record in records}
     results.update({each.place: by_serial[each.serial] for each in done})
 
@@ -282,11 +287,11 @@ def _assemble(each: _Linted, signature: bytes, issuer_key: PublicKey) -> bytes:
     return finished
 
 
-def _refuse_ended_issuer(session: Session, draft: Draft, clock: Clock) -> None:
+def _refuse_ended_issuer(connection: Connection, draft: Draft, clock: Clock) -> None:
     """IssuerNotGood unless the issuer's certificate is in force; it stays so until the caller's transaction ends."""
     if draft.issuer_certificate is None:
         return
-    own = get_standings(session, [serial_hex(draft.issuer_certificate.serial_number)], keep=True)[0]
+    own = get_standings(connection, [serial_hex(draft.issuer_certificate.serial_number)], keep=True)[0]
     state = state_of(own, clock)
     if state is not State.ACTIVE:
         raise IssuerNotGood(f"{draft.authority} is {state}", authority=draft.authority, state=state.value)
@@ -297,13 +302,20 @@ def state_of(standing: Standing, clock: Clock) -> State:
     return State.EXPIRED if clock.now() > standing.not_after else standing.state
 
 
-def _refuse_taken_key(session: Session, new: NewCertificate) -> None:
-    """KeyInUse or KeyCompromised unless the key is free or its holder's own; it stays so until the transaction ends."""
-    check_reuse(session, new.public_key_der, profile=new.profile, subject=new.subject)
+def _refuse_taken_key(connection: Connection, new: NewCertificate, holders: Mapping[bytes, tuple[str, str]]) -> None:
+    """KeyInUse or KeyCompromised unless the key is free or its holder's own; it stays so until the transaction ends.
+
+    `holders`: those of the same batch, who are not in the inventory yet.
+    """
+    holder = (new.profile, new.subject)
+    check_reuse(connection, new.public_key_der, profile=new.profile, subject=new.subject)
     # An authority may wait for its certificate from elsewhere, and its key is known from its request.
-    owner = find_by_public_key(session, new.public_key_der)
-    if owner is not None and (owner.profile, owner.subject) != (new.profile, new.subject):
+    owner = find_key_owner(connection, new.public_key_der)
+    if owner is not None and (owner.profile, owner.subject) != holder:
         raise KeyInUse(f"the key of {owner.name}", serial=owner.serial or "–", profile=owner.profile)
+    other = holders.get(new.public_key_der, holder)
+    if other != holder:
+        raise KeyInUse("the key of another line", serial="–", profile=other[0])
 
 
 def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> NewCertificate:
