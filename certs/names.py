@@ -31,6 +31,7 @@ from certs.errors import (
 )
 from certs.oids import ATTRIBUTE_ALIASES, DISPLAY_NAMES, SUBJECT_ATTRIBUTES
 from certs.strict import nearest
+from hsm import der
 
 # Upper bounds in characters, X.520 annex C as repeated in RFC 5280 appendix A.1; UID after RFC 1274 9.3.1.
 _LIMITS = {"CN": 64, "O": 64, "OU": 64, "T": 64, "serialNumber": 64, "C": 2, "ST": 128, "L": 128, "emailAddress": 255}
@@ -219,6 +220,21 @@ def _attribute_from_asn1(oid: x509.ObjectIdentifier, value: asn1_core.Asn1Value)
     return _Attribute(oid, "#" + value.dump().hex(), _ASN1Type.UTF8String)
 
 
+def text_of(tag: int, content: bytes) -> str | None:
+    """The text of a value in a name of ours, by the tag of its string; None for what is not text as we write it."""
+    encoding = _ENCODINGS.get(tag)
+    if encoding is None:
+        return None
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+
+
+# X.690 8.23: strings by their tags.
+_ENCODINGS = {der.UTF8_STRING: "utf-8", der.PRINTABLE_STRING: "ascii", der.IA5_STRING: "ascii"}
+
+
 def _parse_value(text: str, start: int) -> tuple[str, int]:
     """The value that begins at `start`, unescaped, and the position of the comma after it or the end."""
     octets = bytearray()
@@ -262,11 +278,9 @@ def _normalise(attribute: str, value: str) -> str:
 def _check_value(attribute: str, value: str) -> None:
     if not value:
         raise NameEmpty(f"{attribute} is empty", attribute=attribute)
-    for character in value:
+    if not value.isprintable():
         # Cc control, Cf direction and invisible, Cs/Co/Cn not letters at all, Z* other than the plain space.
-        category = unicodedata.category(character)
-        if category[0] == "C" or (category[0] == "Z" and character != " "):
-            raise _character(attribute, character)
+        raise _character(attribute, next(character for character in value if not character.isprintable()))
     limit = _LIMITS[attribute]
     if attribute == "C" and not _COUNTRY.fullmatch(value):
         raise NameCountryWrong(f"C={value} is not two letters", value=value)
@@ -282,7 +296,7 @@ def _check_value(attribute: str, value: str) -> None:
         unfit = "".join(character for character in value if not character.isascii())
     if unfit:
         raise _character(attribute, unfit[0])
-    if unicodedata.normalize("NFC", value) != value:
+    if not unicodedata.is_normalized("NFC", value):
         raise _character(
             attribute, next(c for c in value if unicodedata.normalize("NFC", c) != c or unicodedata.combining(c))
         )

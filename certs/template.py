@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from asn1crypto import keys as asn1_keys
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import AuthorityInformationAccessOID
@@ -15,6 +14,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from certs.names import SubjectName, build_name
 from certs.oids import EXTENDED_KEY_USAGES
 from certs.profile import Profile, Usage, Validity
+from hsm import der
 from hsm.spec import PublicKey, spki_der
 
 
@@ -53,9 +53,10 @@ def delta_url(crl_url: str) -> str:
 
 def key_identifier(public_key_der: bytes) -> bytes:
     """The subject key identifier: first 160 bits of the SHA-256 of the key's bits (RFC 7093 section 2, method 1)."""
-    bits = asn1_keys.PublicKeyInfo.load(public_key_der)["public_key"]
+    _, start, end = der.element(public_key_der, 0)
+    _, (_, bits, bits_end) = der.elements(public_key_der, start, end)
     # The contents of a BIT STRING begin with the octet that counts unused bits; the digest is over what follows.
-    return hashlib.sha256(bits.contents[1:]).digest()[:20]
+    return hashlib.sha256(public_key_der[bits + 1 : bits_end]).digest()[:20]
 
 
 def key_identifier_of(certificate: x509.Certificate) -> bytes:

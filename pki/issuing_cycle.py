@@ -180,7 +180,7 @@ def _lint(place: int, order: Order, cycle: Cycle) -> _Linted:
     check_certificate(judged)
     objections = cycle.twins.second_opinion.check_certificate(judged)
     # Twin and certificate are signed alike, so the algorithm is written alike; the lint has compared it with the inner one.
-    algorithm: bytes = judged.asn1["signature_algorithm"].dump()
+    algorithm = judged.parts.outer_algorithm
     new = _new_certificate(draft, serial_hex(serial), twin.tbs_certificate_bytes, cycle.clock)
     return _Linted(place, order, new, algorithm, tuple(objections))
 
