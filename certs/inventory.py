@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
+import operator
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -350,7 +352,8 @@ def count_by_state(session: Session) -> dict[State, int]:
 def fold(text: str) -> str:
     """Plain small letters for searching: marks off, đ as d (which Unicode does not decompose)."""
     decomposed = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
-    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))
+    base = itertools.compress(decomposed, map(operator.not_, map(unicodedata.combining, decomposed)))
+    return unicodedata.normalize("NFC", "".join(base))
 
 
 def _lock_name(serial: str) -> str:

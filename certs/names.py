@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from asn1crypto import core as asn1_core
@@ -49,6 +50,8 @@ _COUNTRY = re.compile(r"[A-Z]{2}")
 _ATTRIBUTE = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*|[0-2](?:\.[0-9]+)+)\s*=\s*")
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
 _ESCAPABLE = frozenset(' "#+,;<=>\\')
+# What RFC 4514 2.4 wants escaped, at least.
+_ESCAPED = re.compile(r'[\\"+,;<>\x00]|^[# ]| $')
 _BY_SPELLING = {short.lower(): short for short in SUBJECT_ATTRIBUTES}
 _BY_SPELLING |= {alias.lower(): short for alias, short in ATTRIBUTE_ALIASES.items()}
 _BY_SPELLING |= {oid.dotted_string: short for short, oid in SUBJECT_ATTRIBUTES.items()}
@@ -103,8 +106,19 @@ class SubjectName:
         """All values of an attribute as they were written, leftmost first."""
         return tuple(entry.value for entry in reversed(self.entries) if entry.attribute == attribute)
 
+    @cached_property
+    def der(self) -> bytes:
+        """The X.501 name in DER, one attribute to a relative distinguished name: the octets of `build_name`."""
+        return der.sequence(*map(_rdn, self.entries))
+
+    @cached_property
+    def _text(self) -> str:
+        if any(_ESCAPED.search(entry.value) for entry in self.entries):
+            return rfc4514(build_name(self))
+        return ",".join(f"{entry.attribute}={entry.value}" for entry in reversed(self.entries))
+
     def __str__(self) -> str:
-        return rfc4514(build_name(self))
+        return self._text
 
 
 def parse_subject(text: str) -> SubjectName:
@@ -155,6 +169,20 @@ def build_name(subject: SubjectName) -> x509.Name:
             for e in subject.entries
         ]
     )
+
+
+def _rdn(entry: NameEntry) -> bytes:
+    tag = _TAGS[_TYPES.get(entry.attribute, _ASN1Type.UTF8String)]
+    value = der.tlv(tag, entry.value.encode())
+    return der.tlv(der.SET, der.sequence(_OIDS[entry.attribute], value))
+
+
+_TAGS = {
+    _ASN1Type.UTF8String: der.UTF8_STRING,
+    _ASN1Type.PrintableString: der.PRINTABLE_STRING,
+    _ASN1Type.IA5String: der.IA5_STRING,
+}
+_OIDS = {short: der.oid(oid.dotted_string) for short, oid in SUBJECT_ATTRIBUTES.items()}
 
 
 def subject_of(holder: x509.Certificate) -> x509.Name:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -35,7 +36,7 @@ from certs.lint.twin import Twin
 from certs.names import SubjectName
 from certs.profile import Profile, Validity
 from certs.serial import random_serial, serial_hex
-from certs.template import IssuerFacts, build_certificate
+from certs.template import IssuerFacts, build_tbs
 from hsm import der
 from hsm.spec import KeySpec, PrivateKey, PublicKey, curve_of, rsa_bits, spec_of, spki_der
 from pki import audit
@@ -43,8 +44,8 @@ from pki.approval import Approval, use
 from pki.audit import Actor
 from pki.authorities import find_key_owner
 from pki.errors import IssuerNotGood, PkiError, SignedOtherBytes
-from pki.issuer import sign_certificate
 from pki.registration_records import Confirmed, bind, claim, note_issued
+from pki.schemes import scheme_for, sign_message
 
 # What an issuer's key is asked for: one signature for each of these octets, in their order, or an error and none.
 Sign = Callable[[Sequence[bytes]], Sequence[bytes]]
@@ -87,6 +88,10 @@ class Draft:
     issuer_certificate: x509.Certificate | None
     registration: Confirmed | None = None
     replaces: str | None = None
+
+    @cached_property
+    def public_key_der(self) -> bytes:
+        return spki_der(self.public_key)
 
 
 @dataclass(frozen=True)
@@ -166,22 +171,25 @@ def _keep(results: dict[int, Result], place: int, error: Exception) -> None:
 
 def _lint(place: int, order: Order, cycle: Cycle) -> _Linted:
     draft, serial = order.draft, random_serial()
-    builder = build_certificate(
+    scheme = scheme_for(cycle.issuer_key)
+    tbs = build_tbs(
         draft.profile,
         draft.subject,
-        draft.public_key,
+        draft.public_key_der,
         draft.issuer,
         serial=serial,
         validity=draft.validity,
+        algorithm=scheme.algorithm_identifier(),
         san=draft.san,
     )
-    twin = sign_certificate(builder, cycle.twins.get(spec_of(cycle.issuer_key)))
-    judged = Twin(twin, draft.profile, draft.issuer_certificate)
+    signature = sign_message(cycle.twins.get(spec_of(cycle.issuer_key)), scheme, tbs)
+    twin = der.sequence(tbs, scheme.algorithm_identifier(), der.bits(signature))
+    judged = Twin(x509.load_der_x509_certificate(twin), draft.profile, draft.issuer_certificate)
     check_certificate(judged)
     objections = cycle.twins.second_opinion.check_certificate(judged)
     # Twin and certificate are signed alike, so the algorithm is written alike; the lint has compared it with the inner one.
     algorithm = judged.parts.outer_algorithm
-    new = _new_certificate(draft, serial_hex(serial), twin.tbs_certificate_bytes, cycle.clock)
+    new = _new_certificate(draft, serial_hex(serial), tbs, cycle.clock)
     return _Linted(place, order, new, algorithm, tuple(objections))
 
 
@@ -329,7 +337,7 @@ def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> New
         not_before=draft.validity.not_before,
         not_after=draft.validity.not_after,
         tbs=tbs,
-        public_key_der=spki_der(draft.public_key),
+        public_key_der=draft.public_key_der,
         created_at=clock.now(),
         identifiers=tuple(
             value for name in ("UID", "serialNumber", "organizationIdentifier") for value in draft.subject.values(name)
