@@ -8,6 +8,7 @@ import select
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -94,6 +95,8 @@ class Database:
         self._reader = self._build_engine(query_only=True)
         self._watching = threading.local()
         self._watchers: list[sqlite3.Connection] = []
+        self._keeping = threading.local()
+        self._kept: weakref.WeakSet[Connection] = weakref.WeakSet()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -110,7 +113,13 @@ class Database:
     @contextmanager
     def write_rows(self) -> Iterator[Connection]:
         """`write()` for statements alone: without a unit of work, which costs more than several of them. `unit_of_work` adds one."""
-        with database_errors(), self.engine.connect() as connection, connection.begin():
+        with database_errors(), self._connection(self.engine) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """`glance()` for prepared statements, which read all their rows at once."""
+        with database_errors(), self._connection(self._reader) as connection, _each_by_itself(connection):
             yield connection
 
     @contextmanager
@@ -159,6 +168,34 @@ class Database:
             watcher.close()
         self._watchers.clear()
         self._watching = threading.local()
+        for kept in list(self._kept):
+            kept.close()
+        self._keeping = threading.local()
+
+    @contextmanager
+    def _connection(self, engine: Engine) -> Iterator[Connection]:
+        """On SQLite the one that this thread keeps: to take one from the pool and to give it back costs as much as ten statements.
+
+        On PostgreSQL one of the pool, whose connections are a server's and few.
+        """
+        if engine.dialect.name != "sqlite":
+            with engine.connect() as connection:
+                yield connection
+            return
+        name = "reader" if engine is self._reader else "writer"
+        kept: Connection | None = getattr(self._keeping, name, None)
+        if kept is None:
+            kept = engine.connect()
+            # It goes back to no pool, which would have one less for ever. It is closed with its thread, or by `close`.
+            kept.detach()
+            setattr(self._keeping, name, kept)
+            self._kept.add(kept)
+        try:
+            yield kept
+        finally:
+            if kept.in_transaction():
+                # A state that was kept would be read for ever.
+                kept.rollback()
 
     def _watch(self) -> sqlite3.Connection:
         connection = sqlite3.connect(str(self.url.database), check_same_thread=False, isolation_level=None)
@@ -211,7 +248,7 @@ class Database:
                 connection.execute(f"PRAGMA {pragma}").close()
 
         def start(connection: Connection) -> None:
-            driver: Any = connection.connection.driver_connection
+            driver: Any = connection.connection.dbapi_connection
             # In the driver's own words: it stands before every transaction.
             driver.execute(begin).close()
 

@@ -144,7 +144,7 @@ def add_intents(within: Session | Connection, many: Sequence[NewCertificate]) ->
 def _row_of(new: NewCertificate) -> dict[str, Any]:
     row = vars(new) | {
         "search_text": fold(f"{new.subject} {new.serial}"),
-        "organization_text": fold(new.organization),
+        "organization_text": _fold_organization(new.organization),
         "state": State.INTENT.value,
         "key_id": key_id_of(new.public_key_der).hex(),
     }
@@ -354,6 +354,10 @@ def fold(text: str) -> str:
     decomposed = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
     base = itertools.compress(decomposed, map(operator.not_, map(unicodedata.combining, decomposed)))
     return unicodedata.normalize("NFC", "".join(base))
+
+
+# An agency's certificates are issued one after the other.
+_fold_organization = functools.lru_cache(maxsize=256)(fold)
 
 
 def _lock_name(serial: str) -> str:

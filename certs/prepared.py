@@ -30,7 +30,7 @@ class Prepared:
         if connection.dialect.name != "sqlite":
             result = connection.execute(self._statement, values)
             return list(result) if result.returns_rows else []
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         try:
             rows: list[Sequence[Any]] = driver.execute(self._sql, self._bound(values)).fetchall()
         except sqlite3.Error as error:
@@ -44,7 +44,7 @@ class Prepared:
         if connection.dialect.name != "sqlite":
             connection.execute(self._statement, list(many))
             return
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         try:
             driver.executemany(self._sql, map(self._bound, many))
         except sqlite3.Error as error:

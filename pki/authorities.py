@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from certs.db import connection_of
+from certs.inventory import Standing, of_serials, select_standings, standings_in
 from certs.prepared import Prepared
 from pki.errors import AuthorityUnknown, PartitionsRefused
 from pki.tables import AuthorityRow
@@ -101,6 +102,11 @@ def find_authority(session: Session, name: str) -> AuthorityRecord | None:
 _TABLE = cast("Table", AuthorityRow.__table__)
 # Every issuance asks.
 _STATE = Prepared(select(_TABLE.c.state).where(_TABLE.c.name == bindparam("wanted")))
+_ISSUER = Prepared(
+    select_standings(1).add_columns(
+        select(_TABLE.c.state).where(_TABLE.c.name == bindparam("wanted")).scalar_subquery().label("authority")
+    )
+)
 _OWNER = Prepared(
     select(_TABLE.c.name, _TABLE.c.profile, _TABLE.c.subject, _TABLE.c.serial).where(
         _TABLE.c.public_key_der == bindparam("wanted")
@@ -108,12 +114,22 @@ _OWNER = Prepared(
 )
 
 
-def state_of_authority(within: Session | Connection, name: str) -> AuthorityState:
-    """The state of an authority alone, or AuthorityUnknown: every issuance asks."""
-    rows = _STATE.run(connection_of(within), {"wanted": name}) if is_name(name) else []
+def get_issuer_standing(connection: Connection, name: str, serial: str) -> tuple[AuthorityState, Standing]:
+    """The state of an authority and the standing of a certificate of its own; AuthorityUnknown or CertificateNotFound. One query."""
+    asked = of_serials([serial]) | {"wanted": name}
+    rows = _ISSUER.run(connection, asked) if is_name(name) else []
+    if rows and rows[0][-1] is None:
+        rows = []
     if not rows:
+        # One of the two is missing, and each has its own error.
+        _check_known(connection, name)
+    (own,) = standings_in(rows, [serial])
+    return AuthorityState(rows[0][-1]), own
+
+
+def _check_known(connection: Connection, name: str) -> None:
+    if not is_name(name) or not _STATE.run(connection, {"wanted": name}):
         raise AuthorityUnknown(f"no authority {name!r}", authority=name, valid="")
-    return AuthorityState(rows[0][0])
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar, cast
+from typing import Self, TypeVar, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -63,10 +63,21 @@ class Twin:
     profile: Profile
     issuer: x509.Certificate | None
 
+    @classmethod
+    def load(cls, octets: bytes, profile: Profile, issuer: x509.Certificate | None) -> Self:
+        """The twin that has these octets."""
+        twin = cls(x509.load_der_x509_certificate(octets), profile, issuer)
+        vars(twin)["octets"] = octets  # else the first reader would have to write them again
+        return twin
+
+    @cached_property
+    def octets(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.DER)
+
     @cached_property
     def parts(self) -> Parts:
         """The same octets by a second reader, for what the first one hides: types of strings and times."""
-        return read_parts(self.certificate.public_bytes(Encoding.DER))
+        return read_parts(self.octets)
 
     @cached_property
     def subject(self) -> list[list[Attribute]]:
