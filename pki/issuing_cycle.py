@@ -148,7 +148,7 @@ def issue_orders(orders: Sequence[Order], actor: Actor, cycle: Cycle) -> list[Re
     Two commits, whatever their number. An error after the first leaves intents, which can be revoked.
     """
     results: dict[int, Result] = {}
-    # 2. Lint a twin signed by a throwaway key of the same kind: a bad certificate must not exist even briefly.
+    # 2. Lint a twin with a signature of a throwaway key of the same kind: a bad certificate must not exist even briefly.
     linted = []
     for place, order in enumerate(orders):
         try:

@@ -1,4 +1,4 @@
-"""What is judged: a certificate signed by a throwaway key, its profile, and the issuer's real certificate."""
+"""What is judged: a certificate with a throwaway signature, its profile, and the issuer's real certificate."""
 
 from __future__ import annotations
 
