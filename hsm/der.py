@@ -116,9 +116,14 @@ def element(data: bytes, at: int) -> tuple[int, int, int]:
 def elements(data: bytes, at: int, end: int) -> list[tuple[int, int, int]]:
     """The elements side by side between two offsets."""
     out = []
+    size = len(data)
     while at < end:
-        tag, start, stop = element(data, at)
-        out.append((tag, start, stop))
+        if at + 1 < size and (length := data[at + 1]) < 0x80 and (stop := at + 2 + length) <= size:
+            # Nearly all are short, and a certificate has sixty.
+            out.append((data[at], at + 2, stop))
+        else:
+            tag, start, stop = element(data, at)
+            out.append((tag, start, stop))
         at = stop
     return out
 

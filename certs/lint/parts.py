@@ -90,15 +90,11 @@ def read_parts(certificate: bytes) -> Parts:
 
 def _extensions(certificate: bytes, at: int) -> Iterator[ExtensionOctets]:
     _, at, end = der.element(certificate, at)
-    while at < end:
-        _, start, stop = der.element(certificate, at)
-        _, oid_start, oid_end = der.element(certificate, start)
-        kind, content, content_end = der.element(certificate, oid_end)
-        critical = kind == der.BOOLEAN and certificate[content] != 0
-        if kind == der.BOOLEAN:
-            kind, content, content_end = der.element(certificate, content_end)
-        if kind != der.OCTET_STRING or content_end != stop:
+    for _, start, stop in der.elements(certificate, at, end):
+        (_, oid_start, oid_end), *mark, (kind, content, content_end) = der.elements(certificate, start, stop)
+        if kind != der.OCTET_STRING or content_end != stop or len(mark) > 1:
             raise ValueError("not an extension")
+        critical = any(certificate[place] for _, place, _ in mark)
         yield ExtensionOctets(
             certificate[at:stop], certificate[oid_start:oid_end], critical, certificate[content:content_end]
         )

@@ -197,7 +197,7 @@ def signature_algorithm_is_strong_and_stated_twice(twin: Twin) -> Iterator[str]:
 def public_key_is_strong(twin: Twin) -> Iterator[str]:
     """The kinds that requests are checked for, looked at once more in what would be signed."""
     try:
-        check_public_key(twin.public_key)
+        check_public_key(twin.public_key, twin.parts.public_key)
     except KeyWeak as error:
         yield str(error)
 
