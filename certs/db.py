@@ -169,7 +169,9 @@ class Database:
         self._watchers.clear()
         self._watching = threading.local()
         for kept in list(self._kept):
-            kept.close()
+            # One in the middle of a transaction is its thread's, and closed when that lets go of it.
+            if not kept.in_transaction():
+                kept.close()
         self._keeping = threading.local()
 
     @contextmanager
@@ -192,10 +194,14 @@ class Database:
             self._kept.add(kept)
         try:
             yield kept
-        finally:
-            if kept.in_transaction():
-                # A state that was kept would be read for ever.
-                kept.rollback()
+        except BaseException:
+            # In what state a failure has left it, nobody knows: the next one begins anew.
+            vars(self._keeping).pop(name, None)
+            kept.close()
+            raise
+        if kept.in_transaction():
+            # A state that was kept would be read for ever.
+            kept.rollback()
 
     def _watch(self) -> sqlite3.Connection:
         connection = sqlite3.connect(str(self.url.database), check_same_thread=False, isolation_level=None)

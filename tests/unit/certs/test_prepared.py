@@ -145,6 +145,27 @@ def test_who_waits_too_long_for_another_writer_says_so(database):
     assert seen == ["locked"]
 
 
+def test_a_thread_goes_on_after_a_failure(database):
+    with pytest.raises(ZeroDivisionError), database.write_rows() as connection:
+        ADD.run(connection, pebble(str(1 // 0)))
+    with pytest.raises(IntegrityError), database.write_rows() as connection:
+        ADD.run_many(connection, [pebble("a"), pebble("a")])
+    with database.write_rows() as connection:
+        ADD.run(connection, pebble("a"))
+    assert names(database) == ["a"]
+
+
+@sqlite_only
+def test_a_thread_that_waited_in_vain_may_try_again(database):
+    with database.write_rows(), pytest.raises(DatabaseUnavailable), database.write():
+        pass
+    with database.write() as session, pytest.raises(DatabaseUnavailable), database.write_rows():
+        session.flush()
+    with database.write_rows() as connection:
+        ADD.run(connection, pebble("a"))
+    assert names(database) == ["a"]
+
+
 def test_a_closed_database_opens_again(database):
     with database.write_rows() as connection:
         ADD.run(connection, pebble("a"))
