@@ -15,9 +15,9 @@ from api.migrations import is_current
 from api.publishing import unpublished
 from api.wiring import Installation
 from certs.clock import for_people
-from certs.db import database_errors
 from certs.errors import CertsError
 from certs.inventory import State, get_certificate
+from certs.outages import database_errors
 from certs.search import CertificateQuery, search
 from hsm.errors import HSMError, TokenAway
 from pki.audit import list_acts

@@ -66,8 +66,11 @@ def parse_public_key(public_key_der: bytes) -> PublicKey:
     return check_public_key(key)
 
 
-def check_public_key(key: object) -> PublicKey:
-    """The key itself when Antin certifies its kind and nobody can know its private key; KeyWeak, or KeyBroken, otherwise."""
+def check_public_key(key: object, public_key_der: bytes | None = None) -> PublicKey:
+    """The key itself when Antin certifies its kind and nobody can know its private key; KeyWeak, or KeyBroken, otherwise.
+
+    `public_key_der` is its SubjectPublicKeyInfo, where the caller has it.
+    """
     if isinstance(key, ec.EllipticCurvePublicKey):
         if not isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
             raise _weak(key.curve.name, "curve")
@@ -83,7 +86,7 @@ def check_public_key(key: object) -> PublicKey:
         problem = modulus_problem(numbers.n)
     else:
         raise _weak(type(key).__name__, "kind")
-    if problem or is_published(spki_der(key)):
+    if problem or is_published(public_key_der or spki_der(key)):
         raise KeyBroken(
             f"{kind}: {problem or 'published'}", kind=kind, problem=problem or "published", allowed=_ALLOWED
         )

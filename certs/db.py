@@ -8,6 +8,7 @@ import select
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from sqlalchemy import exc as sa_exc
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-from certs.errors import DatabaseUnavailable
+from certs.outages import database_errors
 
 # Names for constraints, so that a migration can alter them on any database.
 _NAMING = {
@@ -45,55 +46,6 @@ _CLIENT_SETTINGS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
     "fallback_application_name": "antin",
-}
-
-
-# The extended result codes begin with these (sqlite.org/rescode.html).
-_SQLITE_REASONS = {
-    "SQLITE_BUSY": "locked",
-    "SQLITE_LOCKED": "locked",
-    "SQLITE_CANTOPEN": "unopenable",
-    "SQLITE_FULL": "full",
-    "SQLITE_READONLY": "readonly",
-    "SQLITE_PERM": "readonly",
-    "SQLITE_IOERR": "damaged",
-    "SQLITE_CORRUPT": "damaged",
-    "SQLITE_NOTADB": "damaged",
-}
-# SQLSTATE, a whole code before its class (PostgreSQL manual, appendix A). What is not here is a mistake of ours.
-_SQLSTATE_REASONS = {
-    "08": "away",
-    "25006": "readonly",  # a standby, or default_transaction_read_only
-    "25P03": "slow",  # idle_in_transaction_session_timeout
-    "28": "refused",
-    "3D000": "missing",
-    "3F000": "no-schema",
-    "40": "locked",  # a deadlock or a serialization failure: somebody else was first
-    "42501": "forbidden",
-    "42703": "no-schema",
-    "42P01": "no-schema",
-    "53": "busy",
-    "53100": "full",
-    "53400": "full",  # temp_file_limit
-    "55P03": "locked",
-    "57014": "slow",  # statement_timeout
-    "57P04": "missing",  # the database was dropped
-    "57": "away",
-    "58": "damaged",
-    "XX001": "damaged",
-    "XX002": "damaged",
-}
-# libpq keeps the SQLSTATE of a refused connection to itself, so only the sentence tells. In another language it counts as away.
-_REFUSALS = {
-    'FATAL:  role "': "refused",
-    "password": "refused",
-    "authentication failed": "refused",
-    "no pg_hba.conf entry": "refused",
-    "not permitted to log in": "refused",
-    "permission denied for database": "forbidden",
-    "does not exist": "missing",
-    "too many": "busy",
-    "remaining connection slots": "busy",
 }
 
 
@@ -143,6 +95,8 @@ class Database:
         self._reader = self._build_engine(query_only=True)
         self._watching = threading.local()
         self._watchers: list[sqlite3.Connection] = []
+        self._keeping = threading.local()
+        self._kept: weakref.WeakSet[Connection] = weakref.WeakSet()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -155,6 +109,18 @@ class Database:
         with database_errors(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             session.connection()
             yield session
+
+    @contextmanager
+    def write_rows(self) -> Iterator[Connection]:
+        """`write()` for statements alone: without a unit of work, which costs more than several of them. `unit_of_work` adds one."""
+        with database_errors(), self._connection(self.engine) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """`glance()` for prepared statements, which read all their rows at once."""
+        with database_errors(), self._connection(self._reader) as connection, _each_by_itself(connection):
+            yield connection
 
     @contextmanager
     def glance(self) -> Iterator[Connection]:
@@ -202,6 +168,40 @@ class Database:
             watcher.close()
         self._watchers.clear()
         self._watching = threading.local()
+        for kept in list(self._kept):
+            # One in the middle of a transaction is its thread's, and closed when that lets go of it.
+            if not kept.in_transaction():
+                kept.close()
+        self._keeping = threading.local()
+
+    @contextmanager
+    def _connection(self, engine: Engine) -> Iterator[Connection]:
+        """On SQLite the one that this thread keeps: to take one from the pool and to give it back costs as much as ten statements.
+
+        On PostgreSQL one of the pool, whose connections are a server's and few.
+        """
+        if engine.dialect.name != "sqlite":
+            with engine.connect() as connection:
+                yield connection
+            return
+        name = "reader" if engine is self._reader else "writer"
+        kept: Connection | None = getattr(self._keeping, name, None)
+        if kept is None:
+            kept = engine.connect()
+            # It goes back to no pool, which would have one less for ever. It is closed with its thread, or by `close`.
+            kept.detach()
+            setattr(self._keeping, name, kept)
+            self._kept.add(kept)
+        try:
+            yield kept
+        except BaseException:
+            # In what state a failure has left it, nobody knows: the next one begins anew.
+            vars(self._keeping).pop(name, None)
+            kept.close()
+            raise
+        if kept.in_transaction():
+            # A state that was kept would be read for ever.
+            kept.rollback()
 
     def _watch(self) -> sqlite3.Connection:
         connection = sqlite3.connect(str(self.url.database), check_same_thread=False, isolation_level=None)
@@ -254,7 +254,9 @@ class Database:
                 connection.execute(f"PRAGMA {pragma}").close()
 
         def start(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
+            driver: Any = connection.connection.dbapi_connection
+            # In the driver's own words: it stands before every transaction.
+            driver.execute(begin).close()
 
         event.listen(engine, "connect", set_up)
         event.listen(engine, "begin", start)
@@ -345,6 +347,19 @@ def _has_been_told(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
+def connection_of(within: Session | Connection) -> Connection:
+    """The connection of a transaction, for statements that know nothing of a unit of work."""
+    return within.connection() if isinstance(within, Session) else within
+
+
+@contextmanager
+def unit_of_work(connection: Connection) -> Iterator[Session]:
+    """A session within a transaction that goes on after it: what it has changed is written at its end, and committed with the rest."""
+    with Session(connection, expire_on_commit=False, join_transaction_mode="rollback_only") as session:
+        yield session
+        session.flush()
+
+
 def hold(within: Session | Connection, *names: str, shared: bool = False) -> None:
     """Keep names to this transaction until it ends, for what has no row to lock yet: whoever holds one elsewhere is waited for.
 
@@ -352,7 +367,7 @@ def hold(within: Session | Connection, *names: str, shared: bool = False) -> Non
     asking, so that a revocation is not kept waiting by signatures without end, and they write nothing. On SQLite a writer
     is alone anyway.
     """
-    connection = within.connection() if isinstance(within, Session) else within
+    connection = connection_of(within)
     if connection.dialect.name == "postgresql":
         # Always in one order, so that two who want the same names do not wait for each other for ever.
         connection.execute(_HOLD_SHARED if shared else _HOLD, {"names": sorted(_number_of(name) for name in names)})
@@ -365,53 +380,3 @@ _HOLD_SHARED = text("SELECT pg_advisory_xact_lock_shared(name) FROM unnest(CAST(
 def _number_of(name: str) -> int:
     """PostgreSQL's advisory locks are 64-bit numbers. Two names of one number would only wait for each other."""
     return int.from_bytes(hashlib.sha256(f"antin {name}".encode()).digest()[:8], "big", signed=True)
-
-
-@contextmanager
-def database_errors() -> Iterator[None]:
-    """Turn the driver's and the pool's failures inside the block into DatabaseUnavailable; leave mistakes of ours alone."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        # Raised by the pragmas of a new connection, outside SQLAlchemy's wrapping.
-        reason = _sqlite_reason(error)
-        if not reason:
-            raise
-        raise DatabaseUnavailable(f"database unavailable: {reason}: {error}", reason=reason) from error
-    except sa_exc.TimeoutError as error:
-        raise DatabaseUnavailable("no database connection came free", reason="locked") from error
-    except sa_exc.DBAPIError as error:
-        reason = _reason(error)
-        if not reason:
-            raise
-        said = str(error.orig).splitlines() or [""]
-        raise DatabaseUnavailable(f"database unavailable: {reason}: {said[0]}", reason=reason) from error.orig
-
-
-def is_outage(error: sa_exc.DBAPIError) -> bool:
-    """Whether the database itself is unavailable, and not only this statement refused."""
-    return bool(_reason(error))
-
-
-def _reason(error: sa_exc.DBAPIError) -> str:
-    """Why the database is unavailable; empty when it is not, and the statement was wrong."""
-    if isinstance(error.orig, sqlite3.Error):
-        ours = isinstance(error, sa_exc.IntegrityError | sa_exc.ProgrammingError | sa_exc.DataError)
-        return "" if ours else _sqlite_reason(error.orig)
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    if sqlstate:
-        return _SQLSTATE_REASONS.get(sqlstate) or _SQLSTATE_REASONS.get(sqlstate[:2], "")
-    # The connection broke off, or never came about: there was nobody left to give a code.
-    reason = "away"
-    if error.statement is None:
-        return next((other for words, other in _REFUSALS.items() if words in str(error.orig)), reason)
-    return reason if isinstance(error, sa_exc.OperationalError | sa_exc.InterfaceError) else ""
-
-
-def _sqlite_reason(error: sqlite3.Error) -> str:
-    # SQLite's general error is a statement it does not understand: a mistake of ours, which must not look like an outage.
-    name = getattr(error, "sqlite_errorname", "")
-    reason = next((word for prefix, word in _SQLITE_REASONS.items() if name.startswith(prefix)), "")
-    if "no such table" in str(error) or "no such column" in str(error):
-        reason = "no-schema"
-    return reason

@@ -32,6 +32,7 @@ class UidKind(StrEnum):
     HC = "HC"
 
 
+_KINDS = {kind.value: kind for kind in UidKind}
 # What a person may write, shown with a refusal. The tax code is nobody's: no province has the code 00.
 _FORMS = {
     UidKind.MST: "MST:0012345672, MST:0012345672-001",
@@ -117,14 +118,14 @@ def _uids(subject: SubjectName) -> Iterator[tuple[UidKind, str]]:
     seen: set[UidKind] = set()
     for value in subject.values("UID"):
         prefix, colon, number = value.partition(":")
-        if not colon or prefix not in set(UidKind):
+        kind = _KINDS.get(prefix) if colon else None
+        if kind is None:
             raise UidUnknown(
                 f"UID begins with {prefix!r}",
                 uid=prefix[:16] if colon else "",
                 nearest=nearest(prefix, UidKind),
                 valid=", ".join(f"{kind}:" for kind in UidKind),
             )
-        kind = UidKind(prefix)
         if kind in seen:
             raise NameAttributeRepeated(f"two {kind}", attribute=f"UID={kind}")
         seen.add(kind)

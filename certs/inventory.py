@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
+import operator
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,8 +17,9 @@ from cryptography import x509
 from sqlalchemy import Connection, Row, Select, Table, bindparam, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from certs.db import hold
+from certs.db import connection_of, hold
 from certs.errors import CertificateNotFound
+from certs.prepared import Prepared
 from certs.shared_primes import KnownKey
 from certs.tables import CertificateRow, IdentifierRow
 from hsm.spec import key_id_of
@@ -105,10 +108,14 @@ class NewCertificate:
 
 
 _TABLE = cast("Table", CertificateRow.__table__)
-# Statements made once: every issuance runs them, and the unit of work costs several times as much.
-_ADD_INTENT = insert(_TABLE)
-_ADD_IDENTIFIERS = insert(cast("Table", IdentifierRow.__table__))
-_COMPLETE = (
+_IDENTIFIERS = cast("Table", IdentifierRow.__table__)
+# What a certificate has only later.
+_OF_LATER = {"der", "sha256", "revoked_at", "revocation_reason", "suspect_since", "crl_epoch"}
+_ADD_INTENT = Prepared(
+    insert(_TABLE).values({name: bindparam(name) for name in _TABLE.c.keys() if name not in _OF_LATER})  # noqa: SIM118  its own method
+)
+_ADD_IDENTIFIERS = Prepared(insert(_IDENTIFIERS).values(serial=bindparam("serial"), value=bindparam("value")))
+_COMPLETE = Prepared(
     update(_TABLE)
     .where(_TABLE.c.serial == bindparam("wanted"))
     .values(
@@ -116,27 +123,28 @@ _COMPLETE = (
         sha256=bindparam("digest"),
         state=case((_TABLE.c.state == State.INTENT.value, State.ACTIVE.value), else_=_TABLE.c.state),
     )
-    .returning(*_TABLE.c)
+    .returning(_TABLE.c.state, _TABLE.c.revoked_at, _TABLE.c.revocation_reason, _TABLE.c.suspect_since)
 )
 
 
-def add_intent(session: Session, new: NewCertificate) -> None:
+def add_intent(within: Session | Connection, new: NewCertificate) -> None:
     """Store what is about to be signed. The database refuses a serial that it has seen (IntegrityError)."""
-    add_intents(session, [new])
+    add_intents(within, [new])
 
 
-def add_intents(session: Session, many: Sequence[NewCertificate]) -> None:
+def add_intents(within: Session | Connection, many: Sequence[NewCertificate]) -> None:
     """Store all that is about to be signed: all of it or nothing."""
-    session.execute(_ADD_INTENT, [_row_of(new) for new in many])
+    connection = connection_of(within)
+    _ADD_INTENT.run_many(connection, [_row_of(new) for new in many])
     identifiers = [{"serial": new.serial, "value": value} for new in many for value in dict.fromkeys(new.identifiers)]
     if identifiers:
-        session.execute(_ADD_IDENTIFIERS, identifiers)
+        _ADD_IDENTIFIERS.run_many(connection, identifiers)
 
 
 def _row_of(new: NewCertificate) -> dict[str, Any]:
     row = vars(new) | {
         "search_text": fold(f"{new.subject} {new.serial}"),
-        "organization_text": fold(new.organization),
+        "organization_text": _fold_organization(new.organization),
         "state": State.INTENT.value,
         "key_id": key_id_of(new.public_key_der).hex(),
     }
@@ -144,22 +152,52 @@ def _row_of(new: NewCertificate) -> dict[str, Any]:
     return row
 
 
-def complete(session: Session, serial: str, der: bytes) -> CertificateRecord:
+def complete(within: Session | Connection, new: NewCertificate, der: bytes) -> CertificateRecord:
     """Turn an intent into a certificate. One that was revoked meanwhile stays revoked."""
-    return complete_all(session, {serial: der})[0]
+    return complete_all(within, [(new, der)])[0]
 
 
-def complete_all(session: Session, finished: Mapping[str, bytes]) -> list[CertificateRecord]:
-    """Turn intents into certificates, DER by serial; the records in the same order."""
-    hold(session, *map(_lock_name, finished))
+def complete_all(
+    within: Session | Connection, finished: Sequence[tuple[NewCertificate, bytes]]
+) -> list[CertificateRecord]:
+    """Turn intents into certificates; the records in the same order."""
+    connection = connection_of(within)
+    hold(connection, *(_lock_name(new.serial) for new, _ in finished))
     records = []
-    for serial, der in finished.items():
-        values = {"wanted": serial, "finished": der, "digest": hashlib.sha256(der).hexdigest()}
-        row = session.execute(_COMPLETE, values).one_or_none()
-        if row is None:
-            raise CertificateNotFound(f"no certificate {serial}", serial=serial)
-        records.append(record_of(row))
+    for new, der in finished:
+        sha256 = hashlib.sha256(der).hexdigest()
+        rows = _COMPLETE.run(connection, {"wanted": new.serial, "finished": der, "digest": sha256})
+        if not rows:
+            raise CertificateNotFound(f"no certificate {new.serial}", serial=new.serial)
+        records.append(_finished(new, der, sha256, rows[0]))
     return records
+
+
+def _finished(new: NewCertificate, der: bytes, sha256: str, row: Sequence[Any]) -> CertificateRecord:
+    """The record of what was stored as an intent and is finished now. `row` is what may have happened to it in between."""
+    state, revoked_at, revocation_reason, suspect_since = row
+    return CertificateRecord(
+        serial=new.serial,
+        profile=new.profile,
+        subject=new.subject,
+        common_name=new.common_name,
+        organization=new.organization,
+        issuer=new.issuer,
+        state=State(state),
+        not_before=new.not_before,
+        not_after=new.not_after,
+        tbs=new.tbs,
+        der=der,
+        sha256=sha256,
+        public_key_der=new.public_key_der,
+        key_id=key_id_of(new.public_key_der).hex(),
+        revoked_at=revoked_at,
+        revocation_reason=revocation_reason,
+        suspect_since=suspect_since,
+        created_at=new.created_at,
+        crl_shard=new.crl_shard,
+        replaces=new.replaces,
+    )
 
 
 def set_state(
@@ -236,7 +274,12 @@ def get_standings(within: Session | Connection, serials: Sequence[str], *, keep:
     """
     if keep:
         hold(within, *map(_lock_name, serials), shared=True)
-    return standings_in(within.execute(select_standings(len(serials)), of_serials(serials)), serials)
+    return standings_in(_prepared_standings(len(serials)).run(connection_of(within), of_serials(serials)), serials)
+
+
+@functools.cache
+def _prepared_standings(count: int) -> Prepared:
+    return Prepared(select_standings(count))
 
 
 _REVOCATION = select(
@@ -309,7 +352,12 @@ def count_by_state(session: Session) -> dict[State, int]:
 def fold(text: str) -> str:
     """Plain small letters for searching: marks off, đ as d (which Unicode does not decompose)."""
     decomposed = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
-    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))
+    base = itertools.compress(decomposed, map(operator.not_, map(unicodedata.combining, decomposed)))
+    return unicodedata.normalize("NFC", "".join(base))
+
+
+# An agency's certificates are issued one after the other.
+_fold_organization = functools.lru_cache(maxsize=256)(fold)
 
 
 def _lock_name(serial: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from sqlalchemy import Table, and_, bindparam, or_, select
+from sqlalchemy import Connection, Table, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
-from certs.db import hold
+from certs.db import connection_of, hold
 from certs.errors import KeyCompromised, KeyInUse
 from certs.inventory import State
+from certs.prepared import Prepared
 from certs.tables import CertificateRow
 from hsm.spec import key_id_of
 
@@ -18,7 +19,7 @@ from hsm.spec import key_id_of
 _COMPROMISED = {"keyCompromise", "cACompromise", "aACompromise"}
 
 
-def check_reuse(session: Session, public_key_der: bytes, *, profile: str, subject: str) -> None:
+def check_reuse(within: Session | Connection, public_key_der: bytes, *, profile: str, subject: str) -> None:
     """Raise unless the key is new, or all its certificates are of this very subject and profile: a renewal.
 
     Whoever shares a key with another can sign in his name, and a key with two purposes serves an attacker on one as the
@@ -27,21 +28,21 @@ def check_reuse(session: Session, public_key_der: bytes, *, profile: str, subjec
     key is held until that ends, so that two who ask at once are one after the other.
     """
     key_id = key_id_of(public_key_der).hex()
-    hold(session, _lock_name(key_id))
+    hold(within, _lock_name(key_id))
     # Only what speaks against it comes back, and not all the renewals of a key.
-    objection = session.execute(_OBJECTION, {"key": key_id, "wanted_profile": profile, "wanted_subject": subject})
-    first = objection.first()
-    if first is None:
+    asked = {"key": key_id, "wanted_profile": profile, "wanted_subject": subject}
+    objections = _OBJECTION.run(connection_of(within), asked)
+    if not objections:
         return
-    serial, its_profile, _, state, reason = first
+    serial, its_profile, state, reason = objections[0]
     if state == State.SUSPENDED.value or (state == State.REVOKED.value and reason in _COMPROMISED):
         raise KeyCompromised(f"{serial} is {state}: {reason}", serial=serial, reason=reason or state)
     raise KeyInUse(f"the key of {serial}", serial=serial, profile=its_profile)
 
 
-def hold_keys(session: Session, many: Iterable[bytes]) -> None:
+def hold_keys(within: Session | Connection, many: Iterable[bytes]) -> None:
     """Hold many keys in one order, before `check_reuse` is asked of each: two who want the same do not wait for each other for ever."""
-    hold(session, *(_lock_name(key_id_of(each).hex()) for each in many))
+    hold(within, *(_lock_name(key_id_of(each).hex()) for each in many))
 
 
 def _lock_name(key_id: str) -> str:
@@ -50,15 +51,18 @@ def _lock_name(key_id: str) -> str:
 
 _ROW = cast("Table", CertificateRow.__table__)
 # Made once: every issuance asks.
-_OBJECTION = (
-    select(_ROW.c.serial, _ROW.c.profile, _ROW.c.subject, _ROW.c.state, _ROW.c.revocation_reason)
+_OBJECTION = Prepared(
+    select(_ROW.c.serial, _ROW.c.profile, _ROW.c.state, _ROW.c.revocation_reason)
     .where(
         _ROW.c.key_id == bindparam("key"),
         or_(
             _ROW.c.profile != bindparam("wanted_profile"),
             _ROW.c.subject != bindparam("wanted_subject"),
             _ROW.c.state == State.SUSPENDED.value,
-            and_(_ROW.c.state == State.REVOKED.value, _ROW.c.revocation_reason.in_(sorted(_COMPROMISED))),
+            and_(
+                _ROW.c.state == State.REVOKED.value,
+                or_(*(_ROW.c.revocation_reason == reason for reason in sorted(_COMPROMISED))),
+            ),
         ),
     )
     .order_by(_ROW.c.created_at, _ROW.c.serial)

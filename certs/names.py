@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from asn1crypto import core as asn1_core
@@ -31,6 +32,7 @@ from certs.errors import (
 )
 from certs.oids import ATTRIBUTE_ALIASES, DISPLAY_NAMES, SUBJECT_ATTRIBUTES
 from certs.strict import nearest
+from hsm import der
 
 # Upper bounds in characters, X.520 annex C as repeated in RFC 5280 appendix A.1; UID after RFC 1274 9.3.1.
 _LIMITS = {"CN": 64, "O": 64, "OU": 64, "T": 64, "serialNumber": 64, "C": 2, "ST": 128, "L": 128, "emailAddress": 255}
@@ -48,6 +50,8 @@ _COUNTRY = re.compile(r"[A-Z]{2}")
 _ATTRIBUTE = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*|[0-2](?:\.[0-9]+)+)\s*=\s*")
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
 _ESCAPABLE = frozenset(' "#+,;<=>\\')
+# What RFC 4514 2.4 wants escaped, at least.
+_ESCAPED = re.compile(r'[\\"+,;<>\x00]|^[# ]| $')
 _BY_SPELLING = {short.lower(): short for short in SUBJECT_ATTRIBUTES}
 _BY_SPELLING |= {alias.lower(): short for alias, short in ATTRIBUTE_ALIASES.items()}
 _BY_SPELLING |= {oid.dotted_string: short for short, oid in SUBJECT_ATTRIBUTES.items()}
@@ -102,8 +106,19 @@ class SubjectName:
         """All values of an attribute as they were written, leftmost first."""
         return tuple(entry.value for entry in reversed(self.entries) if entry.attribute == attribute)
 
+    @cached_property
+    def der(self) -> bytes:
+        """The X.501 name in DER, one attribute to a relative distinguished name: the octets of `build_name`."""
+        return der.sequence(*map(_rdn, self.entries))
+
+    @cached_property
+    def _text(self) -> str:
+        if any(_ESCAPED.search(entry.value) for entry in self.entries):
+            return rfc4514(build_name(self))
+        return ",".join(f"{entry.attribute}={entry.value}" for entry in reversed(self.entries))
+
     def __str__(self) -> str:
-        return rfc4514(build_name(self))
+        return self._text
 
 
 def parse_subject(text: str) -> SubjectName:
@@ -154,6 +169,20 @@ def build_name(subject: SubjectName) -> x509.Name:
             for e in subject.entries
         ]
     )
+
+
+def _rdn(entry: NameEntry) -> bytes:
+    tag = _TAGS[_TYPES.get(entry.attribute, _ASN1Type.UTF8String)]
+    value = der.tlv(tag, entry.value.encode())
+    return der.tlv(der.SET, der.sequence(_OIDS[entry.attribute], value))
+
+
+_TAGS = {
+    _ASN1Type.UTF8String: der.UTF8_STRING,
+    _ASN1Type.PrintableString: der.PRINTABLE_STRING,
+    _ASN1Type.IA5String: der.IA5_STRING,
+}
+_OIDS = {short: der.oid(oid.dotted_string) for short, oid in SUBJECT_ATTRIBUTES.items()}
 
 
 def subject_of(holder: x509.Certificate) -> x509.Name:
@@ -219,6 +248,21 @@ def _attribute_from_asn1(oid: x509.ObjectIdentifier, value: asn1_core.Asn1Value)
     return _Attribute(oid, "#" + value.dump().hex(), _ASN1Type.UTF8String)
 
 
+def text_of(tag: int, content: bytes) -> str | None:
+    """The text of a value in a name of ours, by the tag of its string; None for what is not text as we write it."""
+    encoding = _ENCODINGS.get(tag)
+    if encoding is None:
+        return None
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+
+
+# X.690 8.23: strings by their tags.
+_ENCODINGS = {der.UTF8_STRING: "utf-8", der.PRINTABLE_STRING: "ascii", der.IA5_STRING: "ascii"}
+
+
 def _parse_value(text: str, start: int) -> tuple[str, int]:
     """The value that begins at `start`, unescaped, and the position of the comma after it or the end."""
     octets = bytearray()
@@ -262,11 +306,9 @@ def _normalise(attribute: str, value: str) -> str:
 def _check_value(attribute: str, value: str) -> None:
     if not value:
         raise NameEmpty(f"{attribute} is empty", attribute=attribute)
-    for character in value:
+    if not value.isprintable():
         # Cc control, Cf direction and invisible, Cs/Co/Cn not letters at all, Z* other than the plain space.
-        category = unicodedata.category(character)
-        if category[0] == "C" or (category[0] == "Z" and character != " "):
-            raise _character(attribute, character)
+        raise _character(attribute, next(character for character in value if not character.isprintable()))
     limit = _LIMITS[attribute]
     if attribute == "C" and not _COUNTRY.fullmatch(value):
         raise NameCountryWrong(f"C={value} is not two letters", value=value)
@@ -282,7 +324,7 @@ def _check_value(attribute: str, value: str) -> None:
         unfit = "".join(character for character in value if not character.isascii())
     if unfit:
         raise _character(attribute, unfit[0])
-    if unicodedata.normalize("NFC", value) != value:
+    if not unicodedata.is_normalized("NFC", value):
         raise _character(
             attribute, next(c for c in value if unicodedata.normalize("NFC", c) != c or unicodedata.combining(c))
         )

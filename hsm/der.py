@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
-ENUMERATED, UTF8_STRING, UTC_TIME, GENERALIZED_TIME, SEQUENCE, SET = 0x0A, 0x0C, 0x17, 0x18, 0x30, 0x31
+ENUMERATED, UTF8_STRING, PRINTABLE_STRING, IA5_STRING = 0x0A, 0x0C, 0x13, 0x16
+UTC_TIME, GENERALIZED_TIME, SEQUENCE, SET = 0x17, 0x18, 0x30, 0x31
 
 
 def tlv(tag: int, content: bytes) -> bytes:
@@ -115,9 +116,14 @@ def element(data: bytes, at: int) -> tuple[int, int, int]:
 def elements(data: bytes, at: int, end: int) -> list[tuple[int, int, int]]:
     """The elements side by side between two offsets."""
     out = []
+    size = len(data)
     while at < end:
-        tag, start, stop = element(data, at)
-        out.append((tag, start, stop))
+        if at + 1 < size and (length := data[at + 1]) < 0x80 and (stop := at + 2 + length) <= size:
+            # Nearly all are short, and a certificate has sixty.
+            out.append((data[at], at + 2, stop))
+        else:
+            tag, start, stop = element(data, at)
+            out.append((tag, start, stop))
         at = stop
     return out
 

@@ -41,7 +41,9 @@ from sqlalchemy import exc as sa_exc
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock
-from certs.db import is_outage
+from certs.db import connection_of
+from certs.outages import is_outage
+from certs.prepared import Prepared
 from pki.audit_link import FORM, link_of, netstring, written_facts
 from pki.errors import AuditUnavailable
 from pki.roles import Actor
@@ -63,15 +65,20 @@ __all__ = [
 # Statements are made once: one stands in every transaction, and a fresh one costs several times as much.
 _TABLE = cast("Table", AuditRow.__table__)
 _CHAINS = cast("Table", AuditChainRow.__table__)
-_INSERT = insert(_TABLE)
+_INSERT = Prepared(
+    insert(_TABLE).values({name: bindparam(name) for name in _TABLE.c.keys()})  # noqa: SIM118  its own method
+)
 _GIVEN = ("time", "actor", "action", "subject_kind", "details")
 # SQLite: the only chain, and the last number that a row has or ever had (sqlite.org/autoinc.html).
-# In the driver's own words: asked at every act, and the way through SQLAlchemy costs as much as the answer.
-_TIP = (
-    "SELECT length, head, max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0),"
-    " coalesce((SELECT max(seq) FROM audit), 0)) FROM audit_chains WHERE chain = 0"
+_LAST_EVER: ColumnElement[int] = literal_column(
+    "max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0), coalesce((SELECT max(seq) FROM audit), 0))"
 )
-_ADVANCE = "UPDATE audit_chains SET length = ?, head = ? WHERE chain = 0"
+_TIP = Prepared(select(_CHAINS.c.length, _CHAINS.c.head, _LAST_EVER).where(_CHAINS.c.chain == literal_column("0")))
+_ADVANCE = Prepared(
+    update(_CHAINS)
+    .where(_CHAINS.c.chain == literal_column("0"))
+    .values(length=bindparam("new_length"), head=bindparam("new_head"))
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ def append(
     if isinstance(session, Session):
         # What the act changes is written, and locked, before the chain is.
         session.flush()
-    connection = session.connection() if isinstance(session, Session) else session
+    connection = connection_of(session)
     values = audit_values(clock, actor, action, subject_kind, subject_id, **details)
     with audit_refusals():
         if connection.dialect.name == "postgresql":
@@ -111,10 +118,10 @@ def append(
 
 def _append_alone(connection: Connection, *many: dict[str, Any]) -> None:
     """On SQLite, where the transaction has the database to itself."""
-    tip = connection.exec_driver_sql(_TIP).one_or_none()
-    if tip is None:
+    tips = _TIP.run(connection, {})
+    if not tips:
         raise AuditUnavailable("the chain has no row", reason="audit", detail="audit_chains is empty")
-    position, link, seq = tip
+    position, link, seq = tips[0]
     rows = []
     for values in many:
         position, seq = position + 1, seq + 1
@@ -122,8 +129,8 @@ def _append_alone(connection: Connection, *many: dict[str, Any]) -> None:
         link = link_of(0, position, seq, link, values["audit_facts"], subject_id)
         row = {name: values[f"audit_{name}"] for name in _GIVEN}
         rows.append(row | {"seq": seq, "subject_id": subject_id, "chain": 0, "position": position, "link": link})
-    connection.execute(_INSERT, rows)
-    connection.exec_driver_sql(_ADVANCE, (position, link))
+    _INSERT.run_many(connection, rows)
+    _ADVANCE.run(connection, {"new_length": position, "new_head": link})
 
 
 @dataclass(frozen=True)
@@ -136,10 +143,11 @@ class Act:
     details: dict[str, str]
 
 
-def append_all(session: Session, clock: Clock, actor: Actor, acts: Sequence[Act]) -> None:
+def append_all(session: Session | Connection, clock: Clock, actor: Actor, acts: Sequence[Act]) -> None:
     """Add a row for each act, in their order: what `append` does of each, with fewer statements where that is possible."""
-    session.flush()
-    connection = session.connection()
+    if isinstance(session, Session):
+        session.flush()
+    connection = connection_of(session)
     many = [
         audit_values(clock, actor, each.action, each.subject_kind, each.subject_id, **each.details) for each in acts
     ]

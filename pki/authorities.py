@@ -11,6 +11,9 @@ from typing import Any, cast
 from sqlalchemy import Connection, Row, Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
+from certs.db import connection_of
+from certs.inventory import Standing, of_serials, select_standings, standings_in
+from certs.prepared import Prepared
 from pki.errors import AuthorityUnknown, PartitionsRefused
 from pki.tables import AuthorityRow
 
@@ -96,24 +99,53 @@ def find_authority(session: Session, name: str) -> AuthorityRecord | None:
     return _record(row) if row is not None else None
 
 
-_STATE = select(AuthorityRow.state).where(AuthorityRow.name == bindparam("wanted"))
 _TABLE = cast("Table", AuthorityRow.__table__)
-# Every issuance asks; an object of the unit of work costs several times as much as the row.
-_BY_KEY = select(_TABLE).where(_TABLE.c.public_key_der == bindparam("wanted"))
+# Every issuance asks.
+_STATE = Prepared(select(_TABLE.c.state).where(_TABLE.c.name == bindparam("wanted")))
+_ISSUER = Prepared(
+    select_standings(1).add_columns(
+        select(_TABLE.c.state).where(_TABLE.c.name == bindparam("wanted")).scalar_subquery().label("authority")
+    )
+)
+_OWNER = Prepared(
+    select(_TABLE.c.name, _TABLE.c.profile, _TABLE.c.subject, _TABLE.c.serial).where(
+        _TABLE.c.public_key_der == bindparam("wanted")
+    )
+)
 
 
-def state_of_authority(within: Session | Connection, name: str) -> AuthorityState:
-    """The state of an authority alone, or AuthorityUnknown: every issuance asks."""
-    state = within.execute(_STATE, {"wanted": name}).scalar_one_or_none() if is_name(name) else None
-    if state is None:
+def get_issuer_standing(connection: Connection, name: str, serial: str) -> tuple[AuthorityState, Standing]:
+    """The state of an authority and the standing of a certificate of its own; AuthorityUnknown or CertificateNotFound. One query."""
+    asked = of_serials([serial]) | {"wanted": name}
+    rows = _ISSUER.run(connection, asked) if is_name(name) else []
+    if rows and rows[0][-1] is None:
+        rows = []
+    if not rows:
+        # One of the two is missing, and each has its own error.
+        _check_known(connection, name)
+    (own,) = standings_in(rows, [serial])
+    return AuthorityState(rows[0][-1]), own
+
+
+def _check_known(connection: Connection, name: str) -> None:
+    if not is_name(name) or not _STATE.run(connection, {"wanted": name}):
         raise AuthorityUnknown(f"no authority {name!r}", authority=name, valid="")
-    return AuthorityState(state)
 
 
-def find_by_public_key(session: Session, public_key_der: bytes) -> AuthorityRecord | None:
-    """The authority that has this key, certified or not."""
-    row = session.execute(_BY_KEY, {"wanted": public_key_der}).first()
-    return _record(row) if row is not None else None
+@dataclass(frozen=True)
+class KeyOwner:
+    """The authority that has a key, certified or not, as far as somebody else who wants the key must know it."""
+
+    name: str
+    profile: str
+    subject: str
+    serial: str | None
+
+
+def find_key_owner(within: Session | Connection, public_key_der: bytes) -> KeyOwner | None:
+    """The authority that has this key."""
+    rows = _OWNER.run(connection_of(within), {"wanted": public_key_der})
+    return KeyOwner(*rows[0]) if rows else None
 
 
 def list_authorities(session: Session) -> list[AuthorityRecord]:

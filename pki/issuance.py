@@ -16,7 +16,7 @@ from certs.clock import Clock
 from certs.csr import parse_public_key
 from certs.db import Database
 from certs.errors import KeySpecRefused
-from certs.inventory import CertificateRecord, State, get_standings, rsa_keys_since
+from certs.inventory import CertificateRecord, State, rsa_keys_since
 from certs.names import SubjectName, parse_subject
 from certs.profile import Profile, check_common_name, check_key_spec, check_san, check_subject, decide_validity
 from certs.shared_primes import KnownKey, KnownModuli
@@ -24,7 +24,7 @@ from hsm.spec import PrivateKey, PublicKey, spec_of
 from pki.approval import Approval, Deed, demand
 from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor
-from pki.authorities import AuthorityState, state_of_authority
+from pki.authorities import AuthorityState, get_issuer_standing
 from pki.errors import ApprovalStale, IssuerMayNotIssue, IssuerNotGood, RegistrationMismatch, RegistrationNeeded
 from pki.issuer import Issuer
 from pki.issuing_cycle import Cycle, Draft, Order, TwinKeys, issue_orders, state_of
@@ -240,9 +240,9 @@ def _follows_registered(request: IssuanceRequest, deps: IssuingDeps) -> bool:
 
 def check_issuer(issuer: Issuer, database: Database, clock: Clock) -> None:
     """Raise IssuerNotGood unless the authority is active and its own certificate is in force now."""
-    with database.glance() as connection:
-        authority = state_of_authority(connection, issuer.name)
-        own = state_of(get_standings(connection, [issuer.serial])[0], clock)
+    with database.look() as connection:
+        authority, standing = get_issuer_standing(connection, issuer.name, issuer.serial)
+    own = state_of(standing, clock)
     for state, good in ((authority.value, AuthorityState.ACTIVE.value), (own.value, State.ACTIVE.value)):
         if state != good:
             raise IssuerNotGood(f"{issuer.name} is {state}", authority=issuer.name, state=state)

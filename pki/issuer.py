@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from certs.db import Database
 from certs.inventory import get_certificate
 from certs.names import subject_of
 from certs.template import IssuerFacts, key_identifier_of
-from hsm.spec import PrivateKey, PublicKey, spki_der
+from hsm.spec import PrivateKey, spki_der
 from hsm.store import KeyStore
 from pki.authorities import AuthorityState, get_authority
 from pki.errors import IssuerNotGood
@@ -66,27 +64,6 @@ class Issuer:
         )
 
 
-@dataclass(frozen=True)
-class SignatureChoice:
-    """How a key of this kind signs certificates and CRLs."""
-
-    digest: hashes.SHA256 | hashes.SHA384
-    rsa_padding: padding.PSS | None
-
-
-def choose_signature(public_key: PublicKey) -> SignatureChoice:
-    """SHA-384 for P-384, SHA-256 for the rest; RSA by PSS with a salt as long as the digest.
-
-    PSS for certificates too: Thông tư 15/2025 names it for RSA, and the readers we test with (OpenSSL) verify such chains.
-    """
-    if isinstance(public_key, ec.EllipticCurvePublicKey):
-        # Digest as strong as the curve (RFC 5753 8, SP 800-57 part 1 table 3).
-        return SignatureChoice(hashes.SHA384() if public_key.key_size > 256 else hashes.SHA256(), None)
-    assert isinstance(public_key, rsa.RSAPublicKey)
-    digest = hashes.SHA256()
-    return SignatureChoice(digest, padding.PSS(mgf=padding.MGF1(digest), salt_length=padding.PSS.DIGEST_LENGTH))
-
-
 def load_issuer(
     database: Database, keys: KeyStore, name: str, public_url: str, *, names_deltas: bool = False
 ) -> Issuer:
@@ -133,9 +110,3 @@ def ca_url(public_url: str, authority: str) -> str:
 def ocsp_url(public_url: str) -> str:
     """Where the status of a certificate is asked for."""
     return f"{public_url.rstrip('/')}/ocsp"
-
-
-def sign_certificate(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate:
-    """Sign with the choice that goes with the key."""
-    choice = choose_signature(key.public_key())
-    return builder.sign(key, choice.digest, rsa_padding=choice.rsa_padding)

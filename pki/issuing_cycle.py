@@ -6,16 +6,19 @@ What is decided, and whether others have to agree, stands in issuance.py; many r
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock
-from certs.db import Database
+from certs.db import Database, unit_of_work
 from certs.errors import CertsError, DatabaseUnavailable, KeyInUse, LintUnavailable
 from certs.inventory import (
     CertificateRecord,
@@ -33,16 +36,16 @@ from certs.lint.twin import Twin
 from certs.names import SubjectName
 from certs.profile import Profile, Validity
 from certs.serial import random_serial, serial_hex
-from certs.template import IssuerFacts, build_certificate
+from certs.template import IssuerFacts, build_tbs
 from hsm import der
 from hsm.spec import KeySpec, PrivateKey, PublicKey, curve_of, rsa_bits, spec_of, spki_der
 from pki import audit
 from pki.approval import Approval, use
 from pki.audit import Actor
-from pki.authorities import find_by_public_key
+from pki.authorities import find_key_owner
 from pki.errors import IssuerNotGood, PkiError, SignedOtherBytes
-from pki.issuer import sign_certificate
 from pki.registration_records import Confirmed, bind, claim, note_issued
+from pki.schemes import scheme_for, sign_message
 
 # What an issuer's key is asked for: one signature for each of these octets, in their order, or an error and none.
 Sign = Callable[[Sequence[bytes]], Sequence[bytes]]
@@ -52,12 +55,16 @@ _OF_THE_INSTALLATION = (DatabaseUnavailable, LintUnavailable, IssuerNotGood)
 
 
 class TwinKeys:
-    """Throwaway keys, one of each kind: they sign twins that nobody ever sees but the rules and the second opinion."""
+    """Throwaway keys, one of each kind, and what they once signed: the signatures of twins, which nobody sees but rules and second opinion.
+
+    What a twin's signature was made over no linter looks at, so that one for each kind of key is enough; none verifies.
+    """
 
     def __init__(self, second_opinion: SecondOpinion | None = None) -> None:
         self.second_opinion = second_opinion or SecondOpinion()
         self._lock = threading.Lock()
         self._keys: dict[KeySpec, PrivateKey] = {}
+        self._signatures: dict[KeySpec, bytes] = {}
 
     def get(self, spec: KeySpec) -> PrivateKey:
         """The throwaway key of this kind, made at its first use (an RSA key takes a third of a second)."""
@@ -69,6 +76,13 @@ class TwinKeys:
                     else ec.generate_private_key(curve_of(spec))
                 )
             return self._keys[spec]
+
+    def signature(self, spec: KeySpec) -> bytes:
+        """A signature of the throwaway key of this kind, in the form that those of a real one have."""
+        if spec not in self._signatures:
+            key = self.get(spec)
+            self._signatures[spec] = sign_message(key, scheme_for(key.public_key()), b"a twin")
+        return self._signatures[spec]
 
 
 @dataclass(frozen=True)
@@ -85,6 +99,10 @@ class Draft:
     issuer_certificate: x509.Certificate | None
     registration: Confirmed | None = None
     replaces: str | None = None
+
+    @cached_property
+    def public_key_der(self) -> bytes:
+        return spki_der(self.public_key)
 
 
 @dataclass(frozen=True)
@@ -130,7 +148,7 @@ def issue_orders(orders: Sequence[Order], actor: Actor, cycle: Cycle) -> list[Re
     Two commits, whatever their number. An error after the first leaves intents, which can be revoked.
     """
     results: dict[int, Result] = {}
-    # 2. Lint a twin signed by a throwaway key of the same kind: a bad certificate must not exist even briefly.
+    # 2. Lint a twin with a signature of a throwaway key of the same kind: a bad certificate must not exist even briefly.
     linted = []
     for place, order in enumerate(orders):
         try:
@@ -164,81 +182,86 @@ def _keep(results: dict[int, Result], place: int, error: Exception) -> None:
 
 def _lint(place: int, order: Order, cycle: Cycle) -> _Linted:
     draft, serial = order.draft, random_serial()
-    builder = build_certificate(
+    scheme = scheme_for(cycle.issuer_key)
+    tbs = build_tbs(
         draft.profile,
         draft.subject,
-        draft.public_key,
+        draft.public_key_der,
         draft.issuer,
         serial=serial,
         validity=draft.validity,
+        algorithm=scheme.algorithm_identifier(),
         san=draft.san,
     )
-    twin = sign_certificate(builder, cycle.twins.get(spec_of(cycle.issuer_key)))
-    judged = Twin(twin, draft.profile, draft.issuer_certificate)
+    signature = cycle.twins.signature(spec_of(cycle.issuer_key))
+    twin = der.sequence(tbs, scheme.algorithm_identifier(), der.bits(signature))
+    judged = Twin.load(twin, draft.profile, draft.issuer_certificate)
     check_certificate(judged)
     objections = cycle.twins.second_opinion.check_certificate(judged)
     # Twin and certificate are signed alike, so the algorithm is written alike; the lint has compared it with the inner one.
-    algorithm: bytes = judged.asn1["signature_algorithm"].dump()
-    new = _new_certificate(draft, serial_hex(serial), twin.tbs_certificate_bytes, cycle.clock)
+    algorithm = judged.parts.outer_algorithm
+    new = _new_certificate(draft, serial_hex(serial), tbs, cycle.clock)
     return _Linted(place, order, new, algorithm, tuple(objections))
 
 
 def _intend(linted: Sequence[_Linted], results: dict[int, Result], actor: Actor, cycle: Cycle) -> list[_Linted]:
     """One commit for the intents of all that nothing speaks against."""
     refused: dict[int, Result] = {}
-    with cycle.database.write() as session:
+    with cycle.database.write_rows() as connection, _registers(connection, linted) as session:
         # Revoked since step 1? This commit decides.
-        _refuse_ended_issuer(session, linted[0].order.draft, cycle.clock)
-        hold_keys(session, {each.new.public_key_der for each in linted})
+        _refuse_ended_issuer(connection, linted[0].order.draft, cycle.clock)
+        hold_keys(connection, {each.new.public_key_der for each in linted})
         accepted: list[_Linted] = []
         holders: dict[bytes, tuple[str, str]] = {}
         used: set[int] = set()
         # In the order of their registrations: two batches that want the same ones do not wait for each other for ever.
         for each in sorted(linted, key=_registration_number):
             try:
-                _claim(session, each, holders, used, actor, cycle)
+                _refuse_taken_key(connection, each.new, holders)
+                _claim(session, each, used, actor, cycle)
             except _ITEM_ERRORS as error:
                 _keep(refused, each.place, error)
             else:
+                holders[each.new.public_key_der] = (each.new.profile, each.new.subject)
                 accepted.append(each)
         accepted.sort(key=lambda each: each.place)
         if accepted:
-            add_intents(session, [each.new for each in accepted])
+            add_intents(connection, [each.new for each in accepted])
             for each in accepted:
                 if each.order.draft.registration is not None:
+                    assert session is not None
                     bind(session, each.order.draft.registration, each.serial)
             # The audit rows name the serials too, so that a restored backup can learn from them which were given since.
-            audit.append_all(session, cycle.clock, actor, [_intended(each) for each in accepted])
+            audit.append_all(session or connection, cycle.clock, actor, [_intended(each) for each in accepted])
     results |= refused
     return accepted
+
+
+@contextmanager
+def _registers(connection: Connection, linted: Sequence[_Linted]) -> Iterator[Session | None]:
+    """A unit of work for registrations and approvals, where one of these certificates rests on either."""
+    if all(each.order.approval is None and each.order.draft.registration is None for each in linted):
+        yield None
+        return
+    with unit_of_work(connection) as session:
+        yield session
 
 
 def _registration_number(linted: _Linted) -> int:
     return linted.order.draft.registration.id if linted.order.draft.registration is not None else 0
 
 
-def _claim(
-    session: Session,
-    each: _Linted,
-    holders: dict[bytes, tuple[str, str]],
-    used: set[int],
-    actor: Actor,
-    cycle: Cycle,
-) -> None:
-    """Raise unless key, registration and approval are this certificate's to take; what is spent, is spent last."""
-    new, draft, approval = each.new, each.order.draft, each.order.approval
-    _refuse_taken_key(session, new)
-    # The others of this batch are not in the inventory yet.
-    holder = holders.get(new.public_key_der, (new.profile, new.subject))
-    if holder != (new.profile, new.subject):
-        raise KeyInUse("the key of another line", serial="–", profile=holder[0])
+def _claim(session: Session | None, each: _Linted, used: set[int], actor: Actor, cycle: Cycle) -> None:
+    """Raise unless registration and approval are this certificate's to take; what is spent, is spent last."""
+    draft, approval = each.order.draft, each.order.approval
+    if session is None:
+        return
     if draft.registration is not None:
         claim(session, draft.registration, used)
     if approval is not None:
         use(session, approval, approval.deed, actor, cycle.clock)
     if draft.registration is not None:
         used.add(draft.registration.id)
-    holders[new.public_key_der] = holder
 
 
 def _intended(each: _Linted) -> audit.Act:
@@ -260,16 +283,17 @@ def _complete(
     done = [each for each in intended if each.serial in finished]
     if not done:
         return
-    with cycle.database.write() as session:
-        records = complete_all(session, finished)
-        note_issued(
-            session, [each.order.draft.registration for each in done if each.order.draft.registration is not None]
-        )
+    with cycle.database.write_rows() as connection:
+        records = complete_all(connection, [(each.new, finished[each.serial]) for each in done])
+        registrations = [each.order.draft.registration for each in done]
+        if any(registrations):
+            with unit_of_work(connection) as session:
+                note_issued(session, [each for each in registrations if each is not None])
         issued = [
             audit.Act("certificate.issue", "certificate", record.serial, {"sha256": record.sha256 or ""})
             for record in records
         ]
-        audit.append_all(session, cycle.clock, actor, issued)
+        audit.append_all(connection, cycle.clock, actor, issued)
     by_serial = {record.serial: record for record in records}
     results.update({each.place: by_serial[each.serial] for each in done})
 
@@ -282,11 +306,11 @@ def _assemble(each: _Linted, signature: bytes, issuer_key: PublicKey) -> bytes:
     return finished
 
 
-def _refuse_ended_issuer(session: Session, draft: Draft, clock: Clock) -> None:
+def _refuse_ended_issuer(connection: Connection, draft: Draft, clock: Clock) -> None:
     """IssuerNotGood unless the issuer's certificate is in force; it stays so until the caller's transaction ends."""
     if draft.issuer_certificate is None:
         return
-    own = get_standings(session, [serial_hex(draft.issuer_certificate.serial_number)], keep=True)[0]
+    own = get_standings(connection, [serial_hex(draft.issuer_certificate.serial_number)], keep=True)[0]
     state = state_of(own, clock)
     if state is not State.ACTIVE:
         raise IssuerNotGood(f"{draft.authority} is {state}", authority=draft.authority, state=state.value)
@@ -297,13 +321,20 @@ def state_of(standing: Standing, clock: Clock) -> State:
     return State.EXPIRED if clock.now() > standing.not_after else standing.state
 
 
-def _refuse_taken_key(session: Session, new: NewCertificate) -> None:
-    """KeyInUse or KeyCompromised unless the key is free or its holder's own; it stays so until the transaction ends."""
-    check_reuse(session, new.public_key_der, profile=new.profile, subject=new.subject)
+def _refuse_taken_key(connection: Connection, new: NewCertificate, holders: Mapping[bytes, tuple[str, str]]) -> None:
+    """KeyInUse or KeyCompromised unless the key is free or its holder's own; it stays so until the transaction ends.
+
+    `holders`: those of the same batch, who are not in the inventory yet.
+    """
+    holder = (new.profile, new.subject)
+    check_reuse(connection, new.public_key_der, profile=new.profile, subject=new.subject)
     # An authority may wait for its certificate from elsewhere, and its key is known from its request.
-    owner = find_by_public_key(session, new.public_key_der)
-    if owner is not None and (owner.profile, owner.subject) != (new.profile, new.subject):
+    owner = find_key_owner(connection, new.public_key_der)
+    if owner is not None and (owner.profile, owner.subject) != holder:
         raise KeyInUse(f"the key of {owner.name}", serial=owner.serial or "–", profile=owner.profile)
+    other = holders.get(new.public_key_der, holder)
+    if other != holder:
+        raise KeyInUse("the key of another line", serial="–", profile=other[0])
 
 
 def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> NewCertificate:
@@ -317,7 +348,7 @@ def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> New
         not_before=draft.validity.not_before,
         not_after=draft.validity.not_after,
         tbs=tbs,
-        public_key_der=spki_der(draft.public_key),
+        public_key_der=draft.public_key_der,
         created_at=clock.now(),
         identifiers=tuple(
             value for name in ("UID", "serialNumber", "organizationIdentifier") for value in draft.subject.values(name)

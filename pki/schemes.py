@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -43,6 +44,7 @@ class Scheme(StrEnum):
     def hash(self) -> hashes.HashAlgorithm:
         return hashes.SHA384() if self is Scheme.ECDSA_SHA384 else hashes.SHA256()
 
+    @functools.cache
     def algorithm_identifier(self) -> bytes:
         """The signature's AlgorithmIdentifier, in DER."""
         if self is Scheme.ECDSA_SHA256:
@@ -61,7 +63,11 @@ class Scheme(StrEnum):
 
 
 def scheme_for(public_key: PublicKey, *, rsa_padding: str = "pss") -> Scheme:
-    """The scheme for a key: PSS by default for RSA (Thông tư 15/2025), `pkcs1v15` for readers that know nothing newer."""
+    """The scheme for a key: PSS by default for RSA (Thông tư 15/2025), `pkcs1v15` for readers that know nothing newer.
+
+    PSS for certificates too: the readers we test with (OpenSSL) verify such chains. A digest as strong as the curve (RFC 5753 8,
+    SP 800-57 part 1 table 3).
+    """
     if isinstance(public_key, rsa.RSAPublicKey):
         return Scheme.PKCS1_SHA256 if rsa_padding == "pkcs1v15" else Scheme.PSS_SHA256
     return Scheme.ECDSA_SHA384 if public_key.curve.key_size > 256 else Scheme.ECDSA_SHA256

@@ -44,7 +44,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
 from api.errors import ComponentError, UsageError
-from certs.db import UtcDateTime, is_outage
+from certs.db import UtcDateTime
+from certs.outages import is_outage
 from pki.audit_link import written_time
 
 REVISION = "alembic_version"

@@ -35,8 +35,9 @@ from api.publishing import publish, write_public_files
 from api.settings import load_settings
 from api.wiring import Installation, database_url, open_installation
 from certs.clock import Clock
-from certs.db import Database, database_errors
+from certs.db import Database
 from certs.errors import CertsError, DatabaseUnavailable
+from certs.outages import database_errors
 from hsm.errors import HSMError
 from pki.audit import Actor, append, list_acts
 from pki.errors import PkiError

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, exc, text
 
-from certs.db import database_errors
+from certs.outages import database_errors
 
 # The newest revision in versions/; a test holds it to what Alembic finds there.
 HEAD = "0012"

@@ -8,7 +8,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from api.migrations import is_current
-from certs.db import database_errors, hold
+from certs.db import hold
+from certs.outages import database_errors
 
 
 def build_config() -> Config:

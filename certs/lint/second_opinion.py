@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from certs.errors import LintFailed, LintUnavailable
 from certs.lint.shapes import PassedShapes, crl_shape_of, shape_of
 from certs.lint.twin import Twin
@@ -98,7 +96,7 @@ class SecondOpinion:
         if reported is not None and twin.certificate.serial_number % self._sampled:
             return reported
         holder = twin.profile.holder
-        remarks = self.ask("certificate", twin.certificate.public_bytes(Encoding.DER), holder.value if holder else "")
+        remarks = self.ask("certificate", twin.octets, holder.value if holder else "")
         try:
             _refuse(remarks, [each.code for each in twin.profile.lint_exceptions])
         except LintFailed:

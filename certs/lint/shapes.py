@@ -7,6 +7,7 @@ damaged or unreadable file means that the certificate is judged again, and only 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import secrets
@@ -20,22 +21,33 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs.csr import check_public_key
-from certs.lint.twin import Twin
+from certs.lint.twin import Frame, Twin
+
+# As many as judge.py keeps.
+_KEPT_FRAMES = 4096
 
 
 def shape_of(twin: Twin, linter: str) -> str:
     """The name of a shape: linter, profile, issuer, kinds of keys, attributes and extensions as they follow each other."""
-    certificate = twin.certificate
-    key = check_public_key(certificate.public_key())
+    key, san = twin.public_key, twin.alternative_names
     parts = [
         linter,
+        _shape_of_frame(twin.frame),
+        key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else f"rsa {check_public_key(key).key_size}",
+        twin.certificate.signature_algorithm_oid.dotted_string,
+        *(pair.name for rdn in twin.subject for pair in rdn),
+        *(type(name).__name__ for name in (san.value if san is not None else ())),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=_KEPT_FRAMES)
+def _shape_of_frame(frame: Frame) -> str:
+    parts = [
         # With all its values: a changed profile is another one.
-        hashlib.sha256(repr(twin.profile).encode()).hexdigest(),
-        twin.issuer.fingerprint(hashes.SHA256()).hex() if twin.issuer is not None else "",
-        key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else f"rsa {key.key_size}",
-        certificate.signature_algorithm_oid.dotted_string,
-        *(pair["type"].dotted for rdn in twin.tbs["subject"].chosen for pair in rdn),
-        *(part for extension in certificate.extensions for part in _parts_of(extension)),
+        hashlib.sha256(repr(frame.profile).encode()).hexdigest(),
+        frame.issuer.fingerprint(hashes.SHA256()).hex() if frame.issuer is not None else "",
+        *(part for extension in frame.extensions() for part in _parts_of(*extension)),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -102,11 +114,8 @@ class PassedShapes:
                 (self._folder / shape).unlink()
 
 
-def _parts_of(extension: x509.Extension[x509.ExtensionType]) -> Iterator[str]:
-    yield f"{extension.oid.dotted_string} {extension.critical}"
-    value = extension.value
-    if isinstance(value, x509.SubjectAlternativeName):
-        yield from (type(name).__name__ for name in value)
+def _parts_of(oid: x509.ObjectIdentifier, critical: bool, value: x509.ExtensionType | None) -> Iterator[str]:
+    yield f"{oid.dotted_string} {critical}"
     # Addresses differ in their last part from one CRL to the next; what a linter says depends on scheme and host.
     if isinstance(value, x509.CRLDistributionPoints):
         yield from (_place(name.value) for point in value for name in point.full_name or ())

@@ -1,18 +1,58 @@
-"""What is judged: a certificate signed by a throwaway key, its profile, and the issuer's real certificate."""
+"""What is judged: a certificate with a throwaway signature, its profile, and the issuer's real certificate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar, cast
+from typing import Self, TypeVar, cast
 
-from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certs.lint.parts import Attribute, ExtensionOctets, Parts, read_name, read_parts
 from certs.profile import Profile
+from certs.template import key_identifier_of
+from hsm import der
 
 E = TypeVar("E", bound=x509.ExtensionType)
+
+# By the content of the object identifier: the two extensions that are a certificate's own.
+KEY_IDENTIFIER = der.oid(x509.SubjectKeyIdentifier.oid.dotted_string)[2:]
+ALTERNATIVE_NAMES = der.oid(x509.SubjectAlternativeName.oid.dotted_string)[2:]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What thousands of certificates have in common: profile, issuer, and the extensions, without the two that are a
+    certificate's own: of these only that they are there, and whether they are critical.
+
+    Equal frames have the same octets, so what was said of one holds for the other. Nothing else of a certificate can be seen here.
+    """
+
+    profile: Profile
+    issuer: x509.Certificate | None
+    octets: tuple[bytes, ...]
+    _certificate: x509.Certificate = field(compare=False, repr=False)
+
+    def extension(self, kind: type[E]) -> x509.Extension[E] | None:
+        """The extension of this class, or None; LookupError for one that is a certificate's own."""
+        if kind in _OWN:
+            raise LookupError(f"{kind.__name__} is not of the frame")
+        return _extension(self._certificate, kind)
+
+    def extensions(self) -> Iterator[tuple[x509.ObjectIdentifier, bool, x509.ExtensionType | None]]:
+        """Identifier, criticality and value of each, as they follow each other; no value of those that are a certificate's own."""
+        for each in self._certificate.extensions:
+            yield each.oid, each.critical, None if isinstance(each.value, _OWN) else each.value
+
+    @property
+    def issuer_key_identifier(self) -> bytes:
+        """Of who signs: the issuer, or the certificate itself, whose frame is kept for no other (judge.py)."""
+        return key_identifier_of(self.issuer or self._certificate)
+
+
+_OWN = (x509.SubjectKeyIdentifier, x509.SubjectAlternativeName)
 
 
 @dataclass(frozen=True)
@@ -23,18 +63,60 @@ class Twin:
     profile: Profile
     issuer: x509.Certificate | None
 
+    @classmethod
+    def load(cls, octets: bytes, profile: Profile, issuer: x509.Certificate | None) -> Self:
+        """The twin that has these octets."""
+        twin = cls(x509.load_der_x509_certificate(octets), profile, issuer)
+        vars(twin)["octets"] = octets  # else the first reader would have to write them again
+        return twin
+
     @cached_property
-    def asn1(self) -> asn1_x509.Certificate:
+    def octets(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @cached_property
+    def parts(self) -> Parts:
         """The same octets by a second reader, for what the first one hides: types of strings and times."""
-        return asn1_x509.Certificate.load(self.certificate.public_bytes(Encoding.DER))
+        return read_parts(self.octets)
 
-    @property
-    def tbs(self) -> asn1_x509.TbsCertificate:
-        return self.asn1["tbs_certificate"]
+    @cached_property
+    def subject(self) -> list[list[Attribute]]:
+        """The subject as it is written."""
+        return read_name(self.parts.subject)
 
-    def extension(self, kind: type[E]) -> x509.Extension[E] | None:
-        """The extension of this class, or None."""
-        try:
-            return cast("x509.Extension[E]", self.certificate.extensions.get_extension_for_class(kind))
-        except x509.ExtensionNotFound:
+    @cached_property
+    def public_key(self) -> object:
+        return self.certificate.public_key()
+
+    @cached_property
+    def frame(self) -> Frame:
+        octets = tuple(map(_octets_in_frame, self.parts.extensions))
+        return Frame(self.profile, self.issuer, octets, self.certificate)
+
+    @cached_property
+    def key_identifiers(self) -> list[ExtensionOctets]:
+        """The subject key identifiers, of which there should be one."""
+        return [each for each in self.parts.extensions if each.oid == KEY_IDENTIFIER]
+
+    @cached_property
+    def alternative_names(self) -> x509.Extension[x509.SubjectAlternativeName] | None:
+        # Most certificates have none, and the first reader takes all extensions at once.
+        if all(each.oid != ALTERNATIVE_NAMES for each in self.parts.extensions):
             return None
+        return _extension(self.certificate, x509.SubjectAlternativeName)
+
+
+def _octets_in_frame(extension: ExtensionOctets) -> bytes:
+    # No extension begins like these marks do, so none can be taken for one.
+    if extension.oid == KEY_IDENTIFIER:
+        return b"key identifier, critical" if extension.critical else b"key identifier"
+    if extension.oid == ALTERNATIVE_NAMES:
+        return b"alternative names, critical" if extension.critical else b"alternative names"
+    return extension.whole
+
+
+def _extension(certificate: x509.Certificate, kind: type[E]) -> x509.Extension[E] | None:
+    try:
+        return cast("x509.Extension[E]", certificate.extensions.get_extension_for_class(kind))
+    except x509.ExtensionNotFound:
+        return None

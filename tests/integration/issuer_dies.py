@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from api.wiring import Installation, database_url, open_installation
@@ -54,6 +55,13 @@ class DyingDatabase(Database):
         with super().write() as session:
             yield session
             session.flush()
+            self.steps.step()
+        self.steps.step()
+
+    @contextmanager
+    def write_rows(self) -> Iterator[Connection]:
+        with super().write_rows() as connection:
+            yield connection
             self.steps.step()
         self.steps.step()
 

@@ -71,7 +71,7 @@ def test_an_intent_becomes_a_certificate(session):
     add_intent(session, new("aa"))
     assert get_certificate(session, "aa").state is State.INTENT
     assert get_certificate(session, "aa").der is None
-    record = complete(session, "aa", b"der")
+    record = complete(session, new("aa"), b"der")
     assert (record.state, record.der, record.tbs) == (State.ACTIVE, b"der", b"tbs")
     assert record.sha256 == hashlib.sha256(b"der").hexdigest()
 
@@ -86,7 +86,7 @@ def test_the_database_refuses_a_serial_that_it_has_seen(database):
 def test_an_intent_that_was_revoked_meanwhile_stays_revoked(session):
     add_intent(session, new("aa"))
     set_state(session, "aa", State.REVOKED, revoked_at=NOW, reason="keyCompromise")
-    assert complete(session, "aa", b"der").state is State.REVOKED
+    assert complete(session, new("aa"), b"der").state is State.REVOKED
 
 
 def test_an_unfinished_certificate_cannot_be_taken_for_one(session):
@@ -98,7 +98,7 @@ def test_an_unfinished_certificate_cannot_be_taken_for_one(session):
 def test_what_is_not_revoked_has_expired_after_its_end(session):
     for serial in ("aa", "bb", "cc"):
         add_intent(session, new(serial))
-        complete(session, serial, serial.encode())
+        complete(session, new(serial), serial.encode())
     set_state(session, "bb", State.REVOKED, revoked_at=NOW, reason="superseded")
     set_state(session, "cc", State.SUSPENDED, revoked_at=NOW, reason="certificateHold")
     end = NOW + timedelta(days=731)
@@ -116,7 +116,7 @@ def test_folding_takes_every_vietnamese_mark():
 
 def test_a_certificate_is_found_by_fingerprint_and_by_key(session):
     add_intent(session, new("aa"))
-    record = complete(session, "aa", b"der")
+    record = complete(session, new("aa"), b"der")
     assert find_by_sha256(session, record.sha256.upper()) == record
     assert find_by_sha256(session, "00" * 32) is None
     assert serials(find_by_key(session, KEY)) == ["aa"]

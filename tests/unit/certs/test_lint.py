@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certs.catalogue import read_catalogue
 from certs.errors import LintFailed
 from certs.lint.judge import check_certificate, lint_certificate
-from certs.lint.rules import RULES
+from certs.lint.rules import FRAME_RULES, RULES
 from certs.lint.twin import Twin
 from certs.names import build_name, parse_subject
 from certs.profile import Validity
-from certs.template import IssuerFacts, build_certificate, key_identifier
+from certs.template import IssuerFacts, key_identifier
 from hsm.spec import spki_der
+from tests.reference_certificate import build_certificate
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 CATALOGUE = read_catalogue()
@@ -259,4 +260,45 @@ def test_every_rule_has_a_defect_that_it_finds():
         "path_length_of_the_issuer_allows_it",
         "common_name_is_an_alternative_name",
     }
-    assert covered == {rule.__name__ for rule in RULES}
+    assert covered == {rule.__name__ for rule in (*RULES, *FRAME_RULES)}
+
+
+# What stands between rules and the octets may not hide a defect: what was kept of a good certificate is of that one alone.
+def test_what_has_passed_before_does_not_let_a_defect_pass():
+    check_certificate(Twin(signed(rebuilt()), CATALOGUE.get("agency-seal"), ISSUER))
+    for rule, change in BROKEN.values():
+        for _ in range(2):
+            assert rule in broken_rules(signed(rebuilt(**change)))
+    check_certificate(Twin(signed(rebuilt()), CATALOGUE.get("agency-seal"), ISSUER))
+
+
+def test_a_frame_shows_nothing_that_is_a_certificates_own():
+    frame = Twin(signed(rebuilt()), CATALOGUE.get("agency-seal"), ISSUER).frame
+    for kind in (x509.SubjectKeyIdentifier, x509.SubjectAlternativeName):
+        with pytest.raises(LookupError):
+            frame.extension(kind)
+    assert [value for oid, _, value in frame.extensions() if oid == x509.SubjectKeyIdentifier.oid] == [None]
+
+
+def test_two_certificates_have_one_frame_when_all_that_a_frame_shows_is_alike():
+    def frame(profile="agency-seal", issuer=ISSUER, **change):
+        return Twin(signed(rebuilt(**change)), CATALOGUE.get(profile), issuer).frame
+
+    names = x509.SubjectAlternativeName([x509.RFC822Name("a@b.vn")])
+    others = x509.SubjectAlternativeName([x509.RFC822Name("c@d.vn")])
+    another_key = {"drop": x509.SubjectKeyIdentifier, "add": [(x509.SubjectKeyIdentifier(b"x" * 20), False)]}
+    assert frame() == frame(serial_number=SERIAL + 1, subject_name=OTHER_NAME)
+    assert frame(add=[(names, False)]) == frame(add=[(others, False)])
+    different = [
+        frame(),
+        frame(profile="officer"),
+        frame(issuer=signed(rebuilt())),
+        frame(issuer=None),
+        frame(add=[(names, False)]),
+        frame(add=[(names, True)]),
+        frame(**another_key),  # it stands elsewhere
+        frame(drop=x509.SubjectKeyIdentifier),
+        frame(drop=x509.CRLDistributionPoints),
+        frame(drop=x509.CRLDistributionPoints, add=[(CDP, False)]),
+    ]
+    assert len(set(different)) == len(different)

@@ -54,8 +54,8 @@ def stock(session):
         session,
         new("ef56", subject="CN=Khác,C=VN", organization="", public_key_der=b"3", created_at=NOW + timedelta(days=1)),
     )
-    complete(session, "ab12", b"ab12")
-    complete(session, "cd34", b"cd34")
+    complete(session, new("ab12"), b"ab12")
+    complete(session, new("cd34"), b"cd34")
     return session
 
 

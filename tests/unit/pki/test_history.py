@@ -260,7 +260,7 @@ def test_a_certificate_whose_making_the_trail_does_not_tell_was_in_force_from_it
         row = get_certificate(session, record.serial)
         new = {name: getattr(row, name) for name in ("profile", "subject", "common_name", "organization", "issuer", "not_before", "not_after", "tbs", "public_key_der", "created_at")}  # fmt: skip
         add_intent(session, _intent("0f", new))
-        complete(session, "0f", b"as it came")
+        complete(session, _intent("0f", new), b"as it came")
     assert state(world, "0f", record.created_at) is Past.ACTIVE
     assert state(world, "0f", record.created_at - _SECOND) is Past.NOT_ISSUED
 
