@@ -55,16 +55,12 @@ _OF_THE_INSTALLATION = (DatabaseUnavailable, LintUnavailable, IssuerNotGood)
 
 
 class TwinKeys:
-    """Throwaway keys, one of each kind, and what they once signed: the signatures of twins, which nobody sees but rules and second opinion.
-
-    What a twin's signature was made over no linter looks at, so that one for each kind of key is enough; none verifies.
-    """
+    """Throwaway keys, one of each kind: they sign twins that nobody ever sees but the rules and the second opinion."""
 
     def __init__(self, second_opinion: SecondOpinion | None = None) -> None:
         self.second_opinion = second_opinion or SecondOpinion()
         self._lock = threading.Lock()
         self._keys: dict[KeySpec, PrivateKey] = {}
-        self._signatures: dict[KeySpec, bytes] = {}
 
     def get(self, spec: KeySpec) -> PrivateKey:
         """The throwaway key of this kind, made at its first use (an RSA key takes a third of a second)."""
@@ -76,13 +72,6 @@ class TwinKeys:
                     else ec.generate_private_key(curve_of(spec))
                 )
             return self._keys[spec]
-
-    def signature(self, spec: KeySpec) -> bytes:
-        """A signature of the throwaway key of this kind, in the form that those of a real one have."""
-        if spec not in self._signatures:
-            key = self.get(spec)
-            self._signatures[spec] = sign_message(key, scheme_for(key.public_key()), b"a twin")
-        return self._signatures[spec]
 
 
 @dataclass(frozen=True)
@@ -148,7 +137,7 @@ def issue_orders(orders: Sequence[Order], actor: Actor, cycle: Cycle) -> list[Re
     Two commits, whatever their number. An error after the first leaves intents, which can be revoked.
     """
     results: dict[int, Result] = {}
-    # 2. Lint a twin with a signature of a throwaway key of the same kind: a bad certificate must not exist even briefly.
+    # 2. Lint a twin signed by a throwaway key of the same kind: a bad certificate must not exist even briefly.
     linted = []
     for place, order in enumerate(orders):
         try:
@@ -193,7 +182,7 @@ def _lint(place: int, order: Order, cycle: Cycle) -> _Linted:
         algorithm=scheme.algorithm_identifier(),
         san=draft.san,
     )
-    signature = cycle.twins.signature(spec_of(cycle.issuer_key))
+    signature = sign_message(cycle.twins.get(spec_of(cycle.issuer_key)), scheme, tbs)
     twin = der.sequence(tbs, scheme.algorithm_identifier(), der.bits(signature))
     judged = Twin.load(twin, draft.profile, draft.issuer_certificate)
     check_certificate(judged)
