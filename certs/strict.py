@@ -42,7 +42,7 @@ def read_table(cls: type[T], table: Mapping[str, object], where: str) -> T:
     Fields may be str, int, bool, float, an Enum (by value), a dataclass, `X | None`, list[X], tuple[X, ...],
     frozenset[X] or dict[str, X]. A ValueError of the dataclass's own __post_init__ becomes TableValueWrong.
     """
-    hints = _hints(cls)
+    hints = _hints(cast("Any", cls))
     fields = {field.name: field for field in dataclasses.fields(cast("Any", cls)) if field.init}
     for key in table:
         if key not in fields:

@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,6 +30,7 @@ from pathlib import Path
 from sqlalchemy.orm import configure_mappers
 
 from api.loading import load
+from tests import warm_start
 
 _READY = b"ready"
 _LONGEST_REQUEST = 1 << 17
@@ -87,6 +89,25 @@ class CommandServer:
 
 def _serve(address: str) -> None:
     """Fork for each connection, for as long as the test process lives."""
+    # Not a TemporaryDirectory: every fork would remove it at its end.
+    folder = tempfile.mkdtemp(prefix="antin-warm-")
+    file = str(Path(warm_start.__file__).resolve())
+    standing_by = [
+        subprocess.Popen(
+            [sys.executable, "-I", "-X", "utf8", file, "stand-by", module, address],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env={}, cwd="/",
+        )
+        for module in warm_start.WARM
+    ]  # fmt: skip
+    sys.executable = warm_start.interpreter(folder, address)
+    _fork_for_each(address)
+    shutil.rmtree(folder)
+    for each in standing_by:
+        each.kill()
+        each.wait()
+
+
+def _fork_for_each(address: str) -> None:
     for name in _LOADED:
         load(name)
     configure_mappers()
