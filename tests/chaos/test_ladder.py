@@ -13,8 +13,6 @@ from tests.chaos.promises import check_promises
 from tests.chaos.rows import ROWS, Row, run_row, run_soak
 from tests.chaos.stage import Stage, new_stage
 
-pytestmark = pytest.mark.walk
-
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
