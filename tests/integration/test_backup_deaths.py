@@ -14,7 +14,6 @@ import pytest
 
 from tests.installation import User
 
-
 RESTORER = Path(__file__).with_name("restorer.py")
 ROOT = Path(__file__).parents[2]
 
