@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -23,7 +24,7 @@ from api.migrations.runner import upgrade
 from api.publishing import publish
 from api.service_upkeep import make_services
 from api.settings import HttpSettings, Settings, load_settings
-from api.wiring import Installation, locate
+from api.wiring import SIGNATURE_WIDTH_MM, Installation, locate
 from certs.clock import SystemClock
 from certs.names import SubjectName, parse_subject, subject_name
 from hsm.softhsm import NewToken, configuration, ensure_token
@@ -33,10 +34,12 @@ from pki.audit import Actor
 from pki.authorities import AuthorityState, find_authority, get_authority
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
 from pki.roles import Permission, require
+from signer.appearance.errors import FontMissing
 from signer.appearance.images import Purpose
 from signer.credentials import credential_exists
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.sandbox import Judge
+from signer.signing import DRAWN_STYLES
 from signer.storage import write_once
 
 # The organisation of the authorities when nobody names one.
@@ -83,6 +86,8 @@ def found(wish: Wish, environment: Mapping[str, str], actor: Actor) -> tuple[Ins
             publish(installation, actor)
             if wish.demo:
                 _make_demo_signers(installation, actor)
+        if fresh:
+            _cut_fonts(installation)
         # The settings file says that the home is complete, so it comes last.
         if fresh:
             write_once(home.settings_file, _settings_text(settings).encode())
@@ -160,6 +165,13 @@ def _authority_subject(kind: str, agency: str) -> SubjectName:
     return subject_name(CN=f"Antin {kind} CA", O=agency, C="VN")
 
 
+def _cut_fonts(installation: Installation) -> None:
+    """Put into the cache what stamps are drawn with, so that the first signature does not wait for it."""
+    with contextlib.suppress(FontMissing):  # whoever signs is told; an authority alone needs no font
+        for style in DRAWN_STYLES:
+            installation.fonts.font(style)
+
+
 def _make_demo_signers(installation: Installation, actor: Actor) -> None:
     with installation.database.read() as session:
         founder = parse_subject(get_authority(session, "root").subject).organization
@@ -183,6 +195,8 @@ def _make_demo_signer(
             return
     png = draw_seal(AGENCY_NAME, seal[1]) if seal else draw_signature()
     picture = installation.images.register(png, purpose, f"{name}.png")
+    # As it is stamped, into the cache: the first signature does not wait for it.
+    installation.images.image(picture, purpose, seal[0] if seal else SIGNATURE_WIDTH_MM)
     spec = KeySpec(installation.settings.keys.credential)
     request = EnrolmentRequest(name, profile, subject, spec, picture, seal[0] if seal else None)
     deps = EnrolmentDeps(installation.keys, installation.issuing(), installation.settings.sign.rsa_padding)

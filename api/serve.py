@@ -23,10 +23,10 @@ from api.errors import ComponentError, UsageError
 from api.home import Home
 from api.key_watch import SOON_SECONDS, KeyWatch, pause_after
 from api.keys import key_process
+from api.lifeline import READY
 from api.logs import set_up_logs
 from api.metrics import SHARED_FOLDER, forget_process
 from api.migrations.runner import upgrade
-from api.web_process import READY
 from api.wiring import open_installation
 from api.worker_state import FILE as WORKER_STATE
 from hsm.keyd.process import KeyProcess
@@ -148,7 +148,7 @@ class Supervisor:
             descriptors = (self._listening.fileno(), theirs.fileno()) if is_web else (theirs.fileno(),)
             module = "api.web_process" if is_web else "api.worker"
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, *map(str, descriptors)],
+                [sys.executable, "-P", "-m", "api.loading", module, *map(str, descriptors)],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

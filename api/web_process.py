@@ -1,6 +1,6 @@
 """One web process: opens its own installation, serves the application on the supervisor's socket, ends when told or left alone.
 
-Started as `python -m api.web_process LISTENING CONTROL` by api/serve.py, with two inherited descriptors.
+Started as `python -m api.loading api.web_process LISTENING CONTROL` by api/serve.py, with two inherited descriptors.
 """
 
 from __future__ import annotations
@@ -8,10 +8,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import socket
 import sys
-import threading
 
 import h11
 import uvicorn
@@ -20,12 +18,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from api.ahead import serving_limits
 from api.app import create_app
 from api.errors import RequestError
+from api.lifeline import Lifeline
 from api.logs import set_up_logs
 from api.problems import describe_problem, problem
 from api.wiring import locate, open_installation
 from signer.sandbox import Judge
 
-READY = b"r"
 # Within the supervisor's patience, so that a slow client cannot keep us.
 _GRACEFUL_SECONDS = 2
 _KEEP_ALIVE_SECONDS = 15
@@ -97,7 +95,7 @@ def main(listening: int, control: int) -> None:
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
         h11_max_incomplete_event_size=32 * 1024,  # an OCSP request in a path, with room
     )
-    server = _Server(config, socket.socket(fileno=control))
+    server = _Server(config, Lifeline(control))
     server.run([socket.socket(fileno=listening)])
     logger.info("stopped")
     sys.stderr.flush()
@@ -108,9 +106,9 @@ def main(listening: int, control: int) -> None:
 class _Server(uvicorn.Server):
     """Tells the supervisor when it accepts requests, and stops when the supervisor's end of the line is closed."""
 
-    def __init__(self, config: uvicorn.Config, control: socket.socket) -> None:
+    def __init__(self, config: uvicorn.Config, line: Lifeline) -> None:
         super().__init__(config)
-        self._control = control
+        self._line = line
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -118,14 +116,5 @@ class _Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
-        threading.Thread(target=self._watch, daemon=True).start()
-        self._control.sendall(READY)
-
-    def _watch(self) -> None:
-        while self._control.recv(1):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+        self._line.watch()
+        self._line.tell_ready()

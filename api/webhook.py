@@ -54,7 +54,8 @@ def post(webhook: Webhook, body: bytes, moment: datetime) -> str:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         connection.request("POST", path, body, headers)
-        status = connection.getresponse().status
+        with connection.getresponse() as answer:
+            status = answer.status
     except (OSError, http.client.HTTPException, ValueError) as error:
         # Kind and cause, never a text that somebody else made.
         return getattr(error, "strerror", None) or type(error).__name__

@@ -1,20 +1,18 @@
 """The worker process of a service: does what is due by itself, ends when told or left alone.
 
-Started as `python -m api.worker CONTROL` by api/serve.py, with one inherited descriptor.
+Started as `python -m api.loading api.worker CONTROL` by api/serve.py, with one inherited descriptor.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
-import threading
 
 from api.jobs import make_jobs
+from api.lifeline import Lifeline
 from api.logs import set_up_logs
 from api.schedule import Schedule
-from api.web_process import READY
 from api.wiring import open_installation
 
 # Within the supervisor's patience. What is not done by then is left as a death would leave it.
@@ -30,22 +28,12 @@ def main(control: int) -> None:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: schedule.stop())
-    line = socket.socket(fileno=control)
-    threading.Thread(target=_watch, args=(line,), daemon=True).start()
+    line = Lifeline(control)
+    line.watch()
     schedule.start()
-    line.sendall(READY)
+    line.tell_ready()
     schedule.wait()
     schedule.join(_LAST_SECONDS)
     sys.stderr.flush()
     # A job in the middle of a call that cannot be broken off has no say any more.
     os._exit(0)
-
-
-def _watch(line: socket.socket) -> None:
-    while line.recv(1):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

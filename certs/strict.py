@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import tomllib
 import types
 import typing
@@ -41,7 +42,7 @@ def read_table(cls: type[T], table: Mapping[str, object], where: str) -> T:
     Fields may be str, int, bool, float, an Enum (by value), a dataclass, `X | None`, list[X], tuple[X, ...],
     frozenset[X] or dict[str, X]. A ValueError of the dataclass's own __post_init__ becomes TableValueWrong.
     """
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cast("Any", cls))
     fields = {field.name: field for field in dataclasses.fields(cast("Any", cls)) if field.init}
     for key in table:
         if key not in fields:
@@ -66,6 +67,12 @@ def read_table(cls: type[T], table: Mapping[str, object], where: str) -> T:
         raise TableValueWrong(
             f"{where}: {error}", where=where, key="", expected=str(error), found="something else"
         ) from error
+
+
+@functools.cache
+def _hints(cls: type) -> Mapping[str, Any]:
+    """The types of the fields. Every annotation is compiled for it, and the profiles are tables of a few classes."""
+    return typing.get_type_hints(cls)
 
 
 def parse_text(annotation: Any, text: str, where: str, key: str) -> object:

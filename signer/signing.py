@@ -45,6 +45,8 @@ _INTENT_OF_ROLE = {OFFICER: APPROVE, SEAL: ISSUE}
 
 # Text fields that an office leaves open for the number and the date of issue.
 NUMBER_FIELD, DATE_FIELD = "SoVanBan", "NgayBanHanh"
+# The styles of font that a revision may bring.
+DRAWN_STYLES: tuple[Style, ...] = ("regular", "italic")
 
 
 @dataclass(frozen=True)
@@ -327,7 +329,7 @@ def _plan(case: _Case, number: GivenNumber | None) -> Plan:
 def _fonts(text: tuple[str, ...], values: Mapping[str, str], deps: SigningDeps) -> dict[Style, EmbeddedFont]:
     """Regular for text of ours; a form may want its values in italics, as ND30 PL1 has place and date."""
     drawn = " ".join((*text, *values.values()))
-    styles: tuple[Style, ...] = ("regular", "italic") if values else ("regular",)
+    styles = DRAWN_STYLES if values else DRAWN_STYLES[:1]
     return {style: deps.font(style, drawn) for style in styles} if drawn else {}
 
 

@@ -9,11 +9,14 @@ Nothing of PKCS#11, no database and no thread exists in the process that forks.
 from __future__ import annotations
 
 import array
+import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,15 +24,20 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from sqlalchemy.orm import configure_mappers
+
+from api.loading import load
+from tests import warm_start
 
 _READY = b"ready"
 _LONGEST_REQUEST = 1 << 17
 # What commands load; each loads the rest by itself.
 _LOADED = (
     "api.cli.main", "api.cli.context", "api.cli.cert", "api.cli.sign", "api.cli.verify", "api.cli.doctor", "api.cli.init",
-    "api.ahead", "api.founding", "api.checkup", "api.cli.failures",
+    "api.ahead", "api.founding", "api.checkup", "api.cli.failures", "api.cli.audit", "api.cli.backup", "api.cli.hsm", "api.cli.token",
 )  # fmt: skip
 
 
@@ -81,8 +89,31 @@ class CommandServer:
 
 def _serve(address: str) -> None:
     """Fork for each connection, for as long as the test process lives."""
+    # Not a TemporaryDirectory: every fork would remove it at its end.
+    folder = tempfile.mkdtemp(prefix="antin-warm-")
+    file = str(Path(warm_start.__file__).resolve())
+    standing_by = [
+        subprocess.Popen(
+            [sys.executable, "-I", "-X", "utf8", file, "stand-by", module, address],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env={}, cwd="/",
+        )
+        for module in warm_start.WARM
+    ]  # fmt: skip
+    sys.executable = warm_start.interpreter(folder, address)
+    _fork_for_each(address)
+    shutil.rmtree(folder)
+    for each in standing_by:
+        each.kill()
+        each.wait()
+
+
+def _fork_for_each(address: str) -> None:
     for name in _LOADED:
-        importlib.import_module(name)
+        load(name)
+    configure_mappers()
+    # What is there by now is shared with every fork, and stays so only while no collector writes into it.
+    gc.collect()
+    gc.freeze()
     door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     door.bind(f"\0{address}")
     door.listen(64)
@@ -136,8 +167,20 @@ def _become(asked: dict[str, object], out: int, err: int) -> None:
     words = asked["words"]
     assert isinstance(words, list)
     sys.argv[:] = ["antin", *words]
-    main = importlib.import_module("api.cli.main").main
-    raise SystemExit(main())
+    code = _code_of(importlib.import_module("api.cli.main").main)
+    # As the interpreter ends, but for taking every module apart, which would copy what is shared.
+    threading._shutdown()  # type: ignore[attr-defined]  # nothing public waits for the threads that are not daemons
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _code_of(main: Callable[[], int]) -> int:
+    try:
+        return main()
+    except SystemExit as end:  # argparse
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
 
 
 if __name__ == "__main__":

@@ -117,10 +117,10 @@ class SigningWorld:
 
 
 def build_signing_world(
-    folder: Path, judge: Judge, pictures: Pictures, *, keys: KeyStore | None = None
+    folder: Path, judge: Judge, pictures: Pictures, *, keys: KeyStore | None = None, apart: bool = False
 ) -> SigningWorld:
     """Make all of it in a folder, without credentials yet. The caller closes `world`; the judge is his own."""
-    world = build_world(folder, keys=keys)
+    world = build_world(folder, keys=keys, apart=apart)
     images = ImageShelf(folder / "images", pictures.cache)
     judging = JudgeDesk(judge, world.database, world.clock)
     deps = SigningDeps(

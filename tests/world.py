@@ -6,7 +6,10 @@ that need a token pass its store as `keys`.
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
+import tempfile
 import warnings
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -65,9 +68,30 @@ def new_database(folder: Path, *, busy_timeout: float = 5.0) -> Database:
     """A migrated database without a row."""
     if postgres.wanted():
         return Database(postgres.cluster().migrated(), busy_timeout=busy_timeout)
-    database = empty_database(folder, busy_timeout=busy_timeout)
+    shutil.copy(_migrated(), folder / "antin.db")
+    return empty_database(folder, busy_timeout=busy_timeout)
+
+
+@functools.cache
+def _migrated() -> Path:
+    """An SQLite file with this release's schema, made once a test process and only copied."""
+    folder = _template_folder("migrated")
+    database = empty_database(folder)
     upgrade(database.engine)
-    return database
+    database.close()
+    return _sole_file(folder)
+
+
+def _template_folder(name: str) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=f"antin-{name}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _sole_file(folder: Path) -> Path:
+    """The database's file, with everything in it: SQLite takes what it kept beside it along when the last connection closes."""
+    (file,) = folder.iterdir()
+    return file
 
 
 @dataclass(frozen=True)
@@ -147,13 +171,52 @@ def build_world(
     clock: FixedClock | None = None,
     root_spec: KeySpec = KeySpec.P_384,
     issuing_spec: KeySpec = KeySpec.P_256,
+    apart: bool = False,
 ) -> World:
-    """Make all of it in a folder. The caller closes it."""
-    database, clock, keys = new_database(folder), clock or FixedClock(), keys or memory_store()
+    """Make all of it in a folder. The caller closes it.
+
+    Its ceremonies are held once a test process; where nobody wishes for anything special, a world is a copy of that one.
+    One that stands `apart` has authorities with other keys.
+    """
+    if not apart and (keys, clock, root_spec, issuing_spec) == (None, None, KeySpec.P_384, KeySpec.P_256):
+        return _copied_world(folder)
+    return _world(new_database(folder), clock or FixedClock(), keys or memory_store(), root_spec, issuing_spec)
+
+
+def _world(database: Database, clock: FixedClock, keys: KeyStore, root_spec: KeySpec, issuing_spec: KeySpec) -> World:
+    """A world with ceremonies of its own."""
     catalogue, twins = read_catalogue(), TwinKeys(second_opinion())
     deps = CeremonyDeps(database, clock, keys, catalogue, PUBLIC_URL, twins, approvals=ApprovalRules())
     create_root("root", parse_subject(ROOT_SUBJECT), ADMIN, deps, spec=root_spec)
     create_issuing("issuing", "root", parse_subject(ISSUING_SUBJECT), ADMIN, deps, spec=issuing_spec)
+    return _assembled(database, clock, keys, catalogue, twins)
+
+
+@functools.cache
+def _template() -> tuple[MemoryStore, Path | str]:
+    """Keys and rows of a world that is only copied: on SQLite a file, on PostgreSQL the name of a database."""
+    folder, keys = _template_folder("world"), memory_store()
+    database = new_database(folder)
+    _world(database, FixedClock(), keys, KeySpec.P_384, KeySpec.P_256)
+    database.close()
+    return keys, str(database.url.database) if postgres.wanted() else _sole_file(folder)
+
+
+def _copied_world(folder: Path) -> World:
+    template, rows = _template()
+    keys = memory_store()
+    for held in template._held.values():
+        assert held.key is not None
+        keys.hold(held.key, held.ref.label, held.ref.purpose)
+    if isinstance(rows, Path):
+        shutil.copy(rows, folder / "antin.db")
+        database = empty_database(folder)
+    else:
+        database = Database(postgres.cluster().new(rows))
+    return _assembled(database, FixedClock(), keys, read_catalogue(), TwinKeys(second_opinion()))
+
+
+def _assembled(database: Database, clock: FixedClock, keys: KeyStore, catalogue: Catalogue, twins: TwinKeys) -> World:
     return World(
         database=database,
         clock=clock,

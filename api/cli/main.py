@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import TextIO
 
 from api.cli.call import ActorWish, Call
 from api.cli.parser import build_parser, typed_path
+from api.loading import load
 from api.words import Words, one_line
 
 
@@ -34,8 +33,8 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, e
     words = Words(environment.get("ANTIN_LANG", "en"))
     judge = None
     try:
-        judge = _module("api.ahead").start_judge(options.command, environment)
-        command = _module(f"api.cli.{options.command}")
+        judge = load("api.ahead").start_judge(options.command, environment)
+        command = load(f"api.cli.{options.command}")
         code: int = command.run(options, Call(environment, words, out, err, judge, _actor(options, environment)))
     except KeyboardInterrupt:
         err.write("\n")
@@ -57,12 +56,7 @@ def _actor(options: argparse.Namespace, environment: Mapping[str, str]) -> Actor
     return ActorWish(getattr(options, "actor", None), file or (typed_path(named) if named else None))
 
 
-def _module(name: str) -> ModuleType:
-    """The one import by name (law 1): FastAPI, SQLAlchemy and pyHanko together take longer to load than `--help` may."""
-    return importlib.import_module(name)
-
-
 def _say_failure(error: Exception, words: Words, err: TextIO) -> int:
-    exit_code, code, facts = _module("api.cli.failures").describe(error)
+    exit_code, code, facts = load("api.cli.failures").describe(error)
     err.write(f"antin: {one_line(words.say(code, facts))}\n")
     return int(exit_code)

@@ -14,8 +14,6 @@ from tests.chaos.row import Row, run_row
 from tests.chaos.rows import ROWS, run_soak
 from tests.chaos.stage import Stage, new_stage
 
-pytestmark = pytest.mark.walk
-
 _BUSY = 4.0
 
 

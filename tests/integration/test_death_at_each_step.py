@@ -21,8 +21,6 @@ from tests.integration.dying import Scene, die_in, make_scene
 from tests.unit.pki.crls import current, parse, reloaded, said
 from tests.world import ADMIN, World, build_world
 
-pytestmark = pytest.mark.walk
-
 # So that a deed that has no end does not make a test without one.
 _MOST_STEPS = 80
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -34,13 +35,13 @@ def connected(url: str) -> socket.socket:
 
 
 def test_sigterm_ends_every_process_within_five_seconds_whatever_is_going_on(user: User, pdf: bytes) -> None:
-    with running(user, "--workers", "2") as service:
+    with running(user, "--workers", "2") as service, contextlib.ExitStack() as lines:
         assert service.verify(pdf)["conclusion"] == "unsigned"
         below = descendants(service.process.pid)
         assert len(web_processes(service.process.pid)) == 2
         assert any(b"signer.sandbox_child" in command_of(pid) for pid in below)
         # One client sends its file byte by byte, one says nothing, one keeps its connection.
-        slow, silent, kept = (connected(service.url) for _ in range(3))
+        slow, _silent, kept = (lines.enter_context(connected(service.url)) for _ in range(3))
         slow.sendall(
             b"POST /api/v1/verify HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 5000\r\n\r\n--b\r\n"
         )
@@ -51,8 +52,7 @@ def test_sigterm_ends_every_process_within_five_seconds_whatever_is_going_on(use
         assert [pid for pid in below if is_alive(pid)] == []
         with pytest.raises(httpx.ConnectError):
             service.http.get("/healthz")
-        for each in (slow, silent, kept):
-            each.close()
+        lines.close()
         assert [path.name for path in (user.home / "run").iterdir() if path.suffix not in (".lock", ".log")] == []
     # Nothing is left that keeps the next one from starting.
     with running(user, "--workers", "1") as again:
@@ -61,12 +61,12 @@ def test_sigterm_ends_every_process_within_five_seconds_whatever_is_going_on(use
 
 def test_sigterm_does_not_wait_for_a_file_that_is_being_judged(user: User) -> None:
     """A judge process that hangs: stopped from outside in the middle of a file."""
-    with running(user, "--workers", "1") as service:
+    with running(user, "--workers", "1") as service, contextlib.ExitStack() as lines:
         service.verify(b"%PDF-1.4 nothing")
         judges = [pid for pid in descendants(service.process.pid) if b"signer.sandbox_child" in command_of(pid)]
         for pid in judges:
             os.kill(pid, signal.SIGSTOP)
-        line = connected(service.url)
+        line = lines.enter_context(connected(service.url))
         body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n%PDF-1.4\r\n--b--\r\n'
         line.sendall(
             b"POST /api/v1/verify HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n"
@@ -76,7 +76,6 @@ def test_sigterm_does_not_wait_for_a_file_that_is_being_judged(user: User) -> No
         time.sleep(0.5)
         assert service.stop() < 5.0
         assert [pid for pid in judges if is_alive(pid)] == []
-        line.close()
 
 
 def test_a_second_service_on_the_same_home_is_refused_and_the_first_goes_on(user: User) -> None:

@@ -45,6 +45,13 @@ def test_a_second_init_changes_no_octet_of_the_home(user: User) -> None:
     assert tree(user.home) == before
 
 
+def test_the_first_signature_of_a_home_finds_fonts_and_pictures_as_they_are_drawn(user: User) -> None:
+    cut = {path.name for path in (user.home / "cache").iterdir() if path.is_file()}
+    user.sign("paper.pdf", "officer", "officer.pdf")
+    user.sign("officer.pdf", "seal", "issued.pdf")
+    assert {path.name for path in (user.home / "cache").iterdir() if path.is_file()} == cut != set()
+
+
 def test_init_makes_root_and_issuing_and_no_signing_credential(stranger: User) -> None:
     stranger.antin("init", "--agency", "Sở Thử nghiệm Hương Giang", "--public-url", "http://pki.example")
     assert [(each["name"], each["parent"], each["state"]) for each in stranger.json("ca", "list")] == [

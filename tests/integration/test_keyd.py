@@ -266,13 +266,12 @@ def test_connections_have_a_limit_and_those_beyond_are_told(key_home):
 
 
 def test_a_client_that_never_reads_is_dropped_and_harms_nobody(key_home, loaded):
-    greedy = connect(key_home, 30.0)
-    with contextlib.suppress(OSError):
-        for _ in range(200_000):
-            send(greedy, request(Op.LIST))
-        pytest.fail("it could send without end")
-    assert until(lambda: key_home.state().counts.get("client.dropped") == 1)
-    greedy.close()
+    with connect(key_home, 30.0) as greedy:
+        with contextlib.suppress(OSError):
+            for _ in range(200_000):
+                send(greedy, request(Op.LIST))
+            pytest.fail("it could send without end")
+        assert until(lambda: key_home.state().counts.get("client.dropped") == 1)
     assert loaded.signs_on()
     assert loaded.failures == []
 

@@ -191,7 +191,7 @@ def _error_classes() -> tuple[tuple[str, str, str], ...]:
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
         for statement in node.body
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "code"
+        if isinstance(statement, ast.Assign) and _is_name(statement.targets[0], "code")
     )
 
 
@@ -226,8 +226,12 @@ def _assigned(name: str, function: Function) -> list[ast.expr]:
     return [
         node.value
         for node in ast.walk(function)
-        if isinstance(node, ast.Assign) and any(ast.unparse(target) == name for target in node.targets)
+        if isinstance(node, ast.Assign) and any(_is_name(target, name) for target in node.targets)
     ]
+
+
+def _is_name(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
 
 
 def _codes_of(node: ast.expr, function: Function) -> tuple[str, ...]:
@@ -281,7 +285,7 @@ def _families() -> dict[str, Callable[[], list[str]]]:
     """Codes that are put together, by pattern: which there are is asked of what they are put together from."""
     document = SCHEMA["properties"]["document"]["anyOf"][0]["properties"]
     return {
-        "COLUMN_*": lambda: [f"COLUMN_{name}" for _, tree in _trees() for name in _column_names(tree)],
+        "COLUMN_*": _column_codes,
         "STATUS_*": lambda: [f"STATUS_{status}" for status in document["status"]["enum"]],
         "CONCLUSION_*": lambda: [f"CONCLUSION_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],
         "SIGNATURES_*": lambda: [f"SIGNATURES_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],
@@ -323,6 +327,11 @@ def _database_reasons() -> set[str]:
     ]
     literal = {node.value for node in given if isinstance(node, ast.Constant) and node.value}
     return {*_SQLITE_REASONS.values(), *_SQLSTATE_REASONS.values(), *_REFUSALS.values(), *literal}
+
+
+@cache
+def _column_codes() -> list[str]:
+    return [f"COLUMN_{name}" for _, tree in _trees() for name in _column_names(tree)]
 
 
 def _column_names(tree: ast.Module) -> Iterator[str]:

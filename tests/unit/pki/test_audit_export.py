@@ -249,7 +249,7 @@ def test_a_token_that_is_none_proves_nothing(exporter):
 
 def test_a_file_of_another_house_is_refused(exporter, tmp_path_factory):
     exporter.export()
-    other = build_world(tmp_path_factory.mktemp("other"))
+    other = build_world(tmp_path_factory.mktemp("other"), apart=True)
     exporter.anchors = [other.root.certificate]
     assert exporter.problem() == "time-stamp: path"
     exporter.anchors = []

@@ -143,7 +143,7 @@ def test_the_seal_is_refused_where_only_a_stranger_has_signed(
 ) -> None:
     """A perfect signature is not enough: it must be an officer's whose certificate is ours."""
     (tmp_path / "elsewhere").mkdir()
-    other = build_signing_world(tmp_path / "elsewhere", judge, pictures)
+    other = build_signing_world(tmp_path / "elsewhere", judge, pictures, apart=True)
     other.enrol("officer", "officer")
     foreign = other.sign(PAPER).content
     other.world.close()
