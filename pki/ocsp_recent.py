@@ -102,8 +102,10 @@ class RecentAnswers:
         return end is not None and known.made_at <= now < min(end, known.made_at + _KEPT)
 
     def _states(self, serials: tuple[str, ...]) -> _States:
-        with self._database.read() as session:
-            return revocation_states(session, serials)
+        if not serials:
+            return {}
+        with self._database.glance() as connection:
+            return revocation_states(connection, serials)
 
 
 def _serials(request_der: bytes) -> tuple[str, ...]:
