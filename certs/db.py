@@ -46,8 +46,6 @@ _CLIENT_SETTINGS = {
     "tcp_user_timeout": 30_000,
     "fallback_application_name": "antin",
 }
-
-
 # The extended result codes begin with these (sqlite.org/rescode.html).
 _SQLITE_REASONS = {
     "SQLITE_BUSY": "locked",
@@ -95,6 +93,9 @@ _REFUSALS = {
     "too many": "busy",
     "remaining connection slots": "busy",
 }
+
+
+Mark = tuple[int, int]  # which connection counts, and what it has counted
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -179,10 +180,10 @@ class Database:
         with keeping:
             yield
 
-    def mark(self) -> int | None:
-        """A number that is another one after every commit by anybody: while it is the same, what was read is still so.
+    def mark(self) -> Mark | None:
+        """A mark that is another one after every commit by anybody: while it is the same, what was read is still so.
 
-        To be asked before reading. None where asking would cost as much as reading does (PostgreSQL).
+        To be asked before reading, by one thread: another has marks of its own. None where asking costs what reading does (PostgreSQL).
         """
         if self.url.get_backend_name() != "sqlite":
             return None
@@ -190,9 +191,8 @@ class Database:
         with database_errors():
             if connection is None:
                 connection = self._watching.connection = self._watch()
-            # Tells of commits by other connections (sqlite.org/pragma.html); this one makes none.
-            mark: int = connection.execute("PRAGMA data_version").fetchone()[0]
-        return mark
+            # Tells of commits by other connections (sqlite.org/pragma.html), of which this one has counted its own; it makes none.
+            return id(connection), connection.execute("PRAGMA data_version").fetchone()[0]
 
     def close(self) -> None:
         """Close every idle connection."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from certs.clock import Clock
-from certs.db import Database
+from certs.db import Database, Mark
 from certs.errors import DatabaseUnavailable
 from certs.inventory import RevocationState, revocation_states
 from certs.serial import serial_hex
@@ -34,7 +34,7 @@ class _Recent:
     serials: tuple[str, ...]
     states: _States
     made_at: datetime
-    mark: int | None  # of the database, from before the states were read
+    mark: Mark | None  # of the database, from before the states were read
 
 
 class RecentAnswers:
