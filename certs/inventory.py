@@ -291,15 +291,20 @@ _REVOCATION = select(
     _TABLE.c.revocation_reason,
     _TABLE.c.suspect_since,
 )
+_REVOCATION_STATE = _REVOCATION.where(_TABLE.c.serial == bindparam("wanted"))
 _REVOCATION_STATES = _REVOCATION.where(_TABLE.c.serial.in_(bindparam("serials", expanding=True)))
 # For queries of rooms above that need a certificate's revocation state beside rows of their own: the columns of
 # RevocationState behind the serial, of all that was signed.
 REVOCATIONS = _REVOCATION.where(_TABLE.c.der.is_not(None)).subquery("revocations")
 
 
-def revocation_states(session: Session, serials: Sequence[str]) -> dict[str, RevocationState]:
+def revocation_states(within: Session | Connection, serials: Sequence[str]) -> dict[str, RevocationState]:
     """What OCSP says about certificates, by serial; those that were never issued are not in it. One query."""
-    rows = session.execute(_REVOCATION_STATES, {"serials": list(serials)})
+    if len(serials) == 1:
+        # Nearly every request; a list of values has its statement written anew each time.
+        rows = within.execute(_REVOCATION_STATE, {"wanted": serials[0]})
+    else:
+        rows = within.execute(_REVOCATION_STATES, {"serials": list(serials)})
     return {row[0]: revocation_state_of(row) for row in rows}
 
 

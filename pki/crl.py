@@ -5,7 +5,7 @@ What is due stands in crl_due.py, how a list is made in crl_file.py, where it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -29,7 +29,7 @@ from pki.audit import Actor
 from pki.authorities import AuthorityRecord, get_authority, next_crl_number, set_crl_partitions
 from pki.crl_archive import StoredCrl
 from pki.crl_due import LIFETIME, ROOT_LIFETIME, CrlPolicy, Due, list_due
-from pki.crl_entries import FULL, Extent, first_entries, restore_entries, stream_entries
+from pki.crl_entries import FULL, EntryStream, Extent, restore_entries
 from pki.crl_file import CrlFile, Heading, build_tbs
 from pki.crl_rules import EXPIRED_CERTS_ON_CRL, Wanted, find_problems
 from pki.errors import CrlMismatch, CrlNotFound, CrlRefused
@@ -186,39 +186,42 @@ def _issue(issuer: Issuer, due: Due, actor: Actor, deps: CrlDeps) -> Issued:
                 session, deps.clock, actor, "crl.sign", "authority", issuer.name,
                 **_details(number, due.shard, complete, delta, base),
             )  # fmt: skip
-            return Issued(
-                issuer.name, due.shard, number,
-                crl_archive.find_by_number(session, issuer.name, number),
-                crl_archive.find_by_number(session, issuer.name, number, is_delta=True),
-            )  # fmt: skip
+    return Issued(
+        issuer.name, due.shard, number,
+        None if complete is None else crl_archive.describe(issuer.name, due.shard, epoch, complete),
+        None if delta is None else crl_archive.describe(issuer.name, due.shard, epoch, delta, base),
+    )  # fmt: skip
 
 
 def _write(
     issuer: Issuer, due: Due, number: int, files: ExitStack, deps: CrlDeps
 ) -> tuple[list[tuple[CrlFile, _Plan]], int]:
     """Every list of this number, written, compared in one state of the database and linted, and the epoch of that state."""
-    made, firsts = [], []
+    made = []
     with deps.database.read() as session:
         authority = get_authority(session, issuer.name)
-        for plan in _plan(session, issuer, due, number, deps):
-            firsts.append(first_entries(session, plan.extent, _LINTED_ENTRIES))
+        for plan in _plan(session, issuer, authority, due, number, deps):
             crl = files.enter_context(CrlFile(plan.heading, deps.spool))
-            crl.write_tbs(stream_entries(session, plan.extent))
-            if not _is_right(session, crl, plan, authority):
+            entries = EntryStream(session, plan.extent)
+            crl.write_tbs(entries)
+            if not _is_right(session, crl, plan, authority, entries.cuts):
                 raise _mismatch(issuer, number, "entries")
             made.append((crl, plan))
     # Where no transaction waits for it.
-    for (_, plan), entries in zip(made, firsts, strict=True):
-        _lint(plan, entries, issuer, deps)
+    for crl, plan in made:
+        _lint(plan, crl.first_entries(_LINTED_ENTRIES), issuer, deps)
     return made, authority.revocation_epoch
 
 
-def _is_right(session: Session, crl: CrlFile, plan: _Plan, authority: AuthorityRecord) -> bool:
+def _is_right(
+    session: Session, crl: CrlFile, plan: _Plan, authority: AuthorityRecord, cuts: Mapping[int, Sequence[str]]
+) -> bool:
     """Whether a written list says what the inventory's own columns say, of everybody and of nobody else."""
     extent, name = plan.extent, authority.name
     shards = [extent.shard] if extent.shard != FULL else [None, *range(1, authority.crl_partitions + 1)]
     if extent.after is None:
-        with closing(listed_octets(session, name, shards, extent.kept_from)) as octets:
+        portions = [(shard, cuts.get(shard or FULL, ())) for shard in shards]
+        with closing(listed_octets(session, name, portions, extent.kept_from)) as octets:
             if crl.is_exactly(octets):
                 return True
         # One entry is not like the others, or is wrong: now each is decoded.
@@ -229,16 +232,17 @@ def _is_right(session: Session, crl: CrlFile, plan: _Plan, authority: AuthorityR
         return crl.is_as(lines)
 
 
-def _plan(session: Session, issuer: Issuer, due: Due, number: int, deps: CrlDeps) -> Iterator[_Plan]:
+def _plan(
+    session: Session, issuer: Issuer, authority: AuthorityRecord, due: Due, number: int, deps: CrlDeps
+) -> Iterator[_Plan]:
     """The lists that come under this number, with everything decided but the entries."""
     policy, now = deps.policy, deps.clock.now().replace(microsecond=0)
-    parent = get_authority(session, issuer.name).parent
     last = crl_archive.find_last_issue(session, issuer.name, due.shard)
     # A clock that was set back must not stop a revocation from being published, and a list dated before its predecessor
     # would be taken for an old one: it gets the time of the last.
     this_update = max(now, last[1]) if last is not None else now
     url = crl_url(issuer.public_url, issuer.name if due.shard == FULL else f"{issuer.name}/s/{due.shard}")
-    has_deltas = policy.has_deltas(parent)
+    has_deltas = policy.has_deltas(authority.parent)
     common = Wanted(
         issuer=issuer.certificate, number=number, this_update=this_update, next_update=this_update,
         url=None if due.shard == FULL else url, base=None, freshest=None, keeps_expired=False,
@@ -255,12 +259,11 @@ def _plan(session: Session, issuer: Issuer, due: Due, number: int, deps: CrlDeps
     if has_deltas:
         assert policy.delta_lifetime is not None
         base = crl_archive.find_oldest_base(session, issuer.name, due.shard, now)
-        epoch = get_authority(session, issuer.name).revocation_epoch
         # Where nobody can have an older list, the delta says what changed since the list beside it: nothing.
         wanted = replace(
             common, next_update=this_update + policy.delta_lifetime, base=number if base is None else base.number
         )  # fmt: skip
-        extent = Extent(issuer.name, due.shard, after=epoch if base is None else base.epoch)
+        extent = Extent(issuer.name, due.shard, after=authority.revocation_epoch if base is None else base.epoch)
         yield _Plan(wanted, _heading(wanted, issuer), extent)
 
 

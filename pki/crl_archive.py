@@ -77,6 +77,13 @@ def finish(
     session.execute(update(CrlRow).where(CrlRow.id == row_id).values(**values))
 
 
+def describe(authority: str, shard: int, epoch: int, crl: CrlFile, base: int | None = None) -> StoredCrl:
+    """A list that was kept, as it is found."""
+    heading = crl.heading
+    times = (heading.this_update, heading.next_update)
+    return StoredCrl(authority, shard, heading.number, *times, crl.sha256, crl.size, epoch, base)
+
+
 def find_latest(session: Session, authority: str, shard: int = FULL, *, is_delta: bool = False) -> StoredCrl | None:
     """The newest list of a scope, or the newest delta."""
     query = _lists(authority, is_delta=is_delta).where(CrlRow.shard == shard)

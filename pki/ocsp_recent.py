@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from certs.clock import Clock
-from certs.db import Database
+from certs.db import Database, Mark
 from certs.errors import DatabaseUnavailable
 from certs.inventory import RevocationState, revocation_states
 from certs.serial import serial_hex
@@ -34,7 +34,7 @@ class _Recent:
     serials: tuple[str, ...]
     states: _States
     made_at: datetime
-    mark: int | None  # of the database, from before the states were read
+    mark: Mark | None  # of the database, from before the states were read
 
 
 class RecentAnswers:
@@ -102,8 +102,10 @@ class RecentAnswers:
         return end is not None and known.made_at <= now < min(end, known.made_at + _KEPT)
 
     def _states(self, serials: tuple[str, ...]) -> _States:
-        with self._database.read() as session:
-            return revocation_states(session, serials)
+        if not serials:
+            return {}
+        with self._database.glance() as connection:
+            return revocation_states(connection, serials)
 
 
 def _serials(request_der: bytes) -> tuple[str, ...]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from sqlalchemy import insert
 
-from certs.tables import CertificateRow
+from certs.inventory import State, get_certificate
 from hsm.memory_store import MemoryStore
 from pki.crl import partition_crl, sign_crl
 from pki.crl_entries import restore_entries
@@ -23,7 +23,7 @@ from tests.bench.crl_load import KEY_FILE, NAMES
 from tests.fakes.clock import START
 from tests.world import ADMIN, PUBLIC_URL, World, build_world
 
-_BATCH = 10_000
+_BATCH = 50_000
 
 
 def fill(world: World, count: int, shards: int) -> None:
@@ -31,25 +31,42 @@ def fill(world: World, count: int, shards: int) -> None:
     source = random.Random(5)
     serials = sorted(source.getrandbits(158) | 1 << 158 for _ in range(count))
     for start in range(0, count, _BATCH):
-        rows = []
-        for number in range(start, min(start + _BATCH, count)):
-            serial = serials[number]
-            revoked_at = START - timedelta(seconds=number)
-            rows.append(
-                {
-                    "serial": f"{serial:040x}", "profile": "officer", "subject": f"CN=Người thứ {number},C=VN",
-                    "common_name": f"Người thứ {number}", "organization": "", "search_text": f"nguoi thu {number}",
-                    "issuer": "issuing", "state": "revoked", "not_before": START - timedelta(days=300),
-                    "not_after": START + timedelta(days=400), "tbs": bytes(700), "der": bytes(800), "sha256": None,
-                    "public_key_der": bytes(91), "key_id": f"{number:040x}", "revoked_at": revoked_at,
-                    "revocation_reason": NAMES[number % len(NAMES)], "suspect_since": None, "created_at": revoked_at,
-                    "crl_shard": serial % shards + 1 if shards else None, "crl_epoch": 0,
-                }
-            )  # fmt: skip
-        with world.database.write() as session:
-            session.execute(insert(CertificateRow), rows)
+        rows = (_row(number, serials[number], shards) for number in range(start, min(start + _BATCH, count)))
+        with world.database.engine.begin() as connection:
+            driver: Any = connection.connection.driver_connection
+            # Past SQLAlchemy, which takes five times as long for a million rows of twenty columns.
+            driver.executemany(_INSERT, rows)
     with world.database.write() as session:
         restore_entries(session, "issuing", START)
+        # What the driver has stored is what the inventory would have.
+        for number in (0, count - 1):
+            record = get_certificate(session, f"{serials[number]:040x}")
+            assert record.revoked_at == START - timedelta(seconds=number)
+            assert (record.state, record.not_after) == (State.REVOKED, START + timedelta(days=400))
+
+
+def _row(number: int, serial: int, shards: int) -> tuple[object, ...]:
+    revoked_at = _stored(START - timedelta(seconds=number))
+    return (
+        f"{serial:040x}", "officer", f"CN=Người thứ {number},C=VN", f"Người thứ {number}", "", f"nguoi thu {number}", "issuing",
+        "revoked", _BEGUN, _ENDS, _TBS, _DER, _KEY, f"{number:040x}", revoked_at, NAMES[number % len(NAMES)], revoked_at,
+        serial % shards + 1 if shards else None, 0,
+    )  # fmt: skip
+
+
+def _stored(moment: datetime) -> str:
+    """As SQLite has it (certs.db.UtcDateTime)."""
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+_COLUMNS = (
+    "serial", "profile", "subject", "common_name", "organization", "search_text", "issuer",
+    "state", "not_before", "not_after", "tbs", "der", "public_key_der", "key_id", "revoked_at", "revocation_reason", "created_at",
+    "crl_shard", "crl_epoch",
+)  # fmt: skip
+_INSERT = f"INSERT INTO certificates ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_BEGUN, _ENDS = _stored(START - timedelta(days=300)), _stored(START + timedelta(days=400))
+_TBS, _DER, _KEY = bytes(700), bytes(800), bytes(91)
 
 
 def main(folder: Path, count: int, shards: int) -> None:

@@ -173,7 +173,7 @@ def test_the_database_makes_the_octets_of_an_entry_that_another_builder_makes(se
     revoked = x509.CertificateRevocationListBuilder(
         x509.Name([]), NOW.replace(tzinfo=None), (NOW + timedelta(days=1)).replace(tzinfo=None), [], [builder.build()]
     ).sign(ec.generate_private_key(ec.SECP256R1()), SHA256())
-    (octets,) = listed_octets(session, "issuing", [None], None)
+    (octets,) = listed_octets(session, "issuing", [(None, ())], None)
     # revokedCertificates is a sequence of nothing else, at the end of a list without extensions.
     assert revoked.tbs_certlist_bytes.endswith(bytes((0x30, len(octets))) + octets)
 
@@ -182,7 +182,7 @@ def test_the_database_makes_the_octets_of_an_entry_that_another_builder_makes(se
 def test_an_entry_that_is_not_like_the_others_is_left_to_the_lines(session, serial):
     add_intent(session, new(serial))
     set_state(session, serial, State.REVOKED, revoked_at=NOW, reason="superseded")
-    assert list(listed_octets(session, "issuing", [None], None)) == [None]
+    assert list(listed_octets(session, "issuing", [(None, ())], None)) == [None]
     assert len(list(listed_lines(session, "issuing", [None], None))) == 1
 
 
@@ -197,9 +197,14 @@ def test_the_octets_of_many_are_those_of_each_one_after_the_other(session):
         rows.append((serial, reason, since))
     at, long = f"{NOW:%Y-%m-%d %H:%M:%S}", "%Y-%m-%d %H:%M:%S"
     alone = [encode(serial, at, reason, f"{since:{long}}" if since else "", 19) for serial, reason, since in rows]
-    (octets,) = listed_octets(session, "issuing", [None], None)
+    (octets,) = listed_octets(session, "issuing", [(None, ())], None)
     assert octets == b"".join(alone)
     assert len(set(map(len, alone))) == 4
+    # Wherever it pauses, also where there is nothing, the same comes of it.
+    for cuts in ([rows[99][0]], [rows[0][0], rows[1][0], rows[299][0]], ["g", "", rows[150][0], "50", rows[150][0]]):
+        portions = list(listed_octets(session, "issuing", [(None, cuts)], None))
+        assert b"".join(portions) == octets
+        assert len(portions) > 1
 
 
 SERIAL, AT = "4f" + "a0" * 19, "2026-11-21 03:15:30"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -98,5 +100,34 @@ def test_while_nobody_commits_anything_the_inventory_is_not_even_asked(services,
     services.world.officer()
     assert world.database.mark() != mark
     assert recent.find(request) is first  # asked, and still so
+    world.revoke(record.serial)
+    assert recent.find(request) is None
+
+
+def in_a_thread(deed):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(deed()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@sqlite_only
+def test_a_mark_of_one_thread_is_never_that_of_another(services):
+    """SQLite counts for each connection by itself: the same number says nothing of the same state."""
+    database = services.world.database
+    marks = [database.mark()]
+    for _ in range(3):
+        services.world.officer()
+        marks += [in_a_thread(database.mark), database.mark()]
+    assert len(set(marks)) == 7
+
+
+@sqlite_only
+def test_an_answer_made_in_one_thread_is_not_given_in_another_after_a_revocation(services, recent):
+    """Signed on a lane, given out by the loop, whose connection has seen as many changes."""
+    world, record = services.world, services.world.seal().record
+    request = request_for(services, record)
+    in_a_thread(lambda: recent.make(request))
     world.revoke(record.serial)
     assert recent.find(request) is None
