@@ -75,6 +75,26 @@ class DyingDatabase(Database):
         self.steps.reach()
 
     @contextmanager
+    def write_rows(self) -> Iterator[Connection]:
+        self.steps.reach()
+        with super().write_rows() as connection:
+            yield connection
+            self.steps.reach()
+        self.steps.reach()
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        self.steps.reach()
+        with super().look() as connection:
+            yield connection
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        self.steps.reach()
+        with super().glance() as connection:
+            yield connection
+
+    @contextmanager
     def at_once(self) -> Iterator[Connection]:
         self.steps.reach()
         with super().at_once() as connection:

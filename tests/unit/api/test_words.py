@@ -20,7 +20,7 @@ import pytest
 from api.checkup import _CHECKS
 from api.errors import ApiError
 from api.words import LANGUAGES, Words, read_catalogues
-from certs.db import _REFUSALS, _SQLITE_REASONS, _SQLSTATE_REASONS
+from certs.outages import _REFUSALS, _SQLITE_REASONS, _SQLSTATE_REASONS
 from pki.audit_chain import BreakKind
 from pki.history import _ACTS, Past
 from signer.errors import SignerError
