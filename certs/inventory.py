@@ -291,8 +291,6 @@ _REVOCATION = select(
     _TABLE.c.revocation_reason,
     _TABLE.c.suspect_since,
 )
-_REVOCATION_STATE = _REVOCATION.where(_TABLE.c.serial == bindparam("wanted"))
-_REVOCATION_STATES = _REVOCATION.where(_TABLE.c.serial.in_(bindparam("serials", expanding=True)))
 # For queries of rooms above that need a certificate's revocation state beside rows of their own: the columns of
 # RevocationState behind the serial, of all that was signed.
 REVOCATIONS = _REVOCATION.where(_TABLE.c.der.is_not(None)).subquery("revocations")
@@ -300,12 +298,13 @@ REVOCATIONS = _REVOCATION.where(_TABLE.c.der.is_not(None)).subquery("revocations
 
 def revocation_states(within: Session | Connection, serials: Sequence[str]) -> dict[str, RevocationState]:
     """What OCSP says about certificates, by serial; those that were never issued are not in it. One query."""
-    if len(serials) == 1:
-        # Nearly every request; a list of values has its statement written anew each time.
-        rows = within.execute(_REVOCATION_STATE, {"wanted": serials[0]})
-    else:
-        rows = within.execute(_REVOCATION_STATES, {"serials": list(serials)})
+    rows = _prepared_revocations(len(serials)).run(connection_of(within), of_serials(serials))
     return {row[0]: revocation_state_of(row) for row in rows}
+
+
+@functools.cache
+def _prepared_revocations(count: int) -> Prepared:
+    return Prepared(_REVOCATION.where(_TABLE.c.serial.in_([bindparam(f"serial_{each}") for each in range(count)])))
 
 
 def revocation_state_of(row: Sequence[Any]) -> RevocationState:

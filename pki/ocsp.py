@@ -88,7 +88,7 @@ class OcspResponder:
         serials = [serial_hex(each.serial) for each in known if each.serial > 0]
         states: dict[str, RevocationState] = {}
         if serials:  # what strangers ask about other people's certificates costs no query
-            with self._database.glance() as connection:
+            with self._database.look() as connection:
                 states = revocation_states(connection, serials)
         next_update = min(now + self._lifetime, facts.not_after.replace(microsecond=0))
         asked = [(each, _state_of(each, facts, states)) for each in request.certificates]

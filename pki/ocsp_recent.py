@@ -104,7 +104,7 @@ class RecentAnswers:
     def _states(self, serials: tuple[str, ...]) -> _States:
         if not serials:
             return {}
-        with self._database.glance() as connection:
+        with self._database.look() as connection:
             return revocation_states(connection, serials)
 
 
