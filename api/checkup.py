@@ -158,20 +158,23 @@ def _crl(installation: Installation) -> Iterator[Finding]:
 
 def _register(installation: Installation) -> Iterator[Finding]:
     """Nothing was begun and forgotten, and every signed revision is there as it was signed."""
-    before = installation.clock.now() - IN_PROGRESS
+    now = installation.clock.now()
+    before = now - IN_PROGRESS
     with installation.database.read() as session:
         acts = open_intents(session, before)
         numbers = open_reservations(session, before)
-        intents = search(session, before, CertificateQuery(state=State.INTENT, issued_before=before))
+        intents = search(session, now, CertificateQuery(state=State.INTENT))
         revisions = finished_revisions(session)
     for act in acts:
         yield Finding("register", "wrong", "DOCTOR_ACT_OPEN", {"act": str(act.id), "credential": act.credential})
     for number in numbers:
         yield Finding("register", "wrong", "DOCTOR_NUMBER_OPEN", {"number": str(number)})
     for intent in intents:
-        # Without octets it was issued in days that a restored backup does not know.
-        code = "DOCTOR_CERTIFICATE_INTENT" if intent.tbs else "DOCTOR_CERTIFICATE_LOST"
-        yield Finding("register", "wrong", code, {"serial": intent.serial})
+        # Without octets it was issued in days that a restored backup does not know, and nobody is at work on it.
+        if not intent.tbs:
+            yield Finding("register", "wrong", "DOCTOR_CERTIFICATE_LOST", {"serial": intent.serial})
+        elif intent.created_at < before:
+            yield Finding("register", "wrong", "DOCTOR_CERTIFICATE_INTENT", {"serial": intent.serial})
     for code, sha256 in revisions:
         try:
             installation.blobs.get(sha256)

@@ -64,6 +64,8 @@ def found(wish: Wish, environment: Mapping[str, str], actor: Actor) -> tuple[Ins
     fresh = not home.exists()
     if wish.demo and wish.agency:
         raise UsageError("DEMO_HAS_ITS_AGENCY", agency=AGENCY_NAME)
+    if wish.agency is not None and not wish.agency.strip():
+        raise UsageError("AGENCY_EMPTY")  # a variable of a script that nobody set: the name would stay for ever
     if wish.public_url is not None:
         url = _checked_url(wish.public_url)
         if not fresh and url != settings.http.public_url:

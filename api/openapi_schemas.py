@@ -228,6 +228,7 @@ def _past_schemas() -> Schema:
         sha256=sha256,
         file=text,
     )
+    lost_days = _object(**{"from": time, "to": time})
     issuer = _object(authority=text, serial=text, **then, today=_object(**then))
     reason: Schema = {
         "type": "string",
@@ -241,7 +242,7 @@ def _past_schemas() -> Schema:
         "CertificatePast": _object(
             serial=text, at=time, **then, today=_object(asked_at=time, **then), later={"type": "array", "items": event},
             crls={"type": "array", "items": crl}, ocsp=_or_null(answer),
-            issuers={"type": "array", "items": issuer}, certificate=ref("Certificate"),
+            lost_days=_or_null(lost_days), issuers={"type": "array", "items": issuer}, certificate=ref("Certificate"),
         ),
         "CertificateOrPast": {"anyOf": [ref("Certificate"), ref("CertificatePast")]},
         "RevokeRequest": _object({"since": since}, reason=reason),

@@ -19,6 +19,9 @@ def describe_past(history: History, certificate: dict[str, Any]) -> dict[str, An
         **_standing(history.then),
         "today": {"asked_at": rfc3339(history.asked_at), **_standing(history.today)},
         "later": [_event(event) for event in history.later],
+        "lost_days": None
+        if history.gap is None
+        else {"from": rfc3339(history.gap.begun), "to": rfc3339(history.gap.ended)},
         "crls": [_crl(crl) for crl in history.crls],
         "ocsp": None if history.answer is None else _answer(history.answer, history.record, history.at),
         "issuers": [_issuer(issuer) for issuer in history.issuers],

@@ -29,6 +29,7 @@ from pki.revocation import HOLD
 from pki.tables import AuditRow
 
 _KIND = "certificate"
+_RESTORED = "backup.restore"
 
 
 class Past(StrEnum):
@@ -100,6 +101,14 @@ class IssuerPast:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """Days of which the home has no lists and answers: after the backup from which it was restored, until then."""
+
+    begun: datetime
+    ended: datetime
+
+
+@dataclass(frozen=True)
 class History:
     """Everything about one certificate at one time. `later` is what happened since; `issuers` lead from its issuer to the root."""
 
@@ -112,6 +121,7 @@ class History:
     crls: tuple[CrlEvidence, ...]
     answer: AnswerEvidence | None
     issuers: tuple[IssuerPast, ...]
+    gap: Gap | None = None
 
     @property
     def fallen_issuer(self) -> IssuerPast | None:
@@ -136,7 +146,18 @@ def history_of(session: Session, serial: str, at: datetime, now: datetime) -> Hi
         crls=tuple(_crls(session, record, at)),
         answer=_answer(session, record, at, then),
         issuers=tuple(_issuers(session, record, at)),
+        gap=_gap(session, at),
     )
+
+
+def _gap(session: Session, at: datetime) -> Gap | None:
+    """The lost days that a time lies in: what was the newest list then, may have been lost."""
+    query = select(AuditRow).where(AuditRow.action == _RESTORED, AuditRow.time > at).order_by(AuditRow.seq)
+    for row in session.scalars(query):
+        begun = datetime.fromisoformat(row.details["backup_time"]).astimezone(UTC)
+        if begun < at:
+            return Gap(begun, row.time)
+    return None
 
 
 def _issuers(session: Session, record: CertificateRecord, at: datetime) -> Iterator[IssuerPast]:

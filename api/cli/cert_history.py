@@ -67,6 +67,9 @@ def _rows(history: History, words: Words) -> Iterator[list[str]]:
         yield [words.say("HISTORY_LATER"), _said_later(event, words)]
     for issuer in history.issuers:
         yield [words.say("COLUMN_ISSUER"), _said_issuer(issuer, words)]
+    if history.gap is not None:
+        facts = {"begun": for_people(history.gap.begun), "ended": for_people(history.gap.ended)}
+        yield [words.say("HISTORY_GAP"), words.say("HISTORY_GAP_DAYS", facts)]
     for evidence in history.crls:
         label = "HISTORY_DELTA" if evidence.crl.is_delta else "HISTORY_CRL"
         yield [words.say(label), _said_crl(evidence, words)]

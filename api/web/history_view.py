@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from api.past_report import crl_file
 from api.web.certificate_view import CertificateView
@@ -14,6 +14,8 @@ from pki.history import AnswerEvidence, CrlEvidence, History, Past
 
 # What a browser's field for date and time sends, with seconds or without, and a date alone.
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?)?")
+# RFC 3339, as the command line and the API take it.
+_ZONED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)")
 # An intent is nothing that anybody outside could have seen.
 _WORDS = {Past.INTENT: Past.NOT_ISSUED}
 _TONES = {Past.ACTIVE: "good", Past.REVOKED: "bad", Past.SUSPECT: "bad"}
@@ -56,14 +58,21 @@ class HistoryView:
     answer_until: str
     answer_sha256: str
     answer_file: str
+    gap_from: str
+    gap_until: str
     now: CertificateView
 
 
 def parse_local(text: str, now: datetime) -> datetime | None:
-    """A time of a form, meant in Vietnam; a date alone is its last second, or now on the day itself. None for what is no time."""
-    if not _LOCAL.fullmatch(text):
-        return None
+    """A time of a form, meant in Vietnam unless it names its zone; a date alone is its last second, or now on the day itself.
+
+    None for what is no time.
+    """
     try:
+        if _ZONED.fullmatch(text):
+            return datetime.fromisoformat(text).astimezone(UTC)
+        if not _LOCAL.fullmatch(text):
+            return None
         moment = datetime.fromisoformat(text)
         if len(text) == len("2026-11-21"):
             end = datetime.combine(moment.date(), time(23, 59, 59), VIETNAM)
@@ -106,6 +115,8 @@ def view_history(history: History, now: CertificateView) -> HistoryView:
         answer_file=f"/api/v1/certificates/{history.record.serial}/ocsp?at={history.at.strftime('%Y-%m-%dT%H:%M:%SZ')}"
         if answer
         else "",
+        gap_from=for_people(history.gap.begun) if history.gap else "",
+        gap_until=for_people(history.gap.ended) if history.gap else "",
         now=now,
     )
 

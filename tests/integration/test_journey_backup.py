@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,7 @@ def test_what_was_done_after_the_backup_is_done_again_from_the_audit_export(user
     user.antin("audit", "export", "-o", "trail.jsonl")
     shown = user.json("cert", "show", "officer")
     known, number, persons = states(user), crl_number(user), user.json("person", "list")
+    then = datetime.now(UTC).isoformat()
 
     user = lose(user)
     told = restore(user, "--audit-export", "trail.jsonl")
@@ -90,6 +92,11 @@ def test_what_was_done_after_the_backup_is_done_again_from_the_audit_export(user
     assert {name: again[name] for name in shown if name.startswith(("revo", "susp", "stat"))} == {
         name: shown[name] for name in shown if name.startswith(("revo", "susp", "stat"))
     }
+    # The lists of those days are gone, and the past says so instead of offering an older one as theirs.
+    past = user.json("cert", "show", "officer", "--at", then)
+    assert past["state"] == "revoked"
+    assert past["lost_days"]["from"] < then < past["lost_days"]["to"]
+    assert user.json("cert", "show", "officer", "--at", since)["lost_days"] is None
     assert crl_number(user) > number
     listed = x509.load_der_x509_crl((user.home / "public" / "crl" / "issuing.crl").read_bytes())
     assert {f"{each.serial_number:040x}" for each in listed} == {

@@ -94,6 +94,12 @@ def test_an_agency_or_url_of_a_home_cannot_be_changed_by_another_init(user: User
     assert tree(user.home) == before
 
 
+def test_an_empty_name_of_an_agency_founds_nothing(stranger: User) -> None:
+    for name in ("", "  "):
+        assert "--agency" in stranger.refused(2, "init", "--agency", name)
+    assert not stranger.home.exists()
+
+
 def test_an_agency_name_counts_characters_and_not_octets(stranger: User) -> None:
     assert "64" in stranger.refused(2, "init", "--agency", "Ấ" * 65)
     stranger.antin("init", "--agency", "Ấ" * 64)

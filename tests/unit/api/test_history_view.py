@@ -30,6 +30,8 @@ def world(tmp_path):
         ("2026-11-19", datetime(2026, 11, 19, 16, 59, 59, tzinfo=UTC)),
         ("2026-11-21", NOW),
         ("2026-11-23", datetime(2026, 11, 23, 16, 59, 59, tzinfo=UTC)),
+        ("2026-11-20T09:30:15Z", datetime(2026, 11, 20, 9, 30, 15, tzinfo=UTC)),
+        ("2026-11-20T09:30:15.250+07:00", datetime(2026, 11, 20, 2, 30, 15, 250_000, tzinfo=UTC)),
     ],
 )
 def test_a_time_is_meant_in_vietnam_and_a_day_to_its_end_or_until_now(typed, meant):
@@ -46,6 +48,8 @@ def test_a_time_is_meant_in_vietnam_and_a_day_to_its_end_or_until_now(typed, mea
         "2026-11-21T25:00",
         "21/11/2026",
         "2026-11-21T09:30Z",
+        "2026-11-21T25:30:00Z",
+        "0001-01-01T00:00:00+07:00",
         "٢٠٢٦-11-21",
         "0000-01-01",
     ],

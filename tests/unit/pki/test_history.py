@@ -12,8 +12,10 @@ from cryptography.x509 import ocsp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from certs.clock import rfc3339
 from certs.errors import CertificateNotFound
 from certs.inventory import CertificateRecord, NewCertificate, add_intent, complete, get_certificate
+from pki.audit import append
 from pki.crl import partition_crl, publish_due, sign_crl
 from pki.crl_archive import crl_octets
 from pki.errors import HistoryTimeRefused, RevocationRefused
@@ -238,6 +240,23 @@ def test_each_authority_up_to_the_root_is_judged_at_the_same_time(world):
     assert look(world, serial, whole.at).fallen_issuer is None
     assert [each.authority for each in look(world, world.issuing.serial, whole.at).issuers] == ["root"]
     assert look(world, world.root.serial, whole.at).issuers == ()
+
+
+def test_days_that_a_restored_home_has_lost_are_named(world):
+    serial = world.officer().record.serial
+    backed_up = world.clock.now()
+    world.clock.advance(days=1)
+    lost = world.clock.now()
+    world.clock.advance(days=1)
+    with world.database.write() as session:
+        append(session, world.clock, ADMIN, "backup.restore", "home", "home", backup_time=rfc3339(backed_up))
+    restored = world.clock.now()
+    world.clock.advance(days=1)
+    gap = look(world, serial, lost).gap
+    assert gap is not None
+    assert (gap.begun, gap.ended) == (backed_up.replace(microsecond=0), restored)
+    assert look(world, serial, backed_up.replace(microsecond=0)).gap is None
+    assert look(world, serial, restored).gap is None
 
 
 def test_an_intent_was_one_until_it_was_revoked(world):
