@@ -66,11 +66,11 @@ class KeyWatch:
         self._thread.join(_LAST_SECONDS)
 
     def _watch(self) -> None:
-        failures = 0
+        failures = deaths = 0
         while not self._stopping.wait(pause_after(failures)):
             begun = time.monotonic()
             try:
-                keeper = self._process.start(ephemeral=False)
+                keeper = self._process.start(ephemeral=False, after_deaths=deaths)
             except HSMError as error:
                 self._logger.warning("key process not started", extra={"code": error.code, "error": str(error)})
             else:
@@ -79,6 +79,7 @@ class KeyWatch:
                 status = keeper.wait()
                 _close_lifeline(keeper)
                 if not self._stopping.is_set():
+                    deaths += 1
                     self._logger.warning("key process died", extra={"exit": status})
             self._settled.set()
             failures = 0 if time.monotonic() - begun > SOON_SECONDS else failures + 1

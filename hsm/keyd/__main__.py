@@ -29,7 +29,9 @@ def main(words: list[str]) -> int:
         if lock is None:
             _say(arguments, listens=arguments.ephemeral, reason="another")
             return 0 if arguments.ephemeral else EXIT_NOT_STARTED
-        keeper = Keeper(arguments, lock, Journal())
+        keeper = Keeper(
+            arguments, lock, Journal(counts={"keeper.died": arguments.after_deaths} if arguments.after_deaths else {})
+        )
     except (HSMError, OSError) as error:
         reason = str(error.facts.get("reason", error.code)) if isinstance(error, HSMError) else type(error).__name__
         _say(arguments, listens=False, reason=reason)

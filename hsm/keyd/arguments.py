@@ -50,6 +50,7 @@ class Arguments(argparse.Namespace):
     max_connections: int
     processes: int
     ephemeral: bool
+    after_deaths: int
     ready: int
     keeper: int
     lane: int
@@ -98,6 +99,9 @@ def parse_arguments(words: list[str]) -> Arguments:
     parser.add_argument("--max-connections", type=int, default=128)
     parser.add_argument("--processes", type=int, default=1, help="token processes")
     parser.add_argument("--ephemeral", action="store_true", help="end with the last connection")
+    parser.add_argument(
+        "--after-deaths", type=int, default=0, help="of keepers before this one, which nobody told to end"
+    )
     parser.add_argument("--ready", type=int, default=-1, help="descriptor to say on that it listens")
     parser.add_argument("--keeper", type=int, default=0, help="of a token process: its keeper's process id")
     parser.add_argument("--lane", type=int, default=0, help="of a token process: which of its keeper's it is")

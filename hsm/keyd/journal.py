@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 _QUIET_SECONDS = 1.0
@@ -21,11 +22,11 @@ _TROUBLES = frozenset(
 
 
 class Journal:
-    """Counts and tells. Used by one thread."""
+    """Counts and tells. Used by one thread. `counts`: what is known from before."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, counts: Mapping[str, int] | None = None) -> None:
         self._stream = stream or sys.stderr
-        self.counts: dict[str, int] = {}
+        self.counts = dict(counts or {})
         self._told: dict[tuple[str, str], float] = {}
         self._untold: dict[tuple[str, str], int] = {}
 

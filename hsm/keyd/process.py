@@ -54,19 +54,20 @@ class KeyProcess:
     def __init__(self, settings: KeydSettings) -> None:
         self.settings = settings
 
-    def start(self, ephemeral: bool) -> subprocess.Popen[bytes]:
+    def start(self, ephemeral: bool, after_deaths: int = 0) -> subprocess.Popen[bytes]:
         """Start a keeper and wait until it listens; KeyProcessFailed says why it does not.
 
         An ephemeral one ends with its last connection, and needs nobody to watch or reap it; when another keeper is
         there already, it leaves it to that one. One that is not ephemeral ends when the handle's `stdin` is closed, so
-        with the process that holds it; an ephemeral keeper steps aside for it.
+        with the process that holds it; an ephemeral keeper steps aside for it. `after_deaths` of its forerunners it counts as
+        `keeper.died`: none of them can tell of its own.
         """
         settings = self.settings
         check_pin_source(settings.pin)
         prepare_run_folder(settings.run_folder)
         reading, writing = os.pipe()
         try:
-            process = self._spawn(writing, ephemeral=ephemeral)
+            process = self._spawn(writing, ephemeral=ephemeral, after_deaths=after_deaths)
         except OSError as error:
             os.close(reading)
             raise KeyProcessFailed(f"cannot start the key process: {error}", reason=type(error).__name__) from error
@@ -89,9 +90,10 @@ class KeyProcess:
             raise KeyProcessFailed(f"the key process does not start: {told.get('reason')}", reason=str(told["reason"]))
         return process
 
-    def _spawn(self, ready: int, *, ephemeral: bool) -> subprocess.Popen[bytes]:
+    def _spawn(self, ready: int, *, ephemeral: bool, after_deaths: int) -> subprocess.Popen[bytes]:
         settings = self.settings
         command = [sys.executable, "-P", "-m", "hsm.keyd", *as_arguments(settings), "--ready", str(ready)]
+        command.append(f"--after-deaths={after_deaths}")
         descriptors = [ready]
         if isinstance(settings.pin, PinDescriptor):
             descriptors.append(settings.pin.number)

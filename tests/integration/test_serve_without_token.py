@@ -162,6 +162,11 @@ def test_a_key_process_that_is_killed_is_replaced_and_signing_goes_on(user: User
         assert eventually(lambda: len(token_processes(service)) == count)
         events = {line["event"] for line in service.log_lines()}
         assert ("key process died" if which == "keeper" else "process.died") in events
+        # Its counts went with the keeper; that it died is told by the next one, wherever a keeper's counts are shown.
+        died = "keeper.died" if which == "keeper" else "process.died"
+        assert key_state(user).counts[died] == 1
+        assert service.http.get("/readyz").json()["hsm"]["counts"][died] == 1
+        assert f'antin_hsm_events_total{{event="{died}"}} 1.0' in service.http.get("/metrics").text
         below = descendants(service.process.pid)
         assert service.stop() < 5.0
         assert [pid for pid in below if is_alive(pid)] == []
