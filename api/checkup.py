@@ -122,7 +122,9 @@ def _credentials(installation: Installation) -> Iterator[Finding]:
             record = get_certificate(session, credential.certificate_serial)
             state = record.state_at(now)
             facts = {"name": credential.name, "state": state.value, "until": for_people(record.not_after)}
-            if state is not State.ACTIVE:
+            if state is State.SUSPENDED:
+                yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_SUSPENDED", facts)
+            elif state is not State.ACTIVE:
                 yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_NOT_ACTIVE", facts)
             elif record.not_after - now < timedelta(days=30):
                 yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_ENDS", facts)

@@ -26,6 +26,7 @@ from api.service_upkeep import make_services
 from api.settings import HttpSettings, Settings, load_settings
 from api.wiring import SIGNATURE_WIDTH_MM, Installation, locate
 from certs.clock import SystemClock
+from certs.errors import TableValueWrong
 from certs.names import SubjectName, parse_subject, subject_name
 from hsm.softhsm import NewToken, configuration, ensure_token
 from hsm.spec import KeySpec
@@ -99,7 +100,7 @@ def found(wish: Wish, environment: Mapping[str, str], actor: Actor) -> tuple[Ins
 def _checked_url(url: str) -> str:
     try:
         HttpSettings(public_url=url)
-    except ValueError:
+    except TableValueWrong:
         raise UsageError("PUBLIC_URL_WRONG", url=url) from None
     return url
 

@@ -107,7 +107,7 @@ class HttpSettings:
 
     def __post_init__(self) -> None:
         if not self.public_url.startswith(("http://", "https://")) or self.public_url.endswith("/"):
-            raise ValueError("http.public_url should be http://… or https://… without a slash at its end")
+            refuse_value("http.public_url", "http://… or https://… without a slash at its end", self.public_url)
 
 
 @dataclass(frozen=True)

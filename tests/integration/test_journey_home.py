@@ -94,6 +94,12 @@ def test_an_agency_or_url_of_a_home_cannot_be_changed_by_another_init(user: User
     assert tree(user.home) == before
 
 
+def test_a_wrong_address_in_the_environment_is_named_with_what_was_found(user: User) -> None:
+    said = user.refused(2, "cert", "list", ANTIN_HTTP__PUBLIC_URL="banana")
+    assert "http.public_url" in said
+    assert "banana" in said
+
+
 def test_an_empty_name_of_an_agency_founds_nothing(stranger: User) -> None:
     for name in ("", "  "):
         assert "--agency" in stranger.refused(2, "init", "--agency", name)

@@ -87,6 +87,8 @@ def test_a_suspension_stops_a_credential_and_is_remembered_after_its_end(user: U
     tick()  # a list of the next change would be of the same second
     user.refused(1, "sign", "paper.pdf", "--as", "officer", "-o", "x.pdf")
     assert "suspended" in user.refused(1, "cert", "suspend", serial)
+    advice = [each["facts"]["name"] for each in user.json("doctor") if each["code"] == "DOCTOR_CREDENTIAL_SUSPENDED"]
+    assert advice == ["officer"]
     user.antin("cert", "reinstate", serial)
     assert "active" in user.refused(1, "cert", "reinstate", serial)
     user.sign("paper.pdf", "officer", "x.pdf", "--placement", "none")
