@@ -51,6 +51,7 @@ class Counter:
         self._sampled, self._least_waited, self._least_worked = 0, math.inf, math.inf
         self._allowed_until = 0.0
         self._together = 1
+        self._signing: dict[int, float] = {}  # since when, by thread
         self._gate = threading.Condition()
         self._poll = select.epoll()
         self._connections: dict[int, socket.socket] = {}
@@ -65,6 +66,12 @@ class Counter:
         connection.setblocking(False)
         self._connections[connection.fileno()] = connection
         self._poll.register(connection.fileno(), _ONCE)
+
+    def allow_all_if_slow(self, seconds: float) -> None:
+        """Let every thread work when a signature is in the token for longer than this. The making of a key tells nothing of signatures."""
+        begun = list(self._signing.values())
+        if begun and time.monotonic() - min(begun) > seconds:
+            self.allow_all()
 
     def allow_all(self) -> None:
         """Calls to the token wait for something else than our processors: let every thread work."""
@@ -112,7 +119,12 @@ class Counter:
                 self._deal_with(connection, message)
             return
         begun, work_begun = time.monotonic(), time.thread_time()
-        answers = self._answer_together([message for _, message in asked])
+        thread = threading.get_ident()
+        self._signing[thread] = begun
+        try:
+            answers = self._answer_together([message for _, message in asked])
+        finally:
+            del self._signing[thread]
         self._note(begun, work_begun, len(asked))
         for (connection, _), answer in zip(asked, answers, strict=True):
             if isinstance(answer, MessageRefused):
@@ -148,14 +160,22 @@ class Counter:
 
     def _deal_with(self, connection: socket.socket, message: bytes) -> None:
         try:
-            begun, work_begun = time.monotonic(), time.thread_time()
-            answer = self._answer(message)
-            if message[:2] == SIGN:
-                self._note(begun, work_begun)
+            answer = self._signed(message) if message[:2] == SIGN else self._answer(message)
         except (MessageRefused, OSError, MemoryError) as error:
             self._end(connection, error)
             return
         self._give(connection, answer)
+
+    def _signed(self, message: bytes) -> Sequence[bytes]:
+        begun, work_begun = time.monotonic(), time.thread_time()
+        thread = threading.get_ident()
+        self._signing[thread] = begun
+        try:
+            answer = self._answer(message)
+        finally:
+            del self._signing[thread]
+        self._note(begun, work_begun)
+        return answer
 
     def _give(self, connection: socket.socket, answer: Sequence[bytes]) -> None:
         try:

@@ -246,8 +246,7 @@ class TokenProcess:
 
     def _beat(self) -> None:
         while True:
-            if self._store.oldest_call_seconds() > _LONG_CALL_SECONDS:
-                self._counter.allow_all()
+            self._counter.allow_all_if_slow(_LONG_CALL_SECONDS)
             self._tell(beat=self._pulse())
             time.sleep(_BEAT_SECONDS)
 

@@ -173,3 +173,27 @@ def test_a_client_that_never_reads_holds_up_nobody():
         send(connections[-1], SIGN)
         connections[-1].settimeout(5)
         assert len(connections[-1].recv(70_000)) == 60_000
+
+
+@pytest.mark.parametrize(("asked", "working"), [(LIST, 1), (SIGN, MOST)])
+def test_only_a_signature_that_takes_long_lets_every_thread_work(asked, working):
+    """Making a key takes long as well, and says nothing of how long a signature waits."""
+    busy, release = threading.Event(), threading.Event()
+
+    def answer(_message: bytes) -> Sequence[bytes]:
+        busy.set()
+        assert release.wait(10)
+        return done()
+
+    counter = Counter(answer, partial(_each, answer), lambda _: None, lambda *_: None, 1, MOST)
+    counter.open()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    counter.admit(theirs)
+    with ours:
+        send(ours, asked)
+        assert busy.wait(10)
+        time.sleep(0.02)
+        counter.allow_all_if_slow(0.01)
+        assert counter._allowed == working
+        release.set()
+        assert receive(ours) == b"".join(done())
