@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from hsm.client import ClientStore, KeyState, read_state
+from hsm.handles import Scheme
 from hsm.keyd.places import LOCK, LOG, is_locked
 from hsm.keyd.process import KeydSettings, KeyProcess
 from hsm.softhsm import NewToken, configuration, ensure_token, find_module
+from hsm.spec import KeyRef, KeySpec, Purpose
+from tests.signable import SHA256, attributes
 
 
 class KeyProcessHome:
@@ -115,3 +119,13 @@ def key_home():
     home = KeyProcessHome()
     yield home
     home.close()
+
+
+def document_key(store: ClientStore) -> KeyRef:
+    return store.generate(KeySpec.P_256, "test", Purpose.DOCUMENT)
+
+
+def sign(store: ClientStore, ref: KeyRef, text: object = "m") -> None:
+    message = attributes(text)
+    (signature,) = store.sign_many(ref.public_key_der, [message], Scheme.ECDSA, SHA256)
+    ref.public_key().verify(signature, message, ec.ECDSA(SHA256))

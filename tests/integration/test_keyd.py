@@ -29,26 +29,15 @@ from hsm.errors import (
     SessionUnavailable,
     TokenAway,
 )
-from hsm.handles import Scheme
 from hsm.keyd.places import LOCK, PIN_REFUSED, SOCKET, STATE_SOCKET, is_locked, prepare_run_folder, run_folder
 from hsm.keyd.process import KeydSettings, KeyProcess
 from hsm.pin import PinDescriptor
-from hsm.spec import KeyRef, KeySpec, Purpose
+from hsm.spec import KeyRef
 from hsm.wire import Op, limit_times, parse_answer, receive, request, send, sign_request
-from tests.key_process import KeyProcessHome, is_alive, kill, until
+from tests.key_process import KeyProcessHome, document_key, is_alive, kill, sign, until
 from tests.signable import SHA256, attributes
 
 ECDSA = ec.ECDSA(SHA256)
-
-
-def document_key(store: ClientStore) -> KeyRef:
-    return store.generate(KeySpec.P_256, "test", Purpose.DOCUMENT)
-
-
-def sign(store: ClientStore, ref: KeyRef, text: object = "m") -> None:
-    message = attributes(text)
-    (signature,) = store.sign_many(ref.public_key_der, [message], Scheme.ECDSA, SHA256)
-    ref.public_key().verify(signature, message, ECDSA)
 
 
 def connect(home: KeyProcessHome, seconds: float = 10.0) -> socket.socket:

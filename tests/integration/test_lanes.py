@@ -9,15 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hsm.client import ClientStore, read_state
+from hsm.client import read_state
 from hsm.connections import Connection
 from hsm.errors import KeyDestroyed, KeyPurposeSet, MessageRefused, TokenAway
-from hsm.handles import Scheme
 from hsm.keyd.places import LOCK, count_lanes, is_locked, socket_name
 from hsm.keyd.refs import ref_from_json
 from hsm.spec import KeyRef, KeySpec, Purpose
 from hsm.wire import Op, octets, parse_body, parse_signatures, request, sign_request
-from tests.key_process import KeyProcessHome, is_alive, kill, until
+from tests.key_process import KeyProcessHome, document_key, is_alive, kill, sign, until
 from tests.signable import SHA256, attributes
 
 ECDSA = ec.ECDSA(SHA256)
@@ -35,16 +34,6 @@ def lanes(key_home):
     key_home.start(processes=2)
     assert until(lambda: all_serve(key_home))
     return key_home
-
-
-def document_key(store: ClientStore) -> KeyRef:
-    return store.generate(KeySpec.P_256, "test", Purpose.DOCUMENT)
-
-
-def sign(store: ClientStore, ref: KeyRef, text: object = "m") -> None:
-    message = attributes(text)
-    (signature,) = store.sign_many(ref.public_key_der, [message], Scheme.ECDSA, SHA256)
-    ref.public_key().verify(signature, message, ECDSA)
 
 
 def ask(home: KeyProcessHome, lane: int, pieces: list[bytes]) -> bytes:
