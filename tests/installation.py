@@ -178,9 +178,26 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None
     return base / name
 
 
+class FoundedHome:
+    """A demonstration home as `antin init --demo` leaves it, only to be copied: whoever worked in it would disturb all."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def copy_to(self, home: Path) -> Path:
+        """Copy it to the path `home`, which does not exist yet, and return that path."""
+        return copy_home(self._home, home)
+
+
+def copy_home(home: Path, to: Path) -> Path:
+    """Copy a home without the sockets of a key process that may still be on its way out after the last command."""
+    shutil.copytree(home, to, ignore=shutil.ignore_patterns("*.sock"))
+    return to
+
+
 @pytest.fixture(scope="session")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A demonstration home as `antin init --demo` leaves it."""
+def founded(tmp_path_factory: pytest.TempPathFactory) -> FoundedHome:
+    """The home that is founded once for the whole run."""
     if find_module() is None:
         pytest.skip("SoftHSM is not installed (apt-get install softhsm2)")
     if not (FONTS / "Tinos-Regular.ttf").is_file():
@@ -192,7 +209,7 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if postgres.wanted():
             _FOUNDED.database = user.database.database
 
-    return once(tmp_path_factory, "founded", found) / "home"
+    return FoundedHome(once(tmp_path_factory, "founded", found) / "home")
 
 
 @pytest.fixture(scope="session")
@@ -206,10 +223,9 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def user(founded: Path, paper: Path, tmp_path: Path) -> User:
+def user(founded: FoundedHome, paper: Path, tmp_path: Path) -> User:
     """A user with a fresh demonstration home and `paper.pdf` in his folder."""
-    home, folder = tmp_path / "home", tmp_path / "work"
-    shutil.copytree(founded, home)
+    home, folder = founded.copy_to(tmp_path / "home"), tmp_path / "work"
     folder.mkdir()
     shutil.copy(paper, folder / "paper.pdf")
     return User(home, folder)

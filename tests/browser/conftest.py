@@ -12,16 +12,16 @@ from playwright.sync_api import Browser
 
 from tests.browser.chromium import CHROMIUM, Window, launched, opened
 from tests.browser.site import Site, furnish, has_tools, serving
-from tests.installation import User, founded, once, paper  # noqa: F401  fixtures by name
+from tests.installation import FoundedHome, User, copy_home, founded, once, paper  # noqa: F401  fixtures by name
 
 
 @pytest.fixture(scope="session")
-def site(founded: Path, paper: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:  # noqa: F811
+def site(founded: FoundedHome, paper: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:  # noqa: F811
     if not has_tools():
         pytest.skip("qpdf is not installed (apt-get install qpdf)")
 
     def furnished(folder: Path) -> None:
-        shutil.copytree(founded, folder / "home")
+        founded.copy_to(folder / "home")
         (folder / "work").mkdir()
         shutil.copy(paper, folder / "work" / "paper.pdf")
         site = furnish(User(folder / "home", folder / "work"))
@@ -29,7 +29,7 @@ def site(founded: Path, paper: Path, tmp_path_factory: pytest.TempPathFactory) -
 
     model = once(tmp_path_factory, "site", furnished)
     base = tmp_path_factory.mktemp("site-of-mine") / "copy"
-    shutil.copytree(model, base)
+    copy_home(model, base)
     environment, codes, serials = json.loads((model / "site.json").read_text("utf-8"))
     files = {path.stem: path for path in (base / "work").iterdir()}
     with serving(

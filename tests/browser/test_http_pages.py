@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
 import time
 
 import pytest
@@ -273,7 +272,7 @@ def test_a_file_name_cannot_turn_the_verdict_around(site: Site):
 def test_too_many_checks_get_a_page_that_asks_to_wait(founded, tmp_path):
     """The limit counts strangers, so the server is told that its proxy speaks for one."""
     (tmp_path / "work").mkdir()
-    site = Site(User(founded, tmp_path / "work"))
+    site = Site(User(founded.copy_to(tmp_path / "home"), tmp_path / "work"))
     with serving(site, ANTIN_WEB__ANONYMOUS_PER_SECOND="1", ANTIN_WEB__TRUSTED_PROXIES="127.0.0.1/32"):
         visitor = {"X-Forwarded-For": "203.0.113.7", "Accept-Language": "en"}
         answers = [site.get("/certificates?serial=00", visitor) for _ in range(60)]
@@ -285,7 +284,7 @@ def test_too_many_checks_get_a_page_that_asks_to_wait(founded, tmp_path):
 
 def test_without_its_database_the_site_says_that_it_is_not_the_documents_fault(founded, tmp_path):
     (tmp_path / "work").mkdir()
-    site = Site(User(_copied(founded, tmp_path), tmp_path / "work"))
+    site = Site(User(founded.copy_to(tmp_path / "home"), tmp_path / "work"))
     with serving(site):
         assert site.get(f"/v/{new_code()}").status == 404
         database = site.user.home / "antin.db"
@@ -299,11 +298,6 @@ def test_without_its_database_the_site_says_that_it_is_not_the_documents_fault(f
         for answer in away:
             assert _heading(answer.text).startswith("NOT AVAILABLE JUST NOW")
             assert answer.headers["retry-after"]
-
-
-def _copied(founded, tmp_path):
-    shutil.copytree(founded, tmp_path / "home")
-    return tmp_path / "home"
 
 
 def _plain(text: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.installation import ANTIN, User
+from tests.installation import ANTIN, FoundedHome, User
 
 STARTS_WITHIN = 60.0
 
@@ -148,10 +148,10 @@ def running(user: User, *words: str, **environment: str) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def service(founded: Path, paper: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(founded: FoundedHome, paper: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service for the tests of one module, in a demonstration home of its own."""
     folder = tmp_path_factory.mktemp("service")
-    shutil.copytree(founded, folder / "home")
+    founded.copy_to(folder / "home")
     (folder / "work").mkdir()
     shutil.copy(paper, folder / "work" / "paper.pdf")
     with running(User(folder / "home", folder / "work")) as service:

@@ -21,7 +21,7 @@ from sqlalchemy import make_url
 from api.words import LANGUAGES, Words
 from certs.clock import VIETNAM
 from signer.codes import new_code
-from tests.installation import User
+from tests.installation import User, copy_home
 from tests.integration.http_service import Service, problem, running, web_processes
 from tests.postgres import Cluster, cluster, setting
 
@@ -65,7 +65,7 @@ def founded_there(server: Cluster, paper: Path, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture
 def user(server: Cluster, founded_there: User, tmp_path: Path) -> Iterator[User]:
-    shutil.copytree(founded_there.home, tmp_path / "home")
+    copy_home(founded_there.home, tmp_path / "home")
     (tmp_path / "work").mkdir()
     shutil.copy(founded_there.folder / "paper.pdf", tmp_path / "work" / "paper.pdf")
     name = make_url(founded_there.environment["ANTIN_DATABASE__URL"]).database

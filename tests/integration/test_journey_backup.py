@@ -205,9 +205,7 @@ def test_what_is_no_backup_of_ours_is_refused_in_one_line_and_leaves_nothing(use
 
 
 @pytest.mark.walk
-def test_an_export_has_to_go_on_where_the_backup_ends(
-    user: User, recipient: str, founded: Path, tmp_path: Path
-) -> None:
+def test_an_export_has_to_go_on_where_the_backup_ends(user: User, recipient: str, tmp_path: Path) -> None:
     back_up(user, recipient)
     user.antin("cert", "revoke", "seal", "--reason", "superseded")
     between = user.sql("SELECT max(seq) FROM audit")[0][0]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.installation import User, signatures_by_pdfsig, tree
+from tests.installation import User, copy_home, signatures_by_pdfsig, tree
 from tests.postgres import sqlite_only
 
 # Runs in a process of its own, because SoftHSM reads its configuration once a process.
@@ -80,7 +80,7 @@ def test_an_interrupted_init_is_finished_by_the_next(user: User) -> None:
 def _unfinished(user: User) -> User:
     """The same home, finished in a copy."""
     copy = user.home.with_name("copy")
-    shutil.copytree(user.home, copy)
+    copy_home(user.home, copy)
     other = User(copy, user.folder, dict(user.environment))
     other.antin("init")
     return other

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.installation import ANTIN, User
+from tests.installation import ANTIN, FoundedHome, User
 from tests.integration.http_service import Service, running
 
 README = Path(__file__).parents[2] / "README.md"
@@ -30,13 +30,13 @@ def commands() -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture(scope="module")
-def reader(founded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def reader(founded: FoundedHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Somebody in the folder of the source, whose home is `var` in it, with the service running in another terminal."""
     for tool in ("curl", "openssl", "pdfsig"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed (apt-get install curl openssl poppler-utils)")
     folder = tmp_path_factory.mktemp("readme")
-    shutil.copytree(founded, folder / "var")
+    founded.copy_to(folder / "var")
     user = User(folder / "var", folder)
     user.antin("demo")
     with running(user) as service:
