@@ -24,9 +24,9 @@ _ONCE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 # Of so many signatures the one that waited least tells whether the token computes here or is waited for, as a device or a
 # network is: a busy machine makes everybody wait, but not each time. After a while it is asked again.
 _SAMPLE, _WAITING_SECONDS, _ASK_AGAIN_SECONDS = 32, 0.001, 60.0
-# So many are answered together at most, and no more than fit into this time: the first of them waits for the last, and
-# clients that are all answered at once leave the token without work until they ask again.
-_TOGETHER, _TOGETHER_SECONDS = 8, 0.0006
+# So many are answered together at most, and no more than fit into this time: the first of them waits for the last. What is
+# answered at once wakes its askers at once, and the processor is not taken from the token for each of them.
+_TOGETHER, _TOGETHER_SECONDS = 8, 0.004
 _QUICK = frozenset(bytes((op,)) for op in (Op.SIGN, Op.GET, Op.HELLO, Op.STATUS))
 
 

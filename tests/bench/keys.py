@@ -34,7 +34,7 @@ from tests.key_process import KeyProcessHome, kill, until
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _CLIENTS, _CLIENT_PROCESSES, _PEER_SESSIONS = 8, 2, 4
 _TOKEN_PROCESSES = min(2, os.cpu_count() or 1)  # as `antin serve` has them
-_SECONDS, _ROUNDS = 0.8, 5
+_SECONDS, _ROUNDS = 0.8, 11
 _DELAY_MS, _SLOW_SESSIONS, _SLOW_CLIENTS = 5, 8, 32
 _ADDED_AT_MOST = 0.0003
 _FEW, _MANY = 10, 10_000

@@ -139,7 +139,7 @@ def test_signatures_that_take_long_are_answered_one_by_one():
     def together(_messages: Sequence[bytes]) -> list[Sequence[bytes] | MessageRefused]:
         raise AssertionError("the first would wait for the last")
 
-    with clients(Answering(lambda: compute(0.001)), 5, 1, together) as connections:
+    with clients(Answering(lambda: compute(0.003)), 5, 1, together) as connections:
         ask(connections, 20)
 
 
