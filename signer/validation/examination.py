@@ -121,6 +121,8 @@ def _examine_value(found: Found, pdf: bytes, value: SignatureValue, paths: PathF
         found["type"] = "timestamp"
     found["claimed_time"] = value.claimed_time
     found["level"] = _level(value.subfilter, found["type"])
+    # ISO 32000-2 table 262: SHA-1 names the signature there, and protects nothing.
+    found["contents_sha1"] = hashlib.sha1(value.contents, usedforsecurity=False).hexdigest()
     findings = check_byte_range(pdf, value.byte_range, value.contents)
     found["findings"] = tuple(finding.value for finding in findings)
     if not value.contents.strip(b"\x00"):
@@ -167,7 +169,6 @@ def _take_cms(found: Found, pdf: bytes, value: SignatureValue, ranges: tuple[int
     tokens = signature_timestamps(info)
     if tokens:
         found["timestamps"] = tuple(examine_token(token, info["signature"].native, paths) for token in tokens)
-        found["level"] = "PAdES-B-T" if found["level"] == "PAdES-B-B" else found["level"]
 
 
 def _take_changes(found: Found, document: Document, dictionary: Any, name: str, ranges: tuple[int, ...]) -> None:

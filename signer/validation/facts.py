@@ -60,12 +60,16 @@ class ValidationInputs:
 
 @dataclass(frozen=True)
 class CrlFacts:
-    """What one revocation list, whose signature by the certificate's issuer was checked, says about one certificate."""
+    """What one revocation list or OCSP answer, whose signer was checked, says about one certificate.
+
+    `embedded`: it stands in the file itself, not among what the caller gave.
+    """
 
     this_update: datetime
     next_update: datetime | None
     revoked_at: datetime | None
     reason: str | None
+    embedded: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,9 @@ class SignatureFacts:
     revision_sha256: str | None = None
     # The signature time-stamps among the unsigned attributes (EN 319 122-1 5.3).
     timestamps: tuple[TokenFacts, ...] = ()
+    # The baseline level that the embedded proofs would make (signer/levels.py), and SHA-1 of /Contents: a name in the store's VRI.
+    reached: str = "B-B"
+    contents_sha1: str | None = None
 
 
 @dataclass(frozen=True)

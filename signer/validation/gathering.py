@@ -21,6 +21,7 @@ from signer.validation.examination import Document, examine, examine_raw
 from signer.validation.facts import FileFacts, SignatureFacts, ValidationInputs
 from signer.validation.paths import PathFinder
 from signer.validation.readers import install
+from signer.validation.store import read_store, with_levels
 from signer.validation.structure import Finding, find_raw_signatures, has_pdf_header, is_blank
 
 # A /Contents read octet by octet is half the time that a small file takes.
@@ -111,6 +112,7 @@ class _Field:
 def _examine_all(pdf: bytes, document: Document, paths: PathFinder) -> tuple[tuple[SignatureFacts, ...], bool]:
     """Facts of every filled signature field, in the order of the file; and whether the form could be walked."""
     complete = True
+    paths = paths.with_store(read_store(document.reader))
     fields: list[_Field] = []
     try:
         for field in _signature_fields(document.reader):
@@ -134,6 +136,7 @@ def _examine_all(pdf: bytes, document: Document, paths: PathFinder) -> tuple[tup
                 second = examine(lenient[0], field.name, again, paths)
                 found = found if second.problem else second
         facts.append(found)
+    facts = with_levels(document.reader, document.fields, facts)
     last = len(pdf) + 1
     ordered = sorted(facts, key=lambda f: last if f.revision_end is None else f.revision_end)
     return tuple(ordered), complete

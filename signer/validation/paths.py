@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from asn1crypto import crl as asn1_crl
@@ -24,6 +24,8 @@ from pyhanko_certvalidator.validate import async_validate_path
 from signer.validation.certificates import REMEMBERED_OCTETS, certificate_facts
 from signer.validation.errors import InputsUnreadable
 from signer.validation.facts import TRUST_KINDS, CrlFacts, PathFacts, Trust, TrustAnchor, ValidationInputs
+from signer.validation.ocsp_facts import read_ocsp
+from signer.validation.store import NO_STORE, Store
 
 _DEEPEST = 8
 _MOST_CHECKS = 60
@@ -52,15 +54,20 @@ class _Anchor:
 class PathFinder:
     """Finds paths for the signatures of one file. Built once a file."""
 
-    def __init__(self, inputs: ValidationInputs) -> None:
+    def __init__(self, inputs: ValidationInputs, store: Store = NO_STORE) -> None:
         self._inputs = inputs
-        self._search = _Search(inputs.anchors, inputs.intermediates, inputs.crls)
+        self._store = store
+        self._search = _Search(inputs.anchors, inputs.intermediates, inputs.crls, store)
+
+    def with_store(self, store: Store) -> PathFinder:
+        """The same for a file that brings a store along."""
+        return PathFinder(self._inputs, store) if store is not NO_STORE else self
 
     def find(self, signer: x509.Certificate, embedded: Sequence[x509.Certificate]) -> PathFacts | None:
         """The first path that keeps every rule, else the first that breaks one, else None."""
-        certificates = (signer, *embedded[:_MOST_EMBEDDED])
+        certificates = (signer, *embedded[:_MOST_EMBEDDED], *self._store.certificates[:_MOST_EMBEDDED])
         ders = tuple(certificate.dump() for certificate in certificates)
-        if self._inputs.crls or sum(map(len, ders)) > REMEMBERED_OCTETS:
+        if self._inputs.crls or self._store is not NO_STORE or sum(map(len, ders)) > REMEMBERED_OCTETS:
             return self._search.find(*certificates)
         return _remembered_path(self._inputs.anchors, self._inputs.intermediates, ders)
 
@@ -70,18 +77,21 @@ def _remembered_path(
     anchors: tuple[TrustAnchor, ...], intermediates: tuple[bytes, ...], ders: tuple[bytes, ...]
 ) -> PathFacts | None:
     """The path of the first certificate, with the others at hand; no time and nothing else of a file plays a part in it."""
-    return _Search(anchors, intermediates, ()).find(*(x509.Certificate.load(der) for der in ders))
+    return _Search(anchors, intermediates, (), NO_STORE).find(*(x509.Certificate.load(der) for der in ders))
 
 
 class _Search:
     """Builds the paths that names and key identifiers lead along, and tries each."""
 
-    def __init__(self, anchors: Sequence[TrustAnchor], intermediates: Sequence[bytes], crls: Sequence[bytes]) -> None:
+    def __init__(
+        self, anchors: Sequence[TrustAnchor], intermediates: Sequence[bytes], crls: Sequence[bytes], store: Store
+    ) -> None:
         given = [_Anchor(_load_certificate(anchor.der), anchor.kind) for anchor in anchors]
         # The order in which anchors are given must never change an answer.
         self._anchors = sorted(given, key=lambda a: (TRUST_KINDS.index(a.kind), a.certificate.dump()))
         self._pool = [_load_certificate(der) for der in intermediates]
-        self._crls = [_load_crl(der) for der in crls]
+        self._crls = [(_load_crl(der), False) for der in crls] + [(_load_crl(der), True) for der in store.crls]
+        self._ocsps = store.ocsps
         self._checks = 0
 
     def find(self, signer: x509.Certificate, *embedded: x509.Certificate) -> PathFacts | None:
@@ -150,7 +160,7 @@ class _Search:
 
     def _crl_facts(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[CrlFacts]:
         found = []
-        for crl in self._crls:
+        for crl, embedded in self._crls:
             if crl.issuer.dump() != issuer.subject.dump():
                 continue
             try:
@@ -160,7 +170,16 @@ class _Search:
             except Exception:  # noqa: BLE001, S112  a list that cannot be read says nothing
                 continue
             if facts is not None:
-                found.append(facts)
+                found.append(replace(facts, embedded=embedded))
+        for answer in self._ocsps:
+            try:
+                facts = read_ocsp(answer, certificate, issuer)
+            except MemoryError:
+                raise
+            except Exception:  # noqa: BLE001, S112  the same for an answer
+                continue
+            if facts is not None:
+                found.append(replace(facts, embedded=True))
         return found
 
 

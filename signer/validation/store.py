@@ -1,0 +1,153 @@
+"""The document security store of a PDF as the judge process reads it, and which level the embedded proofs make (EN 319 142-1 5.4, 6.3).
+
+What cannot be read is left out: a store only adds what it proves. Nothing here judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from asn1crypto import crl as asn1_crl
+from asn1crypto import ocsp as asn1_ocsp
+from asn1crypto import x509
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.reader import PdfFileReader
+
+from signer.levels import B_B, B_LT, B_LTA, B_T
+from signer.validation.facts import PathFacts, SignatureFacts
+
+# A store of many signatures holds some hundred parts; a list of an authority may have many megabytes.
+_MOST_PARTS = 500
+_MOST_OCTETS = 64 * 1024 * 1024
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Store:
+    """The parts of a store that could be read."""
+
+    certificates: tuple[x509.Certificate, ...] = ()
+    ocsps: tuple[asn1_ocsp.BasicOCSPResponse, ...] = ()
+    crls: tuple[bytes, ...] = ()
+
+
+NO_STORE = Store()
+
+
+def read_store(reader: PdfFileReader) -> Store:
+    """The newest store of the file; empty where there is none."""
+    try:
+        dictionary = reader.root["/DSS"]
+    except KeyError:
+        return NO_STORE
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  a catalog that points nowhere
+        return NO_STORE
+    budget = [_MOST_PARTS, _MOST_OCTETS]
+    return Store(
+        tuple(_parts(dictionary, "/Certs", _certificate, budget)),
+        tuple(_parts(dictionary, "/OCSPs", _answer, budget)),
+        tuple(_parts(dictionary, "/CRLs", _crl, budget)),
+    )
+
+
+def _parts(dictionary: Any, key: str, read: Callable[[bytes], Part], budget: list[int]) -> list[Part]:
+    found: list[Part] = []
+    try:
+        array = dictionary[key]
+        references = [array.raw_get(at) for at in range(min(len(array), _MOST_PARTS))]
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  not there, or no array
+        return found
+    for reference in references:
+        if budget[0] <= 0 or budget[1] <= 0:
+            break
+        budget[0] -= 1
+        try:
+            stream = reference.get_object()
+            if not isinstance(stream, generic.StreamObject):
+                continue
+            der = stream.data
+            budget[1] -= len(der)
+            found.append(read(der))
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001, S112  one broken part hides no other
+            continue
+    return found
+
+
+def _certificate(der: bytes) -> x509.Certificate:
+    certificate = x509.Certificate.load(der, strict=True)
+    certificate.subject.dump()
+    return certificate
+
+
+def _answer(der: bytes) -> asn1_ocsp.BasicOCSPResponse:
+    answer = asn1_ocsp.OCSPResponse.load(der, strict=True)
+    basic: asn1_ocsp.BasicOCSPResponse = answer.basic_ocsp_response
+    basic["tbs_response_data"]["responses"].native  # noqa: B018  parsed here, where a broken one is left out
+    return basic
+
+
+def _crl(der: bytes) -> bytes:
+    asn1_crl.CertificateList.load(der, strict=True).issuer.dump()
+    return der
+
+
+def with_levels(
+    reader: PdfFileReader, fields: Sequence[tuple[str, Any]], facts: Sequence[SignatureFacts]
+) -> list[SignatureFacts]:
+    """The facts with the level that each signature's embedded proofs would make, whether or not they hold."""
+    stamps = [each for each in facts if each.type == "timestamp" and each.revision_end is not None]
+    over_store = _ends_over_store(reader, fields, stamps) if stamps else set()
+    return [each if each.type == "timestamp" else _with_level(each, stamps, over_store) for each in facts]
+
+
+def _with_level(facts: SignatureFacts, stamps: Sequence[SignatureFacts], over_store: set[int]) -> SignatureFacts:
+    end = facts.revision_end
+    covering = [
+        each for each in stamps if end is not None and each.revision_end is not None and each.revision_end > end
+    ]
+    paths = [facts.path, *(token.path for token in facts.timestamps)]
+    reached = B_B
+    if facts.timestamps or covering:
+        reached = B_T
+        # The newest document time-stamp's own proofs come with the next one.
+        if all(_is_proved(path) for path in paths):
+            archived = any(each.revision_end in over_store for each in covering)
+            proved = facts.timestamps or any(_is_proved(each.path) for each in covering)
+            reached = B_LTA if archived and proved else B_LT if proved else B_T
+    level = f"PAdES-{reached}" if facts.level.startswith("PAdES") else facts.level
+    return replace(facts, reached=reached, level=level)
+
+
+def _is_proved(path: PathFacts | None) -> bool:
+    """Whether the store says something of every certificate of a path."""
+    return path is not None and all(any(each.embedded for each in one.crls) for one in path.certificates)
+
+
+def _ends_over_store(
+    reader: PdfFileReader, fields: Sequence[tuple[str, Any]], stamps: Sequence[SignatureFacts]
+) -> set[int]:
+    """Ends of those document time-stamps that cover a store."""
+    ends = {each.field: each.revision_end for each in stamps}
+    found: set[int] = set()
+    for name, dictionary in fields:
+        end = ends.get(name)
+        if end is None:
+            continue
+        try:
+            revision = reader.xrefs.get_introducing_revision(dictionary.raw_get("/V").reference)
+            if "/DSS" in reader.get_historical_resolver(revision).root:
+                found.add(end)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001, S112  then it counts as one that covers none
+            continue
+    return found
