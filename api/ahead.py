@@ -10,7 +10,7 @@ from api.settings import Settings, load_settings
 from signer.sandbox import Judge, Limits
 
 # Which tasks of the judge process a command is going to need.
-_AHEAD = {"verify": ("gather",), "sign": ("prepare",), "demo": ("prepare", "gather")}
+_AHEAD = {"verify": ("gather",), "sign": ("prepare",), "upgrade": ("gather", "extend"), "demo": ("prepare", "gather")}
 
 
 _SERVED_TASKS = 2000

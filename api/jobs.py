@@ -20,8 +20,11 @@ from pki.crl import publish_due
 from pki.crl_due import list_due
 from pki.errors import PkiError
 from pki.roles import Permission, system_part
+from signer.leveling import has_due, reach_due
 
-ACTOR = system_part("worker", Permission.SIGN_CRL, Permission.MANAGE_SERVICES, Permission.ISSUE)
+ACTOR = system_part(
+    "worker", Permission.SIGN_CRL, Permission.MANAGE_SERVICES, Permission.ISSUE, Permission.EXTEND_DOCUMENTS
+)
 # How long an authority without changes is left alone: what is due by its age can wait that long.
 _LOOK_SECONDS = 30.0
 _SWEEP_SECONDS = 600.0
@@ -144,12 +147,28 @@ class NoticeJob:
         carry_notices(self.installation, ACTOR, logging.getLogger(LOGGER))
 
 
+@dataclass
+class LevelJob:
+    """Reaches levels of signatures for which a time-stamp or a proof was missing when they were made."""
+
+    installation: Installation
+    name: str = "levels"
+    seconds: float = 15.0
+
+    def is_due(self) -> bool:
+        return has_due(self.installation.leveling)
+
+    def run(self) -> None:
+        reach_due(ACTOR, self.installation.leveling)
+
+
 # A new job is one line more.
 JOBS: tuple[Callable[[Installation], Job], ...] = (
     CrlJob,
     ServiceJob,
     AnswerJob,
     NoticeJob,
+    LevelJob,
 )
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.openapi_life import AT, Parts, issuing_paths, life_paths
-from api.openapi_schemas import EXAMPLES, OFFERED_LEVELS, PROBLEM_EXAMPLE, Schema, build_schemas, ref
+from api.openapi_schemas import EXAMPLES, PROBLEM_EXAMPLE, Schema, build_schemas, ref
+from signer.levels import LEVELS
 from signer.validation.verdict import software
 
 _PROBLEMS = {
@@ -130,7 +131,7 @@ def _document_paths() -> Schema:
                 "description": "Who signs, like officer or seal.",
             },
             "intent": {"enum": ["approve", "issue"], "description": "Default: officer approve, seal issue."},
-            "level": {"enum": list(OFFERED_LEVELS), "description": "Default: the setting sign.level."},
+            "level": {"enum": list(LEVELS), "description": "Default: the setting sign.level."},
             "metadata": {
                 "type": "string",
                 "description": 'A JSON object with names of Decree 30/2020, Appendix VI, like {"Subject": "…", "CodeNotation": "UBND-VP"}. '

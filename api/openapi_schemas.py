@@ -7,11 +7,10 @@ from importlib.resources import files
 from typing import Any
 
 from api.metrics import BREAKERS, STATES
+from signer.levels import LEVELS
 
 Schema = dict[str, Any]
 
-# Of the levels that the interface names, those that this release makes.
-OFFERED_LEVELS = ("B-B", "B-T")
 _CODE = "7KQMT3WXPA9FHE2RVB58"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _LINKS = {
@@ -20,7 +19,8 @@ _LINKS = {
     "verify": f"/v/{_CODE}",
 }
 _RECORD = {
-    "code": _CODE, "status": "in-force", "issued": True, "sha256": _SHA256, "level": "B-T", "agency": "Sở Nội vụ", "number": 12,
+    "code": _CODE, "status": "in-force", "issued": True, "sha256": _SHA256, "level": "B-T", "pending_level": None,
+    "agency": "Sở Nội vụ", "number": 12,
     "year": 2026, "notation": "UBND-VP", "created_at": "2026-11-22T02:15:30Z", "issued_at": "2026-11-22T02:16:02Z",
     "changes": [], "links": _LINKS,
 }  # fmt: skip
@@ -35,7 +35,8 @@ _CERTIFICATE = {
 # What each operation answers when all goes well, by its operationId. A test holds them to the schemas.
 EXAMPLES: Schema = {
     "sign": {
-        "code": _CODE, "sha256": _SHA256, "status": "in-force", "issued": False, "number": None, "level": "B-T", "links": _LINKS,
+        "code": _CODE, "sha256": _SHA256, "status": "in-force", "issued": False, "number": None, "level": "B-T",
+        "pending_level": None, "links": _LINKS,
     },
     "getDocument": _RECORD,
     "recallDocument": _RECORD | {"status": "recalled", "changes": [_RECALL]},
@@ -123,12 +124,12 @@ def build_schemas() -> Schema:
     return _verdict_schemas() | {
         "Links": _object(self=text, file=text, verify=text),
         "SignedDocument": _object(
-            code=text, sha256=sha256, status=status, issued=issued, number=_or_null(number), level={"enum": list(OFFERED_LEVELS)},
-            links=ref("Links"),
+            code=text, sha256=sha256, status=status, issued=issued, number=_or_null(number), level={"enum": list(LEVELS)},
+            pending_level=_or_null({"enum": list(LEVELS)}), links=ref("Links"),
         ),
         "DocumentRecord": _object(
-            inside, code=text, status=status, issued=issued, sha256=_or_null(sha256), level=_or_null(text), agency=text,
-            number=_or_null(number),
+            inside, code=text, status=status, issued=issued, sha256=_or_null(sha256), level=_or_null(text),
+            pending_level=_or_null({"enum": list(LEVELS)}), agency=text, number=_or_null(number),
             year=_or_null(number), notation=_or_null(text), created_at=time, issued_at=_or_null(time),
             changes={"type": "array", "items": change}, links=ref("Links"),
         ),

@@ -19,6 +19,7 @@ from certs.oids import AUDIT_CHECKPOINT_POLICY
 from certs.strict import nearest, parse_text, parse_toml, read_table
 from hsm.spec import KeySpec
 from pki.approval_rules import DEFAULT_DAYS, Act
+from signer.levels import LEVELS
 
 PREFIX = "ANTIN_"
 # Variables of the same prefix that are not settings: where the home is, the language, who acts, and what demo and tests read.
@@ -290,9 +291,6 @@ def _is_web_address(url: str) -> bool:
         return False
     plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc and not parts.fragment
     return named and plain and parts.scheme in ("http", "https")
-
-
-LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 
 
 @dataclass(frozen=True)

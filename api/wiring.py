@@ -38,12 +38,17 @@ from pki.service_keys import ServiceDesk
 from pki.tsa.authority import TimeStampingAuthority, TsaPolicy
 from signer.appearance.fonts import FontShelf
 from signer.credentials import CredentialDesk
+from signer.evidence import OwnEvidence
+from signer.extending import Extender
 from signer.images import ImageShelf
 from signer.judging import JudgeDesk
+from signer.leveling import LevelingDeps
 from signer.sandbox import Judge
 from signer.signing import SigningDeps
 from signer.storage import BlobStore
 from signer.timestamps import OwnTimestamper
+from signer.upgrading import UpgradeDeps
+from signer.validation.facts import ValidationInputs
 
 SIGNATURE_WIDTH_MM = 45.0
 
@@ -185,6 +190,27 @@ class Installation:
         return TimeStampingAuthority(self.database, self.clock, self.services, policy)
 
     @cached_property
+    def extender(self) -> Extender:
+        """What levels above B-B are made with."""
+        evidence = OwnEvidence(self.database, self.clock, self.ocsp)
+        return Extender(OwnTimestamper(self.tsa), evidence, self.judging)
+
+    def upgrading(self, extra: ValidationInputs | None = None) -> UpgradeDeps:
+        """What raising any signed file needs; `extra` is what the caller trusts besides our own."""
+        limit = self.settings.validation.max_bytes
+        return UpgradeDeps(
+            self.database,
+            self.clock,
+            self.extender,
+            lambda: self.judging.verifier(None, extra, file_limit=limit),
+            self.judging.serial_of,
+        )
+
+    @cached_property
+    def leveling(self) -> LevelingDeps:
+        return LevelingDeps(self.upgrading(), self.blobs)
+
+    @cached_property
     def signing(self) -> SigningDeps:
         return SigningDeps(
             database=self.database,
@@ -198,7 +224,7 @@ class Installation:
             seal_diameter_mm=self.settings.sign.seal_diameter_mm,
             signature_width_mm=SIGNATURE_WIDTH_MM,
             max_bytes=self.settings.sign.max_bytes,
-            timestamper=OwnTimestamper(self.tsa),
+            extender=self.extender,
         )
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from pki.ocsp_answer import (
     Responder,
     ResponseStatus,
     build_answer,
+    build_cert_id,
     build_responder,
     build_response_data,
     refusal,
@@ -66,6 +67,18 @@ class OcspResponder:
             # No responder in force: somebody else may be able to answer, we are not (RFC 6960 2.3, RFC 5019 2.2.3).
             return refusal(ResponseStatus.UNAUTHORIZED, error)
 
+    def about(self, authority: str, serial: str) -> OcspAnswer | None:
+        """A fresh answer about one certificate of an authority, made here for who needs no request; None when nobody speaks for it.
+
+        The certificate is named by SHA-1, which every reader of answers knows (RFC 5019 2.1.1). PkiError, HSMError, DatabaseUnavailable.
+        """
+        now = self._clock.now().replace(microsecond=0)
+        responder = next((each for each in self.responders(now) if each.facts.authority == authority), None)
+        if responder is None:
+            return None
+        certificate = build_cert_id(responder.facts, "sha1", int(serial, 16))
+        return self._sign(responder, OcspRequest((certificate,), b""), now)
+
     def responders(self, now: datetime) -> list[SigningResponder]:
         """Every responder that may sign now, oldest key first; ServiceNotReady when there is none."""
         services = self._services.usable(ServiceKind.OCSP, now)
@@ -82,7 +95,9 @@ class OcspResponder:
 
     def _answer(self, request: OcspRequest) -> OcspAnswer:
         now = self._clock.now().replace(microsecond=0)
-        responder = _responder_for(request, self.responders(now))
+        return self._sign(_responder_for(request, self.responders(now)), request, now)
+
+    def _sign(self, responder: SigningResponder, request: OcspRequest, now: datetime) -> OcspAnswer:
         facts = responder.facts
         known = [each for each in request.certificates if facts.is_issuer_of(each)]
         serials = [serial_hex(each.serial) for each in known if each.serial > 0]

@@ -32,6 +32,7 @@ class Permission(StrEnum):
     READ_AUDIT = "audit.read"
     SIGN_DOCUMENTS = "document.sign"
     RECALL_DOCUMENTS = "document.recall"
+    EXTEND_DOCUMENTS = "document.extend"  # add proofs behind signatures
     REGISTER = "registration.manage"  # add, confirm, refuse
     BACK_UP = "backup.create"  # and restore
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, CursorResult, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, CursorResult, Table, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from signer.codes import is_mistyped, new_code, parse_code
 from signer.errors import UsageWrong
+from signer.level_requests import LevelRequest, waiting_request
 from signer.tables import DocumentRow, SigningActRow
 
 IN_FORCE = "in-force"
@@ -34,9 +35,14 @@ FINISH_ACT = (
         state="done",
         output_sha256=bindparam("sha256"),
         output_size=bindparam("size"),
+        level=func.coalesce(bindparam("reached", type_=ACTS.c.level.type), ACTS.c.level),
+        extended_sha256=bindparam("extended_sha256"),
+        extended_size=bindparam("extended_size"),
         finished_at=bindparam("finished"),
     )
 )
+# An extended file holds the signed revision: of the two it is the one that is kept.
+_STORED = func.coalesce(SigningActRow.extended_sha256, SigningActRow.output_sha256)
 FIND_BY_REVISIONS = (
     select(DOCUMENTS.c.id, DOCUMENTS.c.code, DOCUMENTS.c.status, DOCUMENTS.c.number)
     .join(ACTS, ACTS.c.document_id == DOCUMENTS.c.id)
@@ -48,7 +54,11 @@ FIND_BY_REVISIONS = (
 
 @dataclass(frozen=True)
 class SigningAct:
-    """One use of a credential on a document. `state`: intent, done, failed."""
+    """One use of a credential on a document. `state`: intent, done, failed.
+
+    `output_sha256` is the signed revision; a file whose level needed more goes on behind it (`extended_sha256`). `level` is what was
+    asked for while the act is an intent, and what was reached once it is done.
+    """
 
     id: int
     state: str
@@ -62,11 +72,32 @@ class SigningAct:
     actor: str
     claimed_time: datetime
     failure: str | None
+    extended_sha256: str | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """The file that came of it."""
+        return self.extended_sha256 or self.output_sha256
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What became of a level at once: the level of the file, and the whole file where it goes on behind the signed revision."""
+
+    level: str | None = None
+    extended_sha256: str | None = None
+    extended_size: int | None = None
+
+
+NOTHING_MORE = Reached()
 
 
 @dataclass(frozen=True)
 class Document:
-    """A document of the register. `number` and `issued_at` are None until an agency's seal has issued it."""
+    """A document of the register. `number` and `issued_at` are None until an agency's seal has issued it.
+
+    `pending` is a level that was asked for and is still to be reached.
+    """
 
     code: str
     status: str
@@ -80,6 +111,7 @@ class Document:
     created_at: datetime
     issued_at: datetime | None
     acts: tuple[SigningAct, ...]
+    pending: LevelRequest | None = None
 
     @property
     def issued(self) -> bool:
@@ -88,8 +120,8 @@ class Document:
 
     @property
     def sha256(self) -> str | None:
-        """The newest finished revision."""
-        return next((act.output_sha256 for act in reversed(self.acts) if act.state == "done"), None)
+        """The newest finished file."""
+        return next((act.sha256 for act in reversed(self.acts) if act.state == "done"), None)
 
 
 @dataclass(frozen=True)
@@ -111,7 +143,7 @@ class ActIntent:
 def _act(row: SigningActRow) -> SigningAct:
     return SigningAct(
         row.id, row.state, row.credential, row.intent, row.level, row.field, row.certificate_serial, row.output_sha256,
-        row.output_size, row.actor, row.claimed_time, row.failure,
+        row.output_size, row.actor, row.claimed_time, row.failure, row.extended_sha256,
     )  # fmt: skip
 
 
@@ -119,7 +151,7 @@ def _document(session: Session, row: DocumentRow) -> Document:
     acts = session.scalars(select(SigningActRow).where(SigningActRow.document_id == row.id).order_by(SigningActRow.id))
     return Document(
         row.code, row.status, row.agency, row.name, row.subject, row.number, row.number_year, row.notation,
-        row.details, row.created_at, row.issued_at, tuple(_act(each) for each in acts),
+        row.details, row.created_at, row.issued_at, tuple(_act(each) for each in acts), waiting_request(session, row.id),
     )  # fmt: skip
 
 
@@ -255,17 +287,23 @@ def act_values(intent: ActIntent) -> dict[str, Any]:
 
 
 def finish_act(
-    session: Session | Connection, act_id: int, *, output_sha256: str, output_size: int, now: datetime
-) -> bool:
+    session: Session | Connection, act_id: int, *, output_sha256: str, output_size: int, now: datetime,
+    reached: Reached = NOTHING_MORE,
+) -> bool:  # fmt: skip
     """The signature exists, was checked and is stored. False when its document went out of force meanwhile: then it does not count."""
-    values = finish_values(act_id, output_sha256=output_sha256, output_size=output_size, now=now)
+    values = finish_values(act_id, output_sha256=output_sha256, output_size=output_size, now=now, reached=reached)
     done = cast("CursorResult[Any]", session.execute(FINISH_ACT, values))
     return done.rowcount == 1
 
 
-def finish_values(act_id: int, *, output_sha256: str, output_size: int, now: datetime) -> dict[str, Any]:
+def finish_values(
+    act_id: int, *, output_sha256: str, output_size: int, now: datetime, reached: Reached = NOTHING_MORE
+) -> dict[str, Any]:
     """What FINISH_ACT is run with."""
-    return {"act": act_id, "sha256": output_sha256, "size": output_size, "finished": now}
+    return {
+        "act": act_id, "sha256": output_sha256, "size": output_size, "finished": now, "reached": reached.level,
+        "extended_sha256": reached.extended_sha256, "extended_size": reached.extended_size,
+    }  # fmt: skip
 
 
 def fail_act(session: Session, act_id: int, *, failure: str, now: datetime) -> bool:
@@ -286,9 +324,9 @@ def open_intents(session: Session, before: datetime) -> list[SigningAct]:
 
 
 def finished_revisions(session: Session) -> list[tuple[str, str]]:
-    """Code and SHA-256 of every revision that was signed and stored."""
+    """Code and SHA-256 of every file that was signed and stored."""
     rows = session.execute(
-        select(DocumentRow.code, SigningActRow.output_sha256)
+        select(DocumentRow.code, _STORED)
         .join(SigningActRow, SigningActRow.document_id == DocumentRow.id)
         .where(SigningActRow.state == "done", SigningActRow.output_sha256.is_not(None))
         .order_by(SigningActRow.id)
@@ -297,9 +335,7 @@ def finished_revisions(session: Session) -> list[tuple[str, str]]:
 
 
 def stored_revisions(session: Session) -> Iterator[str]:
-    """The SHA-256 of every revision that was signed and stored, some at a time."""
-    done = select(SigningActRow.output_sha256).where(
-        SigningActRow.state == "done", SigningActRow.output_sha256.is_not(None)
-    )
+    """The SHA-256 of every file that was signed and stored, some at a time."""
+    done = select(_STORED).where(SigningActRow.state == "done", SigningActRow.output_sha256.is_not(None))
     for (sha256,) in session.execute(done.execution_options(yield_per=1000)):
         yield str(sha256)

@@ -22,7 +22,9 @@ from signer.documents import (
     DOCUMENTS,
     FINISH_ACT,
     IN_FORCE,
+    NOTHING_MORE,
     ActIntent,
+    Reached,
     Registered,
     act_values,
     begin_act,
@@ -96,20 +98,22 @@ def begin_fresh(
 
 def finish_fresh(
     database: Database, clock: Clock, actor: Actor, document: Registered, act: int, credential: str,
-    *, output_sha256: str, output_size: int, now: datetime,
+    *, output_sha256: str, output_size: int, now: datetime, reached: Reached = NOTHING_MORE,
 ) -> bool:  # fmt: skip
     """The signature exists, was checked and is stored: committed with its audit row.
 
     False, and nothing committed, when its document went out of force meanwhile.
     """
-    facts = {"credential": credential, "sha256": output_sha256}
+    facts = {"credential": credential, "sha256": reached.extended_sha256 or output_sha256}
     with database.at_once() as connection:
         if connection.dialect.name == "postgresql":
-            values = finish_values(act, output_sha256=output_sha256, output_size=output_size, now=now)
+            values = finish_values(act, output_sha256=output_sha256, output_size=output_size, now=now, reached=reached)
             values |= audit_values(clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
             with audit_refusals():
                 return connection.execute(_FINISH, values).one_or_none() is not None
-        done = finish_act(connection, act, output_sha256=output_sha256, output_size=output_size, now=now)
+        done = finish_act(
+            connection, act, output_sha256=output_sha256, output_size=output_size, now=now, reached=reached
+        )
         if done:
             append(connection, clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
         return done

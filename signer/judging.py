@@ -14,7 +14,8 @@ from certs.inventory import RevocationState, State, find_by_sha256, get_certific
 from pki.authorities import list_authorities
 from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
-from signer.plan import Plan, Prepared
+from signer.extension import Appended, ExtensionPlan
+from signer.plan import Message, Plan, Prepared
 from signer.sandbox import Judge
 from signer.signing import EarlierSignatures
 from signer.validation.errors import SandboxFailure
@@ -44,15 +45,22 @@ class JudgeDesk:
 
     def prepare(self, pdf: bytes, plan: Plan) -> Prepared:
         """Have a revision appended in the judge process; Refused or InputUnreadable as it decides, or when it gives up."""
-        header, blobs = plan.to_message()
+        return Prepared.from_message(*self._have_done("prepare", pdf, plan.to_message()))
+
+    def append(self, pdf: bytes, plan: ExtensionPlan) -> Appended:
+        """Have validation data appended in the judge process; errors as for `prepare`."""
+        return Appended.from_message(*self._have_done("extend", pdf, plan.to_message()))
+
+    def _have_done(self, task: str, pdf: bytes, message: Message) -> Message:
+        header, blobs = message
         try:
-            answer, parts = self._judge.run("prepare", header, [pdf, *blobs])
+            answer, parts = self._judge.run(task, header, [pdf, *blobs])
         except SandboxFailure as failure:
             raise _gave_up(failure) from failure
         if "error" in answer:
             kind = _KINDS.get(str(answer["error"]), InputUnreadable)
             raise kind(str(answer["code"]), **{str(name): str(value) for name, value in answer["facts"].items()})
-        return Prepared.from_message(answer, parts)
+        return answer, parts
 
     def earlier_signatures(self, pdf: bytes) -> EarlierSignatures:
         """What a file's signatures are worth, for the next one; InputUnreadable when that cannot be found out."""
@@ -85,6 +93,11 @@ class JudgeDesk:
         """Everything verifying needs, for any number of files."""
         inputs = _joined(self._own_inputs(at or self._clock.now()), extra)
         return Verifier(self._judge, inputs, self._look_up, self._clock, self._policy, file_limit)
+
+    def serial_of(self, sha256: str) -> str | None:
+        """The serial of the certificate of ours with this fingerprint, None for a stranger's."""
+        with self._database.read() as session:
+            return self._serial(session, sha256)
 
     def answers(self) -> bool:
         """Whether the judge process starts and does its work: it is asked about a file that is none."""

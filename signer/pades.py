@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hsm.spec import PrivateKey, PublicKey
@@ -76,13 +77,17 @@ def embed_cms(prepared: PreparedPdf, cms: bytes) -> bytes:
 
 
 def sign_prepared(
-    prepared: PreparedPdf, template: CmsTemplate, key: PrivateKey, timestamper: Timestamper | None = None
+    prepared: PreparedPdf, template: CmsTemplate, key: PrivateKey, stamp: Callable[[bytes], bytes] | None = None
 ) -> bytes:
-    """Sign a prepared file: the bytes of the finished PDF. The key is used once; a `timestamper` makes it B-T."""
+    """Sign a prepared file: the bytes of the finished PDF. The key is used once.
+
+    `stamp` gives a time-stamp token over the signature value, which makes it B-T; one that gives nothing leaves it at B-B.
+    """
     attributes = template.signed_attributes(document_digest(prepared, template.scheme.digest))
     signature = sign_message(key, template.scheme, attributes)
     # EN 319 142-1 6.3: the time-stamp of B-T is over the signature value, so it can only come after it.
-    unsigned = timestamp_attribute(timestamper.timestamp(signature)) if timestamper is not None else b""
+    token = stamp(signature) if stamp is not None else b""
+    unsigned = timestamp_attribute(token) if token else b""
     return embed_cms(prepared, template.assemble(attributes, signature, unsigned))
 
 

@@ -60,10 +60,12 @@ REPLAYED: Mapping[str, Deed] = {
     "number.void": _void,
     "document.recall": _recall,
 }
-# What cannot be: a signed file that was stored after the backup, a key or certificate that was made after it.
-LOST = frozenset({"document.sign", "credential.create", "credential.renew"})
-# What leaves nothing behind but its row.
-TRACELESS = frozenset({"document.sign.intent", "document.sign.fail"})
+# What cannot be: a signed or extended file that was stored after the backup, a key or certificate that was made after it.
+LOST = frozenset({"document.sign", "document.extend", "credential.create", "credential.renew"})
+# What leaves nothing behind but its row. A level that waits in the backup is tried for again, and ends as it ended.
+TRACELESS = frozenset(
+    {"document.sign.intent", "document.sign.fail", "document.extend.done", "document.extend.close", "file.upgrade"}
+)
 
 
 def _number(session: Session, agency: str, year: int, number: int) -> NumberRow | None:

@@ -24,6 +24,7 @@ Task = Callable[[dict[str, Any], list[bytes]], tuple[dict[str, Any], list[bytes]
 TASKS: Mapping[str, str] = {
     "gather": "signer.validation.gathering:gather_task",
     "prepare": "signer.preparing:prepare_task",
+    "extend": "signer.appending:extend_task",
 }
 
 _PR_SET_NO_NEW_PRIVS = 38

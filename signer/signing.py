@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
-from certs.clock import Clock, for_people
-from certs.db import Database
+from certs.clock import for_people
 from certs.errors import DatabaseUnavailable
 from hsm.errors import HSMError
 from pki.audit import Actor, append
 from pki.roles import Permission, require
 from signer.admission import out_of_force, refuse_closed_document, refuse_second_issue
 from signer.appearance.fonts import EmbeddedFont, Style
-from signer.appearance.images import Purpose, StampImage
-from signer.credentials import OFFICER, SEAL, Credential, CredentialDesk
+from signer.appearance.images import Purpose
+from signer.credentials import OFFICER, SEAL, Credential
 from signer.documents import (
     ActIntent,
+    Reached,
     Registered,
     begin_act,
     fail_act,
@@ -32,100 +30,35 @@ from signer.documents import (
     merge_details,
 )
 from signer.errors import InputUnreadable, Refused, SignerError
+from signer.extending import Raised
 from signer.intents import begin_fresh, finish_fresh
-from signer.metadata import Metadata
+from signer.level_requests import add_request
+from signer.levels import B_B, B_T, LEVELS
 from signer.numbering import GivenNumber, reserve_number, use_number, void_number, written, written_date, year_of
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, sign_prepared
-from signer.plan import Plan, Prepared
-from signer.storage import BlobStore
-from signer.timestamps import Timestamper
+from signer.plan import Plan
+from signer.signing_parts import EarlierSignatures, Preparer, SignedDocument, SigningDeps, SignRequest
+from signer.timestamps import OneStamp
 
 APPROVE, ISSUE = "approve", "issue"
 _INTENT_OF_ROLE = {OFFICER: APPROVE, SEAL: ISSUE}
+
+# What a caller of the cycle needs, from one place.
+__all__ = [
+    "APPROVE",
+    "ISSUE",
+    "EarlierSignatures",
+    "Preparer",
+    "SignRequest",
+    "SignedDocument",
+    "SigningDeps",
+    "sign_document",
+]
 
 # Text fields that an office leaves open for the number and the date of issue.
 NUMBER_FIELD, DATE_FIELD = "SoVanBan", "NgayBanHanh"
 # The styles of font that a revision may bring.
 DRAWN_STYLES: tuple[Style, ...] = ("regular", "italic")
-
-
-@dataclass(frozen=True)
-class EarlierSignatures:
-    """What is known of the signatures a file already bears.
-
-    `revisions`: SHA-256 of each signed revision. `fields`: names of the signed fields. `broken`: those whose content
-    changed or whose value is wrong. `signers`: serials of our own certificates behind valid signatures.
-    """
-
-    revisions: tuple[str, ...] = ()
-    fields: tuple[str, ...] = ()
-    broken: tuple[str, ...] = ()
-    signers: tuple[str, ...] = ()
-
-
-class Preparer(Protocol):
-    """Appends the revision of a plan to a file that may be anybody's: signer/preparing.py, in whatever process."""
-
-    def prepare(self, pdf: bytes, plan: Plan) -> Prepared:
-        """Raises Refused, InputUnreadable or Unavailable; uses no key."""
-        ...
-
-
-@dataclass(frozen=True)
-class SignRequest:
-    """One document to be signed. `name` is the file's base name, for people. `intent` None: the credential's usual one."""
-
-    pdf: bytes
-    name: str
-    credential: str
-    intent: str | None = None
-    level: str = "B-B"
-    metadata: Metadata = dataclasses.field(default_factory=dict)
-    placement: str = "auto"
-    field: str | None = None
-
-
-@dataclass(frozen=True)
-class SignedDocument:
-    """What came out. `placed` None: nothing visible was drawn. `number` is the document's, once it has one.
-
-    `status` is the document's as it stood when the intent was committed: a signature changes none, and the first one puts it in force.
-    `issued`: the agency's seal is on it, by this signature or an earlier one.
-    """
-
-    code: str
-    content: bytes
-    sha256: str
-    field: str
-    intent: str
-    level: str
-    status: str
-    issued: bool
-    number: int | None
-    placed: str | None
-    filled: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class SigningDeps:
-    """What the cycle works with; built once in api/wiring.py.
-
-    `image(sha256, purpose, width_mm)` and `font(style, text)` open what is drawn; `judge_earlier` reads the signatures of a file.
-    Without a `timestamper` there is no level above B-B.
-    """
-
-    database: Database
-    clock: Clock
-    desk: CredentialDesk
-    preparer: Preparer
-    judge_earlier: Callable[[bytes], EarlierSignatures]
-    blobs: BlobStore
-    image: Callable[[str, Purpose, float], StampImage]
-    font: Callable[[Style, str], EmbeddedFont]
-    seal_diameter_mm: float
-    signature_width_mm: float
-    max_bytes: int
-    timestamper: Timestamper | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +71,6 @@ class _Case:
     intent: str
     now: datetime
     deps: SigningDeps
-    timestamper: Timestamper | None
 
 
 def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> SignedDocument:
@@ -151,7 +83,8 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
     credential = deps.desk.usable(request.credential)
     # /M holds whole seconds, and every record says the same.
     now = deps.clock.now().replace(microsecond=0)
-    case = _Case(request, actor, credential, _intent(credential, request), now, deps, _timestamper(request, deps))
+    case = _Case(request, actor, credential, _intent(credential, request), now, deps)
+    _refuse_level(request.level, deps)
     _refuse_size(request.pdf, deps.max_bytes)
     # 2. What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
     earlier = deps.judge_earlier(request.pdf) if b"/ByteRange" in request.pdf else EarlierSignatures()
@@ -169,26 +102,31 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
         # 4. Commit what we are about to sign. From here on a death leaves a trace.
         document, act = _begin(case, earlier, prepared)
         with _fail_act_on_failure(case, act):
-            # 5. The only line here that uses the credential's key.
-            output = sign_prepared(prepared, credential.template, credential.key(), case.timestamper)
+            # 5. The only line here that uses the credential's key. A time-stamp that cannot be had costs no signature.
+            extender = deps.extender if request.level != B_B else None
+            stamp = OneStamp(extender.timestamper) if extender is not None else None
+            signed = sign_prepared(prepared, credential.template, credential.key(), stamp.timestamp if stamp else None)
             # 6. Nothing leaves that does not verify with the certificate people will be shown.
-            check_output(output, prepared, credential.template, credential.public_key, case.timestamper)
-            # 7. The bytes are on disk before the register says so.
-            sha256 = deps.blobs.put(output)
-            # 8. Result, number and audit row move together or not at all.
-            _finish(case, earlier, document, act, (sha256, len(output)), number)
+            stamper = extender.timestamper if extender is not None and stamp and stamp.failure is None else None
+            check_output(signed, prepared, credential.template, credential.public_key, stamper)
+            # 7. Proofs go behind it, as far as they can be had; then the bytes are on disk before the register says so.
+            raised = _raise(case, earlier, signed, prepared, stamp)
+            sha256 = deps.blobs.put(raised.content)
+            # 8. Result, level, number and audit row move together or not at all.
+            _finish(case, earlier, document, act, _Result(signed, raised, sha256), number)
     return SignedDocument(
         document.code,
-        output,
+        raised.content,
         sha256,
         prepared.field,
         case.intent,
-        request.level,
+        raised.level,
         document.status,
         case.intent == ISSUE or document.number is not None,
         number.number if number else document.number,
         answer.placed,
         answer.filled,
+        request.level if raised.level != request.level else None,
     )
 
 
@@ -199,14 +137,31 @@ def _intent(credential: Credential, request: SignRequest) -> str:
     return usual
 
 
-def _timestamper(request: SignRequest, deps: SigningDeps) -> Timestamper | None:
-    """What the level needs, asked whether it is there before any key is used."""
-    if request.level == "B-B":
-        return None
-    if request.level != "B-T" or deps.timestamper is None:
-        raise Refused("LEVEL_UNAVAILABLE", level=request.level)
-    deps.timestamper.check_ready()
-    return deps.timestamper
+def _refuse_level(level: str, deps: SigningDeps) -> None:
+    if level not in LEVELS or (level != B_B and deps.extender is None):
+        raise Refused("LEVEL_UNAVAILABLE", level=level)
+
+
+def _raise(
+    case: _Case, earlier: EarlierSignatures, signed: bytes, prepared: PreparedPdf, stamp: OneStamp | None
+) -> Raised:
+    """The file as high as it can be had now."""
+    extender = case.deps.extender
+    if stamp is None or extender is None:
+        return Raised(signed, B_B)
+    if stamp.failure is not None:
+        return Raised(signed, B_B, stamp.failure)
+    raised = extender.raise_signed(
+        signed, prepared.hole, case.request.level, (case.credential.serial, *earlier.signers)
+    )
+    if not earlier.fields or raised.level == B_T:
+        return raised
+    try:
+        broken = case.deps.judge_earlier(raised.content).broken
+    except SignerError as error:
+        # Nobody can say whether the proofs harm what was there before: without them it stands as it was checked.
+        return Raised(signed, B_T, error)
+    return Raised(signed, B_T, Refused("WOULD_BREAK_EARLIER", field=", ".join(broken))) if broken else raised
 
 
 def _refuse_size(pdf: bytes, limit: int) -> None:
@@ -372,27 +327,54 @@ def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tu
     return document, act
 
 
+@dataclass(frozen=True)
+class _Result:
+    """What the cycle made: the signed revision, and the file of it that is stored."""
+
+    signed: bytes
+    raised: Raised
+    sha256: str
+
+    def reached(self) -> Reached:
+        if self.raised.content is self.signed:
+            return Reached(self.raised.level)
+        return Reached(self.raised.level, self.sha256, len(self.raised.content))
+
+    def signed_sha256(self) -> str:
+        return self.sha256 if self.raised.content is self.signed else hashlib.sha256(self.signed).hexdigest()
+
+
 def _finish(
-    case: _Case, earlier: EarlierSignatures, document: Registered, act: int, output: tuple[str, int], number: GivenNumber | None
-) -> None:  # fmt: skip
-    sha256, size = output
+    case: _Case, earlier: EarlierSignatures, document: Registered, act: int, result: _Result, number: GivenNumber | None
+) -> None:
     credential, deps = case.credential, case.deps
-    if case.intent != ISSUE:
+    output_sha256, size, now = result.signed_sha256(), len(result.signed), deps.clock.now()
+    falls_short = result.raised.level != case.request.level
+    if case.intent != ISSUE and not falls_short:
         if not finish_fresh(
             deps.database, deps.clock, case.actor, document, act, credential.name,
-            output_sha256=sha256, output_size=size, now=deps.clock.now(),
+            output_sha256=output_sha256, output_size=size, now=now, reached=result.reached(),
         ):  # fmt: skip
             with deps.database.read() as session:
                 raise out_of_force(session, document)
         return
     with deps.database.write() as session:
-        refuse_second_issue(session, document, earlier.revisions, credential.name)
-        if not finish_act(session, act, output_sha256=sha256, output_size=size, now=deps.clock.now()):
+        if case.intent == ISSUE:
+            refuse_second_issue(session, document, earlier.revisions, credential.name)
+        if not finish_act(
+            session, act, output_sha256=output_sha256, output_size=size, now=now, reached=result.reached()
+        ):
             raise out_of_force(session, document)
         if number is not None and number.fresh:
             year = year_of(number.day)
             use_number(session, credential.agency, year, number.number, document.id)
             mark_issued(session, document.id, number=number.number, year=year, now=number.day)
-        append(
-            session, deps.clock, case.actor, "document.sign", "document", document.code, credential=credential.name, sha256=sha256
-        )  # fmt: skip
+        facts = {"credential": credential.name, "sha256": result.sha256}
+        if falls_short:
+            failure = result.raised.failure
+            add_request(
+                session, act_id=act, document_id=document.id, level=case.request.level, failure=failure.code if failure else "",
+                now=now,
+            )  # fmt: skip
+            facts |= {"level": result.raised.level, "pending": case.request.level}
+        append(session, deps.clock, case.actor, "document.sign", "document", document.code, **facts)

@@ -69,10 +69,30 @@ class SigningActRow(Base):
     input_sha256: Mapped[str] = mapped_column(String(64))
     output_sha256: Mapped[str | None] = mapped_column(String(64))
     output_size: Mapped[int | None]
+    # The whole file that is kept, where proofs go on behind the signed revision (signer/extending.py).
+    extended_sha256: Mapped[str | None] = mapped_column(String(64))
+    extended_size: Mapped[int | None]
     actor: Mapped[str] = mapped_column(String(255))
     claimed_time: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     failure: Mapped[str | None] = mapped_column(Text)
+
+
+class LevelRequestRow(Base):
+    """A level that was asked for and not reached when the document was signed; `state` is waiting, done or closed."""
+
+    __tablename__ = "level_requests"
+    __table_args__ = (Index("ix_level_requests_state_next_at", "state", "next_at"),)
+
+    act_id: Mapped[int] = mapped_column(ForeignKey("signing_acts.id"), primary_key=True, autoincrement=False)
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
+    level: Mapped[str] = mapped_column(String(8))
+    state: Mapped[str] = mapped_column(String(8))
+    attempts: Mapped[int]
+    failure: Mapped[str] = mapped_column(String(64))
+    asked_at: Mapped[datetime]
+    next_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
 
 
 class NumberRow(Base):

@@ -28,7 +28,7 @@ from pki.roles import Permission, Role, require
 SCOPES = ("sign", "verify", "ra", "ca", "audit")
 # What a scope lets through; the roles behind the token have to allow it too. Verifying needs nothing.
 _PERMISSIONS: dict[str, frozenset[Permission]] = {
-    "sign": frozenset({Permission.SIGN_DOCUMENTS, Permission.RECALL_DOCUMENTS}),
+    "sign": frozenset({Permission.SIGN_DOCUMENTS, Permission.RECALL_DOCUMENTS, Permission.EXTEND_DOCUMENTS}),
     "verify": frozenset(),
     "ra": frozenset(
         {
@@ -41,7 +41,8 @@ _PERMISSIONS: dict[str, frozenset[Permission]] = {
             Permission.REGISTER,
         }
     ),
-    "ca": frozenset(Permission) - {Permission.SIGN_DOCUMENTS, Permission.RECALL_DOCUMENTS, Permission.READ_AUDIT},
+    "ca": frozenset(Permission)
+    - {Permission.SIGN_DOCUMENTS, Permission.RECALL_DOCUMENTS, Permission.EXTEND_DOCUMENTS, Permission.READ_AUDIT},
     "audit": frozenset({Permission.READ_AUDIT}),
 }
 # Who decides about people has to be one of them.

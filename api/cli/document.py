@@ -83,6 +83,7 @@ def _as_json(document: Document) -> dict[str, Any]:
         "issued_at": rfc3339(document.issued_at) if document.issued_at else None,
         "sha256": document.sha256,
         "metadata": document.details,
+        "pending_level": _pending(document),
         "signatures": [
             {
                 "state": act.state,
@@ -92,13 +93,23 @@ def _as_json(document: Document) -> dict[str, Any]:
                 "field": act.field,
                 "certificate": act.certificate_serial,
                 "claimed_time": rfc3339(act.claimed_time),
-                "sha256": act.output_sha256,
+                "sha256": act.sha256,
                 "actor": act.actor,
                 "failure": act.failure,
             }
             for act in document.acts
         ],
     }
+
+
+def _pending(document: Document) -> dict[str, Any] | None:
+    """The level that was asked for and is still to be reached; `reason` is what was in the way the last time."""
+    waits = document.pending
+    if waits is None:
+        return None
+    return {
+        "level": waits.level, "since": rfc3339(waits.asked_at), "attempts": waits.attempts, "reason": waits.failure,
+    }  # fmt: skip
 
 
 def _number(document: Document) -> str:
@@ -143,9 +154,14 @@ def _print_one(document: Document, words: Words, out: TextIO) -> None:
     print_table(out, [[words.say(f"COLUMN_{name}"), value] for name, value in facts])
     for act in document.acts:
         line = {
+            "level": act.level,
             "credential": act.credential,
             "intent": act.intent,
             "state": act.state,
             "time": for_people(act.claimed_time),
         }
         out.write("  " + words.say("ACT_LINE", line) + "\n")
+    if document.pending is not None:
+        waits = document.pending
+        facts_of = {"level": waits.level, "time": for_people(waits.asked_at), "reason": waits.failure}
+        out.write("  " + words.say("LEVEL_PENDING", facts_of) + "\n")

@@ -12,8 +12,9 @@ from typing import NoReturn
 from api.cli.backup_arguments import add_backup
 from api.cli.cert_arguments import Shared, add_life, add_past
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
+from api.cli.upgrade_arguments import upgrade_arguments
+from signer.levels import LEVELS
 
-LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 INTENTS = ("approve", "issue")
 SCOPES = ("sign", "verify", "ra", "ca", "audit")
 ROLES = ("admin", "registration-officer", "auditor")
@@ -62,6 +63,7 @@ def build_parser() -> Parser:
     _init(add)
     _sign(add)
     _verify(add)
+    upgrade_arguments(add, typed_path, _acts, _json)
     _cert(add)
     _ca(add)
     _hsm(add)

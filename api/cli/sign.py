@@ -169,6 +169,7 @@ def _as_json(job: _Job, document: SignedDocument) -> dict[str, Any]:
         "field": document.field,
         "intent": document.intent,
         "level": document.level,
+        "pending_level": document.pending,
         "issued": document.issued,
         "number": document.number,
         "placed": document.placed,
@@ -187,5 +188,8 @@ def _say(job: _Job, document: SignedDocument, options: argparse.Namespace, words
         "number": written(document.number) if document.number is not None else "",
     }
     out.write(words.say("SIGNED_NUMBERED" if document.number is not None else "SIGNED", facts) + "\n")
+    if document.pending is not None:
+        waiting = {"file": job.source.typed, "level": document.level, "pending": document.pending}
+        sys.stderr.write(one_line(words.say("SIGNED_BELOW", waiting)) + "\n")
     if document.placed is None and options.placement != "none":
         sys.stderr.write(one_line(words.say("SIGNED_UNSEEN", facts)) + "\n")

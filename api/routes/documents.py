@@ -18,12 +18,12 @@ from api.errors import RequestError
 from api.forms import Form, read_form
 from api.routes.reading import idempotency_key, read_json
 from api.services import Services
-from api.settings import LEVELS
 from certs.clock import rfc3339
 from certs.errors import CertsError
 from signer.appearance.geometry import parse_placement
 from signer.documents import Document
 from signer.errors import UsageWrong
+from signer.levels import LEVELS
 from signer.metadata import parse_metadata
 from signer.recall import StatusChange
 from signer.signing import APPROVE, ISSUE, SignedDocument, SignRequest
@@ -90,7 +90,8 @@ def _sign(services: Services, token: TokenRecord, form: Form, key: str | None) -
     """The answer, and the level when something was signed just now."""
     wish = _wish(form, services.installation.settings.sign.level)
     if key is None:
-        return _carry_out(services, token, wish), wish.request.level
+        answer = _carry_out(services, token, wish)
+        return answer, answer["level"]
     stored = services.idempotency.begin(
         token.id, key, wish.body_sha256, lambda since: _recover(services, token, wish, since)
     )
@@ -104,13 +105,13 @@ def _sign(services: Services, token: TokenRecord, form: Form, key: str | None) -
     # Should it fail: the document is signed and registered, and the client learns so. A repetition finds it in the register.
     with contextlib.suppress(CertsError):
         services.idempotency.finish(token.id, key, answer)
-    return answer, wish.request.level
+    return answer, answer["level"]
 
 
 def _carry_out(services: Services, token: TokenRecord, wish: _Wish) -> dict[str, Any]:
     # The register is not asked again: should it fall silent now, the document would be said to have failed, and be signed twice.
     signed = services.sign(wish.request, token.actor)
-    return _signed(signed, signed.sha256, signed.level)
+    return _signed(signed, signed.sha256, signed.level, signed.pending)
 
 
 def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetime) -> dict[str, Any] | None:
@@ -119,7 +120,8 @@ def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetim
     document = services.signed_since(input_sha256, wish.request.credential, token.actor, since)
     if document is None or document.sha256 is None:
         return None
-    return _signed(document, document.sha256, wish.request.level)
+    reached = next((act.level for act in reversed(document.acts) if act.state == "done"), wish.request.level)
+    return _signed(document, document.sha256, reached, document.pending.level if document.pending else None)
 
 
 def _forget(services: Services, token: TokenRecord, key: str) -> None:
@@ -169,7 +171,8 @@ def _links(code: str) -> dict[str, str]:
     return {"self": own, "file": f"{own}/file", "verify": f"/v/{code}"}
 
 
-def _signed(document: SignedDocument | Document, sha256: str, level: str) -> dict[str, Any]:
+def _signed(document: SignedDocument | Document, sha256: str, level: str, pending: str | None) -> dict[str, Any]:
+    """`pending_level`: what was asked for, where it is still to be reached."""
     return {
         "code": document.code,
         "sha256": sha256,
@@ -177,6 +180,7 @@ def _signed(document: SignedDocument | Document, sha256: str, level: str) -> dic
         "issued": document.issued,
         "number": document.number,
         "level": level,
+        "pending_level": pending,
         "links": _links(document.code),
     }
 
@@ -189,6 +193,7 @@ def _describe(document: Document, changes: list[StatusChange]) -> dict[str, Any]
         "issued": document.issued,
         "sha256": document.sha256,
         "level": done[-1].level if done else None,
+        "pending_level": document.pending.level if document.pending else None,
         "agency": document.agency,
         "number": document.number,
         "year": document.number_year,
@@ -217,7 +222,7 @@ def _describe_inside(document: Document) -> dict[str, Any]:
                 "field": act.field,
                 "certificate": act.certificate_serial,
                 "claimed_time": rfc3339(act.claimed_time),
-                "sha256": act.output_sha256,
+                "sha256": act.sha256,
                 "actor": act.actor,
             }
             for act in document.acts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api.web.sentences import Sentence
 from api.web.text import masked, shown
 from api.web.verdict_view import VerdictView
 from certs.clock import for_people
@@ -36,6 +37,7 @@ class DocumentView:
     subject: str
     ended: str
     code: str
+    pending: Sentence | None
     file_link: str
     json_link: str
 
@@ -57,6 +59,7 @@ def view_document(document: Document, changes: Sequence[StatusChange], verdict: 
         subject=masked(shown(document.subject)),
         ended=for_people(ended.changed_at) if ended and document.status in _ENDED else "",
         code=grouped(document.code),
+        pending=Sentence("WEB_LEVEL_PENDING", {"level": document.pending.level}) if document.pending else None,
         file_link=f"{own}/file",
         json_link=own,
     )

@@ -42,8 +42,10 @@ from pki.service_keys import ServiceKind, ensure_service
 from pki.voting import approve, reject
 from signer.credential_renewal import CredentialRenewal, rekey_credential, renew_credential
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
+from signer.leveling import reach_due
 from signer.recall import recall_document
 from signer.signing import SignRequest, sign_document
+from signer.upgrading import upgrade
 from tests.installation import OFFICER_NAME, User, tree
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +122,8 @@ def deeds(
             EnrolmentRequest("officer-2", "officer", subject, KeySpec.P_256), a, enrolment
         ),
         "signer/recall.py:recall_document": lambda a: recall_document(code, "nhầm", a, database, clock),
+        "signer/upgrading.py:upgrade": lambda a: upgrade(pdf, "B-T", a, home.upgrading()),
+        "signer/leveling.py:reach_due": lambda a: reach_due(a, home.leveling),
         "signer/signing.py:sign_document": lambda a: sign_document(sign, a, home.signing),
         "api/auth/tokens.py:issue_token": lambda a: issue_token(persons, a, scopes=["sign"]),
         "api/auth/tokens.py:revoke_token": lambda a: revoke_token(database, clock, a, "kiosk"),

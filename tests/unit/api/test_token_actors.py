@@ -39,7 +39,8 @@ def issue(deps, *scopes, person=None, by=OWNER):
 def test_a_token_of_nobodys_does_what_its_scopes_say_and_decides_nothing_about_people(deps):
     actor = actor_of(deps, issue(deps, "sign"))
     assert actor.name.startswith("token ")
-    assert allowed(actor) == {Permission.SIGN_DOCUMENTS, Permission.RECALL_DOCUMENTS}
+    documents = {Permission.SIGN_DOCUMENTS, Permission.RECALL_DOCUMENTS, Permission.EXTEND_DOCUMENTS}
+    assert allowed(actor) == documents
     assert allowed(actor_of(deps, issue(deps, "verify"))) == set()
     assert allowed(actor_of(deps, issue(deps, "audit"))) == {Permission.READ_AUDIT}
     every = allowed(actor_of(deps, issue(deps, *SCOPES)))

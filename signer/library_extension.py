@@ -1,0 +1,98 @@
+"""Appends a document security store and an empty document time-stamp to any PDF that the library reads; runs in the judge process.
+
+The store is put together here; the library only reads what is there and writes the revision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.generic import pdf_name
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign.fields import SigFieldSpec
+from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObjSetup
+from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
+from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp
+
+from signer.errors import InputUnreadable, Refused
+from signer.extension import Appended, ExtensionPlan
+
+# More than a store ever needs; a stranger's may hold anything.
+_MOST_HELD = 2000
+
+
+def extend_by_library(pdf: bytes, plan: ExtensionPlan, *, strict: bool) -> Appended:
+    """The appended revision; Refused for an encrypted file."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=strict)
+    if writer.prev.encrypted:
+        raise Refused("INPUT_ENCRYPTED")
+    if plan.data:
+        _update_store(writer, plan)
+    if not plan.stamp_octets:
+        out = io.BytesIO()
+        writer.write(out)
+        return Appended(out.getvalue()[len(pdf) :], None, "")
+    field = f"Timestamp-{secrets.token_hex(8)}"
+    steps = PdfCMSEmbedder(SigFieldSpec(field, empty_field_appearance=False)).write_cms(field, writer)
+    next(steps)
+    steps.send(SigObjSetup(DocumentTimestamp(bytes_reserved=2 * plan.stamp_octets)))
+    answer, output = steps.send(SigIOSetup("sha256"))
+    return Appended(output.getvalue()[len(pdf) :], (answer.reserved_region_start, answer.reserved_region_end), field)
+
+
+def _update_store(writer: IncrementalPdfFileWriter, plan: ExtensionPlan) -> None:
+    root = writer.root
+    store: Any = root["/DSS"] if "/DSS" in root else generic.DictionaryObject({pdf_name("/Type"): pdf_name("/DSS")})
+    if not isinstance(store, generic.DictionaryObject):
+        raise InputUnreadable("INPUT_DAMAGED", kind="DSS")
+    new = {
+        kind: _add_all(writer, store, f"/{kind}s", ders)
+        for kind, ders in (("Cert", plan.data.certificates), ("OCSP", plan.data.ocsps), ("CRL", plan.data.crls))
+    }
+    if plan.signatures:
+        related = {
+            pdf_name(f"/{kind}"): generic.ArrayObject(references) for kind, references in new.items() if references
+        }
+        entries = dict(store["/VRI"]) if "/VRI" in store else {}
+        for name in plan.signatures:
+            # What a viewer has been told about a signature stays: a changed entry makes some validators refuse the file.
+            if f"/{name}" not in entries:
+                entry = generic.DictionaryObject({pdf_name("/Type"): pdf_name("/VRI"), **related})
+                entries[pdf_name(f"/{name}")] = writer.add_object(entry)
+        store[pdf_name("/VRI")] = generic.DictionaryObject(entries)
+    if "/DSS" in root:
+        writer.update_container(store)
+    else:
+        root[pdf_name("/DSS")] = writer.add_object(store)
+        writer.register_extension(ESIC_EXTENSION_1)
+    writer.update_root()
+
+
+def _add_all(
+    writer: IncrementalPdfFileWriter, store: generic.DictionaryObject, key: str, ders: Iterable[bytes]
+) -> list[generic.IndirectObject]:
+    """Append to one array of the store what it does not hold yet; references to all of `ders`."""
+    present: Any = store[key] if key in store else generic.ArrayObject()
+    kept = [present.raw_get(at) for at in range(min(len(present), _MOST_HELD))]
+    if len(present) > _MOST_HELD:
+        raise InputUnreadable("INPUT_BEYOND_LIMITS", reason="DSS")
+    known = {_digest_of(reference): reference for reference in kept}
+    found = []
+    for der in ders:
+        digest = hashlib.sha256(der).digest()
+        if digest not in known:
+            known[digest] = writer.add_object(generic.StreamObject(stream_data=der))
+            kept.append(known[digest])
+        found.append(known[digest])
+    store[pdf_name(key)] = generic.ArrayObject(kept)
+    return found
+
+
+def _digest_of(reference: Any) -> bytes:
+    stream = reference.get_object()
+    return hashlib.sha256(stream.data if isinstance(stream, generic.StreamObject) else b"").digest()

@@ -1,0 +1,99 @@
+"""One revision appended to a plain PDF: objects, cross-reference section and trailer, with a hole for a CMS if there is one."""
+
+from __future__ import annotations
+
+import secrets
+
+from signer.plain_pdf import NotPlain, PlainPdf
+
+_RANGE_WIDTH = 48
+
+
+class PlainRevision:
+    """Collects the objects of a revision in the order they are written (ISO 32000-2 7.5.6)."""
+
+    def __init__(self, pdf: bytes, base: PlainPdf) -> None:
+        self._base = base
+        self._start = len(pdf)
+        self._out = bytearray(b"" if pdf.endswith((b"\n", b"\r")) else b"\n")
+        self._offsets: dict[int, int] = {}
+        self._next = base.size
+        self._hole: tuple[int, int] | None = None
+        self._range_at = 0
+
+    def new_number(self) -> int:
+        """A number that no object of the file has."""
+        self._next += 1
+        return self._next - 1
+
+    def write(self, number: int, text: bytes) -> None:
+        """An object, new or in the place of an older one."""
+        self._offsets[number] = self._start + len(self._out)
+        self._out += b"%d 0 obj\n%b\nendobj\n" % (number, text)
+
+    def write_stream(self, octets: bytes) -> int:
+        """A stream of these octets as they are; its number."""
+        number = self.new_number()
+        self._offsets[number] = self._start + len(self._out)
+        self._out += b"%d 0 obj\n<< /Length %d >>\nstream\n" % (number, len(octets))
+        self._out += octets
+        self._out += b"\nendstream\nendobj\n"
+        return number
+
+    def write_signature(self, number: int, entries: bytes, contents_octets: int) -> None:
+        """A signature dictionary with an empty hole; its ranges are filled in at the end."""
+        self._offsets[number] = self._start + len(self._out)
+        self._out += b"%d 0 obj\n<< %b\n/Contents " % (number, entries)
+        start = self._start + len(self._out)
+        self._out += b"<%b>" % (b"0" * (2 * contents_octets))
+        self._hole = (start, self._start + len(self._out))
+        self._out += b"\n/ByteRange "
+        self._range_at = len(self._out)
+        self._out += b" " * _RANGE_WIDTH + b">>\nendobj\n"
+
+    def finish(self) -> tuple[bytes, tuple[int, int] | None]:
+        """The octets to append, and where the hole is."""
+        self._out += _cross_references(self._base, self._offsets, self._start + len(self._out))
+        if self._hole is not None:
+            start, end = self._hole
+            ranges = b"[0 %d %d %d]" % (start, end, self._start + len(self._out) - end)
+            self._out[self._range_at : self._range_at + _RANGE_WIDTH] = ranges.ljust(_RANGE_WIDTH)
+        return bytes(self._out), self._hole
+
+
+def with_annotation(base: PlainPdf, number: int) -> bytes:
+    """The first page with one annotation more. An array elsewhere in the file is left to the library."""
+    present = base.page.entries.get(b"/Annots", b"[]")
+    if not present.startswith(b"["):
+        raise NotPlain("annotations of their own object")
+    return base.page.with_entry(b"/Annots", b"%b %d 0 R]" % (present[:-1].rstrip(), number))
+
+
+def _cross_references(base: PlainPdf, offsets: dict[int, int], at: int) -> bytes:
+    lines = [b"xref\n"]
+    numbers = sorted(offsets)
+    position = 0
+    while position < len(numbers):
+        run = 1
+        while position + run < len(numbers) and numbers[position + run] == numbers[position] + run:
+            run += 1
+        lines.append(b"%d %d\n" % (numbers[position], run))
+        lines += [b"%010d 00000 n \n" % offsets[number] for number in numbers[position : position + run]]
+        position += run
+    kept = b"".join(
+        b" %b %b" % (key, base.trailer.entries[key]) for key in (b"/Root", b"/Info") if key in base.trailer.entries
+    )
+    size = max(base.size, *(number + 1 for number in numbers))
+    lines.append(b"trailer\n<< /Size %d%b%b /Prev %d >>\n" % (size, kept, _file_id(base), base.start))
+    lines.append(b"startxref\n%d\n%%%%EOF\n" % at)
+    return b"".join(lines)
+
+
+def _file_id(base: PlainPdf) -> bytes:
+    """The first identifier stays, the second is new with every revision (ISO 32000-2 14.4)."""
+    fresh = secrets.token_hex(16).upper().encode("ascii")
+    present = base.trailer.entries.get(b"/ID", b"")
+    first, _, _ = present.strip(b"[] \r\n\t").partition(b">")
+    if not present.startswith(b"[") or not first.startswith(b"<"):
+        return b" /ID [<%b> <%b>]" % (fresh, fresh)
+    return b" /ID [%b> <%b>]" % (first, fresh)

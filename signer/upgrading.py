@@ -1,0 +1,186 @@
+"""Raising any signed file, ours or not, to a higher level: what its signatures are worth, which proofs they lack, what is appended.
+
+Appending is extending.py's. What cannot be proved is refused: a file is never called by a level that it does not have.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from certs.clock import Clock
+from certs.db import Database
+from pki.audit import Actor, append
+from pki.roles import Permission, require
+from signer.errors import InputUnreadable, Refused, Unavailable
+from signer.extending import Extender
+from signer.extension import ExtensionPlan, ValidationData, join
+from signer.levels import B_B, B_LT, B_LTA, LEVELS, reaches
+from signer.validation.facts import CertificateFacts, PathFacts
+from signer.validation.policy import JudgedSignature
+from signer.verification import Verifier, verify_file
+
+# No proof that is made now says what was true before these came to pass (EN 319 102-1 5.5.4).
+_TOO_LATE = frozenset(
+    {"INVALID_REVOKED", "INVALID_EXPIRED", "UNKNOWN_REVOKED_NO_TIME", "UNKNOWN_EXPIRED_NO_TIME", "UNKNOWN_SUSPENDED"}
+)
+# What is only not known hinders a time-stamp as little as it hindered the signature.
+_OPEN_QUESTIONS = frozenset({"UNKNOWN_REVOCATION", "UNKNOWN_ISSUER"})
+_UNREADABLE = {"UNREADABLE_NOT_PDF": "INPUT_NOT_PDF", "UNREADABLE_EMPTY": "INPUT_EMPTY"}
+
+
+@dataclass(frozen=True)
+class UpgradeDeps:
+    """What raising works with; built once in api/wiring.py.
+
+    `verifier` is made anew for each look, at the time of the look. `serial_of` knows our own certificates by their fingerprint.
+    """
+
+    database: Database
+    clock: Clock
+    extender: Extender
+    verifier: Callable[[], Verifier]
+    serial_of: Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    """The raised file, and the lowest level among its signatures before."""
+
+    content: bytes
+    sha256: str
+    level: str
+    before: str
+
+
+def upgrade(pdf: bytes, wanted: str, actor: Actor, deps: UpgradeDeps) -> Upgraded:
+    """Raise a file; Refused, InputUnreadable or Unavailable, and then nothing is handed out. The register does not change."""
+    require(actor, Permission.EXTEND_DOCUMENTS)
+    raised = raise_file(pdf, wanted, deps)
+    with deps.database.write() as session:
+        append(
+            session, deps.clock, actor, "file.upgrade", "file", raised.sha256, before=raised.before, level=raised.level,
+            source=hashlib.sha256(pdf).hexdigest(),
+        )  # fmt: skip
+    return raised
+
+
+def raise_file(pdf: bytes, wanted: str, deps: UpgradeDeps) -> Upgraded:
+    """Raise every signature of a file to a level."""
+    if wanted == B_B or wanted not in LEVELS:
+        raise Refused("LEVEL_UNAVAILABLE", level=wanted)
+    verifier = deps.verifier()
+    judged = _judged(pdf, verifier)
+    signatures = [each for each in judged if each.facts.type == "signature"]
+    if not signatures:
+        raise Refused("UPGRADE_UNSIGNED")
+    _refuse_lost(signatures)
+    before = min((each.facts.reached for each in signatures), key=LEVELS.index)
+    if reaches(before, wanted) and not (wanted == B_LTA and _is_renewal_due(judged, verifier.inputs.at)):
+        raise Refused("LEVEL_ALREADY_REACHED", level=before)
+    content = pdf
+    if before == B_B:
+        # A token in the CMS would change octets that a later signature may cover: the proof of time goes behind all of them.
+        content = deps.extender.append(content, ExtensionPlan(), stamped=True)
+        verifier = deps.verifier()
+        judged = _judged(content, verifier)
+    if reaches(wanted, B_LT):
+        plan = _plan(judged, verifier, deps, archive=wanted == B_LTA)
+        content = deps.extender.append(content, plan, stamped=wanted == B_LTA)
+    _check(content, wanted, deps)
+    return Upgraded(content, hashlib.sha256(content).hexdigest(), wanted, before)
+
+
+def _judged(pdf: bytes, verifier: Verifier) -> tuple[JudgedSignature, ...]:
+    verdict = verify_file(pdf, "", verifier)
+    if verdict.reason == "UNREADABLE_ENCRYPTED":
+        raise Refused("INPUT_ENCRYPTED")
+    if verdict.reason == "JUDGE_UNAVAILABLE":
+        raise Unavailable("JUDGE_UNAVAILABLE")
+    if verdict.conclusion == "unreadable":
+        code = _UNREADABLE.get(verdict.reason)
+        raise InputUnreadable(code) if code else InputUnreadable("INPUT_DAMAGED", kind=verdict.reason)
+    return verdict.judged.signatures
+
+
+def _refuse_lost(signatures: Iterable[JudgedSignature]) -> None:
+    for each in signatures:
+        if each.reason in _TOO_LATE:
+            raise Refused("UPGRADE_TOO_LATE", field=each.facts.field, reason=each.reason)
+        if each.conclusion != "valid" and each.reason not in _OPEN_QUESTIONS:
+            raise Refused("UPGRADE_NOT_SOUND", field=each.facts.field, reason=each.reason)
+
+
+def _is_renewal_due(judged: Iterable[JudgedSignature], at: datetime) -> bool:
+    """Whether the newest time-stamp is in the last third of its certificate's life: earlier, another one would prove nothing more."""
+    stamps = [each.facts for each in judged if each.facts.type == "timestamp" and each.facts.signer is not None]
+    if not stamps:
+        return False
+    newest = max(stamps, key=lambda each: each.revision_end or 0).signer
+    assert newest is not None
+    return at >= newest.not_before + (newest.not_after - newest.not_before) * 2 / 3
+
+
+def _plan(judged: Iterable[JudgedSignature], verifier: Verifier, deps: UpgradeDeps, *, archive: bool) -> ExtensionPlan:
+    """What the store is to hold besides what it holds: proofs for every path that has not all of them."""
+    parts: list[ValidationData] = []
+    names: list[str] = []
+    for each in judged:
+        facts = each.facts
+        paths = [facts.path, *(token.path for token in facts.timestamps)]
+        lacking = [path for path in paths if path is None or not _is_proved(path)]
+        if any(path is None for path in lacking):
+            issuer = facts.signer.issuer if facts.signer is not None else ""
+            raise Refused("UPGRADE_ISSUER_UNKNOWN", field=facts.field, issuer=issuer)
+        parts += [_evidence(path, verifier, deps) for path in lacking if path is not None]
+        if lacking and facts.type == "signature" and facts.contents_sha1 is not None:
+            names.append(facts.contents_sha1.upper())
+    stamper = deps.extender.timestamper.serial() if archive else None
+    if stamper is not None:
+        parts.append(deps.extender.evidence.collect(stamper, fresh=False))
+    return ExtensionPlan(join(parts), tuple(names))
+
+
+def _is_proved(path: PathFacts) -> bool:
+    return all(any(each.embedded for each in one.crls) for one in path.certificates)
+
+
+def _evidence(path: PathFacts, verifier: Verifier, deps: UpgradeDeps) -> ValidationData:
+    """Proofs along one path: ours from the house, a stranger's from the lists that the caller gave."""
+    parts = []
+    for one in path.certificates:
+        serial = deps.serial_of(one.sha256)
+        if serial is not None:
+            # From here up all of it is ours, and comes with it.
+            parts.append(deps.extender.evidence.collect(serial, fresh=True))
+            break
+        if not any(_covers(each.this_update, each.next_update, verifier.inputs.at) for each in one.crls):
+            raise Unavailable("REVOCATION_UNAVAILABLE", authority=one.issuer, reason="no list given")
+        parts.append(ValidationData((_octets(one),), (), verifier.inputs.crls))
+    return join(parts)
+
+
+def _covers(this_update: datetime, next_update: datetime | None, at: datetime) -> bool:
+    return this_update <= at <= (next_update or this_update)
+
+
+def _octets(certificate: CertificateFacts) -> bytes:
+    """The octets that the judge process read; whoever trusts the store later checks them by their signature."""
+    return base64.b64decode(certificate.der)
+
+
+def _check(content: bytes, wanted: str, deps: UpgradeDeps) -> None:
+    """Nothing is handed out that is not what was asked for, by the same eyes that people will judge it with."""
+    for each in _judged(content, deps.verifier()):
+        if each.facts.type != "signature":
+            continue
+        if each.reason in _TOO_LATE:
+            # What was collected says so, though nobody knew before.
+            raise Refused("UPGRADE_TOO_LATE", field=each.facts.field, reason=each.reason)
+        if each.conclusion == "invalid":
+            raise Refused("WOULD_BREAK_EARLIER", field=each.facts.field)
+        if not reaches(each.facts.reached, wanted):
+            raise Refused("UPGRADE_INCOMPLETE", field=each.facts.field, level=each.facts.reached)

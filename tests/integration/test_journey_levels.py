@@ -1,0 +1,72 @@
+"""Journey: a document is signed to last, judged by who has only the root, raised afterwards, and raised by the worker when it had to wait."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from api.jobs import LevelJob
+from api.wiring import open_installation
+from tests.installation import User
+
+
+def level_of(user: User, file: str, *words: str) -> list[str]:
+    return [each["level"] for each in user.json("verify", file, *words)["signatures"] if each["type"] == "signature"]
+
+
+def signed(user: User, credential: str, source: str, target: str, level: str) -> dict[str, object]:
+    done: dict[str, object] = user.json("sign", source, "--as", credential, "-o", target, "--level", level)
+    return done
+
+
+def test_officer_and_seal_sign_at_b_lta_and_a_stranger_with_the_root_says_so(user: User, tmp_path: Path) -> None:
+    assert signed(user, "officer", "paper.pdf", "a.pdf", "B-LT")["pending_level"] is None
+    sealed = signed(user, "seal", "a.pdf", "b.pdf", "B-LTA")
+    assert (sealed["level"], sealed["number"]) == ("B-LTA", 1)
+    assert level_of(user, "b.pdf") == ["PAdES-B-LTA"] * 2
+    assert (user.folder / "b.pdf").read_bytes().startswith((user.folder / "a.pdf").read_bytes())
+    (user.folder / "root.pem").write_text(user.antin("ca", "show", "root", "--pem"))
+    verdict = user.json("verify", "b.pdf", "--trust", "root.pem", ANTIN_HOME=str(tmp_path / "nowhere"))
+    assert [each["conclusion"] for each in verdict["signatures"]] == ["valid"] * len(verdict["signatures"])
+    shown = user.json("document", "show", str(sealed["code"]))
+    assert (shown["sha256"], shown["pending_level"]) == (sealed["sha256"], None)
+    assert [each["level"] for each in shown["signatures"]] == ["B-LT", "B-LTA"]
+    assert user.findings() == {} or "blobs" not in user.findings()
+
+
+def test_upgrade_raises_and_says_what_it_refuses(user: User) -> None:
+    signed(user, "officer", "paper.pdf", "a.pdf", "B-B")
+    raised = user.json("upgrade", "a.pdf", "--level", "B-LT", "-o", "b.pdf")
+    assert (raised["before"], raised["level"]) == ("B-B", "B-LT")
+    assert level_of(user, "b.pdf") == ["PAdES-B-LT"]
+    user.antin("upgrade", "b.pdf", "--level", "B-LTA", "-o", "c.pdf")
+    assert level_of(user, "c.pdf") == ["PAdES-B-LTA"]
+    (user.folder / "text.pdf").write_text("no PDF")
+    present = user.files()
+    assert "B-LTA" in user.refused(1, "upgrade", "c.pdf", "--level", "B-T", "-o", "d.pdf")
+    assert "signature" in user.refused(1, "upgrade", "paper.pdf", "--level", "B-T", "-o", "d.pdf")
+    user.refused(2, "upgrade", "text.pdf", "--level", "B-T", "-o", "d.pdf")
+    user.refused(2, "upgrade", "missing.pdf", "--level", "B-T", "-o", "d.pdf")
+    user.refused(2, "upgrade", "a.pdf", "--level", "B-T", "-o", "c.pdf")
+    user.refused(2, "upgrade", "a.pdf", "--level", "B-T", "-o", "a.pdf", "--force")
+    assert user.files() == present
+
+
+def test_a_level_that_had_to_wait_is_reached_by_the_worker(user: User) -> None:
+    # The root's list is lost: nothing proves that the issuing authority is not revoked.
+    user.sql("UPDATE crls SET sha256 = NULL WHERE authority = 'root'")
+    done = signed(user, "officer", "paper.pdf", "a.pdf", "B-LTA")
+    assert (done["level"], done["pending_level"]) == ("B-T", "B-LTA")
+    pending = user.json("document", "show", str(done["code"]))["pending_level"]
+    assert (pending["level"], pending["reason"]) == ("B-LTA", "REVOCATION_UNAVAILABLE")
+    assert "B-LTA" in user.antin("document", "show", str(done["code"]))
+    user.antin("ca", "publish")
+    user.sql("UPDATE level_requests SET next_at = asked_at")
+    with open_installation(user.surroundings()) as installation:
+        job = LevelJob(installation)
+        assert job.is_due()
+        job.run()
+        assert not job.is_due()
+    shown = user.json("document", "show", str(done["code"]))
+    assert (shown["pending_level"], shown["signatures"][0]["level"]) == (None, "B-LTA")
+    user.antin("document", "show", str(done["code"]), "-o", "b.pdf")
+    assert level_of(user, "b.pdf") == ["PAdES-B-LTA"]
