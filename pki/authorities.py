@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from certs.db import connection_of
-from certs.inventory import Standing, of_serials, select_standings, standings_in
+from certs.inventory import Standing, keep_standings, of_serials, select_standings, standings_in
 from certs.prepared import Prepared
 from pki.errors import AuthorityUnknown, PartitionsRefused
 from pki.tables import AuthorityRow
@@ -114,8 +114,15 @@ _OWNER = Prepared(
 )
 
 
-def get_issuer_standing(connection: Connection, name: str, serial: str) -> tuple[AuthorityState, Standing]:
-    """The state of an authority and the standing of a certificate of its own; AuthorityUnknown or CertificateNotFound. One query."""
+def get_issuer_standing(
+    connection: Connection, name: str, serial: str, *, keep: bool = False
+) -> tuple[AuthorityState, Standing]:
+    """The state of an authority and the standing of a certificate of its own; AuthorityUnknown or CertificateNotFound. One query.
+
+    With `keep` the standing does not change before the transaction ends.
+    """
+    if keep:
+        keep_standings(connection, [serial])
     asked = of_serials([serial]) | {"wanted": name}
     rows = _ISSUER.run(connection, asked) if is_name(name) else []
     if rows and rows[0][-1] is None:

@@ -27,7 +27,6 @@ from certs.inventory import (
     State,
     add_intents,
     complete_all,
-    get_standings,
 )
 from certs.key_reuse import check_reuse, hold_keys
 from certs.lint.judge import check_certificate
@@ -42,7 +41,7 @@ from hsm.spec import KeySpec, PrivateKey, PublicKey, curve_of, rsa_bits, spec_of
 from pki import audit
 from pki.approval import Approval, use
 from pki.audit import Actor
-from pki.authorities import find_key_owner
+from pki.authorities import AuthorityState, find_key_owner, get_issuer_standing
 from pki.errors import IssuerNotGood, PkiError, SignedOtherBytes
 from pki.registration_records import Confirmed, bind, claim, note_issued
 from pki.schemes import scheme_for, sign_message
@@ -197,8 +196,10 @@ def _intend(linted: Sequence[_Linted], results: dict[int, Result], actor: Actor,
     """One commit for the intents of all that nothing speaks against."""
     refused: dict[int, Result] = {}
     with cycle.database.write_rows() as connection, _registers(connection, linted) as session:
-        # Revoked since step 1? This commit decides.
-        _refuse_ended_issuer(connection, linted[0].order.draft, cycle.clock)
+        first = linted[0].order.draft
+        if first.issuer_certificate is not None:
+            serial = serial_hex(first.issuer_certificate.serial_number)
+            refuse_ended_issuer(connection, first.authority, serial, cycle.clock, keep=True)
         hold_keys(connection, {each.new.public_key_der for each in linted})
         accepted: list[_Linted] = []
         holders: dict[bytes, tuple[str, str]] = {}
@@ -295,14 +296,13 @@ def _assemble(each: _Linted, signature: bytes, issuer_key: PublicKey) -> bytes:
     return finished
 
 
-def _refuse_ended_issuer(connection: Connection, draft: Draft, clock: Clock) -> None:
-    """IssuerNotGood unless the issuer's certificate is in force; it stays so until the caller's transaction ends."""
-    if draft.issuer_certificate is None:
-        return
-    own = get_standings(connection, [serial_hex(draft.issuer_certificate.serial_number)], keep=True)[0]
-    state = state_of(own, clock)
-    if state is not State.ACTIVE:
-        raise IssuerNotGood(f"{draft.authority} is {state}", authority=draft.authority, state=state.value)
+def refuse_ended_issuer(connection: Connection, name: str, serial: str, clock: Clock, *, keep: bool = False) -> None:
+    """IssuerNotGood unless the authority is active and its certificate in force; with `keep` that stays so until the transaction ends."""
+    authority, standing = get_issuer_standing(connection, name, serial, keep=keep)
+    own = state_of(standing, clock)
+    for state, good in ((authority.value, AuthorityState.ACTIVE.value), (own.value, State.ACTIVE.value)):
+        if state != good:
+            raise IssuerNotGood(f"{name} is {state}", authority=name, state=state)
 
 
 def state_of(standing: Standing, clock: Clock) -> State:
