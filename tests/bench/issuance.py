@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from api.loading import spare_what_is_there
 from certs.names import parse_subject
 from hsm.spec import spki_der
 from pki.issuance import IssuanceRequest, issue
@@ -66,6 +67,7 @@ def run() -> list[Row]:
                 return count / (time.perf_counter() - begun)
 
             ours(20)
+            spare_what_is_there()  # as the processes of `antin serve` do when they are ready
             rounds = [(ours(_COUNT), batches(_COUNT), peer(_COUNT), peer_in_wal(_COUNT)) for _ in range(_ROUNDS)]
             world.close()
         finally:
