@@ -208,7 +208,8 @@ def _intend(linted: Sequence[_Linted], results: dict[int, Result], actor: Actor,
         for each in sorted(linted, key=_registration_number):
             try:
                 _refuse_taken_key(connection, each.new, holders)
-                _claim(session, each, used, actor, cycle)
+                if session is not None:
+                    _claim(session, each, used, actor, cycle)
             except _ITEM_ERRORS as error:
                 _keep(refused, each.place, error)
             else:
@@ -241,11 +242,9 @@ def _registration_number(linted: _Linted) -> int:
     return linted.order.draft.registration.id if linted.order.draft.registration is not None else 0
 
 
-def _claim(session: Session | None, each: _Linted, used: set[int], actor: Actor, cycle: Cycle) -> None:
+def _claim(session: Session, each: _Linted, used: set[int], actor: Actor, cycle: Cycle) -> None:
     """Raise unless registration and approval are this certificate's to take; what is spent, is spent last."""
     draft, approval = each.order.draft, each.order.approval
-    if session is None:
-        return
     if draft.registration is not None:
         claim(session, draft.registration, used)
     if approval is not None:
