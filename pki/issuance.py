@@ -13,7 +13,7 @@ from typing import Any
 
 from certs.catalogue import Catalogue
 from certs.clock import Clock
-from certs.csr import parse_public_key
+from certs.csr import read_public_key
 from certs.db import Database
 from certs.errors import KeySpecRefused
 from certs.inventory import CertificateRecord, State, rsa_keys_since
@@ -209,7 +209,7 @@ def decide_contents(request: IssuanceRequest, deps: IssuingDeps) -> Draft:
     check_subject(profile, request.subject)
     check_san(profile, request.san)
     check_common_name(profile, request.subject, request.san)
-    public_key = parse_public_key(request.public_key_der)
+    public_key, public_key_der = read_public_key(request.public_key_der)
     check_key(profile, public_key)
     deps.known_moduli.check(public_key)
     registration = None
@@ -220,7 +220,7 @@ def decide_contents(request: IssuanceRequest, deps: IssuingDeps) -> Draft:
     return Draft(
         profile=profile,
         subject=request.subject,
-        public_key=public_key,
+        public_key_der=public_key_der,
         validity=decide_validity(profile, now, end, request.days),
         san=tuple(request.san),
         authority=issuer.name,

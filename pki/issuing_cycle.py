@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -37,7 +36,7 @@ from certs.profile import Profile, Validity
 from certs.serial import random_serial, serial_hex
 from certs.template import IssuerFacts, build_tbs
 from hsm import der
-from hsm.spec import KeySpec, PrivateKey, PublicKey, curve_of, rsa_bits, spec_of, spki_der
+from hsm.spec import KeySpec, PrivateKey, PublicKey, curve_of, rsa_bits, spec_of
 from pki import audit
 from pki.approval import Approval, use
 from pki.audit import Actor
@@ -79,7 +78,7 @@ class Draft:
 
     profile: Profile
     subject: SubjectName
-    public_key: PublicKey
+    public_key_der: bytes
     validity: Validity
     san: Sequence[str]
     authority: str
@@ -87,10 +86,6 @@ class Draft:
     issuer_certificate: x509.Certificate | None
     registration: Confirmed | None = None
     replaces: str | None = None
-
-    @cached_property
-    def public_key_der(self) -> bytes:
-        return spki_der(self.public_key)
 
 
 @dataclass(frozen=True)
