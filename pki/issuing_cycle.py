@@ -6,12 +6,11 @@ What is decided, and whether others have to agree, stands in issuance.py; many r
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
@@ -43,11 +42,10 @@ from pki.approval import Approval, use
 from pki.audit import Actor
 from pki.authorities import find_key_owner
 from pki.errors import IssuerNotGood, PkiError, SignedOtherBytes
+from pki.finishing import Sign, assemble, sign_in_pieces
 from pki.registration_records import Confirmed, bind, claim, note_issued
 from pki.schemes import scheme_for, sign_message
 
-# What an issuer's key is asked for: one signature for each of these octets, in their order, or an error and none.
-Sign = Callable[[Sequence[bytes]], Sequence[bytes]]
 # What speaks against one certificate and not against the others of a batch. What is away, is away for all.
 _ITEM_ERRORS = (CertsError, PkiError)
 _OF_THE_INSTALLATION = (DatabaseUnavailable, LintUnavailable, IssuerNotGood)
@@ -110,12 +108,11 @@ class Cycle:
 
 @dataclass(frozen=True)
 class _Linted:
-    """A draft whose twin has passed: what will be signed, and how the signature's algorithm is written."""
+    """A draft whose twin has passed: what will be signed, and what the second opinion objects to."""
 
     place: int
     order: Order
     new: NewCertificate
-    algorithm: bytes
     objections: tuple[str, ...]
 
     @property
@@ -144,12 +141,13 @@ def issue_orders(orders: Sequence[Order], actor: Actor, cycle: Cycle) -> list[Re
     if intended:
         # 4. The only line that uses the issuer's key. A death or an error here leaves the intents, which can be revoked:
         #    whether signatures came into being nobody knows.
-        signatures = cycle.sign([each.new.tbs for each in intended])
+        signatures = sign_in_pieces(cycle.sign, [each.new.tbs for each in intended])
         # 5. What was signed must be what was linted and stored, by the key that the issuer's certificate names.
         finished: dict[str, bytes] = {}
+        scheme = scheme_for(cycle.issuer_key)
         for each, signature in zip(intended, signatures, strict=True):
             try:
-                finished[each.serial] = _assemble(each, signature, cycle.issuer_key)
+                finished[each.serial] = assemble(each.serial, each.new.tbs, scheme, signature, cycle.issuer_key)
             except SignedOtherBytes as error:
                 results[each.place] = error
         # 6. Inventory and audit move together or not at all.
@@ -167,6 +165,7 @@ def _keep(results: dict[int, Result], place: int, error: Exception) -> None:
 def _lint(place: int, order: Order, cycle: Cycle) -> _Linted:
     draft, serial = order.draft, random_serial()
     scheme = scheme_for(cycle.issuer_key)
+    algorithm = scheme.algorithm_identifier()
     tbs = build_tbs(
         draft.profile,
         draft.subject,
@@ -174,18 +173,17 @@ def _lint(place: int, order: Order, cycle: Cycle) -> _Linted:
         draft.issuer,
         serial=serial,
         validity=draft.validity,
-        algorithm=scheme.algorithm_identifier(),
+        algorithm=algorithm,
         san=draft.san,
     )
     signature = sign_message(cycle.twins.get(spec_of(cycle.issuer_key)), scheme, tbs)
-    twin = der.sequence(tbs, scheme.algorithm_identifier(), der.bits(signature))
+    # The certificate will be signed and written alike (finishing.py).
+    twin = der.sequence(tbs, algorithm, der.bits(signature))
     judged = Twin.load(twin, draft.profile, draft.issuer_certificate)
     check_certificate(judged)
     objections = cycle.twins.second_opinion.check_certificate(judged)
-    # Twin and certificate are signed alike, so the algorithm is written alike; the lint has compared it with the inner one.
-    algorithm = judged.parts.outer_algorithm
     new = _new_certificate(draft, serial_hex(serial), tbs, cycle.clock)
-    return _Linted(place, order, new, algorithm, tuple(objections))
+    return _Linted(place, order, new, objections)
 
 
 def _intend(linted: Sequence[_Linted], results: dict[int, Result], actor: Actor, cycle: Cycle) -> list[_Linted]:
@@ -282,14 +280,6 @@ def _complete(
     results.update({each.place: by_serial[each.serial] for each in done})
 
 
-def _assemble(each: _Linted, signature: bytes, issuer_key: PublicKey) -> bytes:
-    """The certificate (RFC 5280 4.1), read back and verified."""
-    finished = der.sequence(each.new.tbs, each.algorithm, der.bits(signature))
-    certificate = x509.load_der_x509_certificate(finished)
-    _check_signed(certificate, each.new.tbs, issuer_key, each.serial)
-    return finished
-
-
 def _refuse_ended_issuer(connection: Connection, draft: Draft, clock: Clock) -> None:
     """IssuerNotGood unless the issuer's certificate is in force; it stays so until the caller's transaction ends."""
     if draft.issuer_certificate is None:
@@ -340,19 +330,3 @@ def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> New
         crl_shard=draft.issuer.shard_of(int(serial, 16)) if draft.profile.cdp else None,
         replaces=draft.replaces,
     )
-
-
-def _check_signed(certificate: x509.Certificate, tbs: bytes, issuer_key: PublicKey, serial: str) -> None:
-    if certificate.tbs_certificate_bytes != tbs:
-        raise SignedOtherBytes(f"{serial}: other to-be-signed bytes", serial=serial)
-    parameters, digest = certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
-    assert digest is not None
-    try:
-        if isinstance(issuer_key, rsa.RSAPublicKey):
-            assert not isinstance(parameters, ec.ECDSA)
-            assert parameters is not None
-            issuer_key.verify(certificate.signature, tbs, parameters, digest)
-        else:
-            issuer_key.verify(certificate.signature, tbs, ec.ECDSA(digest))
-    except InvalidSignature as error:
-        raise SignedOtherBytes(f"{serial}: the signature is not the issuer's", serial=serial) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import replace
 
@@ -150,6 +151,45 @@ def test_a_token_that_fails_leaves_intents_that_one_deed_revokes(world):
     _, crl = world.crls()
     assert crl.number > 0
     assert {each.state for each in records(world)} == {State.REVOKED}
+
+
+class PieceFails:
+    """A key store that signs all questions but the second."""
+
+    def __init__(self, store):
+        self._store, self.asked, self._lock = store, [], threading.Lock()
+
+    def sign_many(self, public_key_der, messages, scheme, digest):
+        with self._lock:
+            self.asked.append(len(messages))
+            is_second = len(self.asked) == 2
+        if is_second:
+            raise SigningFailed("the token is gone", rv="CKR_DEVICE_REMOVED")
+        return self._store.sign_many(public_key_der, messages, scheme, digest)
+
+
+def test_a_token_that_fails_at_one_piece_leaves_intents_of_all(world):
+    store = PieceFails(world.keys)
+    deps = replace(world.issuing_deps, issuer=replace(world.issuing, keys=store))
+    with pytest.raises(SigningFailed):
+        issue_many(requests(world, 60), ADMIN, deps)
+    assert len(store.asked) > 1
+    assert [each.state for each in records(world)] == [State.INTENT] * 60
+
+
+def test_certificates_of_many_pieces_come_in_the_order_of_their_requests(world):
+    wanted = requests(world, 60)
+    issued = issue_many(wanted, ADMIN, world.issuing_deps)
+    assert [each.public_key_der for each in issued] == [each.public_key_der for each in wanted]
+    for record in issued:
+        record.certificate().verify_directly_issued_by(world.issuing.certificate)
+
+
+def test_a_signature_of_another_piece_is_caught_too(world):
+    results = issue_many(requests(world, 60), ADMIN, with_store(world, 3))
+    wrong = [place for place, each in enumerate(results) if isinstance(each, SignedOtherBytes)]
+    assert wrong == [3, 28, 53]  # the fourth of each piece
+    assert len([each for each in records(world) if each.state is State.INTENT]) == 3
 
 
 def test_a_signature_that_stands_in_the_wrong_place_is_caught_and_only_its_intent_stays(world):
