@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -130,12 +131,7 @@ def issue_orders(orders: Sequence[Order], actor: Actor, cycle: Cycle) -> list[Re
     """
     results: dict[int, Result] = {}
     # 2. Lint a twin signed by a throwaway key of the same kind: a bad certificate must not exist even briefly.
-    linted = []
-    for place, order in enumerate(orders):
-        try:
-            linted.append(_lint(place, order, cycle))
-        except _ITEM_ERRORS as error:
-            _keep(results, place, error)
+    linted = _lint_all(orders, results, cycle) if len(orders) > 1 else _lint_one(orders, results, cycle)
     # 3. Commit what we are about to sign. The serials are ours from here on (RFC 5280 4.1.2.2).
     intended = _intend(linted, results, actor, cycle) if linted else []
     if intended:
@@ -162,7 +158,47 @@ def _keep(results: dict[int, Result], place: int, error: Exception) -> None:
     results[place] = error
 
 
-def _lint(place: int, order: Order, cycle: Cycle) -> _Linted:
+def _lint_one(orders: Sequence[Order], results: dict[int, Result], cycle: Cycle) -> list[_Linted]:
+    linted = []
+    for place, order in enumerate(orders):
+        try:
+            new, twin = _lint(order, cycle)
+            linted.append(_Linted(place, order, new, cycle.twins.second_opinion.check_certificate(twin)))
+        except _ITEM_ERRORS as error:
+            _keep(results, place, error)
+    return linted
+
+
+def _lint_all(orders: Sequence[Order], results: dict[int, Result], cycle: Cycle) -> list[_Linted]:
+    """The same, but the linting process has its say about samples while this one goes on with the own rules."""
+    opinion = cycle.twins.second_opinion
+    aside = ThreadPoolExecutor(1, "opinion")
+    try:
+        asked = []
+        for place, order in enumerate(orders):
+            try:
+                new, twin = _lint(order, cycle)
+                asked.append((place, order, new, twin, opinion.check_one_of_many(twin, aside)))
+            except _ITEM_ERRORS as error:
+                _keep(results, place, error)
+        linted = []
+        is_doubted = False
+        for place, order, new, twin, answer in asked:
+            try:
+                objections = answer.result() if isinstance(answer, Future) else answer
+                if is_doubted and objections is answer:
+                    objections = opinion.check_certificate(twin)
+                linted.append(_Linted(place, order, new, objections))
+            except _ITEM_ERRORS as error:
+                _keep(results, place, error)
+                is_doubted = True  # what comes after a sample that failed is passed by it no more
+        return linted
+    finally:
+        aside.shutdown(cancel_futures=True)
+
+
+def _lint(order: Order, cycle: Cycle) -> tuple[NewCertificate, Twin]:
+    """The octets that will be signed, and the twin in which the own rules have passed them."""
     draft, serial = order.draft, random_serial()
     scheme = scheme_for(cycle.issuer_key)
     algorithm = scheme.algorithm_identifier()
@@ -181,9 +217,7 @@ def _lint(place: int, order: Order, cycle: Cycle) -> _Linted:
     twin = der.sequence(tbs, algorithm, der.bits(signature))
     judged = Twin.load(twin, draft.profile, draft.issuer_certificate)
     check_certificate(judged)
-    objections = cycle.twins.second_opinion.check_certificate(judged)
-    new = _new_certificate(draft, serial_hex(serial), tbs, cycle.clock)
-    return _Linted(place, order, new, objections)
+    return _new_certificate(draft, serial_hex(serial), tbs, cycle.clock), judged
 
 
 def _intend(linted: Sequence[_Linted], results: dict[int, Result], actor: Actor, cycle: Cycle) -> list[_Linted]:

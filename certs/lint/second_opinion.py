@@ -17,6 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -93,8 +94,25 @@ class SecondOpinion:
         """
         shape = shape_of(twin, self._linter)
         reported = self._passed.find(shape)
-        if reported is not None and twin.certificate.serial_number % self._sampled:
+        if reported is not None and not self._is_sample(twin):
             return reported
+        return self._judge(twin, shape)
+
+    def check_one_of_many(self, twin: Twin, aside: Executor) -> tuple[str, ...] | Future[tuple[str, ...]]:
+        """`check_certificate` for whoever has more to do meanwhile: what has to be asked of a sample is asked by a thread of `aside`.
+
+        When that ends in LintFailed, what followed the sample has to be checked once more: its shape has lost its pass.
+        """
+        shape = shape_of(twin, self._linter)
+        reported = self._passed.find(shape)
+        if reported is None:
+            return self._judge(twin, shape)
+        return aside.submit(self._judge, twin, shape) if self._is_sample(twin) else reported
+
+    def _is_sample(self, twin: Twin) -> bool:
+        return twin.certificate.serial_number % self._sampled == 0
+
+    def _judge(self, twin: Twin, shape: str) -> tuple[str, ...]:
         holder = twin.profile.holder
         remarks = self.ask("certificate", twin.octets, holder.value if holder else "")
         try:

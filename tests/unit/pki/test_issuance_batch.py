@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import event
 
-from certs.errors import KeyInUse, KeyWeak, LintUnavailable, ProfileUnknown, SubjectAttributeRefused
+from certs.errors import KeyInUse, KeyWeak, LintFailed, LintUnavailable, ProfileUnknown, SubjectAttributeRefused
 from certs.inventory import CertificateRecord, State
 from certs.lint.second_opinion import SecondOpinion
 from certs.names import parse_subject
@@ -198,6 +198,51 @@ def test_a_signature_that_stands_in_the_wrong_place_is_caught_and_only_its_inten
     assert kinds == [CertificateRecord, CertificateRecord, SignedOtherBytes, CertificateRecord]
     intents = [each.serial for each in records(world) if each.state is State.INTENT]
     assert intents == [results[2].facts["serial"]]
+
+
+# In the place of pkilint: what it says the first time, and what from then on.
+CHANGING = """
+import json, sys, time
+answers = iter({answers})
+say = lambda answer: print(json.dumps(answer), flush=True)
+say({{"ready": True}})
+answer = None
+for count, line in enumerate(sys.stdin):
+    answer = next(answers, answer)
+    time.sleep(0.2 if count == 1 else 0)  # meanwhile all others pass the own rules
+    say({{"findings": [dict(zip(("standard", "severity", "code", "text"), answer))]}})
+"""
+
+
+def sampled_batch(world, *answers):
+    """A batch of which every second certificate is a sample, and which of them were."""
+    opinion = SecondOpinion(sampled=2, child=("-c", CHANGING.format(answers=list(answers))))
+    deps = replace(world.issuing_deps, twins=TwinKeys(opinion))
+    results = issue_many(requests(world, 12), ADMIN, deps)
+    opinion.close()
+    return results
+
+
+def is_sample(record):
+    return int(record.serial, 16) % 2 == 0
+
+
+def test_what_follows_a_sample_that_fails_is_not_passed_by_its_shape(world):
+    results = sampled_batch(world, ("etsi", "NOTICE", "x", ""), ("pkix", "ERROR", "x", ""))
+    issued = [each for each in results if isinstance(each, CertificateRecord)]
+    assert [type(each) for each in results] == [CertificateRecord] * len(issued) + [LintFailed] * (12 - len(issued))
+    assert not any(is_sample(each) for each in issued[1:])  # the first one is asked about whatever its serial
+    assert len(records(world)) == len(issued) >= 1
+
+
+def test_what_is_said_of_samples_meanwhile_stands_with_their_intents(world):
+    results = sampled_batch(world, ("etsi", "ERROR", "first", ""), ("etsi", "ERROR", "later", ""))
+    with world.database.read() as session:
+        said = {
+            act.subject_id: act.details.get("etsi") for act in list_acts(session) if act.action == "certificate.intend"
+        }
+    for place, each in enumerate(results):
+        assert said[each.serial] in ({"first"} if place == 0 else {"later"} if is_sample(each) else {"first", "later"})
 
 
 def test_without_a_second_opinion_or_a_good_issuer_the_whole_batch_stops(world):
