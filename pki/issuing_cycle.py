@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -30,7 +31,7 @@ from certs.inventory import (
 )
 from certs.key_reuse import check_reuse, hold_keys
 from certs.lint.judge import check_certificate
-from certs.lint.second_opinion import SecondOpinion
+from certs.lint.second_opinion import Opinion, SecondOpinion
 from certs.lint.twin import Twin
 from certs.names import SubjectName
 from certs.profile import Profile, Validity
@@ -131,7 +132,7 @@ def issue_orders(orders: Sequence[Order], actor: Actor, cycle: Cycle) -> list[Re
     """
     results: dict[int, Result] = {}
     # 2. Lint a twin signed by a throwaway key of the same kind: a bad certificate must not exist even briefly.
-    linted = _lint_all(orders, results, cycle) if len(orders) > 1 else _lint_one(orders, results, cycle)
+    linted = _lint(orders, results, cycle)
     # 3. Commit what we are about to sign. The serials are ours from here on (RFC 5280 4.1.2.2).
     intended = _intend(linted, results, actor, cycle) if linted else []
     if intended:
@@ -158,66 +159,54 @@ def _keep(results: dict[int, Result], place: int, error: Exception) -> None:
     results[place] = error
 
 
-def _lint_one(orders: Sequence[Order], results: dict[int, Result], cycle: Cycle) -> list[_Linted]:
-    linted = []
-    for place, order in enumerate(orders):
-        try:
-            new, twin = _lint(order, cycle)
-            linted.append(_Linted(place, order, new, cycle.twins.second_opinion.check_certificate(twin)))
-        except _ITEM_ERRORS as error:
-            _keep(results, place, error)
-    return linted
-
-
-def _lint_all(orders: Sequence[Order], results: dict[int, Result], cycle: Cycle) -> list[_Linted]:
-    """The same, but the linting process has its say about samples while this one goes on with the own rules."""
+def _lint(orders: Sequence[Order], results: dict[int, Result], cycle: Cycle) -> list[_Linted]:
+    """One stage for all after the other: a processor that does the same a hundred times takes two thirds of the time."""
+    scheme, key = scheme_for(cycle.issuer_key), cycle.twins.get(spec_of(cycle.issuer_key))
+    # The certificates will be signed and written like their twins (finishing.py).
+    algorithm = scheme.algorithm_identifier()
+    written = [_write(order.draft, algorithm, cycle.clock) for order in orders]
+    signatures = [sign_message(key, scheme, new.tbs) for new in written]
     opinion = cycle.twins.second_opinion
+    # While the linting process has its say about a sample, this one goes on with the own rules.
     aside = ThreadPoolExecutor(1, "opinion")
     try:
-        asked = []
-        for place, order in enumerate(orders):
+        passed = []
+        for place, (order, new, signature) in enumerate(zip(orders, written, signatures, strict=True)):
+            octets = der.sequence(new.tbs, algorithm, der.bits(signature))
+            twin = Twin.load(octets, order.draft.profile, order.draft.issuer_certificate)
             try:
-                new, twin = _lint(order, cycle)
-                asked.append((place, order, new, twin, opinion.check_one_of_many(twin, aside)))
+                check_certificate(twin)
+                passed.append(_Passed(place, order, new, twin, opinion.check_one_of_many(twin, aside)))
             except _ITEM_ERRORS as error:
                 _keep(results, place, error)
-        linted = []
-        is_doubted = False
-        for place, order, new, twin, answer in asked:
-            try:
-                objections = answer.result() if isinstance(answer, Future) else answer
-                if is_doubted and objections is answer:
-                    objections = opinion.check_certificate(twin)
-                linted.append(_Linted(place, order, new, objections))
-            except _ITEM_ERRORS as error:
-                _keep(results, place, error)
-                is_doubted = True  # what comes after a sample that failed is passed by it no more
-        return linted
+        return _hear(passed, results, opinion)
     finally:
         aside.shutdown(cancel_futures=True)
 
 
-def _lint(order: Order, cycle: Cycle) -> tuple[NewCertificate, Twin]:
-    """The octets that will be signed, and the twin in which the own rules have passed them."""
-    draft, serial = order.draft, random_serial()
-    scheme = scheme_for(cycle.issuer_key)
-    algorithm = scheme.algorithm_identifier()
-    tbs = build_tbs(
-        draft.profile,
-        draft.subject,
-        draft.public_key_der,
-        draft.issuer,
-        serial=serial,
-        validity=draft.validity,
-        algorithm=algorithm,
-        san=draft.san,
-    )
-    signature = sign_message(cycle.twins.get(spec_of(cycle.issuer_key)), scheme, tbs)
-    # The certificate will be signed and written alike (finishing.py).
-    twin = der.sequence(tbs, algorithm, der.bits(signature))
-    judged = Twin.load(twin, draft.profile, draft.issuer_certificate)
-    check_certificate(judged)
-    return _new_certificate(draft, serial_hex(serial), tbs, cycle.clock), judged
+class _Passed(NamedTuple):
+    place: int
+    order: Order
+    new: NewCertificate
+    twin: Twin
+    answer: Opinion
+
+
+def _hear(passed: Sequence[_Passed], results: dict[int, Result], opinion: SecondOpinion) -> list[_Linted]:
+    """What passes the second opinion too, with its objections."""
+    linted = []
+    is_doubted = False
+    for place, order, new, twin, answer in passed:
+        try:
+            objections = answer.result() if isinstance(answer, Future) else answer
+            if is_doubted and objections is answer:
+                objections = opinion.check_certificate(twin)
+        except _ITEM_ERRORS as error:
+            _keep(results, place, error)
+            is_doubted = True  # what comes after a sample that failed is passed by it no more
+        else:
+            linted.append(_Linted(place, order, new, objections))
+    return linted
 
 
 def _intend(linted: Sequence[_Linted], results: dict[int, Result], actor: Actor, cycle: Cycle) -> list[_Linted]:
@@ -345,22 +334,36 @@ def _refuse_taken_key(connection: Connection, new: NewCertificate, holders: Mapp
         raise KeyInUse("the key of another line", serial="–", profile=other[0])
 
 
-def _new_certificate(draft: Draft, serial: str, tbs: bytes, clock: Clock) -> NewCertificate:
-    return NewCertificate(
+def _write(draft: Draft, algorithm: bytes, clock: Clock) -> NewCertificate:
+    """The octets that will be signed, under a serial of their own, and what the inventory keeps of them."""
+    serial, subject = random_serial(), draft.subject
+    tbs = build_tbs(
+        draft.profile,
+        subject,
+        draft.public_key_der,
+        draft.issuer,
         serial=serial,
+        validity=draft.validity,
+        algorithm=algorithm,
+        san=draft.san,
+    )
+    return NewCertificate(
+        serial=serial_hex(serial),
         profile=draft.profile.name,
-        subject=str(draft.subject),
-        common_name=draft.subject.common_name,
-        organization=draft.subject.organization,
+        subject=str(subject),
+        common_name=subject.common_name,
+        organization=subject.organization,
         issuer=draft.authority,
         not_before=draft.validity.not_before,
         not_after=draft.validity.not_after,
         tbs=tbs,
         public_key_der=draft.public_key_der,
         created_at=clock.now(),
-        identifiers=tuple(
-            value for name in ("UID", "serialNumber", "organizationIdentifier") for value in draft.subject.values(name)
+        identifiers=(
+            *subject.values("UID"),
+            *subject.values("serialNumber"),
+            *subject.values("organizationIdentifier"),
         ),
-        crl_shard=draft.issuer.shard_of(int(serial, 16)) if draft.profile.cdp else None,
+        crl_shard=draft.issuer.shard_of(serial) if draft.profile.cdp else None,
         replaces=draft.replaces,
     )

@@ -34,6 +34,9 @@ _EXCEPTABLE = "WARNING"
 _LONGEST_ANSWER = 16 * 1024 * 1024
 _SHOWN = 5
 
+# The codes that EN 319 412 would object to, or a promise of them.
+Opinion = tuple[str, ...] | Future[tuple[str, ...]]
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -98,7 +101,7 @@ class SecondOpinion:
             return reported
         return self._judge(twin, shape)
 
-    def check_one_of_many(self, twin: Twin, aside: Executor) -> tuple[str, ...] | Future[tuple[str, ...]]:
+    def check_one_of_many(self, twin: Twin, aside: Executor) -> Opinion:
         """`check_certificate` for whoever has more to do meanwhile: what has to be asked of a sample is asked by a thread of `aside`.
 
         When that ends in LintFailed, what followed the sample has to be checked once more: its shape has lost its pass.

@@ -1,4 +1,4 @@
-"""Many certificates share two commits and one question to the key; one that is refused stops no other."""
+"""Many certificates share two commits and few questions to the key; one that is refused stops no other."""
 
 from __future__ import annotations
 
