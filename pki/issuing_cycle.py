@@ -168,7 +168,7 @@ def _lint(orders: Sequence[Order], results: dict[int, Result], cycle: Cycle) -> 
     signatures = [sign_message(key, scheme, new.tbs) for new in written]
     opinion = cycle.twins.second_opinion
     # While the linting process has its say about a sample, this one goes on with the own rules.
-    aside = ThreadPoolExecutor(1, "opinion")
+    aside = ThreadPoolExecutor(1, "opinion") if len(orders) > 1 else None
     try:
         passed = []
         for place, (order, new, signature) in enumerate(zip(orders, written, signatures, strict=True)):
@@ -181,7 +181,8 @@ def _lint(orders: Sequence[Order], results: dict[int, Result], cycle: Cycle) -> 
                 _keep(results, place, error)
         return _hear(passed, results, opinion)
     finally:
-        aside.shutdown(cancel_futures=True)
+        if aside is not None:
+            aside.shutdown(cancel_futures=True)
 
 
 class _Passed(NamedTuple):

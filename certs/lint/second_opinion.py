@@ -95,14 +95,13 @@ class SecondOpinion:
         """The codes that EN 319 412 would object to; LintFailed when the standards of the internet do, LintUnavailable
         when nobody could say.
         """
-        shape = shape_of(twin, self._linter)
-        reported = self._passed.find(shape)
-        if reported is not None and not self._is_sample(twin):
-            return reported
-        return self._judge(twin, shape)
+        answer = self.check_one_of_many(twin, None)
+        assert isinstance(answer, tuple)
+        return answer
 
-    def check_one_of_many(self, twin: Twin, aside: Executor) -> Opinion:
-        """`check_certificate` for whoever has more to do meanwhile: what has to be asked of a sample is asked by a thread of `aside`.
+    def check_one_of_many(self, twin: Twin, aside: Executor | None) -> Opinion:
+        """`check_certificate` for whoever has more to do meanwhile: what has to be asked of a sample is asked by a thread of `aside`,
+        if there is one.
 
         When that ends in LintFailed, what followed the sample has to be checked once more: its shape has lost its pass.
         """
@@ -110,7 +109,9 @@ class SecondOpinion:
         reported = self._passed.find(shape)
         if reported is None:
             return self._judge(twin, shape)
-        return aside.submit(self._judge, twin, shape) if self._is_sample(twin) else reported
+        if not self._is_sample(twin):
+            return reported
+        return aside.submit(self._judge, twin, shape) if aside is not None else self._judge(twin, shape)
 
     def _is_sample(self, twin: Twin) -> bool:
         return twin.certificate.serial_number % self._sampled == 0
