@@ -20,6 +20,9 @@ _ALLOWED = "RSA of 2048 to 8192 bits with exponent 65537, P-256, P-384"
 # Larger keys cost every relying party time and gain nothing.
 _RSA_MIN, _RSA_MAX = 2048, 8192
 _CURVES = (ec.SECP256R1, ec.SECP384R1)
+# RFC 5480 2.1.1 and 2.2: all of an uncompressed point on P-256 but its two coordinates of 32 octets.
+_P256_HEAD = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
+_P256_LENGTH = len(_P256_HEAD) + 64
 # Keys of a batch are all read before the first of them is judged in its certificate.
 _KEPT = 512
 
@@ -77,15 +80,17 @@ def read_public_key(public_key_der: bytes) -> tuple[PublicKey, bytes]:
         key = serialization.load_der_public_key(public_key_der)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _weak("unknown", "unreadable") from error
-    return _certifiable(key)
+    # There is one way to write such a key with this head and this length, and writing takes as long as reading.
+    is_ours = len(public_key_der) == _P256_LENGTH and public_key_der.startswith(_P256_HEAD)
+    return _certifiable(key, public_key_der if is_ours else None)
 
 
 def check_public_key(key: object) -> PublicKey:
     """The key itself when Antin certifies its kind and nobody can know its private key; KeyWeak, or KeyBroken, otherwise."""
-    return _certifiable(key)[0]
+    return _certifiable(key, None)[0]
 
 
-def _certifiable(key: object) -> tuple[PublicKey, bytes]:
+def _certifiable(key: object, written: bytes | None) -> tuple[PublicKey, bytes]:
     if isinstance(key, ec.EllipticCurvePublicKey):
         if type(key.curve) not in _CURVES:
             raise _weak(key.curve.name, "curve")
@@ -101,7 +106,7 @@ def _certifiable(key: object) -> tuple[PublicKey, bytes]:
         problem = modulus_problem(numbers.n)
     else:
         raise _weak(type(key).__name__, "kind")
-    written = spki_der(key)
+    written = written or spki_der(key)
     if problem or is_published(written):
         raise KeyBroken(
             f"{kind}: {problem or 'published'}", kind=kind, problem=problem or "published", allowed=_ALLOWED

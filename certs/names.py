@@ -53,7 +53,7 @@ _ATTRIBUTE = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*|[0-2](?:\.[0-9]+)+)\s*=\s*")
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
 _ESCAPABLE = frozenset(' "#+,;<=>\\')
 # What RFC 4514 2.4 wants escaped, at least.
-_ESCAPED = re.compile(r'[\\"+,;<>\x00]|^[# ]| $')
+_ESCAPED = re.compile(r'[\\"+,;<>\x00]|^[# ]| $', re.MULTILINE)
 _BY_SPELLING = {short.lower(): short for short in SUBJECT_ATTRIBUTES}
 _BY_SPELLING |= {alias.lower(): short for alias, short in ATTRIBUTE_ALIASES.items()}
 _BY_SPELLING |= {oid.dotted_string: short for short, oid in SUBJECT_ATTRIBUTES.items()}
@@ -126,7 +126,8 @@ class SubjectName:
 
     @cached_property
     def _text(self) -> str:
-        if any(_ESCAPED.search(entry.value) for entry in self.entries):
+        # No value holds the end of a line.
+        if _ESCAPED.search("\n".join([entry.value for entry in self.entries])):
             return rfc4514(build_name(self))
         return ",".join(f"{entry.attribute}={entry.value}" for entry in reversed(self.entries))
 
