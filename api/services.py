@@ -46,8 +46,11 @@ from signer.credentials import find_by_certificate
 from signer.documents import Document, document_by_code, find_by_revisions, find_signed
 from signer.enrolment import EnrolmentDeps
 from signer.errors import UsageWrong
-from signer.recall import StatusChange, recall_document, status_changes
+from signer.lineage import Lineage, document_status, lineage_of
+from signer.recall import recall_document
+from signer.register_search import DocumentQuery, search_documents
 from signer.signing import SignedDocument, SignRequest, sign_document
+from signer.succession import Succession, record_succession
 from signer.validation.verdict import DocumentStatus, Verdict
 
 
@@ -101,11 +104,16 @@ class Services:
         with self.sources.reading() as session:
             return document_by_code(session, code)
 
-    def document_history(self, code: str) -> tuple[Document, list[StatusChange]]:
-        """A document and what became of it since it was signed."""
+    def document_history(self, code: str) -> tuple[Document, Lineage]:
+        """A document, what became of it since it was signed, and which one holds now."""
         with self.sources.reading() as session:
             document = document_by_code(session, code)
-            return document, status_changes(session, document.code)
+            return document, lineage_of(session, document.code)
+
+    def documents(self, wanted: DocumentQuery, limit: int, after: str | None) -> list[Document]:
+        """Documents of the register that fit, newest first."""
+        with self.sources.reading() as session:
+            return search_documents(session, wanted, limit, after)
 
     def document_file(self, code: str) -> tuple[Document, bytes]:
         """A document and the bytes of its newest signed revision; UsageWrong CODE_NOT_FOUND when none was finished."""
@@ -118,6 +126,10 @@ class Services:
         """Take a document out of force, for everybody and at once."""
         return recall_document(code, reason, actor, self.installation.database, self.installation.clock)
 
+    def succeed(self, wanted: Succession, actor: Actor) -> Document:
+        """Let one document replace or correct another, for everybody and at once."""
+        return record_succession(wanted, actor, self.installation.database, self.installation.clock)
+
     def signed_since(self, input_sha256: str, credential: str, actor: Actor, since: datetime) -> Document | None:
         """The document that an actor signed from these bytes with this credential, finished after a moment."""
         with self.sources.reading() as session:
@@ -127,7 +139,7 @@ class Services:
         """Code and status of the document that one of its signed revisions has this SHA-256, if there is one."""
         with self.sources.reading() as session:
             found = find_by_revisions(session, [sha256.lower()])
-        return DocumentStatus(found[1], found[2]) if found else None
+            return None if found is None else document_status(session, found)
 
     def certificate(self, serial: str) -> CertificateRecord:
         """A certificate by its serial as people paste it; CertificateNotFound also for one that was never finished."""

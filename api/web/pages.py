@@ -210,7 +210,7 @@ def _judge(services: Services, form: Form) -> tuple[Verdict, VerdictView | Notic
 
 def _look_up(services: Services, typed: str) -> tuple[DocumentView, VerdictView] | Notice:
     try:
-        record, changes = services.document_history(typed)
+        record, lineage = services.document_history(typed)
         _, content = services.document_file(typed)
     except UsageWrong:
         # Also a document whose signing never ended: nothing of it left the house.
@@ -221,7 +221,7 @@ def _look_up(services: Services, typed: str) -> tuple[DocumentView, VerdictView]
         return notice_of_unreadable(verdict.judged.reason, content)
     own, sources = _own_signers(services, verdict), view_sources(services.sources.ask())
     judged = view_verdict(verdict, own, sealed_alone=is_sealed_alone(record), sources=sources)
-    return view_document(record, changes, judged), judged
+    return view_document(record, lineage, judged), judged
 
 
 def _own_signers(services: Services, verdict: Verdict) -> dict[str, OwnSigner]:

@@ -44,7 +44,7 @@ FAMILIES = {
         *(f"{key}_{part}" for key in NOTICES for part in ("TITLE", "WHY", "NEXT")),
         *(
             f"{key}_{part}"
-            for key in {*_ADVICE.values(), "CORRECTED", "NOT_ISSUED", "DOCUMENT"}
+            for key in {*_ADVICE.values(), "REPLACED_HERE", "CORRECTED", "CORRECTED_HERE", "NOT_ISSUED", "DOCUMENT"}
             for part in ("WHY", "NEXT")
         ),
     ],
