@@ -169,14 +169,14 @@ class Services:
         number = None
         if evidence is not None:
             number = register_at_once(wanted, evidence, actor, self.installation.registrations).id
-        return issue_wanted(wanted, number, actor, self.installation.issuing())
+        return issue_wanted(wanted, number, actor, self.installation.issuing_today())
 
     def issue_registered(self, number: int, actor: Actor) -> CertificateRecord:
         """Issue by a confirmed registration."""
         require(actor, Permission.ISSUE)
         with self.sources.reading() as session:
             wanted = get_registration(session, number).wanted
-        return issue_wanted(wanted, number, actor, self.installation.issuing())
+        return issue_wanted(wanted, number, actor, self.installation.issuing_today())
 
     def issued_since(self, number: int | None, wanted: Wanted | None, since: datetime) -> CertificateRecord | None:
         """The certificate that was issued by a registration, or for what is wanted, at this time or later."""
@@ -218,7 +218,7 @@ class Services:
         with self.sources.reading() as session:
             credential = find_by_certificate(session, record.serial)
         installation = self.installation
-        issuing = installation.issuing(record.issuer)
+        issuing = installation.issuing_today(record.issuer)
         if credential is None:
             return renew(replace(request, serial=record.serial), actor, issuing)
         if request.public_key_der is not None:
