@@ -43,7 +43,7 @@ _HSM = {"state": "ok", "breaker": "closed", "reason": "", "retry_after": 0, "cou
 _CERTIFICATE = {
     "serial": "4f1c2a", "profile": "agency-seal", "subject": "CN=Sở Nội vụ,O=Sở Nội vụ,C=VN", "common_name": "Sở Nội vụ",
     "issuer": "issuing", "state": "active", "not_before": "2026-11-01T00:00:00Z", "not_after": "2029-11-01T00:00:00Z",
-    "sha256": _SHA256, "revoked_at": None, "revocation_reason": None,
+    "sha256": _SHA256, "revoked_at": None, "revocation_reason": None, "record_lost": None,
 }  # fmt: skip
 # What each operation answers when all goes well, by its operationId. A test holds them to the schemas.
 EXAMPLES: Schema = {
@@ -64,7 +64,8 @@ EXAMPLES: Schema = {
     "issueCertificate": {
         "serial": "4f1c2d", "profile": "system", "subject": "CN=Cổng một cửa,OU=Tổ CNTT,O=Sở Nội vụ,C=VN", "common_name": "Cổng một cửa",
         "issuer": "issuing", "state": "active", "not_before": "2026-11-22T00:00:00Z", "not_after": "2027-11-23T00:00:00Z",
-        "sha256": _SHA256, "revoked_at": None, "revocation_reason": None, "pem": "-----BEGIN CERTIFICATE-----…", "registration": 7,
+        "sha256": _SHA256, "revoked_at": None, "revocation_reason": None, "record_lost": None,
+        "pem": "-----BEGIN CERTIFICATE-----…", "registration": 7,
     },
     "verify": {
         "schema": 1, "file": "issued.pdf", "sha256": _SHA256, "conclusion": "valid", "reason": "VALID", "format": "PDF",
@@ -114,6 +115,11 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+_LOST_DAYS = _object(
+    **{"from": {"type": "string", "format": "date-time"}, "to": {"type": "string", "format": "date-time"}}
+)
+
+
 def build_schemas() -> Schema:
     """Every object of the API, by name."""
     text: Schema = {"type": "string"}
@@ -160,6 +166,10 @@ def build_schemas() -> Schema:
             serial=text, profile=text, subject=text, common_name=text, issuer=text,
             state={"enum": ["intent", "active", "suspended", "revoked", "expired"]}, not_before=time, not_after=time,
             sha256=_or_null(sha256), revoked_at=_or_null(time), revocation_reason=_or_null(text),
+            record_lost=_or_null(_LOST_DAYS) | {
+                "description": "The days between backup and restore with which the record was lost. Of such a certificate the times are "
+                "when it was begun and when it has ended at the latest, and `intent` means that nobody has revoked it yet."
+            },
         ),
         "IssueRequest": _object(
             {
@@ -250,7 +260,6 @@ def _past_schemas() -> Schema:
         sha256=sha256,
         file=text,
     )
-    lost_days = _object(**{"from": time, "to": time})
     issuer = _object(authority=text, serial=text, **then, today=_object(**then))
     reason: Schema = {
         "type": "string",
@@ -264,7 +273,7 @@ def _past_schemas() -> Schema:
         "CertificatePast": _object(
             serial=text, at=time, **then, today=_object(asked_at=time, **then), later={"type": "array", "items": event},
             crls={"type": "array", "items": crl}, ocsp=_or_null(answer),
-            lost_days=_or_null(lost_days), issuers={"type": "array", "items": issuer}, certificate=ref("Certificate"),
+            lost_days=_or_null(_LOST_DAYS), issuers={"type": "array", "items": issuer}, certificate=ref("Certificate"),
         ),
         "CertificateOrPast": {"anyOf": [ref("Certificate"), ref("CertificatePast")]},
         "RevokeRequest": _object({"since": since}, reason=reason),
