@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.openapi_life import AT, Parts, issuing_paths, life_paths
+from api.openapi_register import search_operation, status_paths
 from api.openapi_schemas import EXAMPLES, PROBLEM_EXAMPLE, Schema, build_schemas, ref
 from signer.levels import LEVELS
 from signer.validation.verdict import software
@@ -163,6 +164,7 @@ def _document_paths() -> Schema:
             }
         },
         "/api/v1/documents": {
+            "get": search_operation(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT)),
             "post": {
                 "operationId": "sign",
                 "tags": ["documents"],
@@ -193,7 +195,7 @@ def _document_paths() -> Schema:
                 "x-codeSamples": _curl(
                     "-H 'Authorization: Bearer TOKEN' -F file=@letter.pdf -F credential=officer $BASE/api/v1/documents"
                 ),
-            }
+            },
         },
         "/api/v1/documents/{code}": {
             "get": {
@@ -221,35 +223,7 @@ def _document_paths() -> Schema:
                 "x-codeSamples": _curl("$BASE/api/v1/documents/CODE/file -o signed.pdf"),
             }
         },
-        "/api/v1/documents/{code}/recall": {
-            "post": {
-                "operationId": "recallDocument",
-                "tags": ["documents"],
-                "summary": "Recall a document",
-                "description": "Scope `sign`. The signature stays as good as it was; the document is out of force, at once.",
-                "security": _TOKEN,
-                "parameters": [code],
-                "requestBody": {"required": True, "content": {"application/json": {"schema": ref("RecallRequest")}}},
-                "responses": {"200": _json("Recalled.", "DocumentRecord", "recallDocument")}
-                | _problems(
-                    400,
-                    401,
-                    403,
-                    404,
-                    408,
-                    409,
-                    413,
-                    415,
-                    429,
-                    503,
-                    said={415: "The Content-Type is not application/json."},
-                ),
-                "x-codeSamples": _curl(
-                    "-H 'Authorization: Bearer TOKEN' -H 'Content-Type: application/json' "
-                    '-d \'{"reason": "Sai thẩm quyền"}\' $BASE/api/v1/documents/CODE/recall'
-                ),
-            }
-        },
+        **status_paths(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT)),
     }
 
 

@@ -18,19 +18,32 @@ _LINKS = {
     "file": f"/api/v1/documents/{_CODE}/file",
     "verify": f"/v/{_CODE}",
 }
-_RECORD = {
+_FACTS = {
     "code": _CODE, "status": "in-force", "issued": True, "sha256": _SHA256, "level": "B-T", "pending_level": None,
     "agency": "Sở Nội vụ", "number": 12,
     "year": 2026, "notation": "UBND-VP", "created_at": "2026-11-22T02:15:30Z", "issued_at": "2026-11-22T02:16:02Z",
-    "changes": [], "links": _LINKS,
+    "links": _LINKS,
 }  # fmt: skip
-_RECALL = {"status": "recalled", "reason": "Sai thẩm quyền ban hành", "changed_at": "2026-11-23T01:00:00Z"}
+_RECORD = _FACTS | {"changes": [], "replaces": [], "corrects": [], "holds_now": _CODE}
+_INSIDE = {
+    "name": "letter.pdf", "subject": "Về việc tuyển dụng viên chức", "metadata": {"Subject": "Về việc tuyển dụng viên chức"},
+    "signatures": [
+        {
+            "state": "done", "credential": "officer", "intent": "approve", "level": "B-T", "field": "Signature1",
+            "certificate": "4f1c2a", "claimed_time": "2026-11-22T02:15:30Z", "sha256": _SHA256, "actor": "token:kiosk",
+        }
+    ],
+}  # fmt: skip
+_LATER = "M2WX8RTY4KHBQ9VCE7PN"
+_RECALL = {"status": "recalled", "reason": "Sai thẩm quyền ban hành", "changed_at": "2026-11-23T01:00:00Z", "by": None}
+_REPLACEMENT = _RECALL | {"status": "replaced", "reason": "Sai nội dung", "by": _LATER}
+_CORRECTION = _RECALL | {"status": "corrected", "reason": "Sai thể thức", "by": _LATER}
 _WORKER = {"state": "ok", "jobs": {"crl": {"state": "ok", "code": "", "done_at": "2026-11-22T02:15:30Z"}}}
 _HSM = {"state": "ok", "breaker": "closed", "reason": "", "retry_after": 0, "counts": {"process.started": 1}}
 _CERTIFICATE = {
     "serial": "4f1c2a", "profile": "agency-seal", "subject": "CN=Sở Nội vụ,O=Sở Nội vụ,C=VN", "common_name": "Sở Nội vụ",
     "issuer": "issuing", "state": "active", "not_before": "2026-11-01T00:00:00Z", "not_after": "2029-11-01T00:00:00Z",
-    "sha256": _SHA256, "revoked_at": None, "revocation_reason": None,
+    "sha256": _SHA256, "revoked_at": None, "revocation_reason": None, "record_lost": None,
 }  # fmt: skip
 # What each operation answers when all goes well, by its operationId. A test holds them to the schemas.
 EXAMPLES: Schema = {
@@ -39,7 +52,10 @@ EXAMPLES: Schema = {
         "pending_level": None, "links": _LINKS,
     },
     "getDocument": _RECORD,
-    "recallDocument": _RECORD | {"status": "recalled", "changes": [_RECALL]},
+    "searchDocuments": {"documents": [_FACTS | _INSIDE], "next": f"/api/v1/documents?text=tuyen+dung&limit=1&after={_CODE}"},
+    "recallDocument": _RECORD | {"status": "recalled", "changes": [_RECALL], "holds_now": None},
+    "replaceDocument": _RECORD | {"status": "replaced", "changes": [_REPLACEMENT], "holds_now": _LATER},
+    "correctDocument": _RECORD | {"status": "corrected", "changes": [_CORRECTION]},
     "getCertificate": _CERTIFICATE,
     "revokeCertificate": _CERTIFICATE | {"state": "revoked", "revoked_at": "2026-11-22T02:15:30Z", "revocation_reason": "keyCompromise"},
     "suspendCertificate": _CERTIFICATE
@@ -49,7 +65,8 @@ EXAMPLES: Schema = {
     "issueCertificate": {
         "serial": "4f1c2d", "profile": "system", "subject": "CN=Cổng một cửa,OU=Tổ CNTT,O=Sở Nội vụ,C=VN", "common_name": "Cổng một cửa",
         "issuer": "issuing", "state": "active", "not_before": "2026-11-22T00:00:00Z", "not_after": "2027-11-23T00:00:00Z",
-        "sha256": _SHA256, "revoked_at": None, "revocation_reason": None, "pem": "-----BEGIN CERTIFICATE-----…", "registration": 7,
+        "sha256": _SHA256, "revoked_at": None, "revocation_reason": None, "record_lost": None,
+        "pem": "-----BEGIN CERTIFICATE-----…", "registration": 7,
     },
     "verify": {
         "schema": 1, "file": "issued.pdf", "sha256": _SHA256, "conclusion": "valid", "reason": "VALID", "format": "PDF",
@@ -99,6 +116,11 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+_LOST_DAYS = _object(
+    **{"from": {"type": "string", "format": "date-time"}, "to": {"type": "string", "format": "date-time"}}
+)
+
+
 def build_schemas() -> Schema:
     """Every object of the API, by name."""
     text: Schema = {"type": "string"}
@@ -110,7 +132,9 @@ def build_schemas() -> Schema:
         "type": "boolean",
         "description": "Whether the agency's seal is on it. With the officer's signature alone: false.",
     }
-    change = _object(status=status, reason=text, changed_at=time)
+    change = _object(status=status, reason=text, changed_at=time, by=_or_null(text))
+    reason: Schema = {"type": "string", "minLength": 1, "maxLength": 500, "description": "Why. Everybody may read it."}
+    codes: Schema = {"type": "array", "items": text}
     signature = _object(
         state={"enum": ["intent", "done", "failed"]}, credential=text, intent=text, level=text, field=text, certificate=text,
         claimed_time=time, sha256=_or_null(sha256), actor=text,
@@ -121,6 +145,12 @@ def build_schemas() -> Schema:
         "metadata": {"type": "object"},
         "signatures": {"type": "array", "items": signature},
     }
+    facts = {
+        "code": text, "status": status, "issued": issued, "sha256": _or_null(sha256), "level": _or_null(text),
+        "pending_level": _or_null({"enum": list(LEVELS)}), "agency": text, "number": _or_null(number),
+        "year": _or_null(number), "notation": _or_null(text), "created_at": time,
+        "issued_at": _or_null(time), "links": ref("Links"),
+    }  # fmt: skip
     return _verdict_schemas() | {
         "Links": _object(self=text, file=text, verify=text),
         "SignedDocument": _object(
@@ -128,17 +158,20 @@ def build_schemas() -> Schema:
             pending_level=_or_null({"enum": list(LEVELS)}), links=ref("Links"),
         ),
         "DocumentRecord": _object(
-            inside, code=text, status=status, issued=issued, sha256=_or_null(sha256), level=_or_null(text),
-            pending_level=_or_null({"enum": list(LEVELS)}), agency=text, number=_or_null(number),
-            year=_or_null(number), notation=_or_null(text), created_at=time, issued_at=_or_null(time),
-            changes={"type": "array", "items": change}, links=ref("Links"),
+            inside, **facts, changes={"type": "array", "items": change}, replaces=codes, corrects=codes, holds_now=_or_null(text),
         ),
-        "RecallRequest": _object(reason={"type": "string", "minLength": 1, "maxLength": 500, "description": "Why. Everybody may read it."}),
+        "DocumentList": _object(documents={"type": "array", "items": _object(**facts, **inside)}, next=_or_null(text)),
+        "RecallRequest": _object(reason=reason),
+        "SuccessionRequest": _object(by={"type": "string", "description": "The code of the other document."}, reason=reason),
         "Certificate": _object(
             {"pem": text, "registration": _or_null(number), "replaces": _or_null(text), "suspect_since": _or_null(time)},
             serial=text, profile=text, subject=text, common_name=text, issuer=text,
             state={"enum": ["intent", "active", "suspended", "revoked", "expired"]}, not_before=time, not_after=time,
             sha256=_or_null(sha256), revoked_at=_or_null(time), revocation_reason=_or_null(text),
+            record_lost=_or_null(_LOST_DAYS) | {
+                "description": "The days between backup and restore with which the record was lost. Of such a certificate the times are "
+                "when it was begun and when it has ended at the latest, and `intent` means that nobody has revoked it yet."
+            },
         ),
         "IssueRequest": _object(
             {
@@ -229,7 +262,6 @@ def _past_schemas() -> Schema:
         sha256=sha256,
         file=text,
     )
-    lost_days = _object(**{"from": time, "to": time})
     issuer = _object(authority=text, serial=text, **then, today=_object(**then))
     reason: Schema = {
         "type": "string",
@@ -243,7 +275,7 @@ def _past_schemas() -> Schema:
         "CertificatePast": _object(
             serial=text, at=time, **then, today=_object(asked_at=time, **then), later={"type": "array", "items": event},
             crls={"type": "array", "items": crl}, ocsp=_or_null(answer),
-            lost_days=_or_null(lost_days), issuers={"type": "array", "items": issuer}, certificate=ref("Certificate"),
+            lost_days=_or_null(_LOST_DAYS), issuers={"type": "array", "items": issuer}, certificate=ref("Certificate"),
         ),
         "CertificateOrPast": {"anyOf": [ref("Certificate"), ref("CertificatePast")]},
         "RevokeRequest": _object({"since": since}, reason=reason),

@@ -8,7 +8,7 @@ from typing import Any
 from certs.clock import rfc3339
 from certs.inventory import CertificateRecord
 from pki.crl_listing import Listing
-from pki.history import AnswerEvidence, CrlEvidence, History, IssuerPast, LifeEvent, Standing
+from pki.history import AnswerEvidence, CrlEvidence, Gap, History, IssuerPast, LifeEvent, Standing
 
 
 def describe_past(history: History, certificate: dict[str, Any]) -> dict[str, Any]:
@@ -19,14 +19,17 @@ def describe_past(history: History, certificate: dict[str, Any]) -> dict[str, An
         **_standing(history.then),
         "today": {"asked_at": rfc3339(history.asked_at), **_standing(history.today)},
         "later": [_event(event) for event in history.later],
-        "lost_days": None
-        if history.gap is None
-        else {"from": rfc3339(history.gap.begun), "to": rfc3339(history.gap.ended)},
+        "lost_days": describe_gap(history.gap),
         "crls": [_crl(crl) for crl in history.crls],
         "ocsp": None if history.answer is None else _answer(history.answer, history.record, history.at),
         "issuers": [_issuer(issuer) for issuer in history.issuers],
         "certificate": certificate,
     }
+
+
+def describe_gap(gap: Gap | None) -> dict[str, str] | None:
+    """The days between a backup and the restore that took it; None where nothing was lost."""
+    return None if gap is None else {"from": rfc3339(gap.begun), "to": rfc3339(gap.ended)}
 
 
 def _standing(standing: Standing) -> dict[str, Any]:

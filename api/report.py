@@ -20,6 +20,8 @@ def describe_verdict(verdict: Verdict, words: Words) -> list[str]:
     if verdict.document is not None:
         status = words.say(f"STATUS_{verdict.document.status}")
         lines.append("  " + words.say("REPORT_DOCUMENT", {"code": grouped(verdict.document.code), "status": status}))
+        line = "REPORT_CORRECTION" if verdict.document.status == "corrected" else "HOLDS_NOW_LINE"
+        lines += ["  " + words.say(line, {"code": grouped(each)}) for each in verdict.document.see]
     for number, signature in enumerate(verdict.judged.signatures, start=1):
         lines += _describe_signature(number, signature, words)
     return lines

@@ -6,6 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
 from api.ahead import serving_limits
 from api.auth.idempotency import IdempotencyDesk
 from api.auth.tokens import TokenDesk
@@ -23,7 +26,8 @@ from api.wiring import Installation
 from api.worker_state import WorkerState, read_worker_state
 from certs.errors import CertificateNotFound, DatabaseUnavailable
 from certs.inventory import CertificateRecord, State, find_by_key, find_by_sha256, get_certificate
-from certs.serial import parse_serial
+from certs.lost import is_lost
+from certs.serial import parse_serial, serial_hex
 from hsm.keyd.asking import read_state
 from hsm.keyd.places import run_folder
 from hsm.keyd.state import KeyState
@@ -33,7 +37,7 @@ from pki.crl_archive import crl_octets, find_by_number, find_latest
 from pki.crl_entries import FULL
 from pki.crl_file import BUFFER
 from pki.errors import AuthorityUnknown, CrlNotFound
-from pki.history import History, history_of
+from pki.history import Gap, History, find_loss, history_of
 from pki.issuance import issue_wanted
 from pki.ocsp_recent import RecentAnswers
 from pki.registration import register_at_once
@@ -46,8 +50,11 @@ from signer.credentials import find_by_certificate
 from signer.documents import Document, document_by_code, find_by_revisions, find_signed
 from signer.enrolment import EnrolmentDeps
 from signer.errors import UsageWrong
-from signer.recall import StatusChange, recall_document, status_changes
+from signer.lineage import Lineage, document_status, lineage_of
+from signer.recall import recall_document
+from signer.register_search import DocumentQuery, search_documents
 from signer.signing import SignedDocument, SignRequest, sign_document
+from signer.succession import Succession, record_succession
 from signer.validation.verdict import DocumentStatus, Verdict
 
 
@@ -101,11 +108,16 @@ class Services:
         with self.sources.reading() as session:
             return document_by_code(session, code)
 
-    def document_history(self, code: str) -> tuple[Document, list[StatusChange]]:
-        """A document and what became of it since it was signed."""
+    def document_history(self, code: str) -> tuple[Document, Lineage]:
+        """A document, what became of it since it was signed, and which one holds now."""
         with self.sources.reading() as session:
             document = document_by_code(session, code)
-            return document, status_changes(session, document.code)
+            return document, lineage_of(session, document.code)
+
+    def documents(self, wanted: DocumentQuery, limit: int, after: str | None) -> list[Document]:
+        """Documents of the register that fit, newest first."""
+        with self.sources.reading() as session:
+            return search_documents(session, wanted, limit, after)
 
     def document_file(self, code: str) -> tuple[Document, bytes]:
         """A document and the bytes of its newest signed revision; UsageWrong CODE_NOT_FOUND when none was finished."""
@@ -118,6 +130,10 @@ class Services:
         """Take a document out of force, for everybody and at once."""
         return recall_document(code, reason, actor, self.installation.database, self.installation.clock)
 
+    def succeed(self, wanted: Succession, actor: Actor) -> Document:
+        """Let one document replace or correct another, for everybody and at once."""
+        return record_succession(wanted, actor, self.installation.database, self.installation.clock)
+
     def signed_since(self, input_sha256: str, credential: str, actor: Actor, since: datetime) -> Document | None:
         """The document that an actor signed from these bytes with this credential, finished after a moment."""
         with self.sources.reading() as session:
@@ -127,29 +143,52 @@ class Services:
         """Code and status of the document that one of its signed revisions has this SHA-256, if there is one."""
         with self.sources.reading() as session:
             found = find_by_revisions(session, [sha256.lower()])
-        return DocumentStatus(found[1], found[2]) if found else None
+            return None if found is None else document_status(session, found)
 
     def certificate(self, serial: str) -> CertificateRecord:
-        """A certificate by its serial as people paste it; CertificateNotFound also for one that was never finished."""
+        """A certificate by its serial as people paste it; CertificateNotFound also for one that was never finished.
+
+        One that was lost in a restore is found: it was given to somebody, and lists and OCSP may say something of it.
+        """
         with self.sources.reading() as session:
             record = get_certificate(session, parse_serial(serial))
-        if record.der is None:
+        if record.der is None and not is_lost(record):
             raise CertificateNotFound(f"{record.serial} was never finished", serial=record.serial)
         return record
+
+    def lost_certificate(self, der: bytes) -> CertificateRecord | None:
+        """The lost record of a certificate that somebody brings: ours, by its serial and its issuer's signature."""
+        try:
+            certificate = x509.load_der_x509_certificate(der)
+            record = self.certificate(serial_hex(certificate.serial_number))
+            if not is_lost(record):
+                return None
+            issuer = next(own for authority, own in self.authorities() if authority.name == record.issuer and own)
+            certificate.verify_directly_issued_by(issuer.certificate())
+        except (ValueError, TypeError, StopIteration, UnsupportedAlgorithm, InvalidSignature, CertificateNotFound):
+            return None
+        return record
+
+    def loss_of(self, record: CertificateRecord) -> Gap | None:
+        """The days with which a certificate's record was lost."""
+        if not is_lost(record):
+            return None
+        with self.sources.reading() as session:
+            return find_loss(session, record)
 
     def issue(self, wanted: Wanted, evidence: str | None, actor: Actor) -> CertificateRecord:
         """Issue what is wanted; with evidence also store its registration, confirmed."""
         number = None
         if evidence is not None:
             number = register_at_once(wanted, evidence, actor, self.installation.registrations).id
-        return issue_wanted(wanted, number, actor, self.installation.issuing())
+        return issue_wanted(wanted, number, actor, self.installation.issuing_today())
 
     def issue_registered(self, number: int, actor: Actor) -> CertificateRecord:
         """Issue by a confirmed registration."""
         require(actor, Permission.ISSUE)
         with self.sources.reading() as session:
             wanted = get_registration(session, number).wanted
-        return issue_wanted(wanted, number, actor, self.installation.issuing())
+        return issue_wanted(wanted, number, actor, self.installation.issuing_today())
 
     def issued_since(self, number: int | None, wanted: Wanted | None, since: datetime) -> CertificateRecord | None:
         """The certificate that was issued by a registration, or for what is wanted, at this time or later."""
@@ -191,7 +230,7 @@ class Services:
         with self.sources.reading() as session:
             credential = find_by_certificate(session, record.serial)
         installation = self.installation
-        issuing = installation.issuing(record.issuer)
+        issuing = installation.issuing_today(record.issuer)
         if credential is None:
             return renew(replace(request, serial=record.serial), actor, issuing)
         if request.public_key_der is not None:

@@ -6,7 +6,6 @@ Started as `python -m api.loading api.web_process LISTENING CONTROL` by api/serv
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import socket
 import sys
@@ -19,6 +18,7 @@ from api.ahead import serving_limits
 from api.app import create_app
 from api.errors import RequestError
 from api.lifeline import Lifeline
+from api.loading import spare_what_is_there
 from api.logs import set_up_logs
 from api.problems import describe_problem, problem
 from api.wiring import locate, open_installation
@@ -30,8 +30,6 @@ _KEEP_ALIVE_SECONDS = 15
 _FIRST_REQUEST_SECONDS = 15.0
 _LINGER_SECONDS = 2.0
 _MOST_CONNECTIONS = 1000
-# A request makes some thousand objects, nearly all of which go away by themselves.
-_GARBAGE_THRESHOLD = 20_000
 
 
 class PatientProtocol(H11Protocol):
@@ -113,8 +111,6 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         # What is there by now stays: looking through it for garbage again and again would keep every request waiting.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
+        spare_what_is_there()
         self._line.watch()
         self._line.tell_ready()

@@ -26,6 +26,7 @@ from certs.lint.shapes import PassedShapes
 from hsm.client import ClientStore
 from pki.appointment import PersonDeps
 from pki.approval_rules import ApprovalRules
+from pki.authorities import find_issuing_today
 from pki.crl import CrlDeps, CrlPolicy
 from pki.expiry_notices import NoticeDesk, NoticePolicy
 from pki.issuance import IssuingDeps, TwinKeys
@@ -115,6 +116,12 @@ class Installation:
             approvals=self.approvals,
             by_registration=self.by_registration,
         )
+
+    def issuing_today(self, after: str = "issuing") -> IssuingDeps:
+        """What issuing needs by the authority that issues today what `after` issued: another one when that was rotated."""
+        with self.database.read() as session:
+            name = find_issuing_today(session, after, self.clock.now())
+        return self.issuing(name)
 
     @cached_property
     def by_registration(self) -> frozenset[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -17,6 +19,12 @@ CSR_LIMIT = 64 * 1024
 _ALLOWED = "RSA of 2048 to 8192 bits with exponent 65537, P-256, P-384"
 # Larger keys cost every relying party time and gain nothing.
 _RSA_MIN, _RSA_MAX = 2048, 8192
+_CURVES = (ec.SECP256R1, ec.SECP384R1)
+# RFC 5480 2.1.1 and 2.2: all of an uncompressed point on P-256 but its two coordinates of 32 octets.
+_P256_HEAD = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
+_P256_LENGTH = len(_P256_HEAD) + 64
+# Keys of a batch are all read before the first of them is judged in its certificate.
+_KEPT = 512
 
 
 def parse_csr(data: bytes) -> bytes:
@@ -59,20 +67,32 @@ def _has_unused_bits(csr_der: bytes) -> bool:
 
 def parse_public_key(public_key_der: bytes) -> PublicKey:
     """A SubjectPublicKeyInfo (DER) to a key that Antin certifies; KeyWeak otherwise."""
+    return read_public_key(public_key_der)[0]
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def read_public_key(public_key_der: bytes) -> tuple[PublicKey, bytes]:
+    """`parse_public_key`, and the key's SubjectPublicKeyInfo as we write it.
+
+    The same octets are asked for more than once in an issuance: what passed is kept for a while.
+    """
     try:
         key = serialization.load_der_public_key(public_key_der)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _weak("unknown", "unreadable") from error
-    return check_public_key(key)
+    # There is one way to write such a key with this head and this length, and writing takes as long as reading.
+    is_ours = len(public_key_der) == _P256_LENGTH and public_key_der.startswith(_P256_HEAD)
+    return _certifiable(key, public_key_der if is_ours else None)
 
 
-def check_public_key(key: object, public_key_der: bytes | None = None) -> PublicKey:
-    """The key itself when Antin certifies its kind and nobody can know its private key; KeyWeak, or KeyBroken, otherwise.
+def check_public_key(key: object) -> PublicKey:
+    """The key itself when Antin certifies its kind and nobody can know its private key; KeyWeak, or KeyBroken, otherwise."""
+    return _certifiable(key, None)[0]
 
-    `public_key_der` is its SubjectPublicKeyInfo, where the caller has it.
-    """
+
+def _certifiable(key: object, written: bytes | None) -> tuple[PublicKey, bytes]:
     if isinstance(key, ec.EllipticCurvePublicKey):
-        if not isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
+        if type(key.curve) not in _CURVES:
             raise _weak(key.curve.name, "curve")
         kind, problem = key.curve.name, ""
     elif isinstance(key, rsa.RSAPublicKey):
@@ -86,11 +106,12 @@ def check_public_key(key: object, public_key_der: bytes | None = None) -> Public
         problem = modulus_problem(numbers.n)
     else:
         raise _weak(type(key).__name__, "kind")
-    if problem or is_published(public_key_der or spki_der(key)):
+    written = written or spki_der(key)
+    if problem or is_published(written):
         raise KeyBroken(
             f"{kind}: {problem or 'published'}", kind=kind, problem=problem or "published", allowed=_ALLOWED
         )
-    return key
+    return key, written
 
 
 def _weak(kind: str, problem: str) -> KeyWeak:

@@ -7,7 +7,6 @@ Refusals do not repeat a number: it may be a citizen's, and messages end up in l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from enum import StrEnum
 
 from certs.errors import (
@@ -69,9 +68,10 @@ _SAME = {
 
 def check_identifiers(subject: SubjectName) -> None:
     """Raise a NameRefused for a UID or identifier that is not well formed, or for two that name different numbers."""
-    numbers = dict(_uids(subject))
+    numbers = _uids(subject)
     for kind, number in numbers.items():
-        _check_uid(kind, number)
+        if not _NUMBERS[kind].fullmatch(number):
+            raise UidMalformed(f"not the form of {kind}", uid=kind.value, form=_FORMS[kind])
     for attribute, check in (("organizationIdentifier", _check_organization), ("serialNumber", _check_person)):
         value = subject.first(attribute)
         if not value:
@@ -88,7 +88,7 @@ def check_tax_codes(subject: SubjectName) -> None:
     """Raise TaxCodeWrong for a tax code whose check digit is wrong, in either notation. For registrations for real use:
     a demonstration may bear numbers that nobody has.
     """
-    numbers = [number for kind, number in _uids(subject) if kind is UidKind.MST]
+    numbers = [number for kind, number in _uids(subject).items() if kind is UidKind.MST]
     for attribute, schemes in (("organizationIdentifier", "VATVN-"), ("serialNumber", "TINVN-")):
         numbers += [value.removeprefix(schemes) for value in subject.values(attribute) if value.startswith(schemes)]
     for number in numbers:
@@ -99,12 +99,12 @@ def check_tax_codes(subject: SubjectName) -> None:
 
 def uid_kinds(subject: SubjectName) -> tuple[UidKind, ...]:
     """The kinds of the UIDs of a subject, as written; UidUnknown for one that nobody knows."""
-    return tuple(kind for kind, _ in _uids(subject))
+    return tuple(_uids(subject))
 
 
 def identifier_example(attribute: str, subject: SubjectName) -> str:
     """How a missing attribute could be written, with the number that a UID of the subject states already."""
-    numbers = dict(_uids(subject))
+    numbers = _uids(subject)
     if attribute == "organizationIdentifier":
         tax_code = numbers.get(UidKind.MST, "")
         return f"{attribute}=VATVN-{tax_code}" if tax_code else f"{attribute}={_ORGANIZATION_FORM}"
@@ -114,8 +114,8 @@ def identifier_example(attribute: str, subject: SubjectName) -> str:
     return f"{attribute}=MST:0012345672" if attribute == "UID" else f"{attribute}=…"
 
 
-def _uids(subject: SubjectName) -> Iterator[tuple[UidKind, str]]:
-    seen: set[UidKind] = set()
+def _uids(subject: SubjectName) -> dict[UidKind, str]:
+    found: dict[UidKind, str] = {}
     for value in subject.values("UID"):
         prefix, colon, number = value.partition(":")
         kind = _KINDS.get(prefix) if colon else None
@@ -126,15 +126,10 @@ def _uids(subject: SubjectName) -> Iterator[tuple[UidKind, str]]:
                 nearest=nearest(prefix, UidKind),
                 valid=", ".join(f"{kind}:" for kind in UidKind),
             )
-        if kind in seen:
+        if kind in found:
             raise NameAttributeRepeated(f"two {kind}", attribute=f"UID={kind}")
-        seen.add(kind)
-        yield kind, number
-
-
-def _check_uid(kind: UidKind, number: str) -> None:
-    if not _NUMBERS[kind].fullmatch(number):
-        raise UidMalformed(f"not the form of {kind}", uid=kind.value, form=_FORMS[kind])
+        found[kind] = number
+    return found
 
 
 def _check_digit(digits: str) -> str:

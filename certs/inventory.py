@@ -273,8 +273,13 @@ def get_standings(within: Session | Connection, serials: Sequence[str], *, keep:
     With `keep` none of them changes before the transaction ends: a revocation waits for it, or has come before it.
     """
     if keep:
-        hold(within, *map(_lock_name, serials), shared=True)
+        keep_standings(within, serials)
     return standings_in(_prepared_standings(len(serials)).run(connection_of(within), of_serials(serials)), serials)
+
+
+def keep_standings(within: Session | Connection, serials: Sequence[str]) -> None:
+    """Let none of these change before the transaction ends: a revocation waits for it, or has come before it."""
+    hold(within, *map(_lock_name, serials), shared=True)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from typing import cast
 from sqlalchemy import Table, insert, select
 from sqlalchemy.orm import Session
 
-from certs.inventory import State, fold
+from certs.inventory import CertificateRecord, State, fold
 from certs.names import parse_subject
 from certs.tables import CertificateRow
 from hsm.spec import key_id_of
@@ -29,6 +29,11 @@ class LostCertificate:
     issued_at: datetime
     not_after: datetime
     crl_shard: int | None
+
+
+def is_lost(record: CertificateRecord) -> bool:
+    """Whether only a trail knows of it. An intent of this database has the octets that were to be signed; this one has none at all."""
+    return record.der is None and not record.tbs
 
 
 def add_lost(session: Session, lost: LostCertificate) -> bool:

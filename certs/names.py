@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import KeysView
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import cast
+from typing import NamedTuple, cast
 
 from asn1crypto import core as asn1_core
 from asn1crypto import crl as asn1_crl
@@ -39,10 +40,11 @@ _LIMITS = {"CN": 64, "O": 64, "OU": 64, "T": 64, "serialNumber": 64, "C": 2, "ST
 _LIMITS |= {"UID": 256, "SN": 64, "GN": 64, "pseudonym": 128, "organizationIdentifier": 64}
 # An agency has units and several registration numbers (MST, MNS), everything else stands once.
 _REPEATABLE = {"OU", "UID"}
+_PRINTABLE_STRING = _ASN1Type.PrintableString  # a member that is asked for by its class's name is a call each time
 # RFC 5280 4.1.2.4 and appendix A: these two are PrintableString, e-mail is IA5String, all others are written as UTF8String.
 _TYPES = {
-    "C": _ASN1Type.PrintableString,
-    "serialNumber": _ASN1Type.PrintableString,
+    "C": _PRINTABLE_STRING,
+    "serialNumber": _PRINTABLE_STRING,
     "emailAddress": _ASN1Type.IA5String,
 }
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*")
@@ -51,7 +53,7 @@ _ATTRIBUTE = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*|[0-2](?:\.[0-9]+)+)\s*=\s*")
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
 _ESCAPABLE = frozenset(' "#+,;<=>\\')
 # What RFC 4514 2.4 wants escaped, at least.
-_ESCAPED = re.compile(r'[\\"+,;<>\x00]|^[# ]| $')
+_ESCAPED = re.compile(r'[\\"+,;<>\x00]|^[# ]| $', re.MULTILINE)
 _BY_SPELLING = {short.lower(): short for short in SUBJECT_ATTRIBUTES}
 _BY_SPELLING |= {alias.lower(): short for alias, short in ATTRIBUTE_ALIASES.items()}
 _BY_SPELLING |= {oid.dotted_string: short for short, oid in SUBJECT_ATTRIBUTES.items()}
@@ -65,8 +67,7 @@ class _Attribute(x509.NameAttribute[str]):
         self._oid, self._value, self._type = oid, value, kind
 
 
-@dataclass(frozen=True)
-class NameEntry:
+class NameEntry(NamedTuple):
     """One attribute of a name: its short name (a key of SUBJECT_ATTRIBUTES) and its value in NFC."""
 
     attribute: str
@@ -78,17 +79,23 @@ class SubjectName:
     """A checked name. Entries stand in the order of a certificate: country first, common name last."""
 
     entries: tuple[NameEntry, ...]
+    # By attribute, leftmost first: at every issuance a name is asked a dozen times what it holds.
+    _values: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.entries:
             raise NameEmpty("a name needs at least one attribute", attribute="")
-        seen: set[str | NameEntry] = set()
+        values = self._values
         for entry in self.entries:
-            _check_value(entry.attribute, entry.value)
-            key = entry if entry.attribute in _REPEATABLE else entry.attribute
-            if key in seen:
-                raise NameAttributeRepeated(f"{entry.attribute} stands twice", attribute=entry.attribute)
-            seen.add(key)
+            attribute, value = entry.attribute, entry.value
+            _check_value(attribute, value)
+            others = values.get(attribute)
+            if others is None:
+                values[attribute] = (value,)
+            elif attribute in _REPEATABLE and value not in others:
+                values[attribute] = (value, *others)
+            else:
+                raise NameAttributeRepeated(f"{attribute} stands twice", attribute=attribute)
 
     @property
     def common_name(self) -> str:
@@ -100,11 +107,17 @@ class SubjectName:
 
     def first(self, attribute: str) -> str:
         """The first value of an attribute, or an empty string."""
-        return next(iter(self.values(attribute)), "")
+        values = self._values.get(attribute)
+        return values[0] if values is not None else ""
 
     def values(self, attribute: str) -> tuple[str, ...]:
         """All values of an attribute as they were written, leftmost first."""
-        return tuple(entry.value for entry in reversed(self.entries) if entry.attribute == attribute)
+        return self._values.get(attribute, ())
+
+    @property
+    def attributes(self) -> KeysView[str]:
+        """Each attribute that it has, once, in the order of a certificate."""
+        return self._values.keys()
 
     @cached_property
     def der(self) -> bytes:
@@ -113,7 +126,8 @@ class SubjectName:
 
     @cached_property
     def _text(self) -> str:
-        if any(_ESCAPED.search(entry.value) for entry in self.entries):
+        # No value holds the end of a line.
+        if _ESCAPED.search("\n".join([entry.value for entry in self.entries])):
             return rfc4514(build_name(self))
         return ",".join(f"{entry.attribute}={entry.value}" for entry in reversed(self.entries))
 
@@ -172,9 +186,8 @@ def build_name(subject: SubjectName) -> x509.Name:
 
 
 def _rdn(entry: NameEntry) -> bytes:
-    tag = _TAGS[_TYPES.get(entry.attribute, _ASN1Type.UTF8String)]
-    value = der.tlv(tag, entry.value.encode())
-    return der.tlv(der.SET, der.sequence(_OIDS[entry.attribute], value))
+    oid, tag = _WRITTEN[entry.attribute]
+    return der.tlv(der.SET, der.tlv(der.SEQUENCE, oid + der.tlv(tag, entry.value.encode())))
 
 
 _TAGS = {
@@ -182,7 +195,11 @@ _TAGS = {
     _ASN1Type.PrintableString: der.PRINTABLE_STRING,
     _ASN1Type.IA5String: der.IA5_STRING,
 }
-_OIDS = {short: der.oid(oid.dotted_string) for short, oid in SUBJECT_ATTRIBUTES.items()}
+# The object identifier of each attribute in DER, and the tag of its value.
+_WRITTEN = {
+    short: (der.oid(oid.dotted_string), _TAGS[_TYPES.get(short, _ASN1Type.UTF8String)])
+    for short, oid in SUBJECT_ATTRIBUTES.items()
+}
 
 
 def subject_of(holder: x509.Certificate) -> x509.Name:
@@ -318,9 +335,9 @@ def _check_value(attribute: str, value: str) -> None:
         )
     kind = _TYPES.get(attribute)
     unfit = ""
-    if kind is _ASN1Type.PrintableString:
+    if kind is _PRINTABLE_STRING:
         unfit = _PRINTABLE.sub("", value)
-    elif kind is _ASN1Type.IA5String:
+    elif kind is not None:
         unfit = "".join(character for character in value if not character.isascii())
     if unfit:
         raise _character(attribute, unfit[0])

@@ -35,6 +35,11 @@ class CertificateRow(Base):
             postgresql_where=text("state IN ('revoked', 'suspended')"),
         ),
         Index("ix_certificates_issuer_crl_epoch", "issuer", "crl_epoch"),
+        # Few certificates follow another one.
+        Index(
+            "ix_certificates_replaces", "replaces",
+            sqlite_where=text("replaces IS NOT NULL"), postgresql_where=text("replaces IS NOT NULL"),
+        ),
         # A subject may be longer than a B-tree takes.
         Index("ix_certificates_subject_hash", "subject", postgresql_using="hash").ddl_if(dialect="postgresql"),
     )  # fmt: skip
@@ -47,8 +52,8 @@ class CertificateRow(Base):
     # Subject, folded to plain small letters: people search without Vietnamese marks.
     search_text: Mapped[str] = mapped_column(Text)
     organization_text: Mapped[str] = mapped_column(Text, server_default="")
-    issuer: Mapped[str] = mapped_column(String(32), index=True)
-    state: Mapped[str] = mapped_column(String(16), index=True)
+    issuer: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
     not_before: Mapped[datetime]
     not_after: Mapped[datetime] = mapped_column(index=True)
     tbs: Mapped[bytes] = mapped_column(LargeBinary)
@@ -65,13 +70,15 @@ class CertificateRow(Base):
     # The issuer's revocation epoch when what its CRL says of this certificate last changed; null: never.
     crl_epoch: Mapped[int | None] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
     # The serial of the certificate that this one was issued to follow.
-    replaces: Mapped[str | None] = mapped_column(String(40), index=True)
+    replaces: Mapped[str | None] = mapped_column(String(40))
 
 
 class IdentifierRow(Base):
     """A number of the holder that stands in a certificate's subject, as it is written there: MST:…, CCCD:…, VATVN-…"""
 
     __tablename__ = "certificate_identifiers"
+    # With row numbers SQLite would keep the key twice.
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  SQLAlchemy reads a plain mapping here
 
     serial: Mapped[str] = mapped_column(ForeignKey("certificates.serial"), primary_key=True)
     value: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)

@@ -15,7 +15,10 @@ UTC_TIME, GENERALIZED_TIME, SEQUENCE, SET = 0x17, 0x18, 0x30, 0x31
 
 def tlv(tag: int, content: bytes) -> bytes:
     """Tag, definite length in the fewest octets (X.690 10.1), content."""
-    return header(tag, len(content)) + content
+    length = len(content)
+    if length < 0x80:
+        return bytes((tag, length)) + content  # nearly all are short
+    return header(tag, length) + content
 
 
 def header(tag: int, length: int) -> bytes:
@@ -69,7 +72,9 @@ def certificate_time(moment: datetime) -> bytes:
     moment = moment.astimezone(UTC)
     if moment.year >= 2050:
         return generalized_time(moment)
-    return tlv(UTC_TIME, f"{moment:%y%m%d%H%M%SZ}".encode("ascii"))
+    # By numbers: the words of strftime take three times as long.
+    clock = moment.hour, moment.minute, moment.second
+    return tlv(UTC_TIME, b"%02d%02d%02d%02d%02d%02dZ" % (moment.year % 100, moment.month, moment.day, *clock))
 
 
 def oid(dotted: str) -> bytes:

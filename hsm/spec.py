@@ -40,6 +40,8 @@ class Purpose(StrEnum):
 
 _RSA_BITS = {KeySpec.RSA_2048: 2048, KeySpec.RSA_3072: 3072}
 _CURVES: dict[KeySpec, type[ec.EllipticCurve]] = {KeySpec.P_256: ec.SECP256R1, KeySpec.P_384: ec.SECP384R1}
+_OF_BITS = {bits: spec for spec, bits in _RSA_BITS.items()}
+_OF_CURVE = {curve: spec for spec, curve in _CURVES.items()}
 
 
 def rsa_bits(spec: KeySpec) -> int:
@@ -54,15 +56,15 @@ def curve_of(spec: KeySpec) -> ec.EllipticCurve:
 
 def spec_of(public_key: PublicKey) -> KeySpec:
     """The spec a public key fits; ValueError for a kind that Antin does not make."""
-    if isinstance(public_key, rsa.RSAPublicKey):
-        for spec, bits in _RSA_BITS.items():
-            if public_key.key_size == bits:
-                return spec
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        spec = _OF_CURVE.get(type(public_key.curve))
+        if spec is None:
+            raise ValueError(f"curve {public_key.curve.name} is not a kind of key Antin makes")
+        return spec
+    spec = _OF_BITS.get(public_key.key_size)
+    if spec is None:
         raise ValueError(f"RSA of {public_key.key_size} bits is not a kind of key Antin makes")
-    for spec, curve in _CURVES.items():
-        if isinstance(public_key.curve, curve):
-            return spec
-    raise ValueError(f"curve {public_key.curve.name} is not a kind of key Antin makes")
+    return spec
 
 
 def key_id_of(public_key_der: bytes) -> bytes:

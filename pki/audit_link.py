@@ -76,7 +76,11 @@ def written_time(moment: datetime) -> str:
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, without spaces, all but ASCII escaped."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _CANONICAL.encode(value)
+
+
+# Made once: `json.dumps` with options makes one for each call.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,7 +12,15 @@ from sqlalchemy import Connection, Row, Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from certs.db import connection_of
-from certs.inventory import Standing, of_serials, select_standings, standings_in
+from certs.inventory import (
+    Standing,
+    State,
+    get_certificate,
+    keep_standings,
+    of_serials,
+    select_standings,
+    standings_in,
+)
 from certs.prepared import Prepared
 from pki.errors import AuthorityUnknown, PartitionsRefused
 from pki.tables import AuthorityRow
@@ -114,8 +122,15 @@ _OWNER = Prepared(
 )
 
 
-def get_issuer_standing(connection: Connection, name: str, serial: str) -> tuple[AuthorityState, Standing]:
-    """The state of an authority and the standing of a certificate of its own; AuthorityUnknown or CertificateNotFound. One query."""
+def get_issuer_standing(
+    connection: Connection, name: str, serial: str, *, keep: bool = False
+) -> tuple[AuthorityState, Standing]:
+    """The state of an authority and the standing of a certificate of its own; AuthorityUnknown or CertificateNotFound. One query.
+
+    With `keep` the standing does not change before the transaction ends.
+    """
+    if keep:
+        keep_standings(connection, [serial])
     asked = of_serials([serial]) | {"wanted": name}
     rows = _ISSUER.run(connection, asked) if is_name(name) else []
     if rows and rows[0][-1] is None:
@@ -146,6 +161,28 @@ def find_key_owner(within: Session | Connection, public_key_der: bytes) -> KeyOw
     """The authority that has this key."""
     rows = _OWNER.run(connection_of(within), {"wanted": public_key_der})
     return KeyOwner(*rows[0]) if rows else None
+
+
+def find_issuing_today(session: Session, name: str, now: datetime) -> str:
+    """Who issues today what this authority issued: itself, or after a rotation the newest of its kind below the same parent.
+
+    When nobody does, its own name: asked to issue, it says what is the matter with it.
+    """
+    asked = get_authority(session, name)
+    if _issues(session, asked, now):
+        return name
+    kin = [
+        each
+        for each in list_authorities(session)
+        if (each.profile, each.parent) == (asked.profile, asked.parent) and _issues(session, each, now)
+    ]
+    return max(kin, key=lambda each: (each.created_at, each.name)).name if kin else name
+
+
+def _issues(session: Session, authority: AuthorityRecord, now: datetime) -> bool:
+    if authority.state is not AuthorityState.ACTIVE or authority.serial is None:
+        return False
+    return get_certificate(session, authority.serial).state_at(now) is State.ACTIVE
 
 
 def list_authorities(session: Session) -> list[AuthorityRecord]:

@@ -11,7 +11,7 @@ from certs.inventory import State, find_by_key
 from certs.names import SubjectName, build_name, parse_subject
 from certs.profile import Profile, check_key_spec, check_subject, decide_validity
 from certs.template import IssuerFacts, key_identifier
-from hsm.spec import KeyRef, KeySpec, PublicKey, Purpose, spec_of
+from hsm.spec import KeyRef, KeySpec, PublicKey, Purpose, spec_of, spki_der
 from hsm.store import KeyStore
 from pki import audit
 from pki.approval import Deed, demand, use
@@ -202,7 +202,7 @@ def _certify(
     draft = Draft(
         profile=profile,
         subject=subject,
-        public_key=public_key,
+        public_key_der=spki_der(public_key),
         validity=decide_validity(profile, deps.clock.now(), facts.not_after),
         san=(),
         authority=parent or name,

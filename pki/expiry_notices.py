@@ -1,7 +1,8 @@
 """Expiry notices: which certificates end soon, and that it was said, once for each threshold. How a notice travels is for others.
 
 Notices are for the newest certificate of its holder: one that was renewed, or that another certificate of the same holder and kind
-outlives, needs none. A threshold counts in the last third of a term only, in which a certificate may be renewed.
+outlives, needs none. A threshold counts in the last third of a term only, in which a certificate may be renewed. The smallest one
+always counts, at once when a whole term is shorter, so that every certificate is announced before its end.
 """
 
 from __future__ import annotations
@@ -145,6 +146,8 @@ class NoticeDesk:
         """A certificate stands in one span alone, between two thresholds: who was away at the first of them says only the second."""
         now = self._clock.now()
         begin = now - _ENDED_WITHIN
+        # What ends before any threshold comes into its last third would else be announced when it is over.
+        least = min(self._policy.days, default=ENDED)
         for days in (ENDED, *sorted(self._policy.days)):
             end = now + timedelta(days=days)
             row = CertificateRow
@@ -154,7 +157,7 @@ class NoticeDesk:
             found = [
                 each
                 for each in session.execute(query.order_by(row.not_after, row.serial))
-                if days == ENDED or timedelta(days=days) <= (each.not_after - each.not_before) / SHARE
+                if days <= least or timedelta(days=days) <= (each.not_after - each.not_before) / SHARE
             ]
             for first in range(0, len(found), _BATCH):
                 yield from ((each.serial, days) for each in _newest(session, found[first : first + _BATCH]))

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from certs.clock import rfc3339
 from certs.inventory import CertificateRecord, get_certificate
+from certs.lost import is_lost
 from certs.serial import serial_hex
 from pki.authorities import find_authority
 from pki.crl_archive import StoredCrl, crl_octets, find_at
@@ -110,7 +111,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class History:
-    """Everything about one certificate at one time. `later` is what happened since; `issuers` lead from its issuer to the root."""
+    """Everything about one certificate at one time. `later` is what happened since; `issuers` lead from its issuer to the root.
+
+    `lost`: the days with which the certificate's own record was lost; `gap`: those that `at` lies in.
+    """
 
     record: CertificateRecord
     at: datetime
@@ -122,6 +126,7 @@ class History:
     answer: AnswerEvidence | None
     issuers: tuple[IssuerPast, ...]
     gap: Gap | None = None
+    lost: Gap | None = None
 
     @property
     def fallen_issuer(self) -> IssuerPast | None:
@@ -147,7 +152,16 @@ def history_of(session: Session, serial: str, at: datetime, now: datetime) -> Hi
         answer=_answer(session, record, at, then),
         issuers=tuple(_issuers(session, record, at)),
         gap=_gap(session, at),
+        lost=find_loss(session, record),
     )
+
+
+def find_loss(session: Session, record: CertificateRecord) -> Gap | None:
+    """The days between backup and restore with which a certificate's record was lost; None for one that is whole."""
+    if not is_lost(record):
+        return None
+    # Only a trail that was damaged since does not tell of the restore; that the record is lost remains true.
+    return _gap(session, record.created_at) or Gap(record.created_at, record.created_at)
 
 
 def _gap(session: Session, at: datetime) -> Gap | None:

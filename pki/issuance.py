@@ -13,7 +13,7 @@ from typing import Any
 
 from certs.catalogue import Catalogue
 from certs.clock import Clock
-from certs.csr import parse_public_key
+from certs.csr import read_public_key
 from certs.db import Database
 from certs.errors import KeySpecRefused
 from certs.inventory import CertificateRecord, State, rsa_keys_since
@@ -24,10 +24,9 @@ from hsm.spec import PrivateKey, PublicKey, spec_of
 from pki.approval import Approval, Deed, demand
 from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor
-from pki.authorities import AuthorityState, get_issuer_standing
 from pki.errors import ApprovalStale, IssuerMayNotIssue, IssuerNotGood, RegistrationMismatch, RegistrationNeeded
 from pki.issuer import Issuer
-from pki.issuing_cycle import Cycle, Draft, Order, TwinKeys, issue_orders, state_of
+from pki.issuing_cycle import Cycle, Draft, Order, TwinKeys, issue_orders, refuse_ended_issuer
 from pki.registration_records import Confirmed, Wanted, check_confirmed, get_registration, rests_on_registration
 from pki.roles import Permission, require
 from pki.schemes import scheme_for, sign_message
@@ -108,7 +107,8 @@ def issue(
     ApprovalNeeded where the profile or the home asks for others. `approval`: what enrolment got for it before there was a key.
     """
     require(actor, permission_to_issue(deps.catalogue.get(request.profile)))
-    draft = decide(request, deps)
+    # Whether the issuer is in force is asked in the transaction of the intent, which decides.
+    draft = decide_contents(request, deps)
     if approval is None:
         approval = demand_issuance(request, key_name(request.public_key_der), actor, deps)
     elif not _covers(approval.deed, _deed(request, key_name(request.public_key_der), deps)):
@@ -147,7 +147,11 @@ def demand_issuance(
     require(actor, permission_to_issue(profile))
     needed = deps.approvals.needed(_act(profile), profile)
     # Most certificates wait for nobody, and putting a deed together takes a tenth of a millisecond.
-    return demand(_deed(request, key, deps, **more), needed, actor, deps) if needed else None
+    if not needed:
+        return None
+    # Nobody is asked to approve what could not be issued.
+    check_issuer(deps.issuer, deps.database, deps.clock)
+    return demand(_deed(request, key, deps, **more), needed, actor, deps)
 
 
 def _act(profile: Profile) -> Act:
@@ -190,8 +194,11 @@ def decide(request: IssuanceRequest, deps: IssuingDeps) -> Draft:
 
 
 def decide_contents(request: IssuanceRequest, deps: IssuingDeps) -> Draft:
-    """`decide` for whoever has asked `check_issuer` himself, once for many."""
+    """`decide` without the question whether the issuer is in force, which is asked once for many, or with the intent."""
     profile, issuer, now = deps.catalogue.get(request.profile), deps.issuer, deps.clock.now()
+    end = issuer.facts().not_after
+    if end is not None and now > end:
+        raise IssuerNotGood(f"{issuer.name} is expired", authority=issuer.name, state=State.EXPIRED.value)
     if issuer.profile not in profile.issued_by:
         raise IssuerMayNotIssue(
             f"{profile.name} is not issued by {issuer.name}",
@@ -202,7 +209,7 @@ def decide_contents(request: IssuanceRequest, deps: IssuingDeps) -> Draft:
     check_subject(profile, request.subject)
     check_san(profile, request.san)
     check_common_name(profile, request.subject, request.san)
-    public_key = parse_public_key(request.public_key_der)
+    public_key, public_key_der = read_public_key(request.public_key_der)
     check_key(profile, public_key)
     deps.known_moduli.check(public_key)
     registration = None
@@ -213,8 +220,8 @@ def decide_contents(request: IssuanceRequest, deps: IssuingDeps) -> Draft:
     return Draft(
         profile=profile,
         subject=request.subject,
-        public_key=public_key,
-        validity=decide_validity(profile, now, issuer.certificate.not_valid_after_utc, request.days),
+        public_key_der=public_key_der,
+        validity=decide_validity(profile, now, end, request.days),
         san=tuple(request.san),
         authority=issuer.name,
         issuer=issuer.facts(),
@@ -241,11 +248,7 @@ def _follows_registered(request: IssuanceRequest, deps: IssuingDeps) -> bool:
 def check_issuer(issuer: Issuer, database: Database, clock: Clock) -> None:
     """Raise IssuerNotGood unless the authority is active and its own certificate is in force now."""
     with database.look() as connection:
-        authority, standing = get_issuer_standing(connection, issuer.name, issuer.serial)
-    own = state_of(standing, clock)
-    for state, good in ((authority.value, AuthorityState.ACTIVE.value), (own.value, State.ACTIVE.value)):
-        if state != good:
-            raise IssuerNotGood(f"{issuer.name} is {state}", authority=issuer.name, state=state)
+        refuse_ended_issuer(connection, issuer.name, issuer.serial, clock)
 
 
 def check_key(profile: Profile, public_key: PublicKey) -> None:

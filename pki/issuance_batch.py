@@ -1,4 +1,4 @@
-"""Issuance of many certificates at once: two commits and one question to the key for all; a result for each."""
+"""Issuance of many certificates at once: two commits and few questions to the key for all; a result for each."""
 
 from __future__ import annotations
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from hsm import der
 from hsm.handles import Scheme as KeyScheme
 from hsm.handles import SignOnlyECKey, SignOnlyRSAKey
-from hsm.messages import Message
+from hsm.messages import FileMessage, Message
 from hsm.spec import PrivateKey, PublicKey
 from hsm.store import KeyStore
 
@@ -38,11 +38,11 @@ class Scheme(StrEnum):
     @property
     def digest(self) -> str:
         """Name of the digest, as hashlib and pyHanko write it."""
-        return "sha384" if self is Scheme.ECDSA_SHA384 else "sha256"
+        return self.hash.name
 
     @property
     def hash(self) -> hashes.HashAlgorithm:
-        return hashes.SHA384() if self is Scheme.ECDSA_SHA384 else hashes.SHA256()
+        return _HASHES[self]
 
     @functools.cache
     def algorithm_identifier(self) -> bytes:
@@ -62,32 +62,37 @@ class Scheme(StrEnum):
         return der.algorithm("1.2.840.113549.1.1.10", parameters)
 
 
+# Made once, for they are needed for every signature; a member that is asked for by its class's name is a call each time.
+_ECDSA_SHA256, _ECDSA_SHA384 = Scheme.ECDSA_SHA256, Scheme.ECDSA_SHA384
+_PSS_SHA256, _PKCS1_SHA256 = Scheme.PSS_SHA256, Scheme.PKCS1_SHA256
+_HASHES = {each: hashes.SHA384() if each is _ECDSA_SHA384 else hashes.SHA256() for each in Scheme}
+_PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
+# What `cryptography` wants to be told besides the message, by a private key to sign and by a public one to verify.
+_HOW: dict[Scheme, tuple[object, ...]] = {
+    _ECDSA_SHA256: (ec.ECDSA(_HASHES[_ECDSA_SHA256]),),
+    _ECDSA_SHA384: (ec.ECDSA(_HASHES[_ECDSA_SHA384]),),
+    _PSS_SHA256: (_PSS, _HASHES[_PSS_SHA256]),
+    _PKCS1_SHA256: (padding.PKCS1v15(), _HASHES[_PKCS1_SHA256]),
+}
+
+
 def scheme_for(public_key: PublicKey, *, rsa_padding: str = "pss") -> Scheme:
     """The scheme for a key: PSS by default for RSA (Thông tư 15/2025), `pkcs1v15` for readers that know nothing newer.
 
     PSS for certificates too: the readers we test with (OpenSSL) verify such chains. A digest as strong as the curve (RFC 5753 8,
     SP 800-57 part 1 table 3).
     """
-    if isinstance(public_key, rsa.RSAPublicKey):
-        return Scheme.PKCS1_SHA256 if rsa_padding == "pkcs1v15" else Scheme.PSS_SHA256
-    return Scheme.ECDSA_SHA384 if public_key.curve.key_size > 256 else Scheme.ECDSA_SHA256
-
-
-def _pss() -> padding.PSS:
-    return padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        return _ECDSA_SHA384 if public_key.curve.key_size > 256 else _ECDSA_SHA256
+    return _PKCS1_SHA256 if rsa_padding == "pkcs1v15" else _PSS_SHA256
 
 
 def sign_message(key: PrivateKey, scheme: Scheme, message: Message) -> bytes:
     """Sign a whole message, which only keys of a store take as a file. The only function here that touches a key."""
-    pad = padding.PKCS1v15() if scheme is Scheme.PKCS1_SHA256 else _pss()
-    if isinstance(key, SignOnlyECKey):
-        return key.sign(message, ec.ECDSA(scheme.hash))
-    if isinstance(key, SignOnlyRSAKey):
-        return key.sign(message, pad, scheme.hash)
-    whole = bytes(message)
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(whole, ec.ECDSA(scheme.hash))
-    return key.sign(whole, pad, scheme.hash)
+    if isinstance(message, FileMessage) and not isinstance(key, SignOnlyECKey | SignOnlyRSAKey):
+        message = bytes(message)
+    sign: Callable[..., bytes] = key.sign
+    return sign(message, *_HOW[scheme])
 
 
 def sign_messages(keys: KeyStore, public_key_der: bytes, scheme: Scheme, messages: Sequence[bytes]) -> list[bytes]:
@@ -109,11 +114,8 @@ class SignatureMismatch(Exception):
 
 def check_signature(public_key: PublicKey, scheme: Scheme, signature: bytes, message: bytes) -> None:
     """Raise SignatureMismatch unless the signature over the message verifies with this key."""
+    verify: Callable[..., None] = public_key.verify
     try:
-        if isinstance(public_key, ec.EllipticCurvePublicKey):
-            public_key.verify(signature, message, ec.ECDSA(scheme.hash))
-        else:
-            pad = padding.PKCS1v15() if scheme is Scheme.PKCS1_SHA256 else _pss()
-            public_key.verify(signature, message, pad, scheme.hash)
+        verify(signature, message, *_HOW[scheme])
     except InvalidSignature:
         raise SignatureMismatch("the signature does not verify with the signer's certificate") from None

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from signer.codes import is_mistyped, new_code, parse_code
 from signer.errors import UsageWrong
-from signer.level_requests import LevelRequest, waiting_request
+from signer.level_requests import LevelRequest, waiting_requests
+from signer.search_words import search_words
 from signer.tables import DocumentRow, SigningActRow
 
 IN_FORCE = "in-force"
@@ -148,10 +149,23 @@ def _act(row: SigningActRow) -> SigningAct:
 
 
 def _document(session: Session, row: DocumentRow) -> Document:
-    acts = session.scalars(select(SigningActRow).where(SigningActRow.document_id == row.id).order_by(SigningActRow.id))
+    return documents_of(session, [row])[0]
+
+
+def documents_of(session: Session, rows: Sequence[DocumentRow]) -> list[Document]:
+    """The documents of whole rows, in their order, for queries of this package; their acts are asked for once."""
+    acts: dict[int, list[SigningActRow]] = {row.id: [] for row in rows}
+    done = select(SigningActRow).where(SigningActRow.document_id.in_(acts)).order_by(SigningActRow.id)
+    for act in session.scalars(done):
+        acts[act.document_id].append(act)
+    waiting = waiting_requests(session, acts)
+    return [_read(row, acts[row.id], waiting.get(row.id)) for row in rows]
+
+
+def _read(row: DocumentRow, acts: Sequence[SigningActRow], waiting: LevelRequest | None) -> Document:
     return Document(
         row.code, row.status, row.agency, row.name, row.subject, row.number, row.number_year, row.notation,
-        row.details, row.created_at, row.issued_at, tuple(_act(each) for each in acts), waiting_request(session, row.id),
+        row.details, row.created_at, row.issued_at, tuple(_act(each) for each in acts), waiting,
     )  # fmt: skip
 
 
@@ -227,8 +241,9 @@ def find_signed(session: Session, input_sha256: str, credential: str, actor: str
 
 def list_documents(session: Session, limit: int = 1000) -> list[Document]:
     """The newest documents first."""
-    rows = session.scalars(select(DocumentRow).order_by(DocumentRow.id.desc()).limit(limit))
-    return [_document(session, row) for row in rows]
+    return documents_of(
+        session, session.scalars(select(DocumentRow).order_by(DocumentRow.id.desc()).limit(limit)).all()
+    )
 
 
 def open_document(
@@ -241,15 +256,18 @@ def open_document(
 
 def document_values(*, agency: str, name: str, details: dict[str, Any], now: datetime) -> dict[str, Any]:
     """The row of a new document, with a fresh code."""
+    name = _storable(name)[:255]
     return {
         "code": new_code(),
         "status": IN_FORCE,
         "agency": agency,
-        "name": _storable(name)[:255],
+        "name": name,
         "subject": str(details.get("Subject", "")),
         "notation": details.get("CodeNotation"),
         "details": details,
         "created_at": now,
+        "dated_at": now,
+        **search_words(agency, name, details),
     }
 
 
@@ -257,6 +275,7 @@ def mark_issued(session: Session, document_id: int, *, number: int, year: int, n
     """The agency's seal has given the document its number and date."""
     row = session.get_one(DocumentRow, document_id, with_for_update=True)
     row.number, row.number_year, row.issued_at = number, year, now
+    row.dated_at = now
 
 
 def merge_details(session: Session, document_id: int, details: dict[str, Any]) -> None:
@@ -268,6 +287,8 @@ def merge_details(session: Session, document_id: int, details: dict[str, Any]) -
     row.details = {**row.details, **details}
     row.subject = str(row.details.get("Subject", ""))
     row.notation = row.details.get("CodeNotation")
+    words = search_words(row.agency, row.name, row.details)
+    row.search_text, row.agency_text = words["search_text"], words["agency_text"]
 
 
 def _storable(text: str) -> str:

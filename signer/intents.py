@@ -37,7 +37,9 @@ from signer.documents import (
 
 _BEGIN_AUDITED = "document.sign.intent"
 _FINISH_AUDITED = "document.sign"
-_DOCUMENT_COLUMNS = ("code", "status", "agency", "name", "subject", "notation", "details", "created_at")
+_DOCUMENT_COLUMNS = (
+    "code", "status", "agency", "name", "subject", "notation", "details", "created_at", "dated_at", "search_text", "agency_text",
+)  # fmt: skip
 _ACT_COLUMNS = (
     "state", "credential", "intent", "level", "field", "certificate_serial", "digest_algorithm", "digest", "input_sha256",
     "actor", "claimed_time",

@@ -15,13 +15,14 @@ from pki.authorities import list_authorities
 from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
 from signer.extension import Appended, ExtensionPlan
+from signer.lineage import document_status
 from signer.plan import Message, Plan, Prepared
 from signer.sandbox import Judge
 from signer.signing import EarlierSignatures
 from signer.validation.errors import SandboxFailure
 from signer.validation.facts import Trust, TrustAnchor, ValidationInputs
 from signer.validation.policy import OwnCertificate, Policy, load_policy
-from signer.validation.verdict import DocumentStatus, Verdict
+from signer.validation.verdict import Verdict
 from signer.verification import FILE_LIMIT, Known, Verifier, verify_file
 
 # Refusals travel by name from the preparing process; nothing else it says becomes an exception.
@@ -130,7 +131,8 @@ class JudgeDesk:
         with self._database.read() as session:
             own = self._own_states(session, certificates)
             found = find_by_revisions(session, revisions)
-        return Known(own, DocumentStatus(found[1], found[2]) if found else None)
+            document = None if found is None else document_status(session, found)
+        return Known(own, document)
 
     def _own_states(self, session: Session, certificates: Sequence[str]) -> dict[str, OwnCertificate]:
         serials = {sha256: self._serial(session, sha256) for sha256 in certificates}

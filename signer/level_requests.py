@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,11 +39,13 @@ def add_request(session: Session, *, act_id: int, document_id: int, level: str, 
     )  # fmt: skip
 
 
-def waiting_request(session: Session, document_id: int) -> LevelRequest | None:
-    """What still waits for a document: the newest."""
-    query = select(LevelRequestRow).where(LevelRequestRow.document_id == document_id, LevelRequestRow.state == WAITING)
-    row = session.scalars(query.order_by(LevelRequestRow.act_id.desc()).limit(1)).one_or_none()
-    return None if row is None else _request(row)
+def waiting_requests(session: Session, document_ids: Iterable[int]) -> dict[int, LevelRequest]:
+    """What still waits for each of these documents, by their ids: the newest. One query."""
+    query = select(LevelRequestRow).where(
+        LevelRequestRow.document_id.in_(document_ids), LevelRequestRow.state == WAITING
+    )
+    # The newest of a document comes last, and stays.
+    return {row.document_id: _request(row) for row in session.scalars(query.order_by(LevelRequestRow.act_id))}
 
 
 def due_requests(session: Session, now: datetime, most: int) -> list[LevelRequest]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from datetime import date, datetime
 from typing import Any
@@ -18,6 +19,10 @@ LENGTHS: dict[str, int] = {
 _DATES = ("IssuedDate", "DueDate")
 # How a date may be typed; the first is how it is kept.
 _DATE_FORMS = ("%Y-%m-%d", "%d/%m/%Y")
+# Amounts and the degree of urgency are numbers in text.
+_COUNTS = ("DocOrdinal", "PageAmount", "IssuedAmount", "Priority")
+# An identifier of an agency, like 000.00.00.H37 or H37.DN.001.
+_ORGAN_ID = re.compile(r"[A-Za-z0-9]+(\.[A-Za-z0-9]+)*", re.ASCII)
 _GROUPS = {name.split(".")[0] for name in LENGTHS if "." in name}
 
 # Characters that turn text around or hide in it (Unicode bidi controls, zero-width, interlinear marks).
@@ -38,19 +43,30 @@ def _clean(where: str, value: object) -> str:
         raise UsageWrong("METADATA_CHARACTER", name=where)
     if len(text) > LENGTHS[where]:
         raise UsageWrong("METADATA_TOO_LONG", name=where, limit=str(LENGTHS[where]))
+    if where in _COUNTS and not (text.isascii() and text.isdecimal()):
+        raise UsageWrong("METADATA_COUNT", name=where)
+    if where == "To.OrganId" and not _ORGAN_ID.fullmatch(text):
+        raise UsageWrong("METADATA_ORGAN_ID", name=where)
     return text
 
 
-def _date(where: str, text: str) -> str:
-    """A day of the calendar, as yyyy-mm-dd."""
+def parse_day(text: str) -> date | None:
+    """A day of the calendar in one of the forms in which people write it; None for what is none."""
     for form in _DATE_FORMS:
         try:
             # Exactly ten characters: strptime would take 2026-1-5 as well.
-            day: date = datetime.strptime(text if len(text) == 10 else "", form).date()  # noqa: DTZ007  a day has no zone
+            return datetime.strptime(text if len(text) == 10 else "", form).date()  # noqa: DTZ007  a day has no zone
         except ValueError:
             continue
-        return day.isoformat()
-    raise UsageWrong("METADATA_DATE", name=where)
+    return None
+
+
+def _date(where: str, text: str) -> str:
+    """The day as yyyy-mm-dd."""
+    day = parse_day(text)
+    if day is None:
+        raise UsageWrong("METADATA_DATE", name=where)
+    return day.isoformat()
 
 
 def _known(where: str) -> None:
@@ -78,7 +94,7 @@ def _group(name: str, value: object) -> dict[str, str]:
 
 
 def parse_metadata(raw: object) -> Metadata:
-    """Check a decoded JSON object: known names, string values, lengths, dates; NFC. `To` may be one recipient or a list."""
+    """Check a decoded JSON object: known names, string values, lengths, dates, numbers; NFC. `To` may be one recipient or a list."""
     if not isinstance(raw, dict):
         raise UsageWrong("METADATA_NOT_OBJECT")
     out: Metadata = {}
@@ -93,6 +109,8 @@ def parse_metadata(raw: object) -> Metadata:
     for name in _DATES:
         if name in out:
             out[name] = _date(name, out[name])
+    if all(name in out for name in _DATES) and out["DueDate"] < out["IssuedDate"]:
+        raise UsageWrong("METADATA_DUE_BEFORE_ISSUE", due=out["DueDate"], issued=out["IssuedDate"])
     number = out.get("CodeNumber")
     if number is not None and not (number.isascii() and number.isdecimal() and int(number) > 0):
         raise UsageWrong("METADATA_NUMBER", value=number)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from certs.clock import Clock
 from certs.db import Database
@@ -16,28 +13,18 @@ from pki.roles import Permission, require
 from signer.admission import out_of_force
 from signer.documents import OPEN, Document, Registered, document_by_code, known_form
 from signer.errors import UsageWrong
+from signer.lineage import RECALLED
 from signer.tables import DocumentRow, StatusChangeRow
 
-RECALLED = "recalled"
 LONGEST_REASON = 500
 # Characters that turn text around or hide in it.
 _FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 
-@dataclass(frozen=True)
-class StatusChange:
-    """One change of a document's status: what it became, why, by whom and when."""
-
-    status: str
-    reason: str
-    actor: str
-    changed_at: datetime
-
-
 def recall_document(typed: str, reason: str, actor: Actor, database: Database, clock: Clock) -> Document:
     """Take a document out of force, at once and for everybody who asks; Refused when it is out of force already."""
     require(actor, Permission.RECALL_DOCUMENTS)
-    code, why = known_form(typed), _clean(reason)
+    code, why = known_form(typed), clean_reason(reason)
     with database.write() as session:
         row = session.scalar(select(DocumentRow).where(DocumentRow.code == code).with_for_update())
         if row is None:
@@ -53,19 +40,8 @@ def recall_document(typed: str, reason: str, actor: Actor, database: Database, c
         return document_by_code(session, code)
 
 
-def status_changes(session: Session, code: str) -> list[StatusChange]:
-    """What became of a document since it was signed, oldest first."""
-    rows = session.scalars(
-        select(StatusChangeRow)
-        .join(DocumentRow, DocumentRow.id == StatusChangeRow.document_id)
-        .where(DocumentRow.code == code)
-        .order_by(StatusChangeRow.id)
-    )
-    return [StatusChange(row.status, row.reason, row.actor, row.changed_at) for row in rows]
-
-
-def _clean(reason: str) -> str:
-    """The reason as it is kept: one line that nothing hides in."""
+def clean_reason(reason: str) -> str:
+    """The reason of a change of status as it is kept: one line that nothing hides in."""
     text = " ".join(unicodedata.normalize("NFC", reason).split())
     if not text:
         raise UsageWrong("RECALL_REASON_MISSING")

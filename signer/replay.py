@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from pki.audit import AuditRecord
 from signer.documents import OPEN
-from signer.recall import RECALLED
+from signer.lineage import CORRECTED, RECALLED, REPLACED
 from signer.tables import DocumentRow, NumberRow, StatusChangeRow
 
 # Why a number is used of which the register has no document.
@@ -40,25 +40,38 @@ def _void(session: Session, act: AuditRecord) -> bool:
     return True
 
 
-def _recall(session: Session, act: AuditRecord) -> bool:
+def _change_status(session: Session, act: AuditRecord) -> bool:
+    """A document was recalled, replaced or corrected. By which other one is kept also where the backup does not have that one."""
     row = session.scalar(select(DocumentRow).where(DocumentRow.code == act.subject_id).with_for_update())
     if row is None:
         return False
-    if row.status in OPEN:
-        row.status = RECALLED
+    status = _STATUSES[act.action]
+    by = None if status == RECALLED else act.details["by"]
+    if row.status in OPEN and not _is_noted(session, row.id, status, by):
+        row.status = status
         change = StatusChangeRow(
-            document_id=row.id, status=RECALLED, reason=act.details["reason"], actor=act.actor, changed_at=act.time
-        )
+            document_id=row.id, status=status, reason=act.details["reason"], actor=act.actor, changed_at=act.time,
+            by_code=by,
+        )  # fmt: skip
         session.add(change)
         session.flush()
     return True
 
 
+def _is_noted(session: Session, document_id: int, status: str, by: str | None) -> bool:
+    """Whether the backup had the change already: a corrected document stays open, so its status alone does not say."""
+    same = select(StatusChangeRow.id).where(
+        StatusChangeRow.document_id == document_id, StatusChangeRow.status == status, StatusChangeRow.by_code == by
+    )
+    return session.scalar(same) is not None
+
+
+_STATUSES = {"document.recall": RECALLED, "document.replace": REPLACED, "document.correct": CORRECTED}
 # What is done again.
 REPLAYED: Mapping[str, Deed] = {
     "number.reserve": _reserve,
     "number.void": _void,
-    "document.recall": _recall,
+    **dict.fromkeys(_STATUSES, _change_status),
 }
 # What cannot be: a signed or extended file that was stored after the backup, a key or certificate that was made after it.
 LOST = frozenset({"document.sign", "document.extend", "credential.create", "credential.renew"})

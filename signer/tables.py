@@ -32,6 +32,21 @@ class DocumentRow(Base):
     """One document of the register, by its code."""
 
     __tablename__ = "documents"
+    __table_args__ = (
+        # Each with the order in which a search gives what it finds.
+        Index(None, "number", "id"),
+        Index(None, "status", "id"),
+        Index(None, "dated_at", "id"),
+        # Any part of a word is found. Only PostgreSQL has the operators; SQLite reads the column through.
+        Index(
+            "ix_documents_search_text_trigrams", "search_text", postgresql_using="gin",
+            postgresql_ops={"search_text": "gin_trgm_ops"},
+        ).ddl_if(dialect="postgresql"),
+        Index(
+            "ix_documents_agency_text_trigrams", "agency_text", postgresql_using="gin",
+            postgresql_ops={"agency_text": "gin_trgm_ops"},
+        ).ddl_if(dialect="postgresql"),
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     code: Mapped[str] = mapped_column(String(20), unique=True)
@@ -47,6 +62,11 @@ class DocumentRow(Base):
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[datetime]
     issued_at: Mapped[datetime | None]
+    # The day that people know it by: of issue, and until then of registration.
+    dated_at: Mapped[datetime] = mapped_column(server_default="1970-01-01 00:00:00.000000")
+    # What it is found by (search_words.py).
+    search_text: Mapped[str] = mapped_column(Text, server_default="")
+    agency_text: Mapped[str] = mapped_column(Text, server_default="")
 
 
 class SigningActRow(Base):
@@ -122,3 +142,5 @@ class StatusChangeRow(Base):
     reason: Mapped[str] = mapped_column(String(500))
     actor: Mapped[str] = mapped_column(String(200))
     changed_at: Mapped[datetime]
+    # The document that replaces or corrects it. A code, no key of a row: after a restore the register may lack that document.
+    by_code: Mapped[str | None] = mapped_column(String(20), index=True)

@@ -9,16 +9,18 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.cli.call import Call
-from api.cli.cert_history import show_past
+from api.cli.cert_history import said_loss, show_past
 from api.cli.cert_issue import issue_certificates
 from api.cli.cert_life import reinstate_one, renew_one, show_notices, suspend_one
 from api.cli.context import acting, find_record, parse_time, print_json, print_table
 from api.errors import UsageError
+from api.past_report import describe_gap
 from api.publishing import publish
 from api.wiring import Installation, open_installation
 from certs.clock import for_people, rfc3339
 from certs.inventory import CertificateRecord, State, find_successors
 from certs.search import CertificateQuery, search
+from pki.history import find_loss
 from pki.registration_records import registration_of_certificate
 from pki.revocation import revoke
 
@@ -103,14 +105,19 @@ def _show(options: argparse.Namespace, installation: Installation, call: Call) -
         return 0
     with installation.database.read() as session:
         registration = registration_of_certificate(session, record.serial)
+        lost = find_loss(session, record)
     number = registration.id if registration is not None else None
     if options.json:
-        print_json(out, _as_json(record, installation) | {"replaced_by": followers, "registration": number})
+        more = {"replaced_by": followers, "registration": number, "record_lost": describe_gap(lost)}
+        print_json(out, _as_json(record, installation) | more)
     else:
         facts = _facts(record, installation)
         table = [[words.say(f"COLUMN_{name.upper()}"), _for_people(value)] for name, value in facts.items()]
         table.append([words.say("COLUMN_REPLACED_BY"), ", ".join(followers) or "–"])
-        print_table(out, [*table, [words.say("COLUMN_REGISTRATION"), str(number or "–")]])
+        table.append([words.say("COLUMN_REGISTRATION"), str(number or "–")])
+        if lost is not None:
+            table.append([words.say("HISTORY_LOST"), said_loss(lost, words)])
+        print_table(out, table)
     return 0
 
 

@@ -15,13 +15,13 @@ from api.cli.call import Call
 from api.cli.context import parse_time, print_json, print_table, writable_folder
 from api.cli.parser import TypedPath
 from api.errors import UsageError
-from api.past_report import describe_past
+from api.past_report import describe_gap, describe_past
 from api.wiring import Installation
 from api.words import Words
 from certs.clock import for_people, rfc3339
 from certs.inventory import CertificateRecord
 from pki.crl_archive import crl_octets
-from pki.history import AnswerEvidence, CrlEvidence, History, IssuerPast, LifeEvent, Standing, history_of
+from pki.history import AnswerEvidence, CrlEvidence, Gap, History, IssuerPast, LifeEvent, Standing, history_of
 from signer.storage import OutputFile
 
 
@@ -33,7 +33,7 @@ def show_past(record: CertificateRecord, options: argparse.Namespace, installati
     now = installation.clock.now()
     with installation.database.read() as session:
         history = history_of(session, record.serial, at, now)
-    report = describe_past(history, _certificate(record))
+    report = describe_past(history, _certificate(record, history.lost))
     if options.evidence is not None:
         _write_evidence(history, report, options.evidence, installation)
     if options.json:
@@ -43,7 +43,7 @@ def show_past(record: CertificateRecord, options: argparse.Namespace, installati
     return 0
 
 
-def _certificate(record: CertificateRecord) -> dict[str, Any]:
+def _certificate(record: CertificateRecord, lost: Gap | None) -> dict[str, Any]:
     return {
         "serial": record.serial,
         "profile": record.profile,
@@ -53,6 +53,7 @@ def _certificate(record: CertificateRecord) -> dict[str, Any]:
         "not_before": rfc3339(record.not_before),
         "not_after": rfc3339(record.not_after),
         "sha256": record.sha256,
+        "record_lost": describe_gap(lost),
     }
 
 
@@ -67,6 +68,8 @@ def _rows(history: History, words: Words) -> Iterator[list[str]]:
         yield [words.say("HISTORY_LATER"), _said_later(event, words)]
     for issuer in history.issuers:
         yield [words.say("COLUMN_ISSUER"), _said_issuer(issuer, words)]
+    if history.lost is not None:
+        yield [words.say("HISTORY_LOST"), said_loss(history.lost, words)]
     if history.gap is not None:
         facts = {"begun": for_people(history.gap.begun), "ended": for_people(history.gap.ended)}
         yield [words.say("HISTORY_GAP"), words.say("HISTORY_GAP_DAYS", facts)]
@@ -104,6 +107,11 @@ def _said_issuer(issuer: IssuerPast, words: Words) -> str:
     if issuer.today == issuer.then:
         return said
     return f"{said}; {words.say('HISTORY_TODAY')}: {_said_knowledge(issuer.then, issuer.today, words)}"
+
+
+def said_loss(lost: Gap, words: Words) -> str:
+    """How a certificate's record was lost, and where what is known of it comes from."""
+    return words.say("HISTORY_LOST_DAYS", {"begun": for_people(lost.begun), "ended": for_people(lost.ended)})
 
 
 def _said_later(event: LifeEvent, words: Words) -> str:

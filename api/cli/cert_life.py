@@ -82,7 +82,7 @@ def _renew(options: argparse.Namespace, installation: Installation, actor: Actor
     with installation.database.read() as session:
         record = find_record(session, options.which)
         credential = find_by_certificate(session, record.serial)
-    issuing = installation.issuing(record.issuer)
+    issuing = installation.issuing_today(record.issuer)
     if credential is None:
         key = None
         if options.rekey:

@@ -8,32 +8,47 @@ from typing import Any, TextIO
 from api.cli.call import Call
 from api.cli.context import acting, print_json, print_table, refuse_existing
 from api.cli.parser import TypedPath
+from api.lineage_report import describe_lineage, lineage_lines
+from api.metadata_report import metadata_rows
 from api.wiring import open_installation
 from api.words import Words
 from certs.clock import for_people, rfc3339
 from signer.codes import grouped
-from signer.documents import Document, document_by_code, list_documents
+from signer.documents import Document, document_by_code
 from signer.errors import UsageWrong
+from signer.lineage import CORRECTED, RECALLED, REPLACED, Lineage, lineage_of
 from signer.numbering import written
 from signer.recall import recall_document
+from signer.register_search import NAMES, parse_query, search_documents
 from signer.storage import OutputFile
+from signer.succession import Succession, record_succession
+
+# What an action makes of a document.
+_CHANGES = {"recall": RECALLED, "replace": REPLACED, "correct": CORRECTED}
 
 
 def run(options: argparse.Namespace, call: Call) -> int:
-    """List documents, show one, hand out its file or take it back."""
-    if options.action == "recall":
-        return _recall(options, call)
+    """List documents, show one, hand out its file, take it back, or let another replace or correct it."""
+    if options.action in _CHANGES:
+        return _change_status(options, call)
     if options.action == "show" and options.output:
         return _write_file(options, call)
     with open_installation(call.environment) as installation, installation.database.read() as session:
-        documents = list_documents(session) if options.action == "list" else [document_by_code(session, options.code)]
-    if options.json:
-        shown = [_as_json(document) for document in documents]
-        print_json(call.out, shown if options.action == "list" else shown[0])
-    elif options.action == "list":
-        _print_list(documents, call.words, call.out)
+        if options.action == "show":
+            document = document_by_code(session, options.code)
+            lineage = lineage_of(session, document.code)
+        else:
+            wanted = parse_query({name: getattr(options, name) for name in NAMES})
+            documents = search_documents(session, wanted, options.limit, options.after)
+    if options.action == "show":
+        if options.json:
+            print_json(call.out, _as_json(document) | describe_lineage(lineage))
+        else:
+            _print_one(document, lineage, call.words, call.out)
+    elif options.json:
+        print_json(call.out, [_as_json(document) for document in documents])
     else:
-        _print_one(documents[0], call.words, call.out)
+        _print_list(documents, call.words, call.out)
     return 0
 
 
@@ -57,14 +72,24 @@ def _write_file(options: argparse.Namespace, call: Call) -> int:
     return 0
 
 
-def _recall(options: argparse.Namespace, call: Call) -> int:
+def _change_status(options: argparse.Namespace, call: Call) -> int:
+    """Recall, replace or correct; the document as it is now."""
+    status = _CHANGES[options.action]
     with open_installation(call.environment) as installation:
         actor = acting(call, installation)
-        document = recall_document(options.code, options.reason, actor, installation.database, installation.clock)
+        database, clock = installation.database, installation.clock
+        if status == RECALLED:
+            document = recall_document(options.code, options.reason, actor, database, clock)
+        else:
+            wanted = Succession(options.code, options.by, status, options.reason)
+            document = record_succession(wanted, actor, database, clock)
+        with database.read() as session:
+            lineage = lineage_of(session, document.code)
     if options.json:
-        print_json(call.out, _as_json(document))
+        print_json(call.out, _as_json(document) | describe_lineage(lineage))
     else:
-        call.out.write(call.words.say("DOCUMENT_RECALLED", {"code": grouped(document.code)}) + "\n")
+        facts = {"code": grouped(document.code), "by": grouped(lineage.changes[-1].by or "")}
+        call.out.write(call.words.say(f"DOCUMENT_{status.upper()}", facts) + "\n")
     return 0
 
 
@@ -139,7 +164,7 @@ def _print_list(documents: list[Document], words: Words, out: TextIO) -> None:
     print_table(out, table)
 
 
-def _print_one(document: Document, words: Words, out: TextIO) -> None:
+def _print_one(document: Document, lineage: Lineage, words: Words, out: TextIO) -> None:
     facts = [
         ("CODE", grouped(document.code)),
         ("STATUS", words.say(f"STATUS_{document.status}")),
@@ -151,16 +176,21 @@ def _print_one(document: Document, words: Words, out: TextIO) -> None:
         ("CREATED_AT", for_people(document.created_at)),
         ("SHA256", document.sha256 or "–"),
     ]
-    print_table(out, [[words.say(f"COLUMN_{name}"), value] for name, value in facts])
+    rows = [(words.say(f"COLUMN_{name}"), value) for name, value in facts]
+    # The subject has its row above.
+    rows += metadata_rows({name: value for name, value in document.details.items() if name != "Subject"}, words)
+    print_table(out, [list(row) for row in rows])
+    for line in lineage_lines(lineage, document.code, words):
+        out.write("  " + line + "\n")
     for act in document.acts:
-        line = {
+        signed = {
             "level": act.level,
             "credential": act.credential,
             "intent": act.intent,
             "state": act.state,
             "time": for_people(act.claimed_time),
         }
-        out.write("  " + words.say("ACT_LINE", line) + "\n")
+        out.write("  " + words.say("ACT_LINE", signed) + "\n")
     if document.pending is not None:
         waits = document.pending
         facts_of = {"level": waits.level, "time": for_people(waits.asked_at), "reason": waits.failure}

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from api.cli.backup_arguments import add_backup
 from api.cli.cert_arguments import Shared, add_life, add_past
+from api.cli.document_arguments import add_document
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.upgrade_arguments import upgrade_arguments
 from signer.levels import LEVELS
@@ -236,17 +237,7 @@ def _document(add: Sub) -> None:
     actions = add("document", help="the register of signed documents").add_subparsers(
         dest="action", metavar="ACTION", required=True, parser_class=Parser
     )
-    _json(actions.add_parser("list", help="newest first"))
-    show = actions.add_parser("show", help="one document, by its code")
-    show.add_argument("code", metavar="CODE")
-    show.add_argument("-o", "--output", type=typed_path, metavar="FILE", help="also write its newest signed file here")
-    show.add_argument("--force", action="store_true", help="replace an existing output")
-    _json(show)
-    recall = actions.add_parser("recall", help="take a document out of force; its signatures stay as good as they were")
-    recall.add_argument("code", metavar="CODE")
-    recall.add_argument("--reason", required=True, metavar="TEXT", help="why; everybody may read it")
-    _acts(recall)
-    _json(recall)
+    add_document(actions.add_parser, Shared(_json, _acts, typed_path, _number))
 
 
 def _doctor(add: Sub) -> None:

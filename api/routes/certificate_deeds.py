@@ -85,8 +85,9 @@ async def _answer(request: Request, deed: partial[CertificateRecord]) -> Respons
     state = request.app.state
     record: CertificateRecord = await state.lanes.quick.run(deed, state.services)
     number = await state.lanes.quick.run(state.services.registration_of, record.serial)
+    lost = await state.lanes.quick.run(state.services.loss_of, record)
     now = state.services.installation.clock.now()
-    return JSONResponse(describe_certificate(record, record.state_at(now), number, known=True))
+    return JSONResponse(describe_certificate(record, record.state_at(now), number, lost, known=True))
 
 
 def _revoke(serial: str, reason: str, since: datetime | None, actor: Actor, services: Services) -> CertificateRecord:

@@ -13,11 +13,11 @@ from starlette.routing import Route
 from api.auth.tokens import TokenRecord
 from api.cli.context import parse_time
 from api.errors import RequestError
-from api.past_report import describe_past
+from api.past_report import describe_gap, describe_past
 from api.web.text import masked
 from certs.clock import rfc3339
 from certs.inventory import CertificateRecord, State
-from pki.history import History
+from pki.history import Gap, History
 
 # Who sees persons' numbers in names, and the certificate itself, which holds them.
 _READERS = ("ra", "ca", "audit")
@@ -33,13 +33,14 @@ async def show(request: Request) -> Response:
         history = await _past(request)
         now = state.services.installation.clock.now()
         number = await state.lanes.quick.run(state.services.registration_of, history.record.serial) if known else None
-        whole = describe_certificate(history.record, history.record.state_at(now), number, known=known)
+        whole = describe_certificate(history.record, history.record.state_at(now), number, history.lost, known=known)
         whole.pop("pem", None)
         return JSONResponse(describe_past(history, whole))
     record = await state.lanes.quick.run(state.services.certificate, request.path_params["serial"])
     number = await state.lanes.quick.run(state.services.registration_of, record.serial) if known else None
     now = state.services.installation.clock.now()
-    return JSONResponse(describe_certificate(record, record.state_at(now), number, known=known))
+    lost = await state.lanes.quick.run(state.services.loss_of, record)
+    return JSONResponse(describe_certificate(record, record.state_at(now), number, lost, known=known))
 
 
 async def show_answer(request: Request) -> Response:
@@ -61,9 +62,12 @@ async def _past(request: Request) -> History:
 
 
 def describe_certificate(
-    record: CertificateRecord, state: State, registration: int | None, *, known: bool
+    record: CertificateRecord, state: State, registration: int | None, lost: Gap | None = None, *, known: bool
 ) -> dict[str, Any]:
-    """A certificate as the API shows it; to whom is `known` with the numbers in names, PEM and registration."""
+    """A certificate as the API shows it; to whom is `known` with the numbers in names, PEM and registration.
+
+    `lost`: the days with which its record was lost.
+    """
     shown = {
         "serial": record.serial,
         "profile": record.profile,
@@ -76,6 +80,7 @@ def describe_certificate(
         "sha256": record.sha256,
         "revoked_at": rfc3339(record.revoked_at) if record.revoked_at else None,
         "revocation_reason": record.revocation_reason,
+        "record_lost": describe_gap(lost),
     }
     if not known:
         return shown

@@ -1,14 +1,17 @@
-"""/api/v1/documents: sign one, look one up by its code, fetch its file, take it back."""
+"""/api/v1/documents: sign one, look one up by its code, fetch its file, take it back, let another replace or correct it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -16,6 +19,7 @@ from starlette.routing import Route
 from api.auth.tokens import TokenRecord
 from api.errors import RequestError
 from api.forms import Form, read_form
+from api.lineage_report import describe_lineage
 from api.routes.reading import idempotency_key, read_json
 from api.services import Services
 from certs.clock import rfc3339
@@ -24,14 +28,19 @@ from signer.appearance.geometry import parse_placement
 from signer.documents import Document
 from signer.errors import UsageWrong
 from signer.levels import LEVELS
+from signer.lineage import CORRECTED, REPLACED, Lineage
 from signer.metadata import parse_metadata
-from signer.recall import StatusChange
+from signer.register_search import MOST, NAMES, parse_query
 from signer.signing import APPROVE, ISSUE, SignedDocument, SignRequest
+from signer.succession import Succession
 
 _FIELDS = ("credential", "intent", "level", "metadata", "placement")
 _FILE_MEDIA_TYPE = "application/pdf"
 # Who may see more of a document than its code shows everybody.
 _READERS = ("sign", "verify", "audit")
+# Who may look through the register without holding a code of it.
+_SEARCHERS = ("sign", "audit")
+_PAGE = 100
 
 
 async def sign(request: Request) -> Response:
@@ -50,9 +59,37 @@ async def show(request: Request) -> Response:
     """What everybody may know of a document, and with a token all that is recorded."""
     state = request.app.state
     token: TokenRecord | None = await state.access.welcome(request)
-    document, changes = await state.lanes.quick.run(state.services.document_history, request.path_params["code"])
+    document, lineage = await state.lanes.quick.run(state.services.document_history, request.path_params["code"])
     known = token is not None and bool(token.scopes.intersection(_READERS))
-    return JSONResponse(_describe(document, changes) | (_describe_inside(document) if known else {}))
+    return JSONResponse(_describe(document, lineage) | (_describe_inside(document) if known else {}))
+
+
+async def search(request: Request) -> Response:
+    """Documents that fit, newest first, and where the next ones are. The whole register is open here, so not to every token."""
+    state = request.app.state
+    await state.access.require(request, *_SEARCHERS)
+    typed, limit, after = _search_wish(request.query_params)
+    # Without an index for words a large register is read through: not on the lane of what takes milliseconds.
+    found = await state.lanes.judge.run(state.services.documents, parse_query(typed), limit + 1, after)
+    answer = [_describe_facts(each) | _describe_inside(each) for each in found[:limit]]
+    onward = None
+    if len(found) > limit:
+        onward = "/api/v1/documents?" + urlencode(typed | {"limit": limit, "after": found[limit - 1].code})
+    return JSONResponse({"documents": answer, "next": onward})
+
+
+def _search_wish(query: QueryParams) -> tuple[dict[str, str], int, str | None]:
+    """What is looked for, how many of them, and behind which one; RequestError for a name that is none of these."""
+    given = dict(query.multi_items())
+    for name in given:
+        if name not in (*NAMES, "limit", "after"):
+            raise RequestError("QUERY_NAME_UNKNOWN", name=name[:40], valid=", ".join((*NAMES, "limit", "after")))
+    if len(given) != len(query.multi_items()):
+        raise RequestError("QUERY_NAME_TWICE")
+    limit, after = given.pop("limit", str(_PAGE)), given.pop("after", None)
+    if not (limit.isascii() and limit.isdecimal() and len(limit) < 5 and 1 <= int(limit) < MOST):
+        raise RequestError("FORM_VALUE_WRONG", field="limit", valid=f"1–{MOST - 1}")
+    return given, int(limit), after
 
 
 async def fetch(request: Request) -> Response:
@@ -71,11 +108,35 @@ async def recall(request: Request) -> Response:
     """Take the document back; the reason is required and kept."""
     state = request.app.state
     token: TokenRecord = await state.access.require(request, "sign")
-    reason = _reason(await read_json(request))
+    (reason,) = _texts(await read_json(request), "reason")
     code = request.path_params["code"]
-    document = await state.lanes.quick.run(state.services.recall, code, reason, token.actor)
-    _, changes = await state.lanes.quick.run(state.services.document_history, document.code)
-    return JSONResponse(_describe(document, changes))
+    return await _changed(request, state.services.recall, code, reason, token.actor)
+
+
+async def replace(request: Request) -> Response:
+    """Another document of the register takes its place."""
+    return await _succeed(request, REPLACED)
+
+
+async def correct(request: Request) -> Response:
+    """Another document of the register corrects it; both hold."""
+    return await _succeed(request, CORRECTED)
+
+
+async def _succeed(request: Request, status: str) -> Response:
+    state = request.app.state
+    token: TokenRecord = await state.access.require(request, "sign")
+    by, reason = _texts(await read_json(request), "by", "reason")
+    wanted = Succession(request.path_params["code"], by, status, reason)
+    return await _changed(request, state.services.succeed, wanted, token.actor)
+
+
+async def _changed(request: Request, deed: Callable[..., Document], *arguments: object) -> Response:
+    """Do it, and say how the document stands now."""
+    state = request.app.state
+    document = await state.lanes.quick.run(deed, *arguments)
+    document, lineage = await state.lanes.quick.run(state.services.document_history, document.code)
+    return JSONResponse(_describe(document, lineage))
 
 
 @dataclass(frozen=True)
@@ -159,10 +220,12 @@ def _body_sha256(fields: dict[str, str], pdf: bytes) -> str:
     return hashlib.sha256(written.encode()).hexdigest()
 
 
-def _reason(body: object) -> str:
-    if not isinstance(body, dict) or set(body) != {"reason"} or not isinstance(body["reason"], str):
-        raise RequestError("FORM_VALUE_WRONG", field="body", valid='{"reason": "…"}')
-    return body["reason"]
+def _texts(body: object, *names: str) -> list[str]:
+    """The values of an object that has these names and no others, all of them strings."""
+    if not isinstance(body, dict) or set(body) != set(names) or not all(isinstance(body[name], str) for name in names):
+        valid = json.dumps(dict.fromkeys(names, "…"), ensure_ascii=False)
+        raise RequestError("FORM_VALUE_WRONG", field="body", valid=valid)
+    return [body[name] for name in names]
 
 
 def _links(code: str) -> dict[str, str]:
@@ -185,7 +248,11 @@ def _signed(document: SignedDocument | Document, sha256: str, level: str, pendin
     }
 
 
-def _describe(document: Document, changes: list[StatusChange]) -> dict[str, Any]:
+def _describe(document: Document, lineage: Lineage) -> dict[str, Any]:
+    return _describe_facts(document) | describe_lineage(lineage)
+
+
+def _describe_facts(document: Document) -> dict[str, Any]:
     done = [act for act in document.acts if act.state == "done"]
     return {
         "code": document.code,
@@ -200,9 +267,6 @@ def _describe(document: Document, changes: list[StatusChange]) -> dict[str, Any]
         "notation": document.notation,
         "created_at": rfc3339(document.created_at),
         "issued_at": rfc3339(document.issued_at) if document.issued_at else None,
-        "changes": [
-            {"status": each.status, "reason": each.reason, "changed_at": rfc3339(each.changed_at)} for each in changes
-        ],
         "links": _links(document.code),
     }
 
@@ -232,7 +296,10 @@ def _describe_inside(document: Document) -> dict[str, Any]:
 
 routes = [
     Route("/api/v1/documents", sign, methods=["POST"]),
+    Route("/api/v1/documents", search, methods=["GET"]),
     Route("/api/v1/documents/{code}", show, methods=["GET"]),
     Route("/api/v1/documents/{code}/file", fetch, methods=["GET"]),
     Route("/api/v1/documents/{code}/recall", recall, methods=["POST"]),
+    Route("/api/v1/documents/{code}/replace", replace, methods=["POST"]),
+    Route("/api/v1/documents/{code}/correct", correct, methods=["POST"]),
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from asn1crypto import x509
 from api.web.text import Attribute, in_groups, masked, shown, subject_attributes
 from certs.clock import for_people
 from certs.inventory import CertificateRecord, State
+from pki.history import Gap
 
 # In the order of the page. E-mail, surname and given name say nothing that the common name and a checker's purpose need.
 _SHOWN = ("CN", "T", "OU", "O", "UID", "serialNumber", "L", "ST")
@@ -24,13 +24,17 @@ _TONES = {
     "suspended": "unsure",
     "future": "unsure",
     "expired": "unsure",
+    "lost": "unsure",
 }
 _PEM = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END")
 
 
 @dataclass(frozen=True)
 class CertificateView:
-    """The answer. `word`, `sentence`, `next` and `reason` are codes; the rest is empty for a certificate that is not ours."""
+    """The answer. `word`, `sentence`, `next` and `reason` are codes; the rest is empty for a certificate that is not ours.
+
+    `lost_from`, `lost_until`: the days with which its record was lost; then its own term and fingerprint are not known.
+    """
 
     tone: str
     word: str
@@ -38,6 +42,8 @@ class CertificateView:
     next: str
     checked_at: str
     found: bool = False
+    lost_from: str = ""
+    lost_until: str = ""
     subject: tuple[Attribute, ...] = ()
     issuer: str = ""
     not_before: str = ""
@@ -49,8 +55,10 @@ class CertificateView:
     sha256: str = ""
 
 
-def view_certificate(record: CertificateRecord, issuer: CertificateRecord | None, now: datetime) -> CertificateView:
-    """`issuer` is the authority's own certificate: what it issued is worth no more than that."""
+def view_certificate(
+    record: CertificateRecord, issuer: CertificateRecord | None, now: datetime, lost: Gap | None = None
+) -> CertificateView:
+    """`issuer` is the authority's own certificate: what it issued is worth no more than that. `lost`: its record is."""
     state = _state(record, issuer, now)
     attributes = subject_attributes(record.subject)
     revoked = record.state in (State.REVOKED, State.SUSPENDED)
@@ -63,8 +71,11 @@ def view_certificate(record: CertificateRecord, issuer: CertificateRecord | None
         found=True,
         subject=tuple(each for name in _SHOWN for each in attributes if each.name == name),
         issuer=masked(shown(issuer.common_name if issuer else record.issuer)),
-        not_before=for_people(record.not_before),
-        not_after=for_people(record.not_after),
+        # Of a lost one the trail knows when it was begun, and no more.
+        not_before="" if lost else for_people(record.not_before),
+        not_after="" if lost else for_people(record.not_after),
+        lost_from=for_people(lost.begun) if lost else "",
+        lost_until=for_people(lost.ended) if lost else "",
         revoked_at=for_people(record.revoked_at) if revoked and record.revoked_at else "",
         reason=f"WEB_REASON_{record.revocation_reason or 'unspecified'}" if revoked else "",
         suspect_since=for_people(record.suspect_since) if revoked and record.suspect_since else "",
@@ -92,11 +103,12 @@ def _state(record: CertificateRecord, issuer: CertificateRecord | None, now: dat
         return "issuer"
     if state is State.ACTIVE and now < record.not_before:
         return "future"
-    return state.value
+    # All that is public and no certificate yet has lost its record.
+    return "lost" if state is State.INTENT else state.value
 
 
-def fingerprint_of(file: bytes) -> str | None:
-    """SHA-256 of the certificate in a PEM or DER file, or None when there is none that can be read."""
+def octets_of(file: bytes) -> bytes | None:
+    """The certificate in a PEM or DER file, in DER, or None when there is none that can be read."""
     pem = _PEM.search(file)
     try:
         der = base64.b64decode(b"".join(pem.group(1).split()), validate=True) if pem else file
@@ -115,4 +127,4 @@ def fingerprint_of(file: bytes) -> str | None:
         RecursionError,
     ):
         return None
-    return hashlib.sha256(der).hexdigest()
+    return der

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api.web.document_link import DocumentLink, advice_with, links
 from api.web.sentences import Sentence
 from api.web.text import masked, shown
 from api.web.verdict_view import VerdictView
 from certs.clock import for_people
 from signer.codes import grouped
 from signer.documents import Document
+from signer.lineage import CORRECTED, REPLACED, Lineage
 from signer.numbering import written
-from signer.recall import StatusChange
 from signer.signing import APPROVE, ISSUE
 
 # Word, sentence and advice for a document that is out of force.
 _ENDED = {
     "recalled": ("WEB_WORD_DOC_RECALLED", "DOC_RECALLED", "RECALLED"),
-    "replaced": ("WEB_WORD_DOC_REPLACED", "DOC_REPLACED", "REPLACED"),
+    REPLACED: ("WEB_WORD_DOC_REPLACED", "DOC_REPLACED", "REPLACED"),
 }
 
 
 @dataclass(frozen=True)
 class DocumentView:
-    """The upper half of the page. `word` and `sentence` are codes, `advice` is the part of two: why, and what to do."""
+    """The upper half of the page. `word` and `sentence` are codes, `advice` is the part of two: why, and what to do.
+
+    `read_on` leads to what holds now or belongs to it, `before` to what it took the place of.
+    """
 
     tone: str
     word: str
@@ -40,18 +43,21 @@ class DocumentView:
     pending: Sentence | None
     file_link: str
     json_link: str
+    read_on: tuple[DocumentLink, ...]
+    before: tuple[DocumentLink, ...]
 
 
-def view_document(document: Document, changes: Sequence[StatusChange], verdict: VerdictView) -> DocumentView:
+def view_document(document: Document, lineage: Lineage, verdict: VerdictView) -> DocumentView:
     """What the register says, unless the signatures of the stored file say something worse."""
     tone, word, sentence, advice = _headline(document, verdict)
-    ended = next((each for each in reversed(changes) if each.status in _ENDED), None)
+    read_on = _read_on(document, lineage)
+    ended = next((each for each in reversed(lineage.changes) if each.status in _ENDED), None)
     own = f"/api/v1/documents/{document.code}"
     return DocumentView(
         tone=tone,
         word=word,
         sentence=sentence,
-        advice=advice,
+        advice=advice_with(advice, read_on),
         agency=masked(shown(document.agency)),
         kind=shown(str(document.details.get("TypeName", ""))),
         number=_number(document),
@@ -62,7 +68,18 @@ def view_document(document: Document, changes: Sequence[StatusChange], verdict: 
         pending=Sentence("WEB_LEVEL_PENDING", {"level": document.pending.level}) if document.pending else None,
         file_link=f"{own}/file",
         json_link=own,
+        read_on=read_on,
+        before=(
+            *links("WEB_REPLACES", lineage.replaces),
+            *links("WEB_CORRECTS", lineage.corrects),
+        ),
     )
+
+
+def _read_on(document: Document, lineage: Lineage) -> tuple[DocumentLink, ...]:
+    if document.status == REPLACED:
+        return links("WEB_HOLDS_NOW", [lineage.holds_now] if lineage.holds_now is not None else [])
+    return links("WEB_CORRECTED_BY", lineage.corrections) if document.status == CORRECTED else ()
 
 
 def is_sealed_alone(document: Document) -> bool:
@@ -76,7 +93,7 @@ def _headline(document: Document, verdict: VerdictView) -> tuple[str, str, str, 
         return "bad", *_ENDED[document.status]
     if verdict.headline.tone != "good":
         return verdict.headline.tone, verdict.headline.word, verdict.headline.sentence, verdict.advice
-    if document.status == "corrected":
+    if document.status == CORRECTED:
         return "unsure", "WEB_WORD_DOC_CORRECTED", "DOC_CORRECTED", "CORRECTED"
     done = [act.intent for act in document.acts if act.state == "done"]
     if document.issued_at is None and all(intent == APPROVE for intent in done):

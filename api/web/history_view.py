@@ -90,6 +90,9 @@ def view_history(history: History, now: CertificateView) -> HistoryView:
     fallen = history.fallen_issuer
     # What was in force under an authority that was not, was worth nothing.
     judged = "issuer" if state is Past.ACTIVE and fallen is not None else state.value
+    if history.lost is not None and today.state is Past.INTENT:
+        # The trail tells that it was begun and not that it was finished. Somebody may have it.
+        judged = "lost"
     was = _WORDS.get(then.state, then.state)
     answer = history.answer
     return HistoryView(

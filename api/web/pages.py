@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import math
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
@@ -20,7 +21,7 @@ from starlette.routing import Route
 
 from api.forms import Form, read_form
 from api.services import Services
-from api.web.certificate_view import CertificateView, fingerprint_of, view_certificate, view_unknown
+from api.web.certificate_view import CertificateView, octets_of, view_certificate, view_unknown
 from api.web.document_view import DocumentView, is_sealed_alone, view_document
 from api.web.headers import PAGE_HEADERS
 from api.web.history_view import HistoryView, parse_local, view_history
@@ -122,10 +123,10 @@ async def check_certificate(request: Request) -> Response:
         content = await state.lanes.quick.run(form.content)
     if len(content) > _CERTIFICATE_OCTETS:
         return _say_notice(request, NOTICES["BIG_CERTIFICATE"], again="/certificates")
-    fingerprint = fingerprint_of(content)
-    if fingerprint is None:
+    octets = octets_of(content)
+    if octets is None:
         return _say_notice(request, NOTICES["NOT_CERTIFICATE"], again="/certificates")
-    view = await state.lanes.quick.run(_find_certificate, state.services, fingerprint)
+    view = await state.lanes.quick.run(_recognise, state.services, octets)
     return _answer_certificate(request, view, again="/certificates")
 
 
@@ -210,7 +211,7 @@ def _judge(services: Services, form: Form) -> tuple[Verdict, VerdictView | Notic
 
 def _look_up(services: Services, typed: str) -> tuple[DocumentView, VerdictView] | Notice:
     try:
-        record, changes = services.document_history(typed)
+        record, lineage = services.document_history(typed)
         _, content = services.document_file(typed)
     except UsageWrong:
         # Also a document whose signing never ended: nothing of it left the house.
@@ -221,7 +222,7 @@ def _look_up(services: Services, typed: str) -> tuple[DocumentView, VerdictView]
         return notice_of_unreadable(verdict.judged.reason, content)
     own, sources = _own_signers(services, verdict), view_sources(services.sources.ask())
     judged = view_verdict(verdict, own, sealed_alone=is_sealed_alone(record), sources=sources)
-    return view_document(record, changes, judged), judged
+    return view_document(record, lineage, judged), judged
 
 
 def _own_signers(services: Services, verdict: Verdict) -> dict[str, OwnSigner]:
@@ -236,7 +237,6 @@ def _own_signers(services: Services, verdict: Verdict) -> dict[str, OwnSigner]:
 
 
 def _find_certificate(services: Services, typed: str) -> CertificateView:
-    now = services.installation.clock.now()
     digits = "".join(typed.lower().replace(":", " ").split())
     record: CertificateRecord | None = None
     if len(digits) == _FINGERPRINT_DIGITS:
@@ -244,10 +244,20 @@ def _find_certificate(services: Services, typed: str) -> CertificateView:
     else:
         with contextlib.suppress(CertificateNotFound):
             record = services.certificate(typed)
-    if record is None or record.der is None:
+    return _view_found(services, record)
+
+
+def _recognise(services: Services, octets: bytes) -> CertificateView:
+    record = services.certificate_by_sha256(hashlib.sha256(octets).hexdigest())
+    return _view_found(services, record or services.lost_certificate(octets))
+
+
+def _view_found(services: Services, record: CertificateRecord | None) -> CertificateView:
+    now = services.installation.clock.now()
+    if record is None:
         return view_unknown(now)
     issuers = {authority.name: certificate for authority, certificate in services.authorities()}
-    return view_certificate(record, issuers.get(record.issuer), now)
+    return view_certificate(record, issuers.get(record.issuer), now, services.loss_of(record))
 
 
 def _look_back(services: Services, view: CertificateView, at: datetime) -> HistoryView:

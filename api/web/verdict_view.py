@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from api.web.document_link import DocumentLink, advice_with, links
 from api.web.sentences import Sentence
 from api.web.signature_view import OwnSigner, SignatureView, view_signature
 from api.web.source_view import SourceLine
@@ -79,6 +80,7 @@ class RegisterLine:
     grouped: str
     status: str
     tone: str
+    read_on: tuple[DocumentLink, ...]
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def view_verdict(
     return VerdictView(
         headline=_headline(verdict, verdict.reason),
         second=_headline(verdict, verdict.judged.reason) if verdict.reason in _ENDED else None,
-        advice=_ADVICE[verdict.reason],
+        advice=advice_with(_ADVICE[verdict.reason], _read_on(document) if document is not None else ()),
         document=None if document is None else _register_line(document, verdict.conclusion),
         checks=_checks(verdict),
         warnings=_missing_half(signatures, sealed_alone=sealed_alone)
@@ -128,7 +130,11 @@ def _register_line(document: DocumentStatus, conclusion: str) -> RegisterLine:
     """A document in force lends nothing to a copy of it that is not valid: there the line stays plain."""
     in_force = "good" if conclusion == "valid" else "plain"
     tone = {"in-force": in_force, "corrected": "unsure"}.get(document.status, "bad")
-    return RegisterLine(document.code, grouped(document.code), document.status, tone)
+    return RegisterLine(document.code, grouped(document.code), document.status, tone, _read_on(document))
+
+
+def _read_on(document: DocumentStatus) -> tuple[DocumentLink, ...]:
+    return links("WEB_CORRECTED_BY" if document.status == "corrected" else "WEB_HOLDS_NOW", document.see)
 
 
 def _headline(verdict: Verdict, reason: str) -> Headline:

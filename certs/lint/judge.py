@@ -74,7 +74,8 @@ def _findings(rules: Sequence[Callable[[T], Iterator[str]]], judged: T) -> list[
     findings: list[Finding] = []
     for rule in rules:
         try:
-            findings += [Finding(rule.__name__, detail) for detail in rule(judged)]
+            for detail in rule(judged):
+                findings.append(Finding(rule.__name__, detail))  # noqa: PERF401  nearly always none: a list for each rule would cost more
         except Exception as error:  # noqa: BLE001  a rule that cannot judge has not passed the certificate: fail closed
             findings.append(Finding(rule.__name__, f"could not judge: {error!r}"))
     return findings

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from certs.names import text_of
 from certs.oids import SUBJECT_ATTRIBUTES
 from hsm import der
 
 _VERSION, _EXTENSIONS = 0xA0, 0xA3
+# What certificates of an issuer say alike, octet by octet: extensions, and the parts of names that an agency's people share.
+_KEPT = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Time:
+class Time(NamedTuple):
     """A time as it is written: UTCTime or GeneralizedTime, and its content."""
 
     tag: int
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ExtensionOctets:
+class ExtensionOctets(NamedTuple):
     """One extension: its whole element, the content of its object identifier, and where in the element its value ends up."""
 
     whole: bytes
@@ -31,8 +31,7 @@ class ExtensionOctets:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """One attribute of a name; `name` is its short name, or the octets of its identifier in hex; `text` None for what is not text."""
 
     name: str
@@ -40,8 +39,7 @@ class Attribute:
     text: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """A certificate (RFC 5280 4.1) in pieces. Elements are whole, with tag and length, where nothing else is said."""
 
     version: bytes  # empty when it is the default
@@ -61,53 +59,63 @@ def read_parts(certificate: bytes) -> Parts:
     tag, start, end = der.element(certificate, 0)
     (tbs_tag, tbs_start, tbs_end), (_, _, algorithm_end), *_ = der.elements(certificate, start, end)
     fields = der.elements(certificate, tbs_start, tbs_end)
-    ends = [tbs_start, *(stop for _, _, stop in fields)]
-    whole = [certificate[begin:stop] for begin, stop in itertools.pairwise(ends)]
-    first = 1 if fields[0][0] == _VERSION else 0
-    serial, algorithm, issuer, validity, subject, public_key = range(first, first + 6)
-    if (tag, tbs_tag, end) != (der.SEQUENCE, der.SEQUENCE, len(certificate)) or len(fields) <= public_key:
+    version_end = fields[0][2] if fields and fields[0][0] == _VERSION else tbs_start
+    if version_end != tbs_start:
+        del fields[0]
+    if (tag, tbs_tag, end) != (der.SEQUENCE, der.SEQUENCE, len(certificate)) or len(fields) < 6:
         raise ValueError("not a certificate")
-    _, serial_start, serial_end = fields[serial]
-    times = [Time(kind, certificate[a:b]) for kind, a, b in der.elements(certificate, *fields[validity][1:])]
-    not_before, not_after = times
+    (_, serial_start, serial_end), (_, _, inner_end), (_, _, issuer_end), (_, times, times_end), *rest = fields
+    (_, _, subject_end), (_, _, key_end), *optional = rest
+    (before_tag, before, before_end), (after_tag, after, after_end) = der.elements(certificate, times, times_end)
     extensions: tuple[ExtensionOctets, ...] = ()
-    for kind, begin, _ in fields[public_key + 1 :]:
+    for kind, begin, _ in optional:
         if kind == _EXTENSIONS:
             extensions = tuple(_extensions(certificate, begin))
     return Parts(
-        version=whole[0] if first else b"",
+        version=certificate[tbs_start:version_end],
         serial=certificate[serial_start:serial_end],
-        inner_algorithm=whole[algorithm],
+        inner_algorithm=certificate[serial_end:inner_end],
         outer_algorithm=certificate[tbs_end:algorithm_end],
-        issuer=whole[issuer],
-        not_before=not_before,
-        not_after=not_after,
-        subject=whole[subject],
-        public_key=whole[public_key],
+        issuer=certificate[inner_end:issuer_end],
+        not_before=Time(before_tag, certificate[before:before_end]),
+        not_after=Time(after_tag, certificate[after:after_end]),
+        subject=certificate[times_end:subject_end],
+        public_key=certificate[subject_end:key_end],
         extensions=extensions,
     )
 
 
 def _extensions(certificate: bytes, at: int) -> Iterator[ExtensionOctets]:
     _, at, end = der.element(certificate, at)
-    for _, start, stop in der.elements(certificate, at, end):
-        (_, oid_start, oid_end), *mark, (kind, content, content_end) = der.elements(certificate, start, stop)
-        if kind != der.OCTET_STRING or content_end != stop or len(mark) > 1:
-            raise ValueError("not an extension")
-        critical = any(certificate[place] for _, place, _ in mark)
-        yield ExtensionOctets(
-            certificate[at:stop], certificate[oid_start:oid_end], critical, certificate[content:content_end]
-        )
+    for _, _, stop in der.elements(certificate, at, end):
+        yield _extension(certificate[at:stop])
         at = stop
 
 
-def read_name(name: bytes) -> list[list[Attribute]]:
+@functools.lru_cache(maxsize=_KEPT)
+def _extension(whole: bytes) -> ExtensionOctets:
+    _, start, stop = der.element(whole, 0)
+    (_, oid_start, oid_end), *mark, (kind, content, content_end) = der.elements(whole, start, stop)
+    if kind != der.OCTET_STRING or content_end != stop or len(mark) > 1:
+        raise ValueError("not an extension")
+    critical = any(whole[place] for _, place, _ in mark)
+    return ExtensionOctets(whole, whole[oid_start:oid_end], critical, whole[content:content_end])
+
+
+def read_name(name: bytes) -> list[tuple[Attribute, ...]]:
     """The relative distinguished names of an X.501 name."""
-    _, start, end = der.element(name, 0)
-    return [
-        [_attribute(name, *pair[1:]) for pair in der.elements(name, begin, stop)]
-        for _, begin, stop in der.elements(name, start, end)
-    ]
+    _, at, end = der.element(name, 0)
+    rdns = []
+    for _, _, stop in der.elements(name, at, end):
+        rdns.append(_rdn(name[at:stop]))
+        at = stop
+    return rdns
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _rdn(whole: bytes) -> tuple[Attribute, ...]:
+    _, start, stop = der.element(whole, 0)
+    return tuple(_attribute(whole, begin, end) for _, begin, end in der.elements(whole, start, stop))
 
 
 def _attribute(name: bytes, start: int, end: int) -> Attribute:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 
-from certs.csr import check_public_key
 from certs.dns import is_host_name, is_mail_address
 from certs.errors import KeyWeak, NameRefused
 from certs.identifiers import check_identifiers, uid_kinds
-from certs.lint.parts import read_parts
 from certs.lint.twin import Frame, Twin
 from certs.names import NameEntry, SubjectName, attribute_name, common_name, subject_of
-from certs.oids import EXTENDED_KEY_USAGES
+from certs.oids import EXTENDED_KEY_USAGES, SUBJECT_ATTRIBUTES
 from certs.profile import SanKind, Usage
 from certs.template import build_key_usage, key_identifier
 from hsm import der
@@ -29,8 +26,6 @@ _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _BOUNDS = {"CN": 64, "O": 64, "OU": 64, "T": 64, "serialNumber": 64}
 _PRINTABLE = ("C", "serialNumber")
 _VERSION_3 = der.explicit(0, der.integer(2))
-# More issuers than are in use at a time.
-_ISSUERS = 64
 _OID_ANY_POLICY = x509.ObjectIdentifier("2.5.29.32.0")
 
 
@@ -51,47 +46,42 @@ def serial_is_long_and_positive(twin: Twin) -> Iterator[str]:
 
 def validity_is_ordered(twin: Twin) -> Iterator[str]:
     """RFC 5280 4.1.2.5: the end comes after the beginning, within the profile's term."""
-    start, end = twin.certificate.not_valid_before_utc, twin.certificate.not_valid_after_utc
+    start, end = twin.validity
     if not start < end:
         yield f"ends {end} and begins {start}"
-    if (end - start).days > twin.profile.validity_days:
-        yield f"is valid for {(end - start).days} days, the profile allows {twin.profile.validity_days}"
+    days = (end - start).days
+    if days > twin.profile.validity_days:
+        yield f"is valid for {days} days, the profile allows {twin.profile.validity_days}"
 
 
 def validity_lies_within_the_issuers(twin: Twin) -> Iterator[str]:
     """Nothing that begins before its issuer or ends after it verifies to its end."""
-    if twin.issuer is None:
+    issuer = twin.issuer_says
+    if issuer is None:
         return
-    if twin.certificate.not_valid_before_utc < twin.issuer.not_valid_before_utc:
+    start, end = twin.validity
+    if start < issuer.not_before:
         yield "begins before its issuer"
-    if twin.certificate.not_valid_after_utc > twin.issuer.not_valid_after_utc:
+    if end > issuer.not_after:
         yield "ends after its issuer"
 
 
 def times_have_the_form_of_their_year(twin: Twin) -> Iterator[str]:
     """RFC 5280 4.1.2.5.1 and 4.1.2.5.2: UTCTime or GeneralizedTime by the year, seconds, Zulu, no fraction."""
-    certificate, parts = twin.certificate, twin.parts
-    for field, moment, written in (
-        ("not_before", certificate.not_valid_before_utc, parts.not_before),
-        ("not_after", certificate.not_valid_after_utc, parts.not_after),
-    ):
-        wanted = der.GENERALIZED_TIME if moment >= _GENERALIZED_FROM else der.UTC_TIME
-        if written.tag != wanted:
-            yield f"{field} has the tag {written.tag:02x}"
-        if not written.content.endswith(b"Z") or len(written.content) != (15 if wanted == der.GENERALIZED_TIME else 13):
-            yield f"{field} is written {written.content!r}"
+    (start, end), parts = twin.validity, twin.parts
+    for field, moment, (tag, content) in (("not_before", start, parts.not_before), ("not_after", end, parts.not_after)):
+        wanted, length = (der.GENERALIZED_TIME, 15) if moment >= _GENERALIZED_FROM else (der.UTC_TIME, 13)
+        if tag != wanted:
+            yield f"{field} has the tag {tag:02x}"
+        if len(content) != length or not content.endswith(b"Z"):
+            yield f"{field} is written {content!r}"
 
 
 def issuer_name_is_the_issuers_subject(twin: Twin) -> Iterator[str]:
     """RFC 5280 6.1.3 (a)(4): the same octets, so that no reader needs to compare names by rules."""
-    expected = twin.parts.subject if twin.issuer is None else _subject_of(twin.issuer)
-    if twin.parts.issuer != expected:
+    holder = twin.issuer_says or twin.parts
+    if twin.parts.issuer != holder.subject:
         yield "the issuer name differs from the issuer's subject"
-
-
-@functools.lru_cache(maxsize=_ISSUERS)
-def _subject_of(issuer: x509.Certificate) -> bytes:
-    return read_parts(issuer.public_bytes(serialization.Encoding.DER)).subject
 
 
 def subject_is_well_formed(twin: Twin) -> Iterator[str]:
@@ -101,8 +91,7 @@ def subject_is_well_formed(twin: Twin) -> Iterator[str]:
     for rdn in twin.subject:
         if len(rdn) != 1:
             yield "the subject has a multi-valued part"
-        for pair in rdn:
-            name, value = pair.name, pair.text
+        for name, tag, value in rdn:
             if not value:
                 yield f"{name} is empty or not text"
                 continue
@@ -113,8 +102,8 @@ def subject_is_well_formed(twin: Twin) -> Iterator[str]:
             # Printable is more than this rule wants, and quickly asked.
             if not value.isprintable() and any(unicodedata.category(character)[0] == "C" for character in value):
                 yield f"{name} holds a control or invisible character"
-            if name in _PRINTABLE and pair.tag != der.PRINTABLE_STRING:
-                yield f"{name} has the tag {pair.tag:02x}"
+            if name in _PRINTABLE and tag != der.PRINTABLE_STRING:
+                yield f"{name} has the tag {tag:02x}"
 
 
 def key_usage_is_the_profiles(frame: Frame) -> Iterator[str]:
@@ -163,10 +152,11 @@ def path_length_of_the_issuer_allows_it(frame: Frame) -> Iterator[str]:
 
 def subject_key_identifier_fits_the_key(twin: Twin) -> Iterator[str]:
     """RFC 5280 4.2.1.2: present, not critical, ours by RFC 7093."""
-    if not twin.key_identifiers:
+    found = twin.key_identifiers
+    if not found:
         yield "subjectKeyIdentifier is missing"
     expected = der.octets(key_identifier(twin.parts.public_key))
-    for each in twin.key_identifiers:
+    for each in found:
         if each.critical:
             yield "subjectKeyIdentifier is critical"
         if each.value != expected:
@@ -197,7 +187,7 @@ def signature_algorithm_is_strong_and_stated_twice(twin: Twin) -> Iterator[str]:
 def public_key_is_strong(twin: Twin) -> Iterator[str]:
     """The kinds that requests are checked for, looked at once more in what would be signed."""
     try:
-        check_public_key(twin.public_key, twin.parts.public_key)
+        _ = twin.public_key
     except KeyWeak as error:
         yield str(error)
 
@@ -323,7 +313,11 @@ def common_name_is_an_alternative_name(twin: Twin) -> Iterator[str]:
 def identifiers_fit(twin: Twin) -> Iterator[str]:
     """UIDs of the kinds that the profile allows and EN 319 412-1 identifiers, read back from what would be signed."""
     try:
-        entries = (NameEntry(attribute_name(pair.name), pair.text or "") for rdn in twin.subject for pair in rdn)
+        entries = [
+            NameEntry(name if name in SUBJECT_ATTRIBUTES else attribute_name(name), text or "")
+            for rdn in twin.subject
+            for name, _, text in rdn
+        ]
         subject = SubjectName(tuple(entries))
         check_identifiers(subject)
     except NameRefused as error:

@@ -17,6 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -32,6 +33,9 @@ _BLOCKING = ("FATAL", "ERROR", "WARNING")
 _EXCEPTABLE = "WARNING"
 _LONGEST_ANSWER = 16 * 1024 * 1024
 _SHOWN = 5
+
+# The codes that EN 319 412 would object to, or a promise of them.
+Opinion = tuple[str, ...] | Future[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,28 @@ class SecondOpinion:
         """The codes that EN 319 412 would object to; LintFailed when the standards of the internet do, LintUnavailable
         when nobody could say.
         """
+        answer = self.check_one_of_many(twin, None)
+        assert isinstance(answer, tuple)
+        return answer
+
+    def check_one_of_many(self, twin: Twin, aside: Executor | None) -> Opinion:
+        """`check_certificate` for whoever has more to do meanwhile: what has to be asked of a sample is asked by a thread of `aside`,
+        if there is one.
+
+        When that ends in LintFailed, what followed the sample has to be checked once more: its shape has lost its pass.
+        """
         shape = shape_of(twin, self._linter)
         reported = self._passed.find(shape)
-        if reported is not None and twin.certificate.serial_number % self._sampled:
+        if reported is None:
+            return self._judge(twin, shape)
+        if not self._is_sample(twin):
             return reported
+        return aside.submit(self._judge, twin, shape) if aside is not None else self._judge(twin, shape)
+
+    def _is_sample(self, twin: Twin) -> bool:
+        return twin.certificate.serial_number % self._sampled == 0
+
+    def _judge(self, twin: Twin, shape: str) -> tuple[str, ...]:
         holder = twin.profile.holder
         remarks = self.ask("certificate", twin.octets, holder.value if holder else "")
         try:

@@ -20,7 +20,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certs.csr import check_public_key
 from certs.lint.twin import Frame, Twin
 
 # As many as judge.py keeps.
@@ -33,7 +32,7 @@ def shape_of(twin: Twin, linter: str) -> str:
     parts = [
         linter,
         _shape_of_frame(twin.frame),
-        key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else f"rsa {check_public_key(key).key_size}",
+        key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else f"rsa {key.key_size}",
         twin.certificate.signature_algorithm_oid.dotted_string,
         *(pair.name for rdn in twin.subject for pair in rdn),
         *(type(name).__name__ for name in (san.value if san is not None else ())),

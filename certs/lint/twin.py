@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
-from typing import Self, TypeVar, cast
+from typing import NamedTuple, Self, TypeVar, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certs.csr import parse_public_key
 from certs.lint.parts import Attribute, ExtensionOctets, Parts, read_name, read_parts
 from certs.profile import Profile
 from certs.template import key_identifier_of
 from hsm import der
+from hsm.spec import PublicKey
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
+# More issuers than are in use at a time.
+_ISSUERS = 64
 # By the content of the object identifier: the two extensions that are a certificate's own.
 KEY_IDENTIFIER = der.oid(x509.SubjectKeyIdentifier.oid.dotted_string)[2:]
 ALTERNATIVE_NAMES = der.oid(x509.SubjectAlternativeName.oid.dotted_string)[2:]
@@ -34,6 +40,10 @@ class Frame:
     issuer: x509.Certificate | None
     octets: tuple[bytes, ...]
     _certificate: x509.Certificate = field(compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        # Asked for every certificate, and the hash of the issuer's takes longer than all that is looked up by it.
+        return hash(self.octets)
 
     def extension(self, kind: type[E]) -> x509.Extension[E] | None:
         """The extension of this class, or None; LookupError for one that is a certificate's own."""
@@ -80,20 +90,31 @@ class Twin:
         return read_parts(self.octets)
 
     @cached_property
-    def subject(self) -> list[list[Attribute]]:
+    def subject(self) -> list[tuple[Attribute, ...]]:
         """The subject as it is written."""
         return read_name(self.parts.subject)
 
     @cached_property
-    def public_key(self) -> object:
-        return self.certificate.public_key()
+    def validity(self) -> tuple[datetime, datetime]:
+        """From when until when."""
+        return self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
+
+    @cached_property
+    def public_key(self) -> PublicKey:
+        """The key as it is written; KeyWeak for one of a kind that Antin does not certify, or that anybody knows."""
+        return parse_public_key(self.parts.public_key)
+
+    @cached_property
+    def issuer_says(self) -> IssuerSays | None:
+        """What it must agree with in its issuer's certificate, if it has one."""
+        return _issuer_says(self.issuer) if self.issuer is not None else None
 
     @cached_property
     def frame(self) -> Frame:
         octets = tuple(map(_octets_in_frame, self.parts.extensions))
         return Frame(self.profile, self.issuer, octets, self.certificate)
 
-    @cached_property
+    @property
     def key_identifiers(self) -> list[ExtensionOctets]:
         """The subject key identifiers, of which there should be one."""
         return [each for each in self.parts.extensions if each.oid == KEY_IDENTIFIER]
@@ -101,9 +122,24 @@ class Twin:
     @cached_property
     def alternative_names(self) -> x509.Extension[x509.SubjectAlternativeName] | None:
         # Most certificates have none, and the first reader takes all extensions at once.
-        if all(each.oid != ALTERNATIVE_NAMES for each in self.parts.extensions):
-            return None
-        return _extension(self.certificate, x509.SubjectAlternativeName)
+        for each in self.parts.extensions:
+            if each.oid == ALTERNATIVE_NAMES:
+                return _extension(self.certificate, x509.SubjectAlternativeName)
+        return None
+
+
+class IssuerSays(NamedTuple):
+    """The subject of an issuer's certificate as it is written, and from when until when it is valid."""
+
+    subject: bytes
+    not_before: datetime
+    not_after: datetime
+
+
+@functools.lru_cache(maxsize=_ISSUERS)
+def _issuer_says(issuer: x509.Certificate) -> IssuerSays:
+    subject = read_parts(issuer.public_bytes(Encoding.DER)).subject
+    return IssuerSays(subject, issuer.not_valid_before_utc, issuer.not_valid_after_utc)
 
 
 def _octets_in_frame(extension: ExtensionOctets) -> bytes:

@@ -40,6 +40,7 @@ _LONELY_SECONDS = 10.0  # of an ephemeral key process without any client
 _FULL_SECONDS = 0.05
 _REFUSING_THREADS = 16  # connections beyond the limit that are told so, at a time
 _BETWEEN_SESSIONS = 8
+_GARBAGE_THRESHOLD = 20_000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl(2)
 EXIT_FAILED = 3
 
@@ -85,8 +86,9 @@ class TokenProcess:
         except HSMError as error:
             self._tell_failed(error)
             os._exit(EXIT_FAILED)
-        # What is there now stays: the collector need not walk through it again and again.
+        # What is there now stays: the collector need not walk through it again and again. What a signature makes goes by itself.
         gc.freeze()
+        gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
         self._counter.open()
         self._tell(ready=True, beat=self._pulse())
         self._start(self._keep_alive, "keep-alive")

@@ -18,10 +18,14 @@ _OVERRIDING = {"recalled": "DOC_RECALLED", "replaced": "DOC_REPLACED"}
 
 @dataclass(frozen=True)
 class DocumentStatus:
-    """What the register says about the document: status is in-force, recalled, replaced or corrected."""
+    """What the register says about the document: status is in-force, recalled, replaced or corrected.
+
+    `see`: the codes to read on with, which pages and the terminal show: the one that holds now, or the corrections.
+    """
 
     code: str
     status: str
+    see: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

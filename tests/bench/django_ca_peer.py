@@ -1,6 +1,7 @@
 """django-ca in its own environment, as a peer: for each number on standard input it issues so many and prints certificates a second.
 
-Run by the environment's Python with a folder for its database and key. The key is a file, SQLite syncs at each commit as ours does.
+Run by the environment's Python with a folder for its database and key, and SQLite's journal mode: `delete`, as Django and SQLite come, or
+`wal`, as ours is. The key is a file, and each commit is synced in both.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from django.conf import settings
 from django.core.management import call_command
 from django.urls import include, path
 
-FOLDER = Path(sys.argv[1])
+FOLDER, JOURNAL_MODE = Path(sys.argv[1]), sys.argv[2]
 settings.configure(
     SECRET_KEY="a benchmark's",
     DATABASES={
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(FOLDER / "ca.sqlite3"),
-            "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"},
+            "OPTIONS": {"init_command": f"PRAGMA journal_mode={JOURNAL_MODE}; PRAGMA synchronous=FULL;"},
         }
     },
     INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "django_object_actions", "django_ca"],

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pkcs11 import Attribute, Mechanism, ObjectClass
 from pkcs11.util.ec import encode_ecdsa_signature
 
+from api.loading import spare_what_is_there
 from hsm.client import ClientStore
 from hsm.handles import Scheme
 from hsm.module import load_module
@@ -120,6 +121,7 @@ def main() -> None:
     sign = client(asked) if asked["kind"] == "client" else peer(asked)
     for thread in range(asked["threads"]):
         sign(thread)
+    spare_what_is_there()  # as every process of the service; the peer has it too
     print("ready", flush=True)
     for line in sys.stdin:
         print(rate(sign, asked["threads"], float(line)), flush=True)

@@ -164,8 +164,10 @@ def test_notices_are_made_by_a_command_and_listed(user: User) -> None:
     made = user.json("cert", "renew", "officer", "--force", "--days", "1")
     # Nobody has a certificate that outlives it.
     user.antin("cert", "revoke", made["replaces"], "--reason", "superseded")
-    # A day is more than a third of its whole term: only the end itself is news.
-    assert user.json("cert", "notices", "--run") == {"due": [], "notices": []}
+    # Its whole term is no longer than the smallest threshold: it is announced at once, and only once.
+    assert user.json("cert", "notices")["due"] == [{"serial": made["serial"], "days": 1}]
+    assert [each["days"] for each in user.json("cert", "notices", "--run")["notices"]] == [1]
+    assert user.json("cert", "notices")["due"] == []
     user.sql(
         "UPDATE certificates SET not_after = ? WHERE serial = ?",
         _stored(datetime.now(UTC) - timedelta(hours=1)),
@@ -173,7 +175,7 @@ def test_notices_are_made_by_a_command_and_listed(user: User) -> None:
     )
     due = user.json("cert", "notices")["due"]
     assert due == [{"serial": made["serial"], "days": 0}]
-    (notice,) = user.json("cert", "notices", "--run")["notices"]
+    notice, _ = user.json("cert", "notices", "--run")["notices"]
     assert (notice["serial"], notice["days"], notice["sent_at"]) == (made["serial"], 0, None)
     assert made["serial"] in user.antin("cert", "notices")
 

@@ -45,6 +45,7 @@ from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.leveling import reach_due
 from signer.recall import recall_document
 from signer.signing import SignRequest, sign_document
+from signer.succession import Succession, record_succession
 from signer.upgrading import upgrade
 from tests.installation import OFFICER_NAME, User, tree
 
@@ -60,7 +61,7 @@ _SERVES_DEEDS = {
 
 
 def deeds(
-    home: Installation, code: str, pdf: bytes, environment: dict[str, str]
+    home: Installation, code: str, later: str, pdf: bytes, environment: dict[str, str]
 ) -> dict[str, Callable[[Actor], object]]:
     """Each privileged deed as one call that would succeed for an admin."""
     subject, database, clock = parse_subject(OFFICER_NAME), home.database, home.clock
@@ -75,6 +76,7 @@ def deeds(
     registering = home.registrations
     registered = Wanted("system", "CN=x,OU=y,O=z,C=VN", (), None, officer.public_key_der)
     again = CredentialRenewal("officer", force=True)
+    succession = Succession(code, later, "replaced", "sai nội dung")
     sign = SignRequest(pdf, "paper.pdf", "officer", placement="none")
     ca = parse_subject("CN=Another CA,O=Sở Thử nghiệm,C=VN")
     tsa = parse_subject("CN=Another TSA,O=Sở Thử nghiệm,C=VN")
@@ -124,6 +126,7 @@ def deeds(
         "signer/recall.py:recall_document": lambda a: recall_document(code, "nhầm", a, database, clock),
         "signer/upgrading.py:upgrade": lambda a: upgrade(pdf, "B-T", a, home.upgrading()),
         "signer/leveling.py:reach_due": lambda a: reach_due(a, home.leveling),
+        "signer/succession.py:record_succession": lambda a: record_succession(succession, a, database, clock),
         "signer/signing.py:sign_document": lambda a: sign_document(sign, a, home.signing),
         "api/auth/tokens.py:issue_token": lambda a: issue_token(persons, a, scopes=["sign"]),
         "api/auth/tokens.py:revoke_token": lambda a: revoke_token(database, clock, a, "kiosk"),
@@ -142,6 +145,7 @@ def deeds(
         "api/services.py:issue": lambda a: services.issue(registered, "x", a),
         "api/services.py:issue_registered": lambda a: services.issue_registered(1, a),
         "api/services.py:recall": lambda a: services.recall(code, "nhầm", a),
+        "api/services.py:succeed": lambda a: services.succeed(succession, a),
         "api/signing_speed.py:measure": lambda a: measure(home.keys, 0.01, 1, a),
     }
 
@@ -163,6 +167,7 @@ def state(home: Installation) -> str:
 @pytest.mark.slow
 def test_no_privileged_deed_is_done_by_an_auditor_or_by_an_actor_without_roles(user: User) -> None:
     code = user.sign("paper.pdf", "officer", "a.pdf", "--placement", "none")["code"]
+    later = user.sign("paper.pdf", "officer", "b.pdf", "--placement", "none")["code"]
     user.antin("token", "issue", "--scope", "sign", "--name", "kiosk")
     user.antin("registration", "add", "--profile", "officer", "--subject", OFFICER_NAME)
     for name in ("an", "cuc"):
@@ -171,7 +176,7 @@ def test_no_privileged_deed_is_done_by_an_auditor_or_by_an_actor_without_roles(u
     user.refused(6, "person", "grant", "cuc", "registration-officer", ANTIN_APPROVALS__ACTS="person.grant")
     environment = user.surroundings()
     with open_installation(environment) as home:
-        calls = deeds(home, code, (user.folder / "paper.pdf").read_bytes(), environment)
+        calls = deeds(home, code, later, (user.folder / "paper.pdf").read_bytes(), environment)
         before = state(home)
         for name, deed in calls.items():
             for actor in (AUDITOR, NOBODY):

@@ -393,6 +393,11 @@ def test_tokens_numbers_and_recalls_of_after_the_backup(loss):
         session.execute(insert(api.auth.tables.TokenRow), token | {"name": "kiosk"})
         document = {"code": "X" * 20, "status": "in-force", "agency": "Sở", "name": "n", "subject": "", "details": {}}
         session.execute(insert(signer.tables.DocumentRow), document | {"created_at": now})
+        session.execute(insert(signer.tables.DocumentRow), document | {"created_at": now, "code": "Z" * 20})
+        corrected = document | {"created_at": now, "code": "A" * 20, "status": "corrected"}
+        session.execute(insert(signer.tables.DocumentRow), corrected)
+        kept = {"document_id": 3, "status": "corrected", "reason": "kept", "actor": "x", "by_code": "B" * 20}
+        session.execute(insert(signer.tables.StatusChangeRow), kept | {"changed_at": now})
     loss.back_up()
     world.clock.advance(hours=1)
     with world.database.write() as session:
@@ -401,6 +406,9 @@ def test_tokens_numbers_and_recalls_of_after_the_backup(loss):
             ("token.revoke", "token", "made-and-revoked-since", {}),
             ("document.recall", "document", "X" * 20, {"reason": "nhầm", "was": "in-force"}),
             ("document.recall", "document", "Y" * 20, {"reason": "nhầm", "was": "in-force"}),
+            ("document.correct", "document", "A" * 20, {"reason": "kept", "was": "in-force", "by": "B" * 20}),
+            ("document.correct", "document", "Z" * 20, {"reason": "sai thể thức", "was": "in-force", "by": "B" * 20}),
+            ("document.replace", "document", "Z" * 20, {"reason": "sai nội dung", "was": "corrected", "by": "C" * 20}),
             ("number.reserve", "number", "2026/07", {"agency": "Sở"}),
             ("number.reserve", "number", "2026/08", {"agency": "Sở"}),
             ("number.void", "number", "2026/08", {"agency": "Sở", "reason": "ABANDONED"}),
@@ -417,9 +425,16 @@ def test_tokens_numbers_and_recalls_of_after_the_backup(loss):
     with database.read() as session:
         token = session.query(api.auth.tables.TokenRow).one()
         assert token.revoked_at == world.clock.now()
-        assert session.query(signer.tables.DocumentRow).one().status == "recalled"
-        change = session.query(signer.tables.StatusChangeRow).one()
-        assert (change.reason, change.actor, change.changed_at) == ("nhầm", ADMIN.name, world.clock.now())
+        statuses = {row.code[0]: row.status for row in session.query(signer.tables.DocumentRow)}
+        assert statuses == {"X": "recalled", "Z": "replaced", "A": "corrected"}
+        kept, recall, *successions = session.query(signer.tables.StatusChangeRow).order_by("id")
+        assert kept.reason == "kept"
+        assert (recall.reason, recall.actor, recall.changed_at) == ("nhầm", ADMIN.name, world.clock.now())
+        # By which document is known, although the backup has neither of the two.
+        assert [(each.status, each.by_code[0], each.reason) for each in successions] == [
+            ("corrected", "B", "sai thể thức"),
+            ("replaced", "C", "sai nội dung"),
+        ]
         assert {(row.number, row.state) for row in session.query(NumberRow)} == {(7, "used"), (8, "void")}
 
 

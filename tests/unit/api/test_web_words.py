@@ -31,8 +31,8 @@ FAMILIES = {
     "WEB_PAST_KNOWN_": ["active", "suspended"],
     "WEB_PAST_NEXT_": ["good", "other"],
     "WEB_PAST_OCSP_": ["none", "good", "revoked", "old"],
-    "WEB_PAST_WORD_": ["issuer", *(state.value for state in Past if state is not Past.INTENT)],
-    "WEB_PAST_SENTENCE_": ["issuer", *(state.value for state in Past if state is not Past.INTENT)],
+    "WEB_PAST_WORD_": ["issuer", *(state.value for state in Past if state is not Past.INTENT), "lost"],
+    "WEB_PAST_SENTENCE_": ["issuer", *(state.value for state in Past if state is not Past.INTENT), "lost"],
     "WEB_REASON_": [*REVOCATION_REASONS, "unspecified"],
     "WEB_REPORT_": ["CHECKED_AT", "POLICY", "SHA256", "SOFTWARE"],
     "WEB_REVOCATION_": ["good", "revoked", "suspended", "unknown", "revoked_since", "suspended_since"],
@@ -44,7 +44,7 @@ FAMILIES = {
         *(f"{key}_{part}" for key in NOTICES for part in ("TITLE", "WHY", "NEXT")),
         *(
             f"{key}_{part}"
-            for key in {*_ADVICE.values(), "CORRECTED", "NOT_ISSUED", "DOCUMENT"}
+            for key in {*_ADVICE.values(), "REPLACED_HERE", "CORRECTED", "CORRECTED_HERE", "NOT_ISSUED", "DOCUMENT"}
             for part in ("WHY", "NEXT")
         ),
     ],

@@ -24,6 +24,7 @@ from certs.outages import _REFUSALS, _SQLITE_REASONS, _SQLSTATE_REASONS
 from pki.audit_chain import BreakKind
 from pki.history import _ACTS, Past
 from signer.errors import SignerError
+from signer.metadata import LENGTHS
 from signer.validation.facts import TRUST_KINDS, ChangeFacts, SignatureFacts
 from signer.validation.reasons import REASONS
 
@@ -292,6 +293,10 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "REPORT_*": lambda: [f"REPORT_{kind.upper()}" for kind in _choices(SignatureFacts, "type")],
         "TRUST_*": lambda: [f"TRUST_{kind}" for kind in TRUST_KINDS],
         "CHANGE_*": lambda: [f"CHANGE_{kind}" for kind in _choices(ChangeFacts, "kind")],
+        "DOCUMENT_*": lambda: [
+            f"DOCUMENT_{status.upper()}" for status in document["status"]["enum"] if status != "in-force"
+        ],
+        "METADATUM_*": lambda: [f"METADATUM_{name.replace('.', '_')}" for name in LENGTHS],
         "DOCTOR_*_OK": lambda: [f"DOCTOR_{name.upper()}_OK" for name in _CHECKS],
         "DOCTOR_*": lambda: [f"DOCTOR_{code}" for code in _codes_of_blobs()],
         "MENDED_*": lambda: ["MENDED_ACT", "MENDED_NUMBER", "MENDED_CERTIFICATE", "MENDED_PURPOSE"],

@@ -9,12 +9,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certs.csr import CSR_LIMIT, parse_csr, parse_public_key
+from certs.csr import CSR_LIMIT, parse_csr, parse_public_key, read_public_key
 from certs.errors import CsrMalformed, CsrProofWrong, KeyWeak
 from hsm import der
 from hsm.spec import spki_der
@@ -105,6 +105,20 @@ def test_a_weak_key_is_refused_in_a_request_too():
     weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     with pytest.raises(KeyWeak):
         parse_csr(request(weak).public_bytes(Encoding.DER))
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256R1, ec.SECP384R1])
+@pytest.mark.parametrize("form", [PublicFormat.UncompressedPoint, PublicFormat.CompressedPoint])
+def test_a_key_is_written_in_one_way_however_it_came(curve, form):
+    key = ec.generate_private_key(curve()).public_key()
+    written = spki_der(key)
+    point = key.public_bytes(Encoding.X962, form)
+    _, start, end = der.element(written, 0)
+    _, algorithm_end = der.elements(written, start, end)[0][1:]
+    came = der.sequence(written[start:algorithm_end], der.bits(point))
+    again, octets = read_public_key(came)
+    assert octets == written
+    assert again == key
 
 
 def test_octets_that_are_no_key_are_refused():

@@ -65,6 +65,30 @@ def test_a_threshold_before_the_last_third_of_a_term_does_not_count(world):
     assert made(world) == [(new.serial, 7)]
 
 
+@pytest.mark.parametrize(
+    ("term", "thresholds", "said"),
+    [
+        (5, (90, 30, 7, 1), [(4, 1)]),  # the others had passed when it was issued
+        (2, (90, 30, 7, 1), [(1, 1)]),  # one day is more than a third of it
+        (1, (90, 30, 7, 1), [(0, 1)]),  # none is ahead: at once
+        (20, (90, 30), [(0, 30)]),
+        (40, (90, 30), [(10, 30)]),
+        (400, (90, 30), [(310, 90), (370, 30)]),
+    ],
+)
+def test_every_certificate_is_announced_before_its_end_however_short_its_term(world, term, thresholds, said):
+    old = world.officer().record
+    new = renew(RenewalRequest(old.serial, days=term, force=True), ADMIN, world.issuing_deps)
+    world.revoke(old.serial, "superseded")
+    office, found = desk(world, days=thresholds), []
+    for day in range(term):
+        while now := office.due():
+            found += [(day, days) for serial, days in now if serial == new.serial]
+            office.make_due(ADMIN)
+        world.clock.advance(days=1)
+    assert found == said
+
+
 def test_a_renewed_certificate_needs_no_notice_until_the_new_one_is_revoked(world):
     old = world.officer().record
     world.clock.advance(days=TERM - 80)

@@ -1,14 +1,15 @@
-"""Many certificates share two commits and one question to the key; one that is refused stops no other."""
+"""Many certificates share two commits and few questions to the key; one that is refused stops no other."""
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import event
 
-from certs.errors import KeyInUse, KeyWeak, LintUnavailable, ProfileUnknown, SubjectAttributeRefused
+from certs.errors import KeyInUse, KeyWeak, LintFailed, LintUnavailable, ProfileUnknown, SubjectAttributeRefused
 from certs.inventory import CertificateRecord, State
 from certs.lint.second_opinion import SecondOpinion
 from certs.names import parse_subject
@@ -152,12 +153,96 @@ def test_a_token_that_fails_leaves_intents_that_one_deed_revokes(world):
     assert {each.state for each in records(world)} == {State.REVOKED}
 
 
+class PieceFails:
+    """A key store that signs all questions but the second."""
+
+    def __init__(self, store):
+        self._store, self.asked, self._lock = store, [], threading.Lock()
+
+    def sign_many(self, public_key_der, messages, scheme, digest):
+        with self._lock:
+            self.asked.append(len(messages))
+            is_second = len(self.asked) == 2
+        if is_second:
+            raise SigningFailed("the token is gone", rv="CKR_DEVICE_REMOVED")
+        return self._store.sign_many(public_key_der, messages, scheme, digest)
+
+
+def test_a_token_that_fails_at_one_piece_leaves_intents_of_all(world):
+    store = PieceFails(world.keys)
+    deps = replace(world.issuing_deps, issuer=replace(world.issuing, keys=store))
+    with pytest.raises(SigningFailed):
+        issue_many(requests(world, 60), ADMIN, deps)
+    assert len(store.asked) > 1
+    assert [each.state for each in records(world)] == [State.INTENT] * 60
+
+
+def test_certificates_of_many_pieces_come_in_the_order_of_their_requests(world):
+    wanted = requests(world, 60)
+    issued = issue_many(wanted, ADMIN, world.issuing_deps)
+    assert [each.public_key_der for each in issued] == [each.public_key_der for each in wanted]
+    for record in issued:
+        record.certificate().verify_directly_issued_by(world.issuing.certificate)
+
+
+def test_a_signature_of_another_piece_is_caught_too(world):
+    results = issue_many(requests(world, 60), ADMIN, with_store(world, 3))
+    wrong = [place for place, each in enumerate(results) if isinstance(each, SignedOtherBytes)]
+    assert wrong == [3, 28, 53]  # the fourth of each piece
+    assert len([each for each in records(world) if each.state is State.INTENT]) == 3
+
+
 def test_a_signature_that_stands_in_the_wrong_place_is_caught_and_only_its_intent_stays(world):
     results = issue_many(requests(world, 4), ADMIN, with_store(world, 2))
     kinds = [type(each) for each in results]
     assert kinds == [CertificateRecord, CertificateRecord, SignedOtherBytes, CertificateRecord]
     intents = [each.serial for each in records(world) if each.state is State.INTENT]
     assert intents == [results[2].facts["serial"]]
+
+
+# In the place of pkilint: what it says the first time, and what from then on.
+CHANGING = """
+import json, sys, time
+answers = iter({answers})
+say = lambda answer: print(json.dumps(answer), flush=True)
+say({{"ready": True}})
+answer = None
+for count, line in enumerate(sys.stdin):
+    answer = next(answers, answer)
+    time.sleep(0.2 if count == 1 else 0)  # meanwhile all others pass the own rules
+    say({{"findings": [dict(zip(("standard", "severity", "code", "text"), answer))]}})
+"""
+
+
+def sampled_batch(world, *answers):
+    """A batch of which every second certificate is a sample, and which of them were."""
+    opinion = SecondOpinion(sampled=2, child=("-c", CHANGING.format(answers=list(answers))))
+    deps = replace(world.issuing_deps, twins=TwinKeys(opinion))
+    results = issue_many(requests(world, 12), ADMIN, deps)
+    opinion.close()
+    return results
+
+
+def is_sample(record):
+    return int(record.serial, 16) % 2 == 0
+
+
+def test_what_follows_a_sample_that_fails_is_not_passed_by_its_shape(world):
+    results = sampled_batch(world, ("etsi", "NOTICE", "x", ""), ("pkix", "ERROR", "x", ""))
+    issued = [each for each in results if isinstance(each, CertificateRecord)]
+    assert [type(each) for each in results] == [CertificateRecord] * len(issued) + [LintFailed] * (12 - len(issued))
+    assert not any(is_sample(each) for each in issued[1:])  # the first one is asked about whatever its serial
+    assert len(records(world)) == len(issued) >= 1
+
+
+def test_what_is_said_of_samples_meanwhile_stands_with_their_intents(world):
+    results = sampled_batch(world, ("etsi", "ERROR", "first", ""), ("etsi", "ERROR", "later", ""))
+    with world.database.read() as session:
+        said = {
+            act.subject_id: act.details.get("etsi") for act in list_acts(session) if act.action == "certificate.intend"
+        }
+    for place, each in enumerate(results):
+        assert said[each.serial] in ({"first"} if place == 0 else {"later"} if is_sample(each) else {"first", "later"})
 
 
 def test_without_a_second_opinion_or_a_good_issuer_the_whole_batch_stops(world):

@@ -6,12 +6,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from certs.inventory import State, find_successors
 from certs.names import parse_subject
 from hsm.spec import KeySpec, Purpose
 from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor, list_acts
+from pki.authorities import find_issuing_today
+from pki.ceremony import CeremonyDeps, create_issuing
 from pki.errors import (
     AlreadyRenewed,
     ApprovalNeeded,
@@ -25,6 +28,7 @@ from pki.errors import (
     RoleMissing,
 )
 from pki.issuance import IssuanceRequest, issue, issue_wanted
+from pki.issuer import load_issuer
 from pki.registration import RegistrationDeps, register_at_once
 from pki.registration_records import Wanted
 from pki.renewal import RenewalRequest, names_of, renew, renewable_from
@@ -32,7 +36,7 @@ from pki.revocation import reinstate
 from pki.roles import Role
 from pki.service_keys import ServiceKind
 from tests.unit.pki.services import make_service
-from tests.world import ADMIN, World
+from tests.world import ADMIN, PUBLIC_URL, World
 
 LATE = 600  # days, of 731
 
@@ -172,3 +176,44 @@ def test_where_issuing_waits_for_a_second_person_so_does_renewing(world):
         again(world, old.serial, force=True)
     with world.database.read() as session:
         assert find_successors(session, old.serial) == []
+
+
+def rotated(world: World) -> None:
+    """A second authority of the same kind, the first retired."""
+    deps = CeremonyDeps(
+        world.database, world.clock, world.keys, world.catalogue, PUBLIC_URL, world.twins, approvals=ApprovalRules()
+    )
+    subject = parse_subject("CN=Hương Giang Issuing CA 2,O=Sở Khoa học và Công nghệ Hương Giang,C=VN")
+    create_issuing("issuing-2", "root", subject, ADMIN, deps)
+    with world.database.write() as session:
+        session.execute(text("UPDATE authorities SET state = 'retired' WHERE name = 'issuing'"))
+
+
+def issuing_today(world: World, after: str) -> str:
+    with world.database.read() as session:
+        return find_issuing_today(session, after, world.clock.now())
+
+
+def test_after_a_rotation_a_renewal_is_issued_by_the_authority_that_is_active(world):
+    old = world.officer().record
+    assert issuing_today(world, old.issuer) == "issuing"
+    rotated(world)
+    world.clock.advance(days=LATE)
+    name = issuing_today(world, old.issuer)
+    assert name == "issuing-2"
+    issuer = load_issuer(world.database, world.keys, name, PUBLIC_URL)
+    new = renew(RenewalRequest(old.serial), ADMIN, replace(world.issuing_deps, issuer=issuer))
+    assert (old.issuer, new.issuer, new.subject, new.replaces) == ("issuing", "issuing-2", old.subject, old.serial)
+
+
+def test_an_authority_that_is_in_force_is_followed_by_nobody_and_one_without_kin_names_itself(world):
+    rotated(world)
+    with world.database.write() as session:
+        session.execute(text("UPDATE authorities SET state = 'active' WHERE name = 'issuing'"))
+    assert (issuing_today(world, "issuing"), issuing_today(world, "issuing-2")) == ("issuing", "issuing-2")
+    world.revoke(world.issuing.serial, "superseded")
+    assert issuing_today(world, "issuing") == "issuing-2"
+    with world.database.write() as session:
+        session.execute(text("UPDATE authorities SET state = 'retired' WHERE name = 'issuing-2'"))
+    # No other kind stands in for it, a root least of all.
+    assert issuing_today(world, "issuing") == "issuing"

@@ -9,6 +9,8 @@ import pytest
 from signer.errors import UsageWrong
 from signer.metadata import LENGTHS, parse_metadata
 
+NUMBERS = {"CodeNumber", "DocOrdinal", "PageAmount", "IssuedAmount", "Priority"}
+
 
 def test_texts_are_kept_in_composed_form_without_blanks_around() -> None:
     spread = unicodedata.normalize("NFD", "  Về việc kiểm thử ")
@@ -16,12 +18,12 @@ def test_texts_are_kept_in_composed_form_without_blanks_around() -> None:
 
 
 def test_dates_are_kept_in_one_form_however_they_were_typed() -> None:
-    typed = {"IssuedDate": "22/11/2026", "DueDate": "2026-02-28"}
-    assert parse_metadata(typed) == {"IssuedDate": "2026-11-22", "DueDate": "2026-02-28"}
+    typed = {"IssuedDate": "22/11/2026", "DueDate": "2027-02-28"}
+    assert parse_metadata(typed) == {"IssuedDate": "2026-11-22", "DueDate": "2027-02-28"}
 
 
 def test_recipients_are_one_or_several() -> None:
-    one = {"OrganId": "H37.DN", "OrganName": "Sở Nội vụ"}
+    one = {"OrganId": "000.00.00.H37", "OrganName": "Sở Nội vụ"}
     assert parse_metadata({"To": one}) == {"To": one}
     assert parse_metadata({"To": [one, {}]}) == {"To": [one, {}]}
 
@@ -30,7 +32,7 @@ def test_recipients_are_one_or_several() -> None:
 def test_every_text_has_its_longest_length_in_characters(name: str) -> None:
     limit = LENGTHS[name]
     group, _, inner = name.partition(".")
-    letter = "7" if name == "CodeNumber" else "ệ"
+    letter = {"To.OrganId": "H"}.get(name, "7" if name in NUMBERS else "ệ")
 
     def metadata(length: int) -> object:
         text = letter * length if not name.endswith("Date") or length > limit else "2026-11-22"
@@ -71,6 +73,15 @@ def test_every_text_has_its_longest_length_in_characters(name: str) -> None:
         ({"Subject": "a\u200bb"}, "METADATA_CHARACTER"),
         ({"Subject": "a\x00b"}, "METADATA_CHARACTER"),
         ({"Subject": "a\ud800b"}, "METADATA_CHARACTER"),
+        ({"PageAmount": "ba"}, "METADATA_COUNT"),
+        ({"PageAmount": ""}, "METADATA_COUNT"),
+        ({"IssuedAmount": "-1"}, "METADATA_COUNT"),
+        ({"DocOrdinal": "٣"}, "METADATA_COUNT"),
+        ({"Priority": "x"}, "METADATA_COUNT"),
+        ({"To": {"OrganId": "Sở"}}, "METADATA_ORGAN_ID"),
+        ({"To": [{"OrganId": "H37"}, {"OrganId": "H37..1"}]}, "METADATA_ORGAN_ID"),
+        ({"To": {"OrganId": ""}}, "METADATA_ORGAN_ID"),
+        ({"IssuedDate": "2026-11-22", "DueDate": "21/11/2026"}, "METADATA_DUE_BEFORE_ISSUE"),
         ({"CodeNumber": "0"}, "METADATA_NUMBER"),
         ({"CodeNumber": "-1"}, "METADATA_NUMBER"),
         ({"CodeNumber": "1a"}, "METADATA_NUMBER"),

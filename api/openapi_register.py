@@ -1,0 +1,87 @@
+"""The part of the OpenAPI document that is about the register: searching it, and what becomes of a document; the rest is openapi.py's."""
+
+from __future__ import annotations
+
+from api.openapi_life import Parts
+from api.openapi_schemas import Schema, ref
+
+_TOKEN: list[Schema] = [{"token": []}]
+# What may be asked for; a test holds the names to those of signer/register_search.py.
+SEARCH = {
+    "number": "The number, with its symbol or without: `7` or `7/QĐ-UBND`.",
+    "date_from": "Issued on this day or later, in Vietnam: 2026-11-22 or 22/11/2026. Before issue the day of registration counts.",
+    "date_to": "Issued on this day or earlier.",
+    "agency": "Words of the agency's name, with Vietnamese marks or without.",
+    "code": "The lookup code.",
+    "hash": "SHA-256 of a signed file, or its first 8 digits and more.",
+    "text": "Words of the subject, the metadata or the file's name, with Vietnamese marks or without.",
+    "status": "in-force, recalled, replaced or corrected.",
+    "limit": "How many at the most: 1 to 999, else 100.",
+    "after": "The code of the last document of the page before; `next` of the answer has it.",
+}
+
+
+def search_operation(parts: Parts) -> Schema:
+    """GET /api/v1/documents."""
+    asked = [
+        {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": "string"}}
+        for name, text in SEARCH.items()
+    ]
+    return {
+        "operationId": "searchDocuments",
+        "tags": ["documents"],
+        "summary": "Search the register",
+        "description": "Scope `sign` or `audit`. Documents for which all that is asked for is so, newest first. `next` is the address of "
+        "those that follow, or null.",
+        "security": _TOKEN,
+        "parameters": asked,
+        "responses": {"200": parts.json("The documents.", "DocumentList", "searchDocuments")}
+        | parts.problems(400, 401, 403, 404, 429, 503, said={404: "No document has the code of `code` or `after`."}),
+        "x-codeSamples": parts.curl("-H 'Authorization: Bearer TOKEN' '$BASE/api/v1/documents?text=tuyen+dung'"),
+    }
+
+
+def status_paths(parts: Parts) -> Schema:
+    """Recall, replace, correct. `parts.serial` is the parameter of the path: here the code."""
+    return {
+        "/api/v1/documents/{code}/recall": _change(
+            parts, "recall", "Recall a document",
+            "Scope `sign`. The signature stays as good as it was; the document is out of force, at once.",
+            "RecallRequest", '{"reason": "Sai thẩm quyền"}',
+        ),
+        "/api/v1/documents/{code}/replace": _change(
+            parts, "replace", "Replace a document by another",
+            "Scope `sign`. The other document is in the register, signed and in force, and issued if this one is. This one is out of "
+            "force, at once; `holds_now` names the one that holds.",
+            "SuccessionRequest", '{"by": "CODE2", "reason": "Sai nội dung"}',
+        ),
+        "/api/v1/documents/{code}/correct": _change(
+            parts, "correct", "Name the document that corrects this one",
+            "Scope `sign`. Both are in force and are read together.",
+            "SuccessionRequest", '{"by": "CODE2", "reason": "Sai thể thức"}',
+        ),
+    }  # fmt: skip
+
+
+def _change(parts: Parts, verb: str, summary: str, description: str, body: str, sample: str) -> Schema:
+    operation = f"{verb}Document"
+    refusals = parts.problems(
+        400, 401, 403, 404, 408, 409, 413, 415, 429, 503, said={415: "The Content-Type is not application/json."}
+    )
+    return {
+        "post": {
+            "operationId": operation,
+            "tags": ["documents"],
+            "summary": summary,
+            "description": description,
+            "security": _TOKEN,
+            "parameters": [parts.serial],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": ref(body)}}},
+            "responses": {"200": parts.json("Done; the document as it is now.", "DocumentRecord", operation)}
+            | refusals,
+            "x-codeSamples": parts.curl(
+                "-H 'Authorization: Bearer TOKEN' -H 'Content-Type: application/json' "
+                f"-d '{sample}' $BASE/api/v1/documents/CODE/{verb}"
+            ),
+        }
+    }
