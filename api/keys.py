@@ -41,7 +41,7 @@ def key_process(home: Home, settings: Settings) -> KeyProcess:
         KeydSettings(
             module=home.root / module_path(settings),
             token_label=hsm.token_label,
-            pin=_pin(home, settings),
+            pin=pin_source(home, settings),
             run_folder=run_folder(home.root),
             max_sessions=hsm.max_sessions,
             wait_seconds=hsm.wait_seconds,
@@ -70,7 +70,8 @@ def open_key_store(home: Home, settings: Settings, *, starts: bool) -> ClientSto
     return ClientStore(run_folder(home.root), wait_seconds=settings.hsm.wait_seconds, starter=starter)
 
 
-def _pin(home: Home, settings: Settings) -> PinSource:
+def pin_source(home: Home, settings: Settings) -> PinSource:
+    """Where the PIN of the token is read from: what the setting names, or the file that `init` made."""
     descriptor = settings.hsm.pin_descriptor()
     if descriptor is not None:
         return PinDescriptor(descriptor)

@@ -65,7 +65,9 @@ def life_paths(parts: Parts) -> Schema:
     again = "What is so already is answered the same way; what contradicts it is 409."
     return {
         f"{base}/revoke": _deed(
-            parts, "revokeCertificate", "Revoke a certificate", f"Scope `ra`. For good. {again} CRLs and OCSP say it within seconds.",
+            parts, "revokeCertificate", "Revoke a certificate",
+            f"Scope `ra`. For good. {again} CRLs and OCSP say it within seconds. A compromise that became known after a revocation for "
+            "another reason raises the reason; the date stays.",
             "RevokeRequest", '{"reason": "keyCompromise", "since": "2026-11-21T09:30:00+07:00"}',
         ),
         f"{base}/suspend": _deed(

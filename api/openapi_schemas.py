@@ -262,7 +262,7 @@ def _past_schemas() -> Schema:
         sha256=sha256,
         file=text,
     )
-    issuer = _object(authority=text, serial=text, **then, today=_object(**then))
+    issuer = _object(authority=text, serial=text, **then, today=_object(**then), crls={"type": "array", "items": crl})
     reason: Schema = {
         "type": "string",
         "description": "A reason of RFC 5280 5.3.1; to suspend there is an operation of its own.",

@@ -47,6 +47,7 @@ def _issuer(issuer: IssuerPast) -> dict[str, Any]:
         "serial": issuer.record.serial,
         **_standing(issuer.then),
         "today": _standing(issuer.today),
+        "crls": [_crl(crl) for crl in issuer.crls],
     }
 
 

@@ -35,11 +35,11 @@ from pki.errors import (
     RegistrationNotOpen,
     RegistrationStale,
     RegistrationTextRefused,
-    RenewalRefused,
     RevocationRefused,
     SinceBeforeKey,
     SinceRefused,
 )
+from pki.renewal_errors import RenewalRefused
 from signer.appearance.errors import AppearanceError, FontMissing, PlacementMalformed
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable, UsageWrong
 from signer.validation.errors import ValidationError

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from collections.abc import Mapping
+from datetime import datetime
 from importlib.resources import files
 from types import MappingProxyType
 
+from certs.clock import for_people
+
+# As certs.clock.rfc3339 writes it.
+_UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 LANGUAGES = ("vi", "en", "ko")
 
 
@@ -24,7 +30,7 @@ class Words:
             self._sentences = read_catalogues(self.language)
         sentence = self._sentences.get(code, code)
         return sentence.format_map(
-            _Blank({name: one_line(value) for name, value in (facts or {}).items() if value != ""})
+            _Blank({name: one_line(local_time(value)) for name, value in (facts or {}).items() if value != ""})
         )
 
 
@@ -36,6 +42,11 @@ def read_catalogues(language: str) -> Mapping[str, str]:
         if entry.name.endswith(f".{language}.toml"):
             sentences |= tomllib.loads(entry.read_text("utf-8"))
     return MappingProxyType(sentences)
+
+
+def local_time(value: str) -> str:
+    """A time that an error brings is in UTC, as JSON has it; people read it in Vietnam's zone (law 6). Nothing else is touched."""
+    return for_people(datetime.fromisoformat(value)) if _UTC_TIME.fullmatch(str(value)) else value
 
 
 class _Blank(dict[str, str]):

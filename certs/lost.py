@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, func, insert, select
 from sqlalchemy.orm import Session
 
 from certs.inventory import CertificateRecord, State, fold
@@ -34,6 +34,13 @@ class LostCertificate:
 def is_lost(record: CertificateRecord) -> bool:
     """Whether only a trail knows of it. An intent of this database has the octets that were to be signed; this one has none at all."""
     return record.der is None and not record.tbs
+
+
+def find_lost(session: Session, most: int) -> list[str]:
+    """Serials of lost certificates that nobody has revoked."""
+    c = _TABLE.c
+    query = select(c.serial).where(c.state == State.INTENT.value, func.length(c.tbs) == 0).order_by(c.serial)
+    return list(session.scalars(query.limit(most)))
 
 
 def add_lost(session: Session, lost: LostCertificate) -> bool:

@@ -54,13 +54,16 @@ class PinMissing(HSMError):
 
 
 class PinWrong(HSMError):
-    """The token refused the PIN. Never retried: a real token locks itself after a few tries. Facts: token."""
+    """The token refused the PIN. Never retried: a real token locks itself after a few tries.
+
+    Facts: token, pin_file.
+    """
 
     code = "HSM_PIN_WRONG"
 
 
 class PinLocked(HSMError):
-    """The token has locked its PIN. Facts: token."""
+    """The token has locked its PIN. Facts: token, pin_file."""
 
     code = "HSM_PIN_LOCKED"
 

@@ -184,10 +184,14 @@ class TokenLogin:
         return read_pin(self._pin)
 
     def _remember_refusal(self, error: PinWrong | PinLocked) -> None:
+        # Whoever has to mend it wants to know which file is meant.
+        error.facts |= {"token": self.token_label, "pin_file": str(self._pin)}
         # A real token locks itself after a few tries: it is never asked again from here, whatever the file says later.
         if self._pin_refused is not None:
             return
         self._turns.note_refused(error)
         kind, rv = type(error), error.rv
-        self._pin_refused = lambda: kind("the PIN was refused before", rv=rv, token=self.token_label)
+        self._pin_refused = lambda: kind(
+            "the PIN was refused before", rv=rv, token=self.token_label, pin_file=str(self._pin)
+        )
         self.on_event("pin.refused", {"token": self.token_label, "rv": rv or ""})

@@ -144,7 +144,8 @@ class Module:
                 session, is_ours = self._open_login_session(token, pin)
                 login = self._logins[key] = Login(session, is_ours, salt, _digest_of(pin, salt))
             elif not hmac.compare_digest(login.pin_digest, _digest_of(pin, login.salt)):
-                raise PinWrong("the PIN is not the one this process is logged in with", token=token.label)
+                told = "the PIN is not the one this process is logged in with"
+                raise PinWrong(told, token=token.label, pin_file="")  # the caller names it (login.py)
             login.holders += 1
 
     def login_generation(self, token: pkcs11.Token) -> int:

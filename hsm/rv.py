@@ -141,13 +141,17 @@ _MECHANISM_REFUSED_NAMES = ("CKR_KEY_FUNCTION_NOT_PERMITTED",)
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a call happened: what an error should name. `mechanism` is empty outside of signing and generating."""
+    """Where a call happened: what an error should name. `mechanism` is empty outside of signing and generating.
+
+    `pin_file` is empty where the caller alone knows where the PIN came from (login.py), or where none is asked for.
+    """
 
     module: str
     token: str
     operation: str
     limit: int = 0
     mechanism: str = ""
+    pin_file: str = ""
 
 
 def name_of_number(rv: int) -> str:
@@ -192,9 +196,9 @@ def to_hsm_error(error: p11.PKCS11Error, scene: Scene) -> HSMError:
     rv = name_of(error)
     told = f"{scene.operation}: {rv or error}"
     if isinstance(error, _PIN_REFUSED):
-        return PinWrong(told, rv=rv, token=scene.token)
+        return PinWrong(told, rv=rv, token=scene.token, pin_file=scene.pin_file)
     if isinstance(error, p11.PinLocked):
-        return PinLocked(told, rv=rv, token=scene.token)
+        return PinLocked(told, rv=rv, token=scene.token, pin_file=scene.pin_file)
     if isinstance(error, _TOKEN_AWAY):
         return TokenMissing(told, rv=rv, token=scene.token, module=scene.module)
     if isinstance(error, _NO_ROOM):

@@ -32,7 +32,8 @@ def create_token(module_path: Path, label: str, pin_file: Path, so_pin_file: Pat
             raise TokenExists(f"there is a token labelled {label!r}", token=label, module=str(module_path))
     else:
         token = module.init_token(label, so_pin)
-    with translated(Scene(str(module_path), label, "C_InitPIN")), token.open(rw=True, so_pin=so_pin) as session:
+    scene = Scene(str(module_path), label, "C_InitPIN", pin_file=str(so_pin_file))
+    with translated(scene), token.open(rw=True, so_pin=so_pin) as session:
         session.init_pin(pin)
 
 

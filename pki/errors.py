@@ -330,6 +330,12 @@ class RegistrationUnfinished(RegistrationNotOpen):
     code = "REGISTRATION_UNFINISHED"
 
 
+class RegistrationUsed(RegistrationNotOpen):
+    """A certificate was issued by the registration, and it makes one. Facts: id, state, serial."""
+
+    code = "REGISTRATION_USED"
+
+
 class RegistrationStale(RegistrationError):
     """What stands there is not what was confirmed. Facts: id."""
 
@@ -364,54 +370,6 @@ class SinceBeforeKey(RevocationRefused):
     """The time since when a key is suspect lies before its first certificate. Facts: since, first (RFC 3339)."""
 
     code = "REVOCATION_SINCE_BEFORE_KEY"
-
-
-class RenewalRefused(PkiError):
-    """A certificate is not renewed, or not now."""
-
-    code = "RENEWAL_REFUSED"
-
-
-class RenewalOfRevoked(RenewalRefused):
-    """A revoked certificate is not renewed. Facts: serial, revoked_at (RFC 3339), reason."""
-
-    code = "RENEWAL_OF_REVOKED"
-
-
-class RenewalOfSuspended(RenewalRefused):
-    """A suspended certificate waits for its decision. Facts: serial."""
-
-    code = "RENEWAL_OF_SUSPENDED"
-
-
-class RenewalTooEarly(RenewalRefused):
-    """More than a third of its term is left. Facts: serial, not_after, begins (RFC 3339: from then on)."""
-
-    code = "RENEWAL_TOO_EARLY"
-
-
-class RenewalTooLate(RenewalRefused):
-    """What has ended is followed by a certificate with another key. Facts: serial, not_after (RFC 3339)."""
-
-    code = "RENEWAL_TOO_LATE"
-
-
-class AlreadyRenewed(RenewalRefused):
-    """Another certificate follows this one already. Facts: serial, successor."""
-
-    code = "ALREADY_RENEWED"
-
-
-class RenewalNotByHand(RenewalRefused):
-    """Certificates of authorities and services have ways of their own. Facts: serial, profile."""
-
-    code = "RENEWAL_NOT_BY_HAND"
-
-
-class RenewalKeyNotNew(RenewalRefused):
-    """A re-key was asked with the key that the certificate has. Facts: serial."""
-
-    code = "RENEWAL_KEY_NOT_NEW"
 
 
 class HistoryTimeRefused(PkiError):

@@ -93,12 +93,16 @@ class AnswerEvidence:
 
 @dataclass(frozen=True)
 class IssuerPast:
-    """An authority on the way to the root, its own certificate at that time: as it was known then, and as it is known today."""
+    """An authority on the way to the root, its own certificate at that time: as it was known then, and as it is known today.
+
+    `crls` are the lists of then that speak of that certificate; of a root's own there is none.
+    """
 
     authority: str
     record: CertificateRecord
     then: Standing
     today: Standing
+    crls: tuple[CrlEvidence, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,11 @@ class History:
     issuers: tuple[IssuerPast, ...]
     gap: Gap | None = None
     lost: Gap | None = None
+
+    @property
+    def lists(self) -> tuple[CrlEvidence, ...]:
+        """Every list of then that a path to the root is judged by."""
+        return self.crls + tuple(crl for issuer in self.issuers for crl in issuer.crls)
 
     @property
     def fallen_issuer(self) -> IssuerPast | None:
@@ -181,7 +190,8 @@ def _issuers(session: Session, record: CertificateRecord, at: datetime) -> Itera
         own = get_certificate(session, authority.serial)
         events = life_of(session, own)
         then = standing_at(own, events, at)
-        yield IssuerPast(authority.name, own, then, _by_today(own, events, then, at))
+        crls = tuple(_crls(session, own, at)) if own.issuer != authority.name else ()
+        yield IssuerPast(authority.name, own, then, _by_today(own, events, then, at), crls)
         authority = find_authority(session, authority.parent) if authority.parent is not None else None
 
 
@@ -228,13 +238,15 @@ def standing_at(record: CertificateRecord, events: Sequence[LifeEvent], at: date
     for event in happened:
         is_issued = is_issued or event.act == "issue"
         standing = _after(standing, event, is_issued=is_issued)
+    later = events[len(happened) :]
     if (
         standing.state in (Past.REVOKED, Past.SUSPENDED)
-        and len(happened) == len(events)
         and record.revoked_at is not None
+        and all(event.act == "revoke" for event in later)
     ):
-        # The last change: the inventory has its times to the microsecond.
-        standing = replace(standing, revoked_at=record.revoked_at, suspect_since=record.suspect_since)
+        # The inventory has its times to the microsecond, and what follows a hold or raises a reason keeps the date.
+        suspect_since = standing.suspect_since if later else record.suspect_since
+        standing = replace(standing, revoked_at=record.revoked_at, suspect_since=suspect_since)
     if standing.state in (Past.ACTIVE, Past.SUSPENDED) and at > record.not_after:
         return Standing(Past.EXPIRED)
     return standing
@@ -262,6 +274,9 @@ def _by_today(record: CertificateRecord, events: Sequence[LifeEvent], then: Stan
     later = [event for event in events if event.time > at]
     final = standing_at(record, events, max([at, *(event.time for event in later)]))
     known, is_open = then, then.state is Past.ACTIVE
+    raised = [event for event in later if event.act == "revoke"]
+    if then.state is Past.REVOKED and raised:
+        known = replace(then, reason=raised[-1].reason, suspect_since=final.suspect_since)
     if then.state is Past.SUSPENDED:
         decided = next((event for event in later if event.act in ("reinstate", "revoke")), None)
         if decided is not None and decided.act == "revoke":
@@ -301,6 +316,8 @@ def _answer(session: Session, record: CertificateRecord, at: datetime, then: Sta
         said = Past.SUSPENDED if reason == HOLD.value else Past.REVOKED
     # What has ended is answered for as it was (RFC 6960 4.4.4).
     is_true = said is then.state or then.state is Past.EXPIRED
+    if then.state is Past.REVOKED and (reason or "unspecified") != then.reason:
+        is_true = False  # the reason was raised meanwhile
     return AnswerEvidence(
         octets=found.der,
         sha256=hashlib.sha256(found.der).hexdigest(),

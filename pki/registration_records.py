@@ -20,6 +20,7 @@ from pki.errors import (
     RegistrationStale,
     RegistrationUnfinished,
     RegistrationUnknown,
+    RegistrationUsed,
 )
 from pki.registration_tables import RegistrationRow
 
@@ -214,7 +215,11 @@ def digest_of(row: RegistrationRow) -> str:
 
 
 def not_open(row: RegistrationRow, state: RegistrationState, wanted: RegistrationState) -> RegistrationNotOpen:
-    """The error for a registration that is in another state than it should be."""
+    """The error for a registration that is in another state than it should be. One that is used is nobody's to confirm."""
+    if state is RegistrationState.ISSUED and row.certificate_serial is not None:
+        return RegistrationUsed(
+            f"{row.id} is used", id=str(row.id), state=state.value, wanted=wanted.value, serial=row.certificate_serial
+        )
     return RegistrationNotOpen(f"{row.id} is {state}", id=str(row.id), state=state.value, wanted=wanted.value)
 
 

@@ -17,7 +17,8 @@ from certs.clock import rfc3339
 from certs.inventory import CertificateRecord, State, find_successors, get_certificate
 from certs.names import parse_subject
 from pki.audit import Actor
-from pki.errors import (
+from pki.issuance import IssuanceRequest, IssuingDeps, issue
+from pki.renewal_errors import (
     AlreadyRenewed,
     RenewalKeyNotNew,
     RenewalNotByHand,
@@ -26,7 +27,6 @@ from pki.errors import (
     RenewalTooEarly,
     RenewalTooLate,
 )
-from pki.issuance import IssuanceRequest, IssuingDeps, issue
 from pki.roles import Permission, require
 from pki.service_keys import ServiceKind
 

@@ -24,7 +24,7 @@ from pki.errors import PkiError
 from pki.persons import PersonState, find_person, write_roles
 from pki.registration_records import RegistrationState
 from pki.registration_tables import RegistrationRow
-from pki.revocation import HOLD, parse_reason, write_reinstatement, write_revocation
+from pki.revocation import HOLD, is_worse, parse_reason, write_reinstatement, write_revocation
 from pki.roles import Role
 from pki.tables import ApprovalRow, AuthorityRow, PersonRow
 
@@ -87,11 +87,14 @@ def _revoke(session: Session, act: AuditRecord, replay: Replay) -> bool:
     if record is None:
         return False
     flag = parse_reason(act.details["reason"])
-    if record.state is State.REVOKED or (record.state is State.SUSPENDED and flag is HOLD):
+    since = _moment(act.details.get("since"))
+    if record.state is State.REVOKED and not is_worse(record, flag, since):
+        return True
+    if record.state is State.SUSPENDED and flag is HOLD:
         return True
     # A hold that becomes final keeps its date, to the last digit where the backup has it.
     at = record.revoked_at or _moment(act.details.get("at")) or act.time
-    write_revocation(session, record, flag, at, _moment(act.details.get("since")), replay.now)
+    write_revocation(session, record, flag, at, since, replay.now)
     return True
 
 

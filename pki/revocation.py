@@ -34,6 +34,10 @@ from pki.roles import Permission, require
 HOLD = x509.ReasonFlags.certificate_hold
 # More than any batch begins; what is beyond it is mended the next time.
 _MOST_AT_ONCE = 100_000
+# The key, or that of who vouched for it, is in other hands.
+_COMPROMISE = frozenset(
+    {x509.ReasonFlags.key_compromise, x509.ReasonFlags.ca_compromise, x509.ReasonFlags.aa_compromise}
+)
 # RFC 5280 5.3.1. removeFromCRL is a word of delta CRLs and not a reason to give.
 REASONS: dict[str, x509.ReasonFlags] = {
     flag.value: flag for flag in x509.ReasonFlags if flag is not x509.ReasonFlags.remove_from_crl
@@ -54,7 +58,8 @@ def revoke(
 ) -> CertificateRecord:
     """Revoke, or suspend when the reason is certificateHold. An intent can be revoked too: nobody knows whether it was signed.
 
-    `since` is when the key became suspect (RFC 5280 5.3.2), which may lie long before the revocation.
+    `since` is when the key became suspect (RFC 5280 5.3.2), which may lie long before the revocation. What is revoked already can be
+    revoked again for a compromise that became known later; its date stays.
     """
     # A reason that is none is refused with the stricter permission.
     holds = reason.lower() == HOLD.value.lower()
@@ -65,7 +70,7 @@ def revoke(
         raise SinceRefused("suspect since a time to come", since=rfc3339(since))
     with deps.database.read() as session:
         record = get_certificate(session, serial)
-        _check_revocable(session, record, flag)
+        _check_revocable(session, record, flag, since)
         if flag is HOLD and record.state_at(now) is State.EXPIRED:
             raise CertificateEnded(f"{serial} has ended", serial=serial, not_after=rfc3339(record.not_after))
         if since is not None:
@@ -75,7 +80,7 @@ def revoke(
     approval = demand(_revocation_deed(record, flag, since), needed, actor, deps)
     with deps.database.write() as session:
         record = get_certificate(session, serial, lock=True)
-        _check_revocable(session, record, flag)
+        _check_revocable(session, record, flag, since)
         use(session, approval, _revocation_deed(record, flag, since), actor, deps.clock)
         return _take_out(session, record, flag, since, now, actor, deps)
 
@@ -128,12 +133,14 @@ def _take_out(
 ) -> CertificateRecord:
     """State, CRL entry and audit row of a revocation or suspension."""
     # A hold that becomes final keeps the date of the hold (X.509 on certificateHold): what was signed in between
-    # was signed under a certificate not in force.
+    # was signed under a certificate not in force. So does a revocation whose reason is raised.
     revoked_at = record.revoked_at or now
     changed = write_revocation(session, record, flag, revoked_at, since, now)
     action = "certificate.suspend" if flag is HOLD else "certificate.revoke"
     # The row is written a moment later; a restored backup has to say the very second that lists have said.
     details = {"reason": flag.value, "was": record.state.value, "at": rfc3339(revoked_at)}
+    if record.state is State.REVOKED:
+        details["was_reason"] = record.revocation_reason or ""
     if since is not None:
         details["since"] = rfc3339(since)
     audit.append(session, deps.clock, actor, action, "certificate", record.serial, **details)
@@ -185,12 +192,27 @@ def parse_reason(name: str) -> x509.ReasonFlags:
     return flag
 
 
-def _check_revocable(session: Session, record: CertificateRecord, flag: x509.ReasonFlags) -> None:
+def is_worse(record: CertificateRecord, flag: x509.ReasonFlags, since: datetime | None) -> bool:
+    """Whether this says more against a revoked certificate than was said: a compromise, or one that began earlier.
+
+    RFC 5280 5.3.1 has relying parties judge by the reason, so what was `superseded` may not hide that the key is in other hands. The
+    other way there is none: what was once said against a key stays.
+    """
+    if record.revocation_reason == flag.value:
+        return (
+            flag in _COMPROMISE and since is not None and (record.suspect_since is None or since < record.suspect_since)
+        )
+    return flag in _COMPROMISE and record.revocation_reason not in {each.value for each in _COMPROMISE}
+
+
+def _check_revocable(
+    session: Session, record: CertificateRecord, flag: x509.ReasonFlags, since: datetime | None
+) -> None:
     if _is_of_root(session, record):
         raise RootNotRevocable(
             f"{record.serial} is the root {record.issuer}", serial=record.serial, authority=record.issuer
         )
-    _check_may_follow(record, flag)
+    _check_may_follow(record, flag, since)
 
 
 def _is_of_root(session: Session, record: CertificateRecord) -> bool:
@@ -214,6 +236,8 @@ def _check_suspended(record: CertificateRecord) -> None:
 def _revocation_deed(record: CertificateRecord, flag: x509.ReasonFlags, since: datetime | None) -> Deed:
     asked = {"serial": record.serial, "reason": flag.value, "since": rfc3339(since) if since is not None else None}
     rests_on = {"subject": record.subject, "state": record.state.value}
+    if record.state is State.REVOKED:
+        rests_on["reason"] = record.revocation_reason or ""
     return Deed(Act.CERTIFICATE_REVOKE, f"{record.serial} ({record.subject}): {flag.value}", asked, rests_on)
 
 
@@ -222,9 +246,9 @@ def _reinstating_deed(record: CertificateRecord) -> Deed:
     return Deed(Act.CERTIFICATE_REINSTATE, f"{record.serial} ({record.subject})", {"serial": record.serial}, rests_on)
 
 
-def _check_may_follow(record: CertificateRecord, flag: x509.ReasonFlags) -> None:
+def _check_may_follow(record: CertificateRecord, flag: x509.ReasonFlags, since: datetime | None) -> None:
     revoked_at = rfc3339(record.revoked_at) if record.revoked_at is not None else ""
-    if record.state is State.REVOKED:
+    if record.state is State.REVOKED and not is_worse(record, flag, since):
         reason = record.revocation_reason or ""
         raise AlreadyRevoked(f"{record.serial} is revoked", serial=record.serial, revoked_at=revoked_at, reason=reason)
     if record.state is State.SUSPENDED and flag is HOLD:

@@ -18,6 +18,8 @@ from signer.errors import Unavailable, UsageWrong
 # What open(2) says where the file system or the kernel does not know O_TMPFILE.
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
+# The path itself is wrong, not the disk: whoever typed it types another.
+_WRONG_PATH = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -119,11 +121,16 @@ class OutputFile:
         self._replace = replace
         # Short: a name of 255 octets, which Vietnamese letters reach soon, leaves no room for more.
         self._partial = target.with_name(f".{secrets.token_hex(8)}.part")
-        if not replace and target.exists():
-            raise UsageWrong("OUTPUT_EXISTS", path=str(target))
         try:
+            if target.is_dir():
+                # Said now: at the end, when it is to be named, a key would have been used for nothing.
+                raise UsageWrong("OUTPUT_IS_FOLDER", path=str(target))
+            if not replace and target.exists():
+                raise UsageWrong("OUTPUT_EXISTS", path=str(target))
             self._file = _open_nameless(target.parent) or self._partial.open("xb")
         except OSError as error:
+            if error.errno in _WRONG_PATH:
+                raise UsageWrong("OUTPUT_NOWHERE", path=str(target), reason=error.strerror or "") from error
             raise _unavailable(error, target) from error
         try:
             os.posix_fallocate(self._file.fileno(), 0, max(expected_size, 1))

@@ -16,7 +16,7 @@ from api.cli.parser import TypedPath
 from api.errors import UsageError
 from api.home import locate_home
 from api.wiring import open_installation
-from api.words import one_line
+from api.words import local_time, one_line
 from certs.clock import SystemClock, for_people
 from pki.replay import CRL_MARGIN
 
@@ -112,6 +112,12 @@ def _refuse_unreadable(file: TypedPath) -> None:
         raise UsageError("INPUT_UNREADABLE", path=file.typed, reason=error.strerror or "") from None
 
 
+def _named(act: str) -> str:
+    """An act that was not done again, as JSON names it, with its time in Vietnam's zone."""
+    what, bracket, time = act.rpartition(" (")
+    return one_line(f"{what}{bracket}{local_time(time.removesuffix(')'))})" if bracket else act)
+
+
 def _say_restored(report: RestoreReport, call: Call) -> None:
     say, home = call.words.say, str(locate_home(call.environment).root)
     time = for_people(datetime.fromisoformat(report.time))
@@ -130,10 +136,10 @@ def _say_restored(report: RestoreReport, call: Call) -> None:
     call.out.write(say("RESTORE_NUMBERS", {"margin": str(CRL_MARGIN)}) + "\n")
     if found["lost_count"]:
         call.out.write(say("RESTORE_LOST", {"count": str(found["lost_count"])}) + "\n")
-        call.out.writelines(f"  {one_line(name)}\n" for name in found["lost"][:_SHOWN])
+        call.out.writelines(f"  {_named(name)}\n" for name in found["lost"][:_SHOWN])
     if found["unknown_count"]:
         call.out.write(say("RESTORE_UNKNOWN", {"count": str(found["unknown_count"])}) + "\n")
-        call.out.writelines(f"  {one_line(name)}\n" for name in found["unknown"][:_SHOWN])
+        call.out.writelines(f"  {_named(name)}\n" for name in found["unknown"][:_SHOWN])
     if found["missing"]:
         call.out.write(say("RESTORE_MISSING", {"count": str(found["missing"])}) + "\n")
     if found["approvals_closed"]:

@@ -8,13 +8,12 @@ from collections.abc import Callable
 
 def add_backup(
     add: Callable[..., argparse.ArgumentParser],
-    parser_class: type[argparse.ArgumentParser],
     path: Callable[[str], object],
     acts: Callable[[argparse.ArgumentParser], None],
 ) -> None:
     """The command and its actions. `path` and `acts` are those of the other commands."""
     actions = add("backup", help="a home as one encrypted file, and back").add_subparsers(
-        dest="action", metavar="ACTION", required=True, parser_class=parser_class
+        dest="action", metavar="ACTION", required=True
     )
     keygen = actions.add_parser("keygen", help="make a recovery key; what backups are encrypted to is printed")
     keygen.add_argument("-o", "--output", required=True, type=path, metavar="FILE", help="the key; keep it offline")

@@ -12,7 +12,7 @@ from api.cli.context import acting, parse_time, print_json, print_table, refuse_
 from api.errors import UsageError
 from api.publishing import publish
 from api.wiring import Installation, open_installation
-from api.words import Words
+from api.words import Words, local_time
 from certs.clock import for_people, rfc3339
 from certs.inventory import CertificateRecord, State, get_certificate
 from pki.authorities import AuthorityRecord, AuthorityState, get_authority, list_authorities
@@ -97,7 +97,9 @@ def _show(options: argparse.Namespace, installation: Installation, call: Call) -
     if options.json:
         print_json(out, facts)
     else:
-        print_table(out, [[words.say(f"COLUMN_{name.upper()}"), str(value or "–")] for name, value in facts.items()])
+        print_table(
+            out, [[words.say(f"COLUMN_{name.upper()}"), local_time(str(value or "–"))] for name, value in facts.items()]
+        )
     return 0
 
 
@@ -155,7 +157,9 @@ def _crl(options: argparse.Namespace, installation: Installation, call: Call) ->
     elif output is not None:
         out.write(words.say("CRL_WRITTEN", {"number": str(found.number), "path": output.typed}) + "\n")
     else:
-        print_table(out, [[words.say(f"COLUMN_{name.upper()}"), str(value or "–")] for name, value in facts.items()])
+        print_table(
+            out, [[words.say(f"COLUMN_{name.upper()}"), local_time(str(value or "–"))] for name, value in facts.items()]
+        )
     return 0
 
 

@@ -129,12 +129,14 @@ def _revoke(options: argparse.Namespace, installation: Installation, call: Call)
     words, out, actor = call.words, call.out, acting(call, installation)
     since = parse_time(options.since) if options.since else None
     with installation.database.read() as session:
-        record = find_record(session, options.which)
-    record = revoke(record.serial, options.reason, actor, installation.revocation, since)
+        before = find_record(session, options.which)
+    record = revoke(before.serial, options.reason, actor, installation.revocation, since)
     if options.json:
         print_json(out, _as_json(record, installation))
     else:
         code = "CERTIFICATE_SUSPENDED" if record.state is State.SUSPENDED else "CERTIFICATE_REVOKED"
+        if before.state is State.REVOKED:
+            code = "REVOCATION_RAISED"
         out.write(words.say(code, {"serial": record.serial, "reason": record.revocation_reason or ""}) + "\n")
     # Relying parties learn of it now, not when somebody remembers to publish. Should the token be away, the revocation
     # stands, the failure is said, and the CRL stays due.

@@ -24,7 +24,10 @@ def add_past(show: argparse.ArgumentParser, shared: Shared) -> None:
         "--at", metavar="TIME", help="what was true then, what is known today, and the evidence (RFC 3339)"
     )
     show.add_argument(
-        "--evidence", type=shared.path, metavar="DIR", help="with --at: write the CRLs and the OCSP answer here, in DER"
+        "--evidence",
+        type=shared.path,
+        metavar="DIR",
+        help="with --at: write certificates, CRLs and the OCSP answer here, in DER",
     )
 
 
@@ -35,7 +38,10 @@ def add_life(actions: Any, shared: Shared) -> None:
     renew.add_argument("--rekey", action="store_true", help="with a new key; a credential gets the next name")
     renew.add_argument("--csr", type=shared.path, metavar="FILE", help="with --rekey: a key of somebody else's making")
     renew.add_argument(
-        "--days", type=shared.number(1, 36_525), metavar="N", help="for a shorter term than its kind has"
+        "--days",
+        type=shared.number(1, 36_525),
+        metavar="N",
+        help="for so many days (default: the full term of its profile, also after a shorter one)",
     )
     renew.add_argument("--revoke-old", action="store_true", help="revoke the old one as superseded")
     renew.add_argument("-o", "--output", type=shared.path, metavar="FILE", help="write the PEM here")

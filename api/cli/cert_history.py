@@ -20,8 +20,8 @@ from api.wiring import Installation
 from api.words import Words
 from certs.clock import for_people, rfc3339
 from certs.inventory import CertificateRecord
-from pki.crl_archive import crl_octets
-from pki.history import AnswerEvidence, CrlEvidence, Gap, History, IssuerPast, LifeEvent, Standing, history_of
+from pki.crl_archive import StoredCrl, crl_octets
+from pki.history import AnswerEvidence, CrlEvidence, Gap, History, IssuerPast, LifeEvent, Past, Standing, history_of
 from signer.storage import OutputFile
 
 
@@ -34,12 +34,16 @@ def show_past(record: CertificateRecord, options: argparse.Namespace, installati
     with installation.database.read() as session:
         history = history_of(session, record.serial, at, now)
     report = describe_past(history, _certificate(record, history.lost))
+    written: list[str] = []
     if options.evidence is not None:
-        _write_evidence(history, report, options.evidence, installation)
+        written = _write_evidence(history, report, options.evidence, installation)
     if options.json:
         print_json(call.out, report)
-    else:
-        print_table(call.out, list(_rows(history, call.words)))
+        return 0
+    rows = list(_rows(history, call.words))
+    if written:
+        rows.append([call.words.say("HISTORY_EVIDENCE"), f"{options.evidence.typed}: {', '.join(written)}"])
+    print_table(call.out, rows)
     return 0
 
 
@@ -98,6 +102,8 @@ def _said_today(history: History, words: Words) -> str:
 
 def _said_knowledge(then: Standing, today: Standing, words: Words) -> str:
     kind = "same" if today == then else today.state.value
+    if kind == then.state.value == Past.REVOKED.value:
+        kind = "raised"
     facts = {"since": _shown(today.revoked_at), "reason": today.reason or "", "suspect": _shown(today.suspect_since)}
     return words.say(f"TODAY_{kind}", facts)
 
@@ -152,25 +158,40 @@ def _shown(moment: datetime | None) -> str:
     return "" if moment is None else for_people(moment)
 
 
-def _write_evidence(history: History, report: dict[str, Any], folder: TypedPath, installation: Installation) -> None:
-    """Each file whole or not at all, into a folder with nothing else in it; what was found comes last, as a sign that all is there."""
+def _write_evidence(
+    history: History, report: dict[str, Any], folder: TypedPath, installation: Installation
+) -> list[str]:
+    """All that is needed to check the certificate at that time without asking us, but for trust in the root; the names of the files.
+
+    Each file whole or not at all, into a folder with nothing else in it; what was found comes last, as a sign that all is there.
+    """
     writable_folder(folder.path, folder.typed)
     if any(folder.path.iterdir()):
         raise UsageError("EVIDENCE_FOLDER_FULL", path=folder.typed)
+    small = {f"ca-{issuer.authority}.cer": _octets(issuer.record) for issuer in history.issuers}
     if history.record.der is not None:
-        certificate = history.record.certificate()
-        _write(folder.path / "certificate.cer", certificate.public_bytes(Encoding.DER))
+        small = {"certificate.cer": _octets(history.record)} | small
+    if history.answer is not None:
+        small["answer.ocsp"] = history.answer.octets
+    lists = {_list_name(each.crl): each.crl for each in history.lists}
+    report["evidence"] = names = [*small, *lists, "history.json"]
+    for name, content in small.items():
+        _write(folder.path / name, content)
     with installation.database.read() as session:
-        for evidence in history.crls:
-            crl = evidence.crl
-            kind = "delta" if crl.is_delta else "crl"
-            name = f"{crl.authority}-{crl.number}-{kind}.crl"
+        for name, crl in lists.items():
             with OutputFile(folder.path / name, expected_size=crl.size, replace=False) as file:
                 file.publish_parts(crl_octets(session, crl))
-    if history.answer is not None:
-        _write(folder.path / "answer.ocsp", history.answer.octets)
     text = json.dumps(report, ensure_ascii=False, indent=2) + "\n"
     _write(folder.path / "history.json", text.encode())
+    return names
+
+
+def _octets(record: CertificateRecord) -> bytes:
+    return record.certificate().public_bytes(Encoding.DER)
+
+
+def _list_name(crl: StoredCrl) -> str:
+    return f"{crl.authority}-{crl.number}-{'delta' if crl.is_delta else 'crl'}.crl"
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -64,18 +64,26 @@ def renew_one(options: argparse.Namespace, installation: Installation, call: Cal
         "old": done.old.serial,
         "name": done.credential or "",
         "end": for_people(done.new.not_after),
+        "days": str(_term(done.new)),
+        "old_days": str(_term(done.old)),
     }
+    said = words.say("CERTIFICATE_RENEWED_FOR" if done.credential else "CERTIFICATE_RENEWED", facts)
     if options.json:
         print_json(out, _as_json(done))
     elif done.credential is None and output is None:
+        # The standard output is the certificate alone.
+        call.err.write(said + "\n")
         out.write(pem.decode())
     else:
-        code = "CERTIFICATE_RENEWED_FOR" if done.credential else "CERTIFICATE_RENEWED"
-        out.write(words.say(code, facts) + "\n")
+        out.write(said + "\n")
     if options.revoke_old:
         revoke(done.old.serial, "superseded", actor, installation.revocation)
         publish(installation, actor)
     return 0
+
+
+def _term(record: CertificateRecord) -> int:
+    return (record.not_after - record.not_before).days
 
 
 def _renew(options: argparse.Namespace, installation: Installation, actor: Actor) -> _Renewed:

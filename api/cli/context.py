@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pwd
@@ -128,16 +129,25 @@ def find_record(session: Session, which: str) -> CertificateRecord:
 
 
 def refuse_existing(path: Path, typed: str, *, force: bool) -> None:
-    """UsageError-like refusal when an output is there already and may not be replaced."""
-    if path.exists() and not force:
-        raise UsageError("OUTPUT_EXISTS", path=typed)
+    """UsageError when an output is there already and may not be replaced, or could stand nowhere: before any work is done for it."""
+    try:
+        if path.is_dir():
+            raise UsageError("OUTPUT_IS_FOLDER", path=typed)
+        if not path.parent.is_dir():
+            raise UsageError("OUTPUT_NOWHERE", path=typed, reason=os.strerror(errno.ENOENT))
+        if path.exists() and not force:
+            raise UsageError("OUTPUT_EXISTS", path=typed)
+    except OSError as error:  # a name too long to exist
+        raise UsageError("OUTPUT_NOWHERE", path=typed, reason=error.strerror or "") from error
 
 
 def writable_folder(folder: Path, typed: str) -> None:
-    """Unavailable unless the folder exists or can be made."""
+    """UsageError when a file stands in the folder's place or on the way to it; Unavailable when it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP):
+            raise UsageError("OUTPUT_NOWHERE", path=typed, reason=error.strerror or "") from error
         raise Unavailable("WRITE_FAILED", path=typed, reason=error.strerror or "") from error
 
 

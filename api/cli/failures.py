@@ -99,6 +99,8 @@ def describe(error: Exception) -> tuple[int, str, dict[str, str]]:
     for kind, exit_code in _EXITS:
         if isinstance(error, kind):
             return exit_code, error_code(error), dict(getattr(error, "facts", {}))
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return 2, "PATH_TOO_LONG", {"path": str(error.filename or "")[:80]}
     if isinstance(error, OSError):
         code = "DISK_FULL" if error.errno in _FULL else "WRITE_FAILED"
         return 5, code, {"path": str(error.filename or ""), "reason": error.strerror or type(error).__name__}

@@ -12,7 +12,7 @@ from api.keys import module_path
 from api.signing_speed import Speed, measure
 from api.wiring import Installation, open_installation
 from hsm.errors import KeyNotProtected, KeyProcessFailed
-from hsm.keyd.state import KeyState, ProcessState
+from hsm.keyd.state import KeyState, ProcessState, Sessions
 from hsm.spec import KeyRef
 
 
@@ -39,13 +39,18 @@ def _status(options: argparse.Namespace, installation: Installation, call: Call)
     """Exit 5 unless keys can be used."""
     told = _state(installation)
     if options.json:
-        print_json(call.out, [_state_as_json(told)])
+        more = {"sessions_allowed": installation.settings.hsm.max_sessions}
+        print_json(call.out, [_state_as_json(told) | more])
         return 0 if told.state == "ok" else 5
-    sessions = f"{told.sessions.open}/{told.sessions.limit or '∞'}"
     heading = [
-        call.words.say(f"COLUMN_{name}") for name in ("TOKEN", "STATE", "SESSIONS", "BREAKER", "REASON", "MODULE")
+        call.words.say(f"COLUMN_{name}")
+        for name in ("TOKEN", "STATE", "SESSIONS", "SESSIONS_ALLOWED", "TOKEN_LIMIT", "BREAKER", "REASON", "MODULE")
     ]
-    print_table(call.out, [heading, [told.token, told.state, sessions, told.breaker, told.reason or "–", told.module]])
+    # Each token process keeps its login in a session of its own, beside those that sign.
+    allowed = f"{installation.settings.hsm.max_sessions} + {max(1, len(told.processes))}"
+    row = [told.token, told.state, str(told.sessions.open), allowed]
+    row += [_token_limit(told.sessions, call), told.breaker, told.reason or "–", told.module]
+    print_table(call.out, [heading, row])
     if len(told.processes) > 1:
         heading = [call.words.say(f"COLUMN_{name}") for name in ("PROCESS", "STATE", "SESSIONS", "BREAKER")]
         print_table(call.out, [heading, *map(_process_row, told.processes)])
@@ -56,8 +61,12 @@ def _status(options: argparse.Namespace, installation: Installation, call: Call)
 
 
 def _process_row(process: ProcessState) -> list[str]:
-    sessions = f"{process.sessions.open}/{process.sessions.limit or '∞'}"
-    return [str(process.pid or "–"), process.state, sessions, process.breaker]
+    return [str(process.pid or "–"), process.state, str(process.sessions.open), process.breaker]
+
+
+def _token_limit(sessions: Sessions, call: Call) -> str:
+    """What the token itself allows; most name no limit."""
+    return call.words.say("TOKEN_LIMIT_NONE") if sessions.limit is None else str(sessions.limit)
 
 
 def _state(installation: Installation) -> KeyState:

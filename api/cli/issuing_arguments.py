@@ -70,7 +70,7 @@ def issue_arguments(add: Add, path: Path, number: Number, *ends: End) -> None:
 def registration_arguments(add: Add, path: Path, number: Number, acts: End, as_json: End) -> None:
     """`antin registration`."""
     group = add("registration", help="what is asked for a certificate, and who confirmed it by which evidence")
-    actions = group.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=type(group))
+    actions = group.add_subparsers(dest="action", metavar="ACTION", required=True)
     new = actions.add_parser("add", help="write down what is asked; without --csr the key is made in the token later")
     new.add_argument("--profile", required=True, metavar="P")
     new.add_argument("--subject", required=True, metavar="DN", help='for example "CN=…,O=…,C=VN"')

@@ -29,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, err: TextIO) -> int:
     """`main` with its surroundings given."""
-    options = build_parser().parse_args(arguments)
     words = Words(environment.get("ANTIN_LANG", "en"))
+    options = build_parser(words).parse_args(arguments)
     judge = None
     try:
         judge = load("api.ahead").start_judge(options.command, environment)

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
 
 from api.cli.backup_arguments import add_backup
 from api.cli.cert_arguments import Shared, add_life, add_past
 from api.cli.document_arguments import add_document
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.upgrade_arguments import upgrade_arguments
+from api.cli.usage import Parser
+from api.words import Words
 from signer.levels import LEVELS
 
 INTENTS = ("approve", "issue")
@@ -24,14 +25,6 @@ REASONS = (
     "unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
     "certificateHold", "privilegeWithdrawn", "aACompromise",
 )  # fmt: skip
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with one line on wrong usage, as every other error has."""
-
-    def error(self, message: str) -> NoReturn:
-        line = "".join(character if character.isprintable() else "?" for character in message)
-        self.exit(2, f"antin: {line}. See: {self.prog} --help\n")
 
 
 @dataclass(frozen=True)
@@ -50,16 +43,17 @@ def typed_path(text: str) -> TypedPath:
 Sub = Callable[..., argparse.ArgumentParser]
 
 
-def build_parser() -> Parser:
-    """The whole command line. `command` in the result names the module of api.cli that carries it out."""
+def build_parser(words: Words | None = None) -> Parser:
+    """The whole command line, in somebody's language. `command` in the result names the module of api.cli that carries it out."""
     parser = Parser(
+        words=words,
         prog="antin",
         description="Digital signatures and PKI for public agencies.",
         epilog="State lives in ANTIN_HOME (default ./var). Exit: 0 done, 1 the answer is no, 2 usage or unreadable input, "
         "3 indeterminate, 4 not signed, 5 a component is unavailable, 6 waits for an approval.",
     )
     parser.add_argument("--version", action="version", version=f"antin {version('antin')}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add: Sub = commands.add_parser
     _init(add)
     _sign(add)
@@ -76,7 +70,7 @@ def build_parser() -> Parser:
     _person(add)
     _approvals(add)
     registration_arguments(add, typed_path, _number, _acts, _json)
-    add_backup(add, Parser, typed_path, _acts)
+    add_backup(add, typed_path, _acts)
     demo = add("demo", help="sign and verify real documents in a home made with init --demo")
     _acts(demo)
     demo.set_defaults(command="demo")
@@ -138,9 +132,7 @@ def _verify(add: Sub) -> None:
 
 
 def _cert(add: Sub) -> None:
-    actions = add("cert", help="certificates").add_subparsers(
-        dest="action", metavar="ACTION", required=True, parser_class=Parser
-    )
+    actions = add("cert", help="certificates").add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the inventory")
     listing.add_argument("--state", choices=("intent", "active", "suspended", "revoked", "expired"))
     listing.add_argument("--profile", metavar="P")
@@ -189,9 +181,7 @@ def _hexadecimal(typed: str) -> str:
 
 
 def _ca(add: Sub) -> None:
-    actions = add("ca", help="certificate authorities").add_subparsers(
-        dest="action", metavar="ACTION", required=True, parser_class=Parser
-    )
+    actions = add("ca", help="certificate authorities").add_subparsers(dest="action", metavar="ACTION", required=True)
     _json(actions.add_parser("list", help="own authorities, parents first"))
     show = actions.add_parser("show", help="one authority")
     show.add_argument("name", metavar="NAME")
@@ -218,9 +208,7 @@ def _ca(add: Sub) -> None:
 
 
 def _hsm(add: Sub) -> None:
-    actions = add("hsm", help="the key token").add_subparsers(
-        dest="action", metavar="ACTION", required=True, parser_class=Parser
-    )
+    actions = add("hsm", help="the key token").add_subparsers(dest="action", metavar="ACTION", required=True)
     _json(actions.add_parser("status", help="is the token there, how many sessions, what happened to it"))
     _json(actions.add_parser("keys", help="every key of the token: what it is for, who uses it, is it protected"))
     bench = actions.add_parser(
@@ -235,7 +223,7 @@ def _hsm(add: Sub) -> None:
 
 def _document(add: Sub) -> None:
     actions = add("document", help="the register of signed documents").add_subparsers(
-        dest="action", metavar="ACTION", required=True, parser_class=Parser
+        dest="action", metavar="ACTION", required=True
     )
     add_document(actions.add_parser, Shared(_json, _acts, typed_path, _number))
 
@@ -288,7 +276,7 @@ def _span(least: float, most: float) -> Callable[[str], float]:
 
 def _token(add: Sub) -> None:
     actions = add("token", help="bearer tokens for the HTTP service").add_subparsers(
-        dest="action", metavar="ACTION", required=True, parser_class=Parser
+        dest="action", metavar="ACTION", required=True
     )
     issue = actions.add_parser("issue", help="make a token; it is printed alone, once")
     issue.add_argument(
@@ -308,7 +296,7 @@ def _token(add: Sub) -> None:
 
 def _audit(add: Sub) -> None:
     actions = add("audit", help="the audit trail: is it whole, and as a signed file").add_subparsers(
-        dest="action", metavar="ACTION", required=True, parser_class=Parser
+        dest="action", metavar="ACTION", required=True
     )
     verify = actions.add_parser("verify", help="walk every chain and name each place where it is broken")
     of = verify.add_mutually_exclusive_group()
@@ -332,7 +320,7 @@ def _audit(add: Sub) -> None:
 
 def _person(add: Sub) -> None:
     actions = add("person", help="who may act here, and with which roles").add_subparsers(
-        dest="action", metavar="ACTION", required=True, parser_class=Parser
+        dest="action", metavar="ACTION", required=True
     )
     new = actions.add_parser("add", help="register a person")
     new.add_argument("name", metavar="NAME", help="1 to 32 of a-z, 0-9 and -")
@@ -359,7 +347,7 @@ def _person(add: Sub) -> None:
 
 def _approvals(add: Sub) -> None:
     actions = add("approvals", help="what waits for a second person").add_subparsers(
-        dest="action", metavar="ACTION", required=True, parser_class=Parser
+        dest="action", metavar="ACTION", required=True
     )
     listing = actions.add_parser("list", help="requests that are open")
     listing.add_argument("--all", action="store_true", help="also those that are over")

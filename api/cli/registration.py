@@ -8,7 +8,7 @@ from typing import Any
 from api.cli.call import Call
 from api.cli.context import acting, print_json, print_table, read_input
 from api.wiring import Installation, open_installation
-from api.words import one_line
+from api.words import local_time, one_line
 from certs.clock import for_people, rfc3339
 from certs.csr import parse_csr
 from certs.names import parse_subject
@@ -88,7 +88,10 @@ def _show(options: argparse.Namespace, installation: Installation, call: Call) -
     facts["san"] = ", ".join(record.wanted.san)
     print_table(
         call.out,
-        [[call.words.say(f"COLUMN_{name.upper()}"), one_line(str(value or "–"))] for name, value in facts.items()],
+        [
+            [call.words.say(f"COLUMN_{name.upper()}"), one_line(local_time(str(value or "–")))]
+            for name, value in facts.items()
+        ],
     )
     return 0
 

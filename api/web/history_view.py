@@ -109,7 +109,7 @@ def view_history(history: History, now: CertificateView) -> HistoryView:
         since=for_people(today.revoked_at) if today.revoked_at else "",
         reason=f"WEB_REASON_{today.reason or 'unspecified'}" if today.revoked_at else "",
         suspect_since=for_people(today.suspect_since) if today.suspect_since else "",
-        known_then=f"WEB_PAST_KNOWN_{was.value}" if was is not state else "",
+        known_then=_known_then(history, was, state),
         lists=tuple(_line(evidence) for evidence in history.crls),
         answer=_said(answer),
         answer_from=for_people(answer.this_update) if answer else "",
@@ -122,6 +122,15 @@ def view_history(history: History, now: CertificateView) -> HistoryView:
         gap_until=for_people(history.gap.ended) if history.gap else "",
         now=now,
     )
+
+
+def _known_then(history: History, was: Past, state: Past) -> str:
+    if was is not state:
+        return f"WEB_PAST_KNOWN_{was.value}"
+    then = history.then
+    # The reason was raised since: who looked then was told another one.
+    raised = then.state is Past.REVOKED and then.reason != history.today.reason
+    return f"WEB_REASON_{then.reason or 'unspecified'}" if raised else ""
 
 
 def _said(answer: AnswerEvidence | None) -> str:

@@ -209,7 +209,8 @@ class Lane:
         kind = PIN_ERRORS.get(self._refusal.code) if self._refusal else None
         if breaker.state is BreakerState.PIN and self._refusal and kind:
             told = "the token refused the PIN, and is not asked again until the PIN file changes"
-            return failed(kind(told, rv=self._refusal.rv, token=self._arguments.token_label))
+            facts = {"token": self._arguments.token_label, "pin_file": str(self._arguments.pin)}
+            return failed(kind(told, rv=self._refusal.rv, **facts))
         after = str(breaker.retry_after(time.monotonic()))
         away = TokenAway("the token is away", retry_after=after, reason=breaker.reason or "starting")
         away.facts = {**self._facts, **away.facts}

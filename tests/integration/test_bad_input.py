@@ -256,7 +256,7 @@ def test_metadata_that_are_no_file_are_refused(user: User) -> None:
 
 @pytest.mark.parametrize("output", ["no/such/folder/out.pdf", "paper.pdf/out.pdf", "x" * 300 + ".pdf"])
 def test_an_output_that_cannot_be_written_costs_no_signature(user: User, output: str) -> None:
-    user.refused(5, "sign", "paper.pdf", "--as", "officer", "-o", output)
+    user.refused(2, "sign", "paper.pdf", "--as", "officer", "-o", output)
     assert user.json("document", "list") == []
 
 
@@ -292,3 +292,26 @@ def test_help_is_there_for_every_command(user: User) -> None:
         assert command in top
     assert "--placement" in user.antin("sign", "--help")
     assert user.antin("--version").startswith("antin ")
+
+
+def test_an_output_path_that_cannot_be_is_wrong_usage_in_every_command_and_nothing_is_made_for_it(user: User) -> None:
+    recipient = user.antin("backup", "keygen", "-o", "recovery.key").strip()
+    (user.folder / "folder").mkdir()
+    commands = (
+        ("sign", "paper.pdf", "--as", "officer"),
+        ("cert", "issue", "--profile", "officer", "--subject", "CN=An,O=Sở Thử nghiệm,C=VN"),
+        ("cert", "renew", "officer", "--force"),
+        ("ca", "crl", "issuing"),
+        ("audit", "export"),
+        ("backup", "keygen"),
+        ("backup", "create", "--recipient", recipient),
+    )
+    before = user.sql("SELECT count(*) FROM certificates")
+    for words in commands:
+        assert "no/such" in user.refused(2, *words, "-o", "no/such")
+        assert "paper.pdf/x" in user.refused(2, *words, "-o", "paper.pdf/x")
+        if words[0] != "sign":  # which puts a file of the same name into a folder
+            assert "is a folder" in user.refused(2, *words, "-o", "folder")
+    then = ("cert", "show", "officer", "--at", "2026-01-01T00:00:00Z", "--evidence", "paper.pdf/x")
+    assert "paper.pdf/x" in user.refused(2, *then)
+    assert user.sql("SELECT count(*) FROM certificates") == before

@@ -85,7 +85,7 @@ def test_evidence_stores_a_registration_and_a_registration_issues_once(service: 
     shown = service.user.json("registration", "show", str(record["registration"]))
     assert (shown["state"], shown["evidence"], shown["certificate"]) == ("issued", "hồ sơ 12/2026", record["serial"])
     by_number = {"registration": record["registration"]}
-    problem(service.send("POST", _PATH, token=token, json=by_number), 409, "REGISTRATION_NOT_OPEN")
+    problem(service.send("POST", _PATH, token=token, json=by_number), 409, "REGISTRATION_USED")
 
     (service.user.folder / "other.csr").write_bytes(good_request())
     asked = ("--profile", "system", "--subject", SUBJECT, "--csr", "other.csr", "--evidence", "hồ sơ 13/2026")

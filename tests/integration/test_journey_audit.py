@@ -190,7 +190,7 @@ def test_nonsense_is_refused_in_one_line(user: User) -> None:
 
 def test_an_export_that_cannot_be_written_or_signed_leaves_nothing(user: User) -> None:
     before = user.files()
-    user.refused(5, "audit", "export", "-o", "no/such/folder/audit.jsonl")
+    user.refused(2, "audit", "export", "-o", "no/such/folder/audit.jsonl")
     wrong = user.home / "wrong-pin"
     wrong.write_text("0000")
     user.refused(5, "audit", "export", "-o", "audit.jsonl", ANTIN_HSM__PIN_FILE=str(wrong))

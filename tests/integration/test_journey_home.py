@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -233,6 +234,25 @@ def test_the_doctor_names_what_was_begun_and_forgotten(user: User) -> None:
     assert set(user.findings()) == {"DOCTOR_ACT_OPEN", "DOCTOR_NUMBER_OPEN", "DOCTOR_CERTIFICATE_INTENT"}
 
 
+def test_the_doctor_finds_one_old_intent_among_many_that_are_being_worked_on(user: User) -> None:
+    user.sql(
+        "UPDATE certificates SET state = 'intent', created_at = ? WHERE profile = 'officer'",
+        "2026-01-01 00:00:00.000000",
+    )
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.000000")
+    copied = (
+        "profile, subject, common_name, organization, search_text, organization_text, issuer, state, "
+        "not_before, not_after, tbs, public_key_der, key_id"
+    )
+    user.sql(
+        "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 1200) "
+        f"INSERT INTO certificates (serial, {copied}, created_at) "
+        f"SELECT 'ff' || n, {copied}, '{now}' FROM certificates, many WHERE profile = 'officer'"
+    )
+    named = [each["code"] for each in user.json("doctor", code=1) if each["severity"] == "wrong"]
+    assert named == ["DOCTOR_CERTIFICATE_INTENT"]
+
+
 def test_the_doctor_names_a_database_of_another_version(user: User) -> None:
     user.sql("UPDATE alembic_version SET version_num = '0001'")
     assert "DOCTOR_DATABASE_OLD" in user.findings()
@@ -285,3 +305,22 @@ def test_a_reader_who_goes_away_ends_a_command_quietly(user: User) -> None:
         )  # fmt: skip
     assert done.stderr == ""
     assert done.returncode == 141
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ca", "show", "root"),
+        ("ca", "crl", "issuing"),
+        ("cert", "show", "officer"),
+        ("cert", "show", "seal", "--at", "2026-01-01T00:00:00Z"),
+    ],
+)
+def test_people_read_times_in_vietnams_zone_and_json_has_utc(user: User, words: tuple[str, ...]) -> None:
+    utc = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+    said = user.antin(*words)
+    assert "+07:00" in said
+    assert not utc.search(said), said
+    told = user.antin(*words, "--json")
+    assert utc.search(told)
+    assert "+07:00" not in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,17 @@ def key_processes(home: Path) -> list[int]:
         for entry in Path("/proc").iterdir()
         if entry.name.isdigit() and folder in command_of(int(entry.name)).split(b"\0")
     ]
+
+
+def test_the_status_tells_open_sessions_the_setting_and_the_tokens_own_limit_apart(user: User) -> None:
+    (told,) = user.json("hsm", "status", ANTIN_HSM__MAX_SESSIONS="5")
+    assert (told["sessions"]["limit"], told["sessions_allowed"]) == (None, 5)
+    heading, row = user.antin("hsm", "status", ANTIN_HSM__MAX_SESSIONS="5").splitlines()[:2]
+    columns = [re.split(r"  +", line.strip()) for line in (heading, row)]
+    shown = dict(zip(*columns, strict=True))
+    assert shown["sessions open"] == str(told["sessions"]["open"])
+    assert shown["allowed (hsm.max_sessions + login)"] == "5 + 1"
+    assert shown["token's own limit"] == "none"
 
 
 def test_keys_are_listed_with_what_they_are_for_and_who_uses_them(user: User) -> None:
@@ -92,7 +104,9 @@ def test_status_of_a_token_that_is_away_or_refuses_its_pin_says_why(user: User) 
     for _ in range(2):
         (status,) = user.json("hsm", "status", code=5, ANTIN_HSM__PIN_FILE=str(user.folder / "wrong"))
         assert (status["state"], status["breaker"]) == ("degraded", "pin")
-    assert "PIN" in user.refused(5, "sign", "paper.pdf", "--as", "officer", ANTIN_HSM__PIN_FILE="wrong")
+    said = user.refused(5, "sign", "paper.pdf", "--as", "officer", ANTIN_HSM__PIN_FILE="wrong")
+    assert str(user.folder / "wrong") in said
+    assert "hsm.pin_file" in said
     assert user.findings(ANTIN_HSM__PIN_FILE="wrong") == {"DOCTOR_PIN_REFUSED": "keys"}
     assert "0000" not in (user.home / "run" / "keyd.log").read_text("utf-8").replace(".0000", "")
     user.sign("paper.pdf", "officer", "signed.pdf")

@@ -52,6 +52,21 @@ def test_a_credential_is_renewed_and_goes_on_signing(user: User) -> None:
     assert (verdict["conclusion"], verdict["signatures"][0]["signer"]["serial"]) == ("valid", made["serial"])
 
 
+def test_a_renewal_says_the_new_term_beside_the_old_one(user: User) -> None:
+    assert "(term: 5 days; the old one: 731)" in user.antin("cert", "renew", "officer", "--force", "--days", "5")
+    assert "(term: 731 days; the old one: 5)" in user.antin("cert", "renew", "officer", "--force")
+    request(user.folder, "gate")
+    subject = "CN=kiosk-7,O=Sở Thử nghiệm,C=VN"
+    old = user.json(
+        "cert", "issue", "--profile", "kiosk", "--subject", subject, "--csr", "gate.csr", "--days", "5", "-o", "k.pem"
+    )
+    done = user.run("cert", "renew", old["serial"], "--force")
+    # The certificate alone is on standard output, for whoever reads it from there.
+    assert x509.load_pem_x509_certificate(done.stdout.encode())
+    assert done.stdout.startswith("-----BEGIN CERTIFICATE-----")
+    assert "the old one: 5)" in done.stderr
+
+
 def test_a_re_key_makes_the_next_credential_and_revokes_the_old_one_when_asked(user: User) -> None:
     old = serial_of(user, "seal")
     made = user.json("cert", "renew", "seal", "--rekey", "--revoke-old")
@@ -107,6 +122,58 @@ def test_a_suspension_stops_a_credential_and_is_remembered_after_its_end(user: U
     ]
 
 
+def test_a_stranger_checks_a_certificate_at_a_time_with_nothing_but_the_evidence(user: User) -> None:
+    serial = serial_of(user, "officer")
+    good_at = datetime.now(UTC)
+    tick()
+    user.antin("cert", "revoke", "officer", "--reason", "keyCompromise")
+    tick()
+    said = user.antin("cert", "show", serial, "--at", good_at.isoformat(), "--evidence", "good")
+    for path in (user.folder / "good").iterdir():
+        assert path.name in said, said
+    assert "good: certificate.cer, ca-issuing.cer, ca-root.cer" in said
+    bad_at = datetime.now(UTC)
+    user.antin("cert", "show", serial, "--at", bad_at.isoformat(), "--evidence", "bad")
+    assert openssl_judges(user.folder / "good", good_at) == (0, "")
+    code, problem = openssl_judges(user.folder / "bad", bad_at)
+    assert (code, "certificate revoked" in problem) == (2, True), problem
+
+
+def openssl_judges(folder: Path, at: datetime) -> tuple[int, str]:
+    """Whether the path was good at that time, by the files of the folder alone."""
+    lists = [word for path in sorted(folder.glob("*-crl.crl")) for word in ("-CRLfile", path.name)]
+    done = subprocess.run(
+        ["openssl", "verify", "-no-CApath", "-no-CAstore", "-attime", str(int(at.timestamp())), "-trusted", "ca-root.cer",
+         "-untrusted", "ca-issuing.cer", "-crl_check_all", *lists, "certificate.cer"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+def test_a_compromise_that_becomes_known_after_a_revocation_is_told_to_everybody(user: User) -> None:
+    serial = serial_of(user, "seal")
+    begun = now()
+    tick()
+    revoked_at = user.json("cert", "revoke", "seal", "--reason", "superseded")["revoked_at"]
+    tick()
+    between = now()
+    tick()
+    said = user.antin("cert", "revoke", serial, "--reason", "keyCompromise", "--since", begun)
+    assert "the reason is keyCompromise now" in said
+    record = user.json("cert", "show", serial)
+    assert (record["revoked_at"], record["revocation_reason"]) == (revoked_at, "keyCompromise")
+    crl = x509.load_der_x509_crl((user.home / "public" / "crl" / "issuing.crl").read_bytes())
+    entry = crl.get_revoked_certificate_by_serial_number(int(serial, 16))
+    assert entry is not None
+    reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    assert reason is x509.ReasonFlags.key_compromise
+    past = user.json("cert", "show", serial, "--at", between)
+    assert (past["revocation_reason"], past["today"]["revocation_reason"]) == ("superseded", "keyCompromise")
+    assert "the reason became keyCompromise" in user.antin("cert", "show", serial, "--at", between)
+    for action in (("revoke", serial, "--reason", "superseded"), ("reinstate", serial), ("suspend", serial)):
+        user.refused(1, "cert", *action)
+
+
 def test_the_past_is_told_with_evidence_that_openssl_reads(user: User) -> None:
     serial = serial_of(user, "seal")
     begun = datetime.now(UTC)
@@ -119,9 +186,10 @@ def test_the_past_is_told_with_evidence_that_openssl_reads(user: User) -> None:
     assert past["certificate"]["serial"] == serial
     files = {path.name: path.read_bytes() for path in (user.folder / "proof").iterdir()}
     assert json.loads(files["history.json"]) == past
+    assert sorted(past["evidence"]) == sorted(files)
     digests = {hashlib.sha256(content).hexdigest() for content in files.values()}
     assert {each["sha256"] for each in past["crls"]} | {past["certificate"]["sha256"]} <= digests
-    crl = next(name for name in files if name.endswith("-crl.crl"))
+    crl = next(name for name in files if name.startswith("issuing-") and name.endswith("-crl.crl"))
     said = subprocess.run(
         ["openssl", "crl", "-in", user.folder / "proof" / crl, "-noout", "-text"],
         capture_output=True,
@@ -200,12 +268,16 @@ def test_a_registration_system_suspends_reinstates_revokes_and_may_ask_twice(ser
     assert [ask("suspend"), ask("suspend")] == [(200, "suspended")] * 2
     assert [ask("reinstate"), ask("reinstate")] == [(200, "active")] * 2
     assert [ask("revoke", reason="superseded"), ask("revoke", reason="superseded")] == [(200, "revoked")] * 2
-    assert ask("revoke", reason="keyCompromise") == (409, "ALREADY_REVOKED")
+    assert [ask("revoke", reason="keyCompromise"), ask("revoke", reason="keyCompromise")] == [(200, "revoked")] * 2
+    assert service.send("GET", path, token=None).json()["revocation_reason"] == "keyCompromise"
+    assert ask("revoke", reason="superseded") == (409, "ALREADY_REVOKED")
     assert ask("suspend") == (409, "ALREADY_REVOKED")
     assert ask("reinstate") == (409, "NOT_SUSPENDED")
     assert ask("renew") == (409, "RENEWAL_OF_REVOKED")
     acts = service.user.sql("SELECT action FROM audit WHERE subject_id = ? ORDER BY seq", made["replaces"])
-    assert [action for (action,) in acts][2:] == ["certificate.suspend", "certificate.reinstate", "certificate.revoke"]
+    assert [action for (action,) in acts][2:] == [
+        "certificate.suspend", "certificate.reinstate", "certificate.revoke", "certificate.revoke",
+    ]  # fmt: skip
 
 
 def test_a_registration_system_renews_and_re_keys(service: Service, registrar: str) -> None:

@@ -280,6 +280,9 @@ def test_certificates_are_as_they_were_when_the_trail_ended(loss):
     world.revoke(good, "certificateHold")
     world.clock.advance(hours=1)
     world.revoke(good, "superseded")
+    # What became known still later is not lost either.
+    world.clock.advance(hours=1)
+    world.revoke(good, "keyCompromise", hours=2)
     world.revoke(bad, "keyCompromise", hours=3)
     partition_crl("issuing", 4, ADMIN, world.crl_deps)
     ref = world.keys.generate(KeySpec.P_256, "late", Purpose.DOCUMENT)

@@ -12,6 +12,7 @@ from api.cli.context import owner_acting, parse_time, print_table, read_input
 from api.cli.failures import describe
 from api.cli.parser import build_parser, typed_path
 from api.errors import ActorRefused, ComponentError, UsageError
+from api.words import LANGUAGES, Words, read_catalogues
 from certs.errors import DatabaseUnavailable
 from hsm.errors import PinWrong
 from pki.errors import (
@@ -136,3 +137,48 @@ def test_a_table_is_as_wide_as_its_widest_cell() -> None:
     out = io.StringIO()
     print_table(out, [["a", "long heading"], ["longer", "x"]])
     assert out.getvalue() == "a       long heading\nlonger  x\n"
+
+
+# What people type wrong, and a word of argparse's own English that must not be in what they are told in another language.
+WRONG = {
+    (): "required",
+    ("cert", "revoke", "x", "--reason", "foo"): "choice",
+    ("cert", "revoke", "x"): "required",
+    ("cert", "list", "--limit", "x"): "value",
+    ("cert", "list", "--limit", "0"): "between",
+    ("cert", "list", "--limit"): "expected",
+    ("cert", "list", "--serial", "zz"): "hexadecimal",
+    ("cert", "list", "--json=3"): "ignored",
+    ("cert", "list", "--bogus"): "unrecognized",
+    ("cert", "list", "--issued", "x"): "ambiguous",
+    ("ca", "crl", "issuing", "--at", "x", "--number", "1"): "allowed",
+    ("token", "issue", "--scope"): "expected",
+    ("nothing",): "choice",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_wrong_usage_is_one_line_in_the_language_of_the_reader(words, capsys):
+    said = {}
+    for language in LANGUAGES:
+        with pytest.raises(SystemExit) as ended:
+            build_parser(Words(language)).parse_args(words)
+        assert ended.value.code == 2
+        said[language] = capsys.readouterr().err
+        assert said[language].startswith("antin: ")
+        assert said[language].count("\n") == 1
+        assert "--help" in said[language]
+        assert language == "en" or WRONG[words] not in said[language]
+    assert len(set(said.values())) == len(LANGUAGES)
+
+
+@pytest.mark.parametrize("words", [("--help",), ("cert", "--help"), ("cert", "show", "-h"), ("cert", "issue", "-h")])
+def test_the_frame_of_help_is_in_the_language_of_the_reader(words, capsys):
+    for language, prefix in (("en", "usage: "), ("vi", "cách dùng: "), ("ko", "사용법: ")):
+        with pytest.raises(SystemExit) as ended:
+            build_parser(Words(language)).parse_args(words)
+        assert ended.value.code == 0
+        told = capsys.readouterr().out
+        assert told.startswith(f"{prefix}antin")
+        assert read_catalogues(language)["USAGE_HELP"] in told
+        assert language == "en" or ("show this help" not in told and "positional arguments" not in told)

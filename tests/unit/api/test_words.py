@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from api.checkup import _CHECKS
+from api.cli.usage import _FORMS
 from api.errors import ApiError
 from api.words import LANGUAGES, Words, read_catalogues
 from certs.outages import _REFUSALS, _SQLITE_REASONS, _SQLSTATE_REASONS
@@ -128,6 +129,13 @@ def test_every_fact_in_a_sentence_is_brought_wherever_its_code_is_raised():
     assert missing == []
 
 
+def test_every_fact_in_a_sentence_on_wrong_usage_is_a_group_of_its_form():
+    english = read_catalogues("en")
+    assert {code: set(form.groupindex) for form, code in _FORMS} == {
+        code: _named_facts(english[code]) for _, code in _FORMS
+    }
+
+
 def test_every_family_of_codes_is_known_here_and_used_there():
     # A code put together in a place this test does not read would escape it.
     assert {pattern for _, tree in _trees() for pattern in _patterns(tree)} == set(_families()) | NOT_CODES
@@ -179,6 +187,7 @@ def _all_codes() -> dict[str, str]:
     """Every code that can be said or raised, with a place where that happens."""
     codes = dict.fromkeys(REASONS, "signer/validation/reasons.py")
     codes |= dict.fromkeys(_families()["DATABASE_*"](), "api/cli/failures.py")
+    codes |= {code: "api/cli/usage.py" for _, code in _FORMS}
     codes |= {code: where for code, _, where in _error_classes()}
     return codes | {code: saying.where for saying in _sayings() for code in saying.codes}
 
@@ -301,7 +310,7 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "DOCTOR_*": lambda: [f"DOCTOR_{code}" for code in _codes_of_blobs()],
         "MENDED_*": lambda: ["MENDED_ACT", "MENDED_NUMBER", "MENDED_CERTIFICATE", "MENDED_PURPOSE"],
         "PAST_*": lambda: [f"PAST_{state.value}" for state in Past if state is not Past.SUSPECT],
-        "TODAY_*": lambda: ["TODAY_same", "TODAY_revoked", "TODAY_suspect"],
+        "TODAY_*": lambda: ["TODAY_same", "TODAY_revoked", "TODAY_raised", "TODAY_suspect"],
         "LATER_*": lambda: [f"LATER_{act}" for act in _ACTS],
         "LISTING_*": lambda: ["LISTING_absent", "LISTING_removed", "LISTING_listed"],
         "ANSWER_*": lambda: ["ANSWER_good", "ANSWER_revoked"],
@@ -366,3 +375,12 @@ def _listed(source: ast.expr, function: Function, tree: ast.Module) -> list[str]
     (returned,) = [node.value for node in ast.walk(shown) if isinstance(node, ast.Return)]
     assert isinstance(returned, ast.Dict)
     return [ast.literal_eval(key).upper() for key in returned.keys if key is not None]
+
+
+def test_a_time_that_an_error_brings_is_shown_in_vietnams_zone_and_nothing_else_is_touched():
+    facts = {"serial": "2026-11-21T03:15:30Z.pem", "revoked_at": "2026-11-21T20:15:30Z", "reason": "superseded"}
+    for language in LANGUAGES:
+        said = Words(language).say("ALREADY_REVOKED", facts)
+        assert "22/11/2026 03:15:30 +07:00" in said
+        assert "2026-11-21T03:15:30Z.pem" in said
+        assert "T20:15:30Z" not in said

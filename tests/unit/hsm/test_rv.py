@@ -7,7 +7,7 @@ from pkcs11 import exceptions
 from hsm import errors
 from hsm.rv import Scene, exception_of_number, name_of, name_of_number, to_hsm_error, translated
 
-SCENE = Scene(module="/m.so", token="t", operation="C_Sign", limit=3, mechanism="CKM_ECDSA")
+SCENE = Scene(module="/m.so", token="t", operation="C_Sign", limit=3, mechanism="CKM_ECDSA", pin_file="/etc/pin")
 KINDS = [kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, pkcs11.PKCS11Error)]
 NOT_FROM_THE_TOKEN = {"PKCS11Error", "NoSuchKey", "NoSuchToken", "MultipleObjectsReturned", "MultipleTokensReturned"}
 
@@ -47,9 +47,9 @@ def test_return_values_are_named_as_the_standard_names_them(error, name):
 @pytest.mark.parametrize(
     ("error", "kind", "facts"),
     [
-        (pkcs11.PinIncorrect(), errors.PinWrong, {"token": "t"}),
-        (pkcs11.PinLenRange(), errors.PinWrong, {"token": "t"}),
-        (pkcs11.PinLocked(), errors.PinLocked, {"token": "t"}),
+        (pkcs11.PinIncorrect(), errors.PinWrong, {"token": "t", "pin_file": "/etc/pin"}),
+        (pkcs11.PinLenRange(), errors.PinWrong, {"token": "t", "pin_file": "/etc/pin"}),
+        (pkcs11.PinLocked(), errors.PinLocked, {"token": "t", "pin_file": "/etc/pin"}),
         (pkcs11.DeviceRemoved(), errors.TokenMissing, {"token": "t", "module": "/m.so"}),
         (pkcs11.SessionCount(), errors.SessionUnavailable, {"limit": "3"}),
         (pkcs11.MechanismInvalid(), errors.MechanismUnavailable, {"mechanism": "CKM_ECDSA"}),

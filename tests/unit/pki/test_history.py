@@ -71,6 +71,7 @@ STEP = st.one_of(
     st.tuples(st.just("suspend"), st.sampled_from([0, 60])),
     st.tuples(st.just("reinstate"), st.just(0)),
     st.tuples(st.just("revoke"), st.sampled_from([0, 60])),
+    st.tuples(st.just("supersede"), st.just(0)),
     st.tuples(st.just("publish"), st.just(0)),
 )
 
@@ -89,7 +90,7 @@ def live(world: World, model: Model, step: str, number: int) -> None:
         if step == "reinstate":
             record = reinstate(model.serial, ADMIN, world.revocation_deps)
         else:
-            reason = "certificateHold" if step == "suspend" else "keyCompromise"
+            reason = {"suspend": "certificateHold", "supersede": "superseded"}.get(step, "keyCompromise")
             record = revoke(model.serial, reason, ADMIN, world.revocation_deps, since)
     except RevocationRefused:
         return
@@ -204,6 +205,35 @@ def test_a_hold_that_became_final_is_known_today_as_a_revocation_from_its_date(w
         held_at,
         "keyCompromise",
     )
+
+
+def test_a_reason_that_was_raised_later_leaves_what_was_said_before_as_it_was(world):
+    serial = world.officer().record.serial
+    world.clock.advance(days=10)
+    revoked_at = world.revoke(serial, "superseded").revoked_at
+    superseded = sign_crl(world.issuing, ADMIN, world.crl_deps)
+    world.clock.advance(days=2)
+    raised = world.revoke(serial, "keyCompromise", days=5)
+    compromised = sign_crl(world.issuing, ADMIN, world.crl_deps)
+    world.clock.advance(days=1)
+    before, between, after = (look(world, serial, revoked_at + timedelta(days=days)) for days in (-2, 1, 3))
+    assert (before.then.state, before.today.state) == (Past.ACTIVE, Past.SUSPECT)
+    said, known = between.then, between.today
+    assert (said.state, said.revoked_at, said.reason, said.suspect_since) == (
+        Past.REVOKED,
+        revoked_at,
+        "superseded",
+        None,
+    )
+    assert (known.state, known.revoked_at, known.reason) == (Past.REVOKED, revoked_at, "keyCompromise")
+    assert known.suspect_since == raised.suspect_since
+    assert after.then == after.today == known
+    assert [event.reason for event in between.later] == ["keyCompromise"]
+    (complete, first_delta), lists = between.crls, after.crls
+    assert (complete.crl.number, complete.listing.reason) == (superseded.number, "superseded")
+    # The first list is the base of its own delta, which has nothing to add.
+    assert (first_delta.crl.base, first_delta.listing) == (superseded.number, None)
+    assert [(each.crl.number, each.listing.reason) for each in lists] == [(compromised.number, "keyCompromise")] * 2
 
 
 def test_an_act_after_the_clock_was_set_back_counts_from_the_act_before_it(world):
@@ -326,6 +356,12 @@ def test_the_stored_answer_of_the_time_is_evidence_and_says_when_it_was_given_ou
     assert (good.status, good.was_given_out) == ("good", True)
     assert (old.status, old.was_given_out) == ("good", False)
     assert (bad.status, bad.reason, bad.was_given_out) == ("revoked", "superseded", True)
+    clock.advance(minutes=5)
+    world.revoke(serial, "keyCompromise")
+    assert look(world, serial, clock.now()).answer.was_given_out is False
+    signer.sign_due()
+    worse = look(world, serial, clock.now()).answer
+    assert (worse.status, worse.reason, worse.was_given_out) == ("revoked", "keyCompromise", True)
     assert ocsp.load_der_ocsp_response(bad.octets).serial_number == int(serial, 16)
     assert hashlib.sha256(bad.octets).hexdigest() == bad.sha256
     assert look(world, serial, good_at - _SECOND).answer is None

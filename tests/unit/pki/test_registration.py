@@ -27,6 +27,7 @@ from pki.errors import (
     RegistrationTextRefused,
     RegistrationUnfinished,
     RegistrationUnknown,
+    RegistrationUsed,
     RoleMissing,
 )
 from pki.issuance import issue_wanted
@@ -93,8 +94,9 @@ def test_a_confirmed_registration_makes_one_certificate_that_names_it(world):
         assert registration_of_certificate(session, record.serial) == get_registration(session, number)
     assert stored(world, number).state is RegistrationState.ISSUED
     assert acts(world, number) == [(ADMIN.name, "registration.add"), ("binh", "registration.confirm")]
-    with pytest.raises(RegistrationNotOpen):
+    with pytest.raises(RegistrationUsed) as used:
         issue_wanted(wanted, number, ADMIN, world.issuing_deps)
+    assert used.value.facts["serial"] == record.serial
 
 
 def test_what_is_not_confirmed_makes_none(world):

@@ -15,23 +15,21 @@ from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor, list_acts
 from pki.authorities import find_issuing_today
 from pki.ceremony import CeremonyDeps, create_issuing
-from pki.errors import (
+from pki.errors import ApprovalNeeded, RegistrationNeeded, RoleMissing
+from pki.issuance import IssuanceRequest, issue, issue_wanted
+from pki.issuer import load_issuer
+from pki.registration import RegistrationDeps, register_at_once
+from pki.registration_records import Wanted
+from pki.renewal import RenewalRequest, names_of, renew, renewable_from
+from pki.renewal_errors import (
     AlreadyRenewed,
-    ApprovalNeeded,
-    RegistrationNeeded,
     RenewalKeyNotNew,
     RenewalNotByHand,
     RenewalOfRevoked,
     RenewalOfSuspended,
     RenewalTooEarly,
     RenewalTooLate,
-    RoleMissing,
 )
-from pki.issuance import IssuanceRequest, issue, issue_wanted
-from pki.issuer import load_issuer
-from pki.registration import RegistrationDeps, register_at_once
-from pki.registration_records import Wanted
-from pki.renewal import RenewalRequest, names_of, renew, renewable_from
 from pki.revocation import reinstate
 from pki.roles import Role
 from pki.service_keys import ServiceKind

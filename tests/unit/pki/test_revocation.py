@@ -39,9 +39,46 @@ def test_revoking_twice_is_refused_and_says_when_and_why(world):
     world.revoke(serial, "superseded")
     world.clock.advance(days=1)
     with pytest.raises(AlreadyRevoked) as refused:
-        world.revoke(serial, "keyCompromise")
+        world.revoke(serial, "cessationOfOperation")
     assert refused.value.facts == {"serial": serial, "revoked_at": "2026-11-21T03:15:30Z", "reason": "superseded"}
     assert world.record(serial).revocation_reason == "superseded"
+
+
+@pytest.mark.parametrize("first", ["superseded", "unspecified", "privilegeWithdrawn"])
+def test_a_compromise_that_became_known_later_raises_the_reason_and_keeps_the_date(world, first):
+    serial = world.seal().record.serial
+    world.clock.advance(days=3)
+    revoked_at = world.revoke(serial, first).revoked_at
+    world.clock.advance(days=2)
+    record = world.revoke(serial, "keyCompromise", days=4)
+    assert (record.state, record.revocation_reason, record.revoked_at) == (State.REVOKED, "keyCompromise", revoked_at)
+    assert record.suspect_since == world.clock.now() - timedelta(days=4)
+    with world.database.read() as session:
+        last = list_acts(session, subject_id=serial)[-1]
+    assert last.action == "certificate.revoke"
+    assert (last.details["was"], last.details["was_reason"], last.details["reason"]) == (
+        "revoked",
+        first,
+        "keyCompromise",
+    )
+
+
+def test_what_was_said_against_a_key_is_never_taken_back(world):
+    serial = world.seal().record.serial
+    world.clock.advance(days=5)
+    record = world.revoke(serial, "keyCompromise", days=2)
+    for reason in sorted(set(REASONS) - {"keyCompromise"}):
+        with pytest.raises(AlreadyRevoked):
+            world.revoke(serial, reason)
+    for days in (None, 1, 2):
+        with pytest.raises(AlreadyRevoked):
+            world.revoke(serial, "keyCompromise", **({} if days is None else {"days": days}))
+    with pytest.raises(NotSuspended):
+        reinstate(serial, ADMIN, world.revocation_deps)
+    assert world.record(serial) == record
+    # It began earlier than was known: that is worse, and is said.
+    earlier = world.revoke(serial, "keyCompromise", days=4)
+    assert earlier.suspect_since == world.clock.now() - timedelta(days=4)
 
 
 def test_a_hold_suspends_and_ends(world):

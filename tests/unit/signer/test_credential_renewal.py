@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from certs.inventory import State
-from pki.errors import AlreadyRenewed, RenewalTooEarly
 from pki.renewal import RenewalRequest, renew
+from pki.renewal_errors import AlreadyRenewed, RenewalTooEarly
 from signer.credential_renewal import CredentialRenewal, rekey_credential, renew_credential
 from signer.errors import Refused, UsageWrong
 from tests.signing_world import CLERK, SigningWorld

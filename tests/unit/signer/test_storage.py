@@ -114,9 +114,18 @@ def test_the_longest_vietnamese_name_that_a_file_system_takes_is_no_obstacle(tmp
 
 
 def test_a_folder_that_is_not_there_is_said_before_anything_else(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable) as caught:
-        OutputFile(tmp_path / "no" / "out.pdf", expected_size=1, replace=False)
-    assert caught.value.code == "WRITE_FAILED"
+    (tmp_path / "file").write_bytes(b"")
+    for target in (tmp_path / "no" / "out.pdf", tmp_path / "file" / "out.pdf"):
+        with pytest.raises(UsageWrong) as caught:
+            OutputFile(target, expected_size=1, replace=False)
+        assert caught.value.code == "OUTPUT_NOWHERE"
+
+
+def test_a_folder_is_no_output_also_where_one_may_be_replaced(tmp_path: Path) -> None:
+    for replace in (False, True):
+        with pytest.raises(UsageWrong) as caught:
+            OutputFile(tmp_path, expected_size=1, replace=replace)
+        assert caught.value.code == "OUTPUT_IS_FOLDER"
 
 
 # Each runs in a process of its own: with a limit on file size, and killed where it stands.
