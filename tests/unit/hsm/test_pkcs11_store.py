@@ -344,7 +344,7 @@ def test_a_wrong_pin_is_asked_once_and_the_right_one_does_not_help_afterwards(so
     with pytest.raises(PinWrong) as refusal:
         store.list_keys()
     assert refusal.value.rv == "CKR_PIN_INCORRECT"
-    assert refusal.value.facts == {"token": softhsm_token.label}
+    assert refusal.value.facts == {"token": softhsm_token.label, "pin_file": str(softhsm_token.pin_file)}
     softhsm_token.pin_file.write_text(right)
     with pytest.raises(PinWrong):
         store.generate(KeySpec.P_256, "never", DOCUMENT)
