@@ -5,7 +5,6 @@ The rows that wait are level_requests.py's; raising a file is upgrading.py's. Ca
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from sqlalchemy import func, select, update
@@ -18,7 +17,7 @@ from signer.errors import InputUnreadable, Refused, SignerError
 from signer.level_requests import CLOSED, DONE, LevelRequest, due_requests, end_requests, put_off
 from signer.storage import BlobStore
 from signer.tables import DocumentRow, SigningActRow
-from signer.upgrading import UpgradeDeps, raise_file
+from signer.upgrading import Upgraded, UpgradeDeps, raise_file
 
 _AT_ONCE = 20
 
@@ -63,7 +62,7 @@ def _reach(request: LevelRequest, actor: Actor, deps: LevelingDeps) -> bool:
         return _close(request, "DOCUMENT_NOT_IN_FORCE", actor, newest, deps)
     try:
         raised = raise_file(deps.blobs.get(newest.sha256), request.level, deps.upgrading)
-        sha256 = deps.blobs.put(raised.content)
+        deps.blobs.put(raised.content)
     except (Refused, InputUnreadable) as error:
         # A rule says no: time does not mend that.
         return _close(request, error.code, actor, newest, deps)
@@ -71,13 +70,12 @@ def _reach(request: LevelRequest, actor: Actor, deps: LevelingDeps) -> bool:
         with database.write() as session:
             put_off(session, request, error.code, clock.now())
         return False
-    assert sha256 == hashlib.sha256(raised.content).hexdigest()
     with database.write() as session:
-        if not _note(session, newest, raised.level, sha256, len(raised.content)):
+        if not _note(session, request.document_id, newest, raised):
             return False  # signed once more or recalled meanwhile: the next look takes the newer file
         end_requests(session, request.document_id, DONE, clock.now())
         append(
-            session, clock, actor, "document.extend", "document", newest.code, sha256=sha256, before=raised.before,
+            session, clock, actor, "document.extend", "document", newest.code, sha256=raised.sha256, before=raised.before,
             level=raised.level,
         )  # fmt: skip
     return True
@@ -107,10 +105,8 @@ def _newest(session: Session, document_id: int) -> _Newest | None:
     return None if row is None else _Newest(*row)
 
 
-def _note(session: Session, newest: _Newest, level: str, sha256: str, size: int) -> bool:
+def _note(session: Session, document_id: int, newest: _Newest, raised: Upgraded) -> bool:
     """Write level and file of an act; False when it is not the newest any more, or its document is out of force."""
-    document_id = session.scalar(select(SigningActRow.document_id).where(SigningActRow.id == newest.act_id))
-    assert document_id is not None
     session.execute(select(DocumentRow.id).where(DocumentRow.id == document_id).with_for_update())
     now = _newest(session, document_id)
     if now is None or now != newest:
@@ -118,6 +114,6 @@ def _note(session: Session, newest: _Newest, level: str, sha256: str, size: int)
     session.execute(
         update(SigningActRow)
         .where(SigningActRow.id == newest.act_id)
-        .values(level=level, extended_sha256=sha256, extended_size=size)
+        .values(level=raised.level, extended_sha256=raised.sha256, extended_size=len(raised.content))
     )
     return True

@@ -131,7 +131,7 @@ def _plan(judged: Iterable[JudgedSignature], verifier: Verifier, deps: UpgradeDe
     for each in judged:
         facts = each.facts
         paths = [facts.path, *(token.path for token in facts.timestamps)]
-        lacking = [path for path in paths if path is None or not _is_proved(path)]
+        lacking = [path for path in paths if path is None or not path.is_proved]
         if any(path is None for path in lacking):
             issuer = facts.signer.issuer if facts.signer is not None else ""
             raise Refused("UPGRADE_ISSUER_UNKNOWN", field=facts.field, issuer=issuer)
@@ -142,10 +142,6 @@ def _plan(judged: Iterable[JudgedSignature], verifier: Verifier, deps: UpgradeDe
     if stamper is not None:
         parts.append(deps.extender.evidence.collect(stamper, fresh=False))
     return ExtensionPlan(join(parts), tuple(names))
-
-
-def _is_proved(path: PathFacts) -> bool:
-    return all(any(each.embedded for each in one.crls) for one in path.certificates)
 
 
 def _evidence(path: PathFacts, verifier: Verifier, deps: UpgradeDeps) -> ValidationData:

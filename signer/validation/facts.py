@@ -103,6 +103,11 @@ class PathFacts:
     certificates: tuple[CertificateFacts, ...]
     problem: str = ""
 
+    @property
+    def is_proved(self) -> bool:
+        """Whether the file's own store says something of every certificate."""
+        return all(any(each.embedded for each in one.crls) for one in self.certificates)
+
 
 @dataclass(frozen=True)
 class ChangeFacts:

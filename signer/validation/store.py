@@ -16,7 +16,7 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from signer.levels import B_B, B_LT, B_LTA, B_T
-from signer.validation.facts import PathFacts, SignatureFacts
+from signer.validation.facts import SignatureFacts
 
 # A store of many signatures holds some hundred parts; a list of an authority may have many megabytes.
 _MOST_PARTS = 500
@@ -119,17 +119,12 @@ def _with_level(facts: SignatureFacts, stamps: Sequence[SignatureFacts], over_st
     if facts.timestamps or covering:
         reached = B_T
         # The newest document time-stamp's own proofs come with the next one.
-        if all(_is_proved(path) for path in paths):
+        if all(path is not None and path.is_proved for path in paths):
             archived = any(each.revision_end in over_store for each in covering)
-            proved = facts.timestamps or any(_is_proved(each.path) for each in covering)
+            proved = facts.timestamps or any(each.path is not None and each.path.is_proved for each in covering)
             reached = B_LTA if archived and proved else B_LT if proved else B_T
     level = f"PAdES-{reached}" if facts.level.startswith("PAdES") else facts.level
     return replace(facts, reached=reached, level=level)
-
-
-def _is_proved(path: PathFacts | None) -> bool:
-    """Whether the store says something of every certificate of a path."""
-    return path is not None and all(any(each.embedded for each in one.crls) for one in path.certificates)
 
 
 def _ends_over_store(

@@ -15,6 +15,16 @@ from tests.signing_world import (
     judge,  # noqa: F401  fixture by name
     pictures,  # noqa: F401  fixture by name
 )
+from tests.unit.signer.office import Office, open_office
+
+
+@pytest.fixture
+def office(tmp_path: Path, judge: Judge) -> Iterator[Office]:  # noqa: F811
+    """A house with an officer, its services and its newest revocation lists."""
+    office = open_office(tmp_path, judge)
+    office.world.crls()
+    yield office
+    office.world.close()
 
 
 @pytest.fixture

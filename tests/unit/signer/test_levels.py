@@ -7,9 +7,7 @@ import hashlib
 import io
 import shutil
 import subprocess
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from asn1crypto import crl, ocsp, x509
@@ -30,20 +28,6 @@ from signer.validation.facts import TrustAnchor, ValidationInputs
 from signer.verification import FILE_LIMIT, verify_file
 from tests.attacks.documents import with_stream_tables
 from tests.unit.signer.office import PDF, Office, open_office
-
-
-@pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge() as judge:
-        yield judge
-
-
-@pytest.fixture
-def office(tmp_path: Path, judge: Judge) -> Iterator[Office]:
-    office = open_office(tmp_path, judge)
-    office.world.crls()
-    yield office
-    office.world.close()
 
 
 def root_of(office: Office) -> x509.Certificate:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,18 +20,11 @@ from hsm.spec import KeySpec
 from signer.cms import timestamp_attribute
 from signer.documents import open_intents
 from signer.errors import OwnOutputBroken, Refused
-from signer.sandbox import Judge
 from signer.timestamps import OwnTimestamper
 from tests.attacks.documents import page_pdf
 from tests.unit.signer.office import open_office
 
 CONTENTS = re.compile(rb"/Contents\s*<([0-9a-fA-F]+)>")
-
-
-@pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge() as judge:
-        yield judge
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from cryptography.x509 import ReasonFlags
@@ -21,7 +19,6 @@ from signer.evidence import OwnEvidence
 from signer.leveling import LevelingDeps, has_due, reach_due
 from signer.levels import LEVELS
 from signer.recall import recall_document
-from signer.sandbox import Judge
 from signer.signing_parts import EarlierSignatures
 from signer.storage import BlobStore
 from signer.timestamps import OwnTimestamper
@@ -30,22 +27,8 @@ from signer.validation.facts import TrustAnchor, ValidationInputs
 from tests.attacks.documents import sign, with_stream_tables
 from tests.attacks.pki import NOW, Pki, build_pki, make_crl
 from tests.unit.pki.services import make_service
-from tests.unit.signer.office import PDF, Office, open_office
+from tests.unit.signer.office import PDF, Office
 from tests.world import ADMIN
-
-
-@pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge() as judge:
-        yield judge
-
-
-@pytest.fixture
-def office(tmp_path: Path, judge: Judge) -> Iterator[Office]:
-    office = open_office(tmp_path, judge)
-    office.world.crls()
-    yield office
-    office.world.close()
 
 
 @pytest.fixture(scope="module")
