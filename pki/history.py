@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from cryptography.x509 import ocsp
@@ -107,10 +107,19 @@ class IssuerPast:
 
 @dataclass(frozen=True)
 class Gap:
-    """Days of which the home has no lists and answers: after the backup from which it was restored, until then."""
+    """Days of which the home has no lists and answers: after the backup from which it was restored, until then.
+
+    In whole seconds that hold all of it, because it is shown in whole seconds: what is asked about its end sees what was lost.
+    """
 
     begun: datetime
     ended: datetime
+
+    @classmethod
+    def around(cls, begun: datetime, ended: datetime) -> Gap:
+        """The whole seconds from `begun` to `ended`."""
+        until = ended if ended.microsecond == 0 else ended.replace(microsecond=0) + timedelta(seconds=1)
+        return cls(begun.replace(microsecond=0), until)
 
 
 @dataclass(frozen=True)
@@ -170,7 +179,7 @@ def find_loss(session: Session, record: CertificateRecord) -> Gap | None:
     if not is_lost(record):
         return None
     # Only a trail that was damaged since does not tell of the restore; that the record is lost remains true.
-    return _gap(session, record.created_at) or Gap(record.created_at, record.created_at)
+    return _gap(session, record.created_at) or Gap.around(record.created_at, record.created_at)
 
 
 def _gap(session: Session, at: datetime) -> Gap | None:
@@ -179,7 +188,7 @@ def _gap(session: Session, at: datetime) -> Gap | None:
     for row in session.scalars(query):
         begun = datetime.fromisoformat(row.details["backup_time"]).astimezone(UTC)
         if begun < at:
-            return Gap(begun, row.time)
+            return Gap.around(begun, row.time)
     return None
 
 

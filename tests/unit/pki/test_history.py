@@ -277,14 +277,14 @@ def test_days_that_a_restored_home_has_lost_are_named(world):
     backed_up = world.clock.now()
     world.clock.advance(days=1)
     lost = world.clock.now()
-    world.clock.advance(days=1)
+    world.clock.advance(days=1, milliseconds=250)
     with world.database.write() as session:
         append(session, world.clock, ADMIN, "backup.restore", "home", "home", backup_time=rfc3339(backed_up))
     restored = world.clock.now()
     world.clock.advance(days=1)
     gap = look(world, serial, lost).gap
     assert gap is not None
-    assert (gap.begun, gap.ended) == (backed_up.replace(microsecond=0), restored)
+    assert (gap.begun, gap.ended) == (backed_up.replace(microsecond=0), restored.replace(microsecond=0) + _SECOND)
     assert look(world, serial, backed_up.replace(microsecond=0)).gap is None
     assert look(world, serial, restored).gap is None
 
