@@ -88,8 +88,8 @@ class ClientStore:
         wholes = [bytes(message) for message in messages]
         if not isinstance(digest, SIGNING_DIGESTS):
             check_scheme(load_public_key(der), scheme, digest)  # raises
-        signatures: list[bytes] = []
-        for start in range(0, max(1, len(wholes)), MESSAGES_LIMIT):
+        signatures = self._sign(der, wholes[:MESSAGES_LIMIT], scheme, digest)
+        for start in range(MESSAGES_LIMIT, len(wholes), MESSAGES_LIMIT):
             signatures += self._sign(der, wholes[start : start + MESSAGES_LIMIT], scheme, digest)
         return signatures
 
@@ -156,7 +156,7 @@ class ClientStore:
     def _sign(
         self, der: bytes, messages: Sequence[Message], scheme: Scheme, digest: hashes.HashAlgorithm
     ) -> list[bytes]:
-        answer = self._ask(sign_request(der, messages, scheme, digest.name))
+        answer = self._ask(sign_request(der, messages, scheme, digest.name), is_short=len(messages) == 1)
         signatures = parse_signatures(answer)
         if len(signatures) != len(messages):
             raise refused("another number of signatures")
@@ -169,14 +169,21 @@ class ClientStore:
             seconds = _LONG_SECONDS
         return parse_body(self._ask(request(op, body), repeatable=repeatable, seconds=seconds))
 
-    def _ask(self, pieces: Sequence[Message], *, repeatable: bool = True, seconds: float | None = None) -> bytes:
+    def _ask(
+        self,
+        pieces: Sequence[Message],
+        *,
+        repeatable: bool = True,
+        seconds: float | None = None,
+        is_short: bool = False,
+    ) -> bytes:
         connections = self._connections
         repeated = False
         first = pieces[0][1] in FIRST_ONLY
         while True:
             connection = connections.take(first=first)
             try:
-                answer = connection.ask(pieces, seconds or connections.wait_seconds)
+                answer = connection.ask(pieces, seconds or connections.wait_seconds, is_short=is_short)
             except NotSent:
                 # Never asked, so this is no repetition: the process had gone, or told this connection to go.
                 connection.close()

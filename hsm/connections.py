@@ -28,7 +28,7 @@ from hsm.keyd.places import (
 )
 from hsm.keyd.state import KeyState
 from hsm.messages import Message
-from hsm.wire import Op, close_quietly, limit_times, parse_answer, receive, request, send
+from hsm.wire import Op, close_quietly, limit_times, parse_answer, receive, receive_short, request, send
 
 _FIRST = 0  # the lane that makes and destroys keys
 # A connection that another lane than its own took in is made anew after this time: by then its own may serve again.
@@ -69,8 +69,11 @@ class Connection:
             self._socket.close()
             raise
 
-    def ask(self, pieces: Sequence[Message], seconds: float | None = None) -> bytes:
-        """The answer to a request, raising what it tells; NotSent, Broken, or TokenAway when none comes in time."""
+    def ask(self, pieces: Sequence[Message], seconds: float | None = None, *, is_short: bool = False) -> bytes:
+        """The answer to a request, raising what it tells; NotSent, Broken, or TokenAway when none comes in time.
+
+        `is_short`: what would not fit into a message of the socket is no answer to this.
+        """
         if seconds is not None and seconds != self.seconds:
             limit_times(self._socket, receiving=seconds)
             self.seconds = seconds
@@ -81,7 +84,7 @@ class Connection:
         except OSError as error:
             raise NotSent from error
         try:
-            message = receive(self._socket)
+            message = receive_short(self._socket) if is_short else receive(self._socket)
         except BlockingIOError:
             raise no_answer() from None
         except OSError as error:
@@ -136,7 +139,8 @@ class Connections:
     def give_back(self, connection: Connection) -> None:
         """Keep a connection that is whole."""
         with self._lock:
-            if not self._closed and len(self._idle) < _KEPT and time.monotonic() < connection.until:
+            is_due = connection.until != math.inf and time.monotonic() >= connection.until
+            if not is_due and not self._closed and len(self._idle) < _KEPT:
                 self._idle.append(connection)
                 return
         connection.close()

@@ -30,7 +30,6 @@ class Scheme(StrEnum):
     ECDSA = "ecdsa"
 
 
-_SCHEME_OF_CURVES = Scheme.ECDSA  # a member that is asked for by its class's name is a call each time
 # Made once: every signature is verified with one of them. For PSS, MGF1 and salt follow the digest (RFC 4055 3.1).
 _ECDSA: dict[type, ec.ECDSA] = {kind: ec.ECDSA(kind()) for kind in SIGNING_DIGESTS}
 _PSS: dict[type, padding.PSS] = {kind: padding.PSS(padding.MGF1(kind()), kind.digest_size) for kind in SIGNING_DIGESTS}
@@ -154,16 +153,30 @@ def verify_signature(
     public_key: PublicKey, signature: bytes, message: Message, scheme: Scheme, digest: hashes.HashAlgorithm
 ) -> None:
     """Raise SigningFailed unless the signature is the key's over the message. The scheme is one of its kind."""
-    verify: Callable[..., None] = public_key.verify
+    if not isinstance(message, FileMessage):
+        signature_check(public_key, scheme, digest)(signature, message)
+        return
     try:
-        if isinstance(message, FileMessage):
-            _verify_digest(public_key, signature, digest_of(message, digest), rsa_padding(scheme, digest), digest)
-        elif scheme is _SCHEME_OF_CURVES:
-            verify(signature, message, _ECDSA.get(type(digest)) or ec.ECDSA(digest))
-        else:
-            verify(signature, message, rsa_padding(scheme, digest), digest)
+        _verify_digest(public_key, signature, digest_of(message, digest), rsa_padding(scheme, digest), digest)
     except InvalidSignature as error:
-        raise SigningFailed("the signature that came back does not verify with the public key") from error
+        raise _mismatch() from error
+
+
+def signature_check(
+    public_key: PublicKey, scheme: Scheme, digest: hashes.HashAlgorithm
+) -> Callable[[bytes, bytes], None]:
+    """verify_signature with all but signature and message said once, for many messages that are held."""
+    verify: Callable[..., None] = public_key.verify
+    over_curve = scheme is Scheme.ECDSA
+    how = (_ECDSA.get(type(digest)) or ec.ECDSA(digest),) if over_curve else (rsa_padding(scheme, digest), digest)
+
+    def check(signature: bytes, message: bytes) -> None:
+        try:
+            verify(signature, message, *how)
+        except InvalidSignature as error:
+            raise _mismatch() from error
+
+    return check
 
 
 def digest_of(message: FileMessage, digest: hashes.HashAlgorithm) -> bytes:
@@ -211,6 +224,10 @@ def _rsa_scheme(asked: object, digest: hashes.HashAlgorithm) -> Scheme:
     if salt is not padding.PSS.DIGEST_LENGTH and salt != digest.digest_size:
         raise MechanismUnavailable("PSS needs a salt as long as the digest", mechanism="RSA-PSS, other salt length")
     return Scheme.RSA_PSS
+
+
+def _mismatch() -> SigningFailed:
+    return SigningFailed("the signature that came back does not verify with the public key")
 
 
 def _only_signs(deed: str) -> NoReturn:

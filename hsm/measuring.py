@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from hsm.errors import HSMError
 from hsm.handles import Scheme
 from hsm.ladder import Ladder
-from hsm.mechanisms import TokenCall, plan_signing, sign_in_token
+from hsm.mechanisms import TokenCall, plan_signing, sign_in_token, signing_handle
 from hsm.module import handle_of
 from hsm.sessions import SessionPool, WorkSession
 from hsm.spec import KeySpec, PublicKey, curve_of, rsa_bits
@@ -41,7 +41,8 @@ def canary_signature(
     public_key = pair.ref.public_key()
     scheme = Scheme.RSA_PKCS1V15 if pair.ref.spec.is_rsa else Scheme.ECDSA
     plan = plan_signing(scheme, _DIGEST, public_key.key_size, available)
-    signature = sign_in_token(call, handle_of(work.session), pair.private, plan, plan.octets(CANARY))
+    key = signing_handle(pair.private, plan)
+    signature = sign_in_token(call, handle_of(work.session), key, plan, plan.octets(CANARY))
     return public_key, signature, CANARY, scheme, _DIGEST
 
 
@@ -89,9 +90,10 @@ def _sign_for(
     try:
         pool.calls.beat()
         start.wait()
+        call, handle, key = opened.module.sign, handle_of(session), signing_handle(private, plan)
         end, count = time.perf_counter() + seconds, 0
         while time.perf_counter() < end:
-            sign_in_token(opened.module.sign, handle_of(session), private, plan, plan.octets(message))
+            sign_in_token(call, handle, key, plan, plan.octets(message))
             count += 1
             pool.calls.beat()
         return count

@@ -122,12 +122,17 @@ def plan_signing(
     )
 
 
-def sign_in_token(call: TokenCall, session: int, key: pkcs11.Object, plan: SigningPlan, octets: bytes) -> bytes:
-    """Have the token sign, and give the signature the form that X.509 and CMS want."""
+def signing_handle(key: pkcs11.Object, plan: SigningPlan) -> int:
+    """The token's number for a key that is to sign, MechanismUnavailable when it may not."""
     if not isinstance(key, pkcs11.SignMixin):
         raise MechanismUnavailable("the key may not sign", rv="CKR_KEY_FUNCTION_NOT_PERMITTED", mechanism=plan.name)
     # Without a handle it was destroyed; 0 is CK_INVALID_HANDLE, which the token refuses.
-    signature = call(session, key.handle or 0, plan.call, octets)
+    return key.handle or 0
+
+
+def sign_in_token(call: TokenCall, session: int, key: int, plan: SigningPlan, octets: bytes) -> bytes:
+    """Have the token sign, and give the signature the form that X.509 and CMS want."""
+    signature = call(session, key, plan.call, octets)
     half = plan.order
     if half is None:
         return signature

@@ -8,7 +8,7 @@ sign is checked here, in the process that holds the token; what is done about fa
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,11 +23,11 @@ from hsm.errors import (
     SigningFailed,
     TokenFailed,
 )
-from hsm.handles import Scheme, check_scheme, sign_only_key, verify_signature
+from hsm.handles import Scheme, check_scheme, sign_only_key, signature_check, verify_signature
 from hsm.ladder import Ladder
 from hsm.login import LoginTurns, OnEvent
 from hsm.measuring import canary_signature, signing_rate
-from hsm.mechanisms import SigningPlan, plan_signing, sign_in_token
+from hsm.mechanisms import SigningPlan, plan_signing, sign_in_token, signing_handle
 from hsm.messages import Message
 from hsm.module import handle_of
 from hsm.pin import PinSource
@@ -62,12 +62,20 @@ from hsm.waiting_line import WaitingLine
 
 
 @dataclass(frozen=True)
+class _Way:
+    """How a key signs with one scheme and digest, and how its signatures over messages are checked."""
+
+    plan: SigningPlan
+    check: Callable[[bytes, bytes], None]
+
+
+@dataclass(frozen=True)
 class _Known:
     """What was read of a key when it was first used. Its attributes were checked, and its purpose does not change."""
 
     ref: KeyRef
     public_key: PublicKey
-    plans: dict[tuple[Scheme, type], SigningPlan] = field(default_factory=dict)  # by scheme and kind of digest
+    ways: dict[tuple[Scheme, type], _Way] = field(default_factory=dict)  # by scheme and kind of digest
 
 
 class Pkcs11Store:
@@ -138,7 +146,7 @@ class Pkcs11Store:
         def sign(message: Message, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
             known = self._look_up(der)
             check_purpose(known.ref.purpose, message, der)
-            return self._sign(der, known, [bytes(message)], scheme, digest)[0]
+            return self._sign(der, self._way(known, scheme, digest), [bytes(message)])[0]
 
         return sign_only_key(known.public_key, sign, self._verify)
 
@@ -150,10 +158,10 @@ class Pkcs11Store:
         wholes = [bytes(message) for message in messages]
         for message in wholes:
             check_purpose(known.ref.purpose, message, der)
-        signatures = self._sign(der, known, wholes, scheme, digest)
-        public_key = known.public_key
+        way = self._way(known, scheme, digest)
+        signatures = self._sign(der, way, wholes)
         for signature, message in zip(signatures, wholes, strict=True):
-            self._verify(public_key, signature, message, scheme, digest)
+            self._check(known, way, signature, message)
         return signatures
 
     def sign_apart(
@@ -166,6 +174,7 @@ class Pkcs11Store:
         """
         der = bytes(public_key_der)
         known = self._look_up(der)
+        way = self._way(known, scheme, digest)
         told: list[bytes | HSMError | None] = []
         for message in messages:
             try:
@@ -178,12 +187,12 @@ class Pkcs11Store:
         signatures: list[bytes] = []
         try:
             if allowed:
-                self._sign(der, known, allowed, scheme, digest, signatures)
+                self._sign(der, way, allowed, signatures)
         except HSMError as error:
             told[len(signatures)] = error
         for place, signature in enumerate(signatures):
             try:
-                self._verify(known.public_key, signature, allowed[place], scheme, digest)
+                self._check(known, way, signature, allowed[place])
                 told[place] = signature
             except SigningFailed as error:
                 told[place] = error
@@ -283,20 +292,12 @@ class Pkcs11Store:
         """Signatures a second with that many sessions at once; their keys are session objects and vanish with them."""
         return signing_rate(self._ladder, self._pool, spec, sessions, seconds)
 
-    def _sign(
-        self,
-        der: bytes,
-        known: _Known,
-        messages: list[bytes],
-        scheme: Scheme,
-        digest: hashes.HashAlgorithm,
-        made: list[bytes] | None = None,
-    ) -> list[bytes]:
+    def _sign(self, der: bytes, way: _Way, messages: list[bytes], made: list[bytes] | None = None) -> list[bytes]:
         """One unverified signature a message that the key may sign, all in one loan of a session.
 
         What was made before a failure stands in `made`.
         """
-        plan = known.plans.get((scheme, type(digest))) or self._plan(known, scheme, digest)
+        plan = way.plan
         inputs = [plan.octets(message) for message in messages]
         call, beat = self._pool.open_token().module.sign, self._pool.calls.beat
         signatures: list[bytes] = [] if made is None else made
@@ -306,12 +307,12 @@ class Pkcs11Store:
             if key is None:
                 self._find(work, der)
                 key = work.keys[der]
-            handle = handle_of(work.session)
+            session, handle = handle_of(work.session), signing_handle(key, plan)
             # What was signed before a session died under us is not signed again.
             for octets in inputs[len(signatures) :]:
                 if signatures:
                     beat()
-                signatures.append(sign_in_token(call, handle, key, plan, octets))
+                signatures.append(sign_in_token(call, session, handle, plan, octets))
             return signatures
 
         try:
@@ -321,11 +322,20 @@ class Pkcs11Store:
                 raise SigningFailed(str(error), rv=error.rv) from error
             raise
 
-    def _plan(self, known: _Known, scheme: Scheme, digest: hashes.HashAlgorithm) -> SigningPlan:
-        check_scheme(known.public_key, scheme, digest)
-        plan = plan_signing(scheme, digest, known.public_key.key_size, self._pool.open_token().mechanisms)
-        known.plans[scheme, type(digest)] = plan
-        return plan
+    def _way(self, known: _Known, scheme: Scheme, digest: hashes.HashAlgorithm) -> _Way:
+        way = known.ways.get((scheme, type(digest)))
+        if way is None:
+            check_scheme(known.public_key, scheme, digest)
+            plan = plan_signing(scheme, digest, known.public_key.key_size, self._pool.open_token().mechanisms)
+            way = known.ways[scheme, type(digest)] = _Way(plan, signature_check(known.public_key, scheme, digest))
+        return way
+
+    def _check(self, known: _Known, way: _Way, signature: bytes, message: bytes) -> None:
+        try:
+            way.check(signature, message)
+        except SigningFailed as error:
+            raise self._alarm(known.public_key, error) from error
+        self._mismatches = 0
 
     def _verify(
         self, public_key: PublicKey, signature: bytes, message: Message, scheme: Scheme, digest: hashes.HashAlgorithm
@@ -333,14 +343,18 @@ class Pkcs11Store:
         try:
             verify_signature(public_key, signature, message, scheme, digest)
         except SigningFailed as error:
-            self._mismatches += 1
-            # It may come from a handle that by now means another key.
-            self._pool.raise_epoch()
-            key_id = key_id_of(spki_der(public_key)).hex()
-            in_a_row = str(self._mismatches)
-            self._pool.on_event("signature.mismatch", {"key_id": key_id, "in_a_row": in_a_row})
-            raise SigningFailed(str(error), in_a_row=in_a_row) from error
+            raise self._alarm(public_key, error) from error
         self._mismatches = 0
+
+    def _alarm(self, public_key: PublicKey, error: SigningFailed) -> SigningFailed:
+        """Tell of a signature that does not verify; what is to be raised."""
+        self._mismatches += 1
+        # It may come from a handle that by now means another key.
+        self._pool.raise_epoch()
+        key_id = key_id_of(spki_der(public_key)).hex()
+        in_a_row = str(self._mismatches)
+        self._pool.on_event("signature.mismatch", {"key_id": key_id, "in_a_row": in_a_row})
+        return SigningFailed(str(error), in_a_row=in_a_row)
 
     def _look_up(self, der: bytes) -> _Known:
         known = self._known.get(der)

@@ -52,6 +52,7 @@ _UNKNOWN = Content.UNKNOWN
 _V1, _V2 = integer(0), integer(1)
 _CERTIFICATE_V3 = explicit(0, integer(2))
 _CONTENT_TYPE, _MESSAGE_DIGEST = oid("1.2.840.113549.1.9.3"), oid("1.2.840.113549.1.9.4")
+_TYPE_OCTETS = len(_CONTENT_TYPE)  # and of the other
 # The whole value sets of the contentType attribute (RFC 5652 11.1), by what they say was digested: id-data of
 # RFC 5652 4, id-ct-TSTInfo of RFC 3161 2.4.2.
 _CONTENT_TYPES = {
@@ -204,21 +205,23 @@ def _signed_attributes(data: Message, at: int, end: int) -> Content:
             raise _NotTheShapeError
         before = whole
         # What follows a type that is known must be one of few values, whole: nothing in it needs to be walked.
-        if data[start : start + len(_CONTENT_TYPE)] == _CONTENT_TYPE:
+        kind_end = start + _TYPE_OCTETS
+        kind = data[start:kind_end]
+        if kind == _CONTENT_TYPE:
             if content is not _UNKNOWN:
                 raise _NotTheShapeError
-            content = _CONTENT_TYPES.get(data[start + len(_CONTENT_TYPE) : stop], _UNKNOWN)
+            content = _CONTENT_TYPES.get(data[kind_end:stop], _UNKNOWN)
             if content is _UNKNOWN:
                 raise _NotTheShapeError
-        elif data[start : start + len(_MESSAGE_DIGEST)] == _MESSAGE_DIGEST:
-            value = data[start + len(_MESSAGE_DIGEST) : stop]
+        elif kind == _MESSAGE_DIGEST:
+            value = data[kind_end:stop]
             if value[:4] not in _DIGEST_HEADS or len(value) != value[3] + 4:
                 raise _NotTheShapeError
             digests += 1
         else:
-            kind, _, _, kind_end = _element(data, start, stop)
+            kind_tag, _, _, kind_end = _element(data, start, stop)
             values_tag, _, _, values_end = _element(data, kind_end, stop)
-            if kind != OID or values_tag != SET or values_end != stop:
+            if kind_tag != OID or values_tag != SET or values_end != stop:
                 raise _NotTheShapeError
     if digests != 1:
         raise _NotTheShapeError

@@ -36,16 +36,21 @@ NO_MECHANISM = "HSM_MECHANISM_UNAVAILABLE"
 
 
 def run_soak(stage: Stage, public_key_der: bytes, signatures: int, threads: int = 16) -> Outcome:
-    """Random faults of every kind that is recovered from, until so many signatures were handed out."""
+    """Random faults of every kind that is recovered from, until so many signatures were handed out meanwhile."""
 
     def deed(stage: Stage, load: Load) -> float:
         stage.faults.set(*RANDOM_FAULTS)
-        while len(load.record.requests) - load.record.lost.total() < signatures:
+        before = _handed_out(load)
+        while _handed_out(load) - before < signatures:
             time.sleep(0.25)
         stage.faults.clear()
         return time.monotonic()
 
     return run_row(Row("random faults", deed, threads=threads), stage, public_key_der)
+
+
+def _handed_out(load: Load) -> int:
+    return len(load.record.requests) - load.record.lost.total()
 
 
 # --- the rows ---------------------------------------------------------------------------------------------------------

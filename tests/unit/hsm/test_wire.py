@@ -32,6 +32,7 @@ from hsm.wire import (
     parse_signatures,
     peer_of,
     receive,
+    receive_short,
     request,
     send,
     sign_request,
@@ -107,11 +108,35 @@ def test_every_truncation_and_every_addition_to_a_request_to_sign_is_refused():
         parse_sign_request(message + b"\0")
 
 
-def test_every_truncation_of_signatures_is_refused():
-    answer = b"".join(signatures([b"one", b"two"]))
+@pytest.mark.parametrize("made", [[b"one"], [b"one", b"two"]])
+def test_every_truncation_of_signatures_and_every_addition_to_them_is_refused(made):
+    answer = b"".join(signatures(made))
     for length in range(2, len(answer)):
         with pytest.raises(MessageRefused):
             parse_signatures(answer[:length])
+    with pytest.raises(MessageRefused):
+        parse_signatures(answer + b"\0")
+
+
+def test_a_short_answer_is_received_and_what_comes_as_a_memory_file_instead_is_refused(pair):
+    here, there = pair
+    send(here, signatures([b"one"]))
+    assert parse_signatures(parse_answer(receive_short(there))) == [b"one"]
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    send(here, signatures([bytes(0xFFFF)] * 2))
+    with pytest.raises(MessageRefused):
+        receive_short(there)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    here.close()
+    assert receive_short(there) == b""
+
+
+def test_what_was_cut_because_it_is_longer_than_a_short_answer_is_refused(pair):
+    here, there = pair
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * INLINE_LIMIT)
+    here.send(b"".join(signatures([bytes(0xFFFF)])))
+    with pytest.raises(MessageRefused):
+        parse_signatures(receive_short(there))
 
 
 def test_lengths_that_lie_are_refused():
