@@ -6,7 +6,7 @@ from pkcs11 import Mechanism
 
 from hsm.errors import MechanismUnavailable
 from hsm.handles import Scheme, rsa_padding
-from hsm.mechanisms import plan_signing, sign_in_token
+from hsm.mechanisms import plan_signing, sign_in_token, signing_handle
 from hsm.module import handle_of
 from hsm.spec import KeySpec, Purpose
 
@@ -24,7 +24,7 @@ def store(softhsm_token):
 
 def signed(store, work, key, plan):
     call = store._pool.open_token().module.sign
-    return sign_in_token(call, handle_of(work.session), key, plan, plan.octets(MESSAGE))
+    return sign_in_token(call, handle_of(work.session), signing_handle(key, plan), plan, plan.octets(MESSAGE))
 
 
 @pytest.mark.parametrize("scheme", [Scheme.RSA_PKCS1V15, Scheme.RSA_PSS])
@@ -80,11 +80,11 @@ def test_a_refused_signature_is_the_exception_that_python_pkcs11_raises(store):
     with store._ladder.session("test") as work:
         store._find(work, ref.public_key_der)
         key, session = work.keys[ref.public_key_der], handle_of(work.session)
-        octets = plan.octets(MESSAGE)
+        octets, handle = plan.octets(MESSAGE), signing_handle(key, plan)
         with pytest.raises(pkcs11.SessionHandleInvalid):
-            sign_in_token(call, session + 1000, key, plan, octets)
+            sign_in_token(call, session + 1000, handle, plan, octets)
         with pytest.raises((pkcs11.KeyHandleInvalid, pkcs11.ObjectHandleInvalid)):
             call(session, 0, plan.call, octets)
         # A refusal ends the operation: the session signs the next.
-        signature = sign_in_token(call, session, key, plan, octets)
+        signature = sign_in_token(call, session, handle, plan, octets)
     ref.public_key().verify(signature, MESSAGE, ec.ECDSA(hashes.SHA256()))
