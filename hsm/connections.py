@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hsm.channel import close_quietly, limit_times, receive, receive_short, send
 from hsm.errors import HSMError, KeyProcessFailed, StoreClosed, TokenAway
 from hsm.keyd.asking import check_server, read_state
 from hsm.keyd.places import (
@@ -28,7 +29,7 @@ from hsm.keyd.places import (
 )
 from hsm.keyd.state import KeyState
 from hsm.messages import Message
-from hsm.wire import Op, close_quietly, limit_times, parse_answer, receive, receive_short, request, send
+from hsm.wire import Op, parse_answer, request
 
 _FIRST = 0  # the lane that makes and destroys keys
 # A connection that another lane than its own took in is made anew after this time: by then its own may serve again.

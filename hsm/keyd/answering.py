@@ -11,8 +11,9 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from hsm.channel import close_quietly, is_ours, receive, send
 from hsm.errors import MessageRefused
-from hsm.wire import Op, close_quietly, failed, is_ours, parse_request, receive, send
+from hsm.wire import Op, failed, parse_request
 
 _WAIT_SECONDS = 5.0
 _MOST = 256

@@ -7,10 +7,11 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from hsm.channel import limit_times, peer_of, receive, send
 from hsm.errors import HSMError
 from hsm.keyd.places import STATE_SOCKET, check_run_folder
 from hsm.keyd.state import KeyState, state_from_json
-from hsm.wire import Op, limit_times, parse_answer, parse_body, peer_of, receive, refused, request, send
+from hsm.wire import Op, parse_answer, parse_body, refused, request
 
 _ANSWER_SECONDS = 2.0
 

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hsm.channel import INLINE_LIMIT, send_listener
 from hsm.keyd.arguments import Arguments, as_arguments
 from hsm.keyd.pin_refusal import Identity
 from hsm.keyd.state import Sessions
 from hsm.pin import PinDescriptor
-from hsm.wire import INLINE_LIMIT, send_listener
 
 END = b'{"end": true}'
 CHECK = b'{"check": true}'

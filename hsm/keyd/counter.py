@@ -15,8 +15,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from hsm.channel import close_quietly, limit_times, receive, send
 from hsm.errors import MessageRefused
-from hsm.wire import SIGN, Op, close_quietly, failed, limit_times, receive, send
+from hsm.wire import SIGN, Op, failed
 
 _SEND_SECONDS = 5.0  # a client that does not read its answer
 # One event and then silence until it is asked for again: no two threads serve one connection.

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hsm.channel import close_quietly, is_ours, limit_times, receive, receive_listener, send
 from hsm.errors import HSMError, MessageRefused, SessionUnavailable
 from hsm.keyd.arguments import Arguments, parse_arguments
 from hsm.keyd.counter import Counter
@@ -29,7 +30,7 @@ from hsm.keyd.pin_refusal import SharedTurns
 from hsm.keyd.places import PIN_REFUSED
 from hsm.keyd.requests import Requests, is_final
 from hsm.pkcs11_store import Pkcs11Store
-from hsm.wire import close_quietly, failed, is_ours, limit_times, receive, receive_listener, refused, send
+from hsm.wire import failed, refused
 
 _BEAT_SECONDS = 0.5
 _SEND_SECONDS = 5.0  # one of too many, that does not read why

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from hsm.channel import limit_times, receive, send
 from hsm.client import ClientStore, read_state
 from hsm.errors import (
     HSMError,
@@ -33,7 +34,7 @@ from hsm.keyd.places import LOCK, PIN_REFUSED, SOCKET, STATE_SOCKET, is_locked, 
 from hsm.keyd.process import KeydSettings, KeyProcess
 from hsm.pin import PinDescriptor
 from hsm.spec import KeyRef
-from hsm.wire import Op, limit_times, parse_answer, receive, request, send, sign_request
+from hsm.wire import Op, parse_answer, request, sign_request
 from tests.key_process import KeyProcessHome, document_key, is_alive, kill, sign, until
 from tests.signable import SHA256, attributes
 

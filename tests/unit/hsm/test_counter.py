@@ -12,9 +12,10 @@ from functools import partial
 
 import pytest
 
+from hsm.channel import receive, send
 from hsm.errors import MessageRefused
 from hsm.keyd.counter import Counter
-from hsm.wire import VERSION, Op, done, receive, send
+from hsm.wire import VERSION, Op, done
 
 MOST = 8
 FEW = os.cpu_count() or 1

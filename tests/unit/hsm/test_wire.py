@@ -12,17 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm import errors
+from hsm.channel import INLINE_LIMIT, limit_times, peer_of, receive, receive_short, send
 from hsm.errors import HSMError, KeyProcessFailed, MessageRefused, TokenAway
 from hsm.handles import SIGNING_DIGESTS, Scheme
 from hsm.wire import (
     BODY_LIMIT,
     DIGESTS,
-    INLINE_LIMIT,
     SCHEMES,
     Op,
     done,
     failed,
-    limit_times,
     number_of,
     octets_of,
     parse_answer,
@@ -30,11 +29,7 @@ from hsm.wire import (
     parse_request,
     parse_sign_request,
     parse_signatures,
-    peer_of,
-    receive,
-    receive_short,
     request,
-    send,
     sign_request,
     signatures,
     split_sign_request,
