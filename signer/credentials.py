@@ -80,7 +80,11 @@ class Credential:
     keys: KeyStore
 
     def key(self) -> PrivateKey:
-        """The private key's handle, found anew or from the store's cache."""
+        """The private key's handle, asked for once: it may be kept, and a key that is destroyed later says so through it."""
+        return self._handle
+
+    @functools.cached_property
+    def _handle(self) -> PrivateKey:
         return self.keys.get(self.public_key_der)
 
 

@@ -7,7 +7,8 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,8 @@ _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 # The path itself is wrong, not the disk: whoever typed it types another.
 _WRONG_PATH = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+# How many files wait for the disk at a time.
+_STORED_AT_ONCE = 8
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -76,6 +79,22 @@ class BlobStore:
             self._make_folders()
         write_once(path, content)
         return sha256
+
+    def put_all(self, contents: Sequence[bytes]) -> list[str | Unavailable]:
+        """`put` for each, several at a time: what waits for the disk together is synced together. An error stops no other."""
+        if not contents:
+            return []
+
+        def put(content: bytes) -> str | Unavailable:
+            try:
+                return self.put(content)
+            except Unavailable as error:
+                return error
+
+        # The first alone: it may have folders to make.
+        first = put(contents[0])
+        with ThreadPoolExecutor(_STORED_AT_ONCE, "store") as pool:
+            return [first, *pool.map(put, contents[1:])]
 
     def _make_folders(self) -> None:
         """All 256 at once: one sync instead of one at each of the first few hundred documents."""
