@@ -7,6 +7,7 @@ none of the others; its act and its number are left as a single signature would 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -46,8 +47,8 @@ from signer.signing_rows import Begun, Failure, begin_all, fail_all, finish_all,
 MOST = 100
 # What speaks against a document, or is away while its turn comes. Anything else is a defect, and is raised.
 _ERRORS = (SignerError, AppearanceError, HSMError, PkiError, CertsError)
-# How many files are being parsed at a time, each in a process of its own where there are several.
-_PREPARED_AT_ONCE = 2
+
+_STOPPED = "STOPPED"
 
 Result = SignedDocument | Exception | None
 T = TypeVar("T")
@@ -115,7 +116,7 @@ def prepare_chunk(
 
     try:
         chunk.readies = _each(prepared, {place: place for place in cases if place not in chunk.results}, chunk)
-    except BaseException as error:
+    except (Exception, KeyboardInterrupt) as error:
         chunk.failures = [Failure(cases[place], number, None, reason_of(error)) for place, number in numbers.items()]
         _note(chunk.failures, deps)
         raise
@@ -135,10 +136,16 @@ def finish_chunk(chunk: PreparedChunk, ledger: Ledger | None = None) -> list[Res
         run.sign()
         # 8. Results, levels, numbers and audit rows move together or not at all.
         run.finish()
-    except BaseException as error:
+    except (Exception, KeyboardInterrupt) as error:
         run.give_up(error)
         raise
     return [chunk.results.get(place) for place in range(chunk.count)]
+
+
+def abandon_chunk(chunk: PreparedChunk) -> None:
+    """Nothing comes of what was prepared: the numbers that were given say so."""
+    given = [Failure(ready.case, ready.number, None, _STOPPED) for ready in chunk.readies.values()]
+    _note([*chunk.failures, *given], chunk.deps)
 
 
 class _Usable:
@@ -161,25 +168,28 @@ class _Usable:
 
 
 def _each(work: Callable[[T], R | None], given: dict[int, T], chunk: PreparedChunk) -> dict[int, R]:
-    """Do it for each, some at a time; an error is the result of its place."""
+    """Do it for each, as many at a time as there are processes for it; an error is the result of its place."""
     done: dict[int, R] = {}
-    if not given:
-        return done
-    with ThreadPoolExecutor(min(_PREPARED_AT_ONCE, len(given)), "prepare") as pool:
-        futures = {place: pool.submit(work, each) for place, each in given.items()}
+    for place, outcome in _worked(work, given, chunk.deps.prepared_at_once):
         try:
-            for place, future in futures.items():
-                try:
-                    made = future.result()
-                except _ERRORS as error:
-                    chunk.results[place] = error
-                else:
-                    if made is not None:
-                        done[place] = made
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            made = outcome()
+        except _ERRORS as error:
+            chunk.results[place] = error
+        else:
+            if made is not None:
+                done[place] = made
     return done
+
+
+def _worked(work: Callable[[T], R], given: dict[int, T], at_once: int) -> Iterator[tuple[int, Callable[[], R]]]:
+    if at_once < 2 or len(given) < 2:
+        yield from ((place, functools.partial(work, each)) for place, each in given.items())
+        return
+    pool = ThreadPoolExecutor(min(at_once, len(given)), "prepare")
+    try:
+        yield from [(place, pool.submit(work, each).result) for place, each in given.items()]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _reserve(cases: dict[int, Case], chunk: PreparedChunk) -> dict[int, GivenNumber]:
@@ -202,7 +212,7 @@ def _reserve(cases: dict[int, Case], chunk: PreparedChunk) -> dict[int, GivenNum
 
 
 def _reason(result: Result) -> str:
-    return reason_of(result) if isinstance(result, Exception) else "STOPPED"
+    return reason_of(result) if isinstance(result, Exception) else _STOPPED
 
 
 class _Run:
