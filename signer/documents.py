@@ -77,6 +77,7 @@ class SigningAct:
     claimed_time: datetime
     failure: str | None
     extended_sha256: str | None = None
+    input_sha256: str = ""
 
     @property
     def sha256(self) -> str | None:
@@ -147,7 +148,7 @@ class ActIntent:
 def _act(row: SigningActRow) -> SigningAct:
     return SigningAct(
         row.id, row.state, row.credential, row.intent, row.level, row.field, row.certificate_serial, row.output_sha256,
-        row.output_size, row.actor, row.claimed_time, row.failure, row.extended_sha256,
+        row.output_size, row.actor, row.claimed_time, row.failure, row.extended_sha256, row.input_sha256,
     )  # fmt: skip
 
 

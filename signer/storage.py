@@ -154,7 +154,7 @@ class OutputFile:
         try:
             os.posix_fallocate(self._file.fileno(), 0, max(expected_size, 1))
         except OSError as error:
-            self._discard()
+            self.discard()
             raise _unavailable(error, target) from error
 
     def __enter__(self) -> Self:
@@ -163,9 +163,10 @@ class OutputFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._discard()
+        self.discard()
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """Nothing becomes of it, unless it has its name; a second time nothing happens."""
         # Closing writes what is buffered: after a failed write it fails again, and that has been said.
         with contextlib.suppress(OSError):
             self._file.close()
@@ -230,3 +231,19 @@ class OutputFile:
             raise UsageWrong("OUTPUT_EXISTS", path=str(self._target)) from error
         except OSError as error:
             raise _unavailable(error, self._target) from error
+
+
+def publish_all(files: Sequence[tuple[OutputFile, bytes]]) -> list[Exception | None]:
+    """`publish` for each, several at a time, and close them: what went wrong with one stops no other."""
+
+    def publish(given: tuple[OutputFile, bytes]) -> Exception | None:
+        output, content = given
+        try:
+            with output:
+                output.publish(content)
+        except (UsageWrong, Unavailable) as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(_STORED_AT_ONCE, "publish") as pool:
+        return list(pool.map(publish, files))

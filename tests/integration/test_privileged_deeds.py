@@ -45,6 +45,8 @@ from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.leveling import reach_due
 from signer.recall import recall_document
 from signer.signing import SignRequest, sign_document
+from signer.signing_batch import prepare_chunk, sign_documents
+from signer.signing_chunks import sign_in_chunks
 from signer.succession import Succession, record_succession
 from signer.upgrading import upgrade
 from tests.installation import OFFICER_NAME, User, tree
@@ -56,6 +58,7 @@ NOBODY = Actor("os:root")
 _SERVES_DEEDS = {
     "pki/audit.py:append", "pki/audit.py:audit_values", "pki/approval.py:use", "pki/approval_records.py:note",
     "pki/roles.py:require", "pki/tsa/authority.py:write_tally", "signer/intents.py:begin_fresh",
+    "signer/signing_case.py:open_case", "api/cli/sign_again.py:done_before",
     "signer/intents.py:finish_fresh", "pki/audit.py:append_all", "pki/issuing_cycle.py:issue_orders", "api/services.py:signed_since", "api/service_upkeep.py:make_services",
 }  # fmt: skip
 
@@ -128,6 +131,9 @@ def deeds(
         "signer/leveling.py:reach_due": lambda a: reach_due(a, home.leveling),
         "signer/succession.py:record_succession": lambda a: record_succession(succession, a, database, clock),
         "signer/signing.py:sign_document": lambda a: sign_document(sign, a, home.signing),
+        "signer/signing_batch.py:sign_documents": lambda a: sign_documents([sign], a, home.signing),
+        "signer/signing_batch.py:prepare_chunk": lambda a: prepare_chunk([sign], a, home.signing),
+        "signer/signing_chunks.py:sign_in_chunks": lambda a: list(sign_in_chunks([sign], a, home.signing)),
         "api/auth/tokens.py:issue_token": lambda a: issue_token(persons, a, scopes=["sign"]),
         "api/auth/tokens.py:revoke_token": lambda a: revoke_token(database, clock, a, "kiosk"),
         "api/backup/create.py:create_backup": lambda a: create_backup(
