@@ -212,6 +212,8 @@ class WebSettings:
     judges: int = 2
     signing_threads: int = 3
     max_upload_mb: int = 50
+    max_batch_mb: int = 200
+    max_batch_documents: int = 500
     upload_seconds: float = 60.0
     anonymous_per_second: float = 20.0
     token_per_second: float = 500.0

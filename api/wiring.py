@@ -14,6 +14,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from api.ahead import judge_limits, serving_limits
+from api.auth.tokens import TokenActors
 from api.errors import UsageError
 from api.home import Home, locate_home
 from api.judges import JudgePool
@@ -39,6 +40,7 @@ from pki.revocation import RevocationDeps
 from pki.service_keys import ServiceDesk
 from pki.tsa.authority import TimeStampingAuthority, TsaPolicy
 from signer.appearance.fonts import FontShelf
+from signer.batch_work import BatchDeps
 from signer.credentials import CredentialDesk
 from signer.evidence import OwnEvidence
 from signer.extending import Extender
@@ -50,6 +52,7 @@ from signer.signing import SigningDeps
 from signer.storage import BlobStore
 from signer.timestamps import OwnTimestamper
 from signer.upgrading import UpgradeDeps
+from signer.uploads import UploadStore
 from signer.validation.facts import ValidationInputs
 
 SIGNATURE_WIDTH_MM = 45.0
@@ -234,6 +237,15 @@ class Installation:
             max_bytes=self.settings.sign.max_bytes,
             extender=self.extender,
         )
+
+    @cached_property
+    def uploads(self) -> UploadStore:
+        return UploadStore(self.home.uploads)
+
+    @cached_property
+    def batches(self) -> BatchDeps:
+        """What the worker signs batches with."""
+        return BatchDeps(self.signing_many, self.uploads, TokenActors(self.database, self.clock).actor_of)
 
     @cached_property
     def preparers(self) -> JudgePool:
