@@ -37,6 +37,6 @@ def start_judge(command: str, environment: Mapping[str, str]) -> Judge | None:
     if tasks is None:
         return None
     settings = load_settings(locate_home(environment).settings_file, environment)
-    judge = Judge(judge_limits(settings), preload=tasks)
+    judge = Judge(serving_limits(settings), preload=tasks)
     judge.start()
     return judge

@@ -20,6 +20,7 @@ from api.metrics import Metrics
 from api.openapi import build_openapi
 from api.problems import FAMILIES, answer_failure
 from api.routes import (
+    batches,
     certificate_deeds,
     certificates,
     documents,
@@ -65,6 +66,7 @@ def create_app(installation: Installation) -> FastAPI:
     for module in (
         verify,
         documents,
+        batches,
         certificates,
         certificate_deeds,
         issuing,

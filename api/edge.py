@@ -24,6 +24,8 @@ from api.settings import WebSettings
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SMALL_BODY = 64 * 1024
+# Where a form may hold many files.
+_BATCHES = "/api/v1/batches"
 # What the parts of a form around a file may take.
 _FORM_SLACK = 256 * 1024
 # How long we listen on to a client that is not done sending what we refused, so that it sees our answer.
@@ -97,8 +99,9 @@ class _Body:
     def __init__(self, scope: Scope, receive: Receive, settings: WebSettings) -> None:
         headers = dict(scope["headers"])
         form = headers.get(b"content-type", b"").lower().startswith(b"multipart/")
-        self._limit = settings.max_upload_mb * 1024 * 1024 + _FORM_SLACK if form else _SMALL_BODY
-        self._limit_text = f"{settings.max_upload_mb} MB" if form else f"{_SMALL_BODY // 1024} KB"
+        form_mb = settings.max_batch_mb if scope["path"] == _BATCHES else settings.max_upload_mb
+        self._limit = form_mb * 1024 * 1024 + _FORM_SLACK if form else _SMALL_BODY
+        self._limit_text = f"{form_mb} MB" if form else f"{_SMALL_BODY // 1024} KB"
         self._receive = receive
         self._seconds = settings.upload_seconds
         self._deadline: float | None = None

@@ -15,6 +15,8 @@ from starlette.requests import Request
 from api.errors import RequestError
 
 _FIELD_OCTETS = 64 * 1024
+# What is said of each of many files.
+_BATCH_FIELD_OCTETS = 2 * 1024 * 1024
 _LONGEST_NAME = 255
 # Characters that turn a name around, hide in it or end a line.
 _FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -32,6 +34,23 @@ class Form:
         """The file's bytes. Blocks: call it on a thread."""
         self._file.file.seek(0)
         return self._file.file.read()
+
+
+@dataclass
+class BatchForm:
+    """What was sent: many files, and the plain fields by name."""
+
+    fields: dict[str, str]
+    names: list[str]
+    _files: list[UploadFile]
+
+    def contents(self) -> list[bytes]:
+        """The bytes of each file. Blocks: call it on a thread."""
+        contents = []
+        for file in self._files:
+            file.file.seek(0)
+            contents.append(file.file.read())
+        return contents
 
 
 class _Parser(MultiPartParser):
@@ -62,11 +81,34 @@ class _Parser(MultiPartParser):
 @asynccontextmanager
 async def read_form(request: Request, known: Collection[str] = ()) -> AsyncIterator[Form]:
     """The form of a request with one `file` and the known fields, each once; RequestError otherwise. The file is gone afterwards."""
+    async with _parsed(request, max_files=1, max_fields=len(known) + 1, field_octets=_FIELD_OCTETS) as data:
+        fields, files = _sorted(data, known)
+        yield _one(fields, files)
+
+
+@asynccontextmanager
+async def read_batch_form(request: Request, known: Collection[str], most_files: int) -> AsyncIterator[BatchForm]:
+    """The same with one `file` or many."""
+    # One more than may come, so that we say it and not the parser.
+    wanted = _parsed(request, max_files=most_files + 1, max_fields=len(known) + 1, field_octets=_BATCH_FIELD_OCTETS)
+    async with wanted as data:
+        fields, files = _sorted(data, known)
+        if not files:
+            raise RequestError("FORM_FILE_MISSING")
+        if len(files) > most_files:
+            raise RequestError("BATCH_TOO_LONG", limit=str(most_files))
+        if any(_is_name_alone(file) for file in files):
+            raise RequestError("FORM_FILE_IS_TEXT")
+        yield BatchForm(fields, [clean_name(file.filename or "") for file in files], files)
+
+
+@asynccontextmanager
+async def _parsed(request: Request, *, max_files: int, max_fields: int, field_octets: int) -> AsyncIterator[FormData]:
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != "multipart/form-data":
         raise RequestError("MEDIA_TYPE_WRONG", wanted="multipart/form-data")
     parser = _Parser(
-        request.headers, request.stream(), max_files=1, max_fields=len(known) + 1, max_part_size=_FIELD_OCTETS
+        request.headers, request.stream(), max_files=max_files, max_fields=max_fields, max_part_size=field_octets
     )
     parser._charset = "utf-8"  # noqa: SLF001  whatever the Content-Type claims, RFC 7578 5.1.2 text is UTF-8
     try:
@@ -78,27 +120,32 @@ async def read_form(request: Request, known: Collection[str] = ()) -> AsyncItera
     try:
         if not parser.ended:
             raise RequestError("FORM_MALFORMED")
-        yield _checked(data, known)
+        yield data
     finally:
         await data.close()
 
 
-def _checked(data: FormData, known: Collection[str]) -> Form:
+def _sorted(data: FormData, known: Collection[str]) -> tuple[dict[str, str], list[UploadFile]]:
     fields: dict[str, str] = {}
-    file: UploadFile | None = None
+    files: list[UploadFile] = []
     for name, value in data.multi_items():
         if isinstance(value, UploadFile):
             if name != "file":
                 raise RequestError("FORM_FIELD_UNKNOWN", field=clean_name(name), valid=", ".join(("file", *known)))
-            file = value
+            files.append(value)
         elif name not in known:
             raise RequestError("FORM_FIELD_UNKNOWN", field=clean_name(name), valid=", ".join(("file", *known)))
         elif name in fields:
             raise RequestError("FORM_FIELD_TWICE", field=name)
         else:
             fields[name] = value
-    if file is None:
+    return fields, files
+
+
+def _one(fields: dict[str, str], files: list[UploadFile]) -> Form:
+    if not files:
         raise RequestError("FORM_FILE_MISSING")
+    file = files[-1]
     if _is_name_alone(file):
         raise RequestError("FORM_FILE_IS_TEXT")
     return Form(fields, clean_name(file.filename or ""), file)

@@ -42,6 +42,10 @@ class Home:
         return self.root / "blobs"
 
     @property
+    def uploads(self) -> Path:
+        return self.root / "uploads"
+
+    @property
     def images(self) -> Path:
         return self.root / "images"
 

@@ -20,6 +20,7 @@ from pki.crl import publish_due
 from pki.crl_due import list_due
 from pki.errors import PkiError
 from pki.roles import Permission, system_part
+from signer.batch_work import forget_orphans, has_waiting, work_off
 from signer.leveling import has_due, reach_due
 
 ACTOR = system_part(
@@ -28,6 +29,9 @@ ACTOR = system_part(
 # How long an authority without changes is left alone: what is due by its age can wait that long.
 _LOOK_SECONDS = 30.0
 _SWEEP_SECONDS = 600.0
+_BATCH_SECONDS = 5.0
+# An upload takes less before its batch is registered.
+_ORPHAN_SECONDS = 3600.0
 
 
 class Job(Protocol):
@@ -162,6 +166,33 @@ class LevelJob:
         reach_due(ACTOR, self.installation.leveling)
 
 
+class BatchJob:
+    """Signs the documents of batches."""
+
+    name = "batches"
+    seconds = 0.5
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._swept_at: float | None = None
+
+    def is_due(self) -> bool:
+        return has_waiting(self._installation.batches) or self._sweep_due()
+
+    def run(self) -> None:
+        deps = self._installation.batches
+        if self._sweep_due():
+            forget_orphans(deps, time.time() - _ORPHAN_SECONDS)  # compared with times of the file system
+            self._swept_at = time.monotonic()
+        # Then others are asked whether they have anything to do, and the service whether it goes on.
+        until = time.monotonic() + _BATCH_SECONDS
+        while work_off(deps, ACTOR) and time.monotonic() < until:
+            pass
+
+    def _sweep_due(self) -> bool:
+        return self._swept_at is None or time.monotonic() >= self._swept_at + _SWEEP_SECONDS
+
+
 # A new job is one line more.
 JOBS: tuple[Callable[[Installation], Job], ...] = (
     CrlJob,
@@ -169,6 +200,7 @@ JOBS: tuple[Callable[[Installation], Job], ...] = (
     AnswerJob,
     NoticeJob,
     LevelJob,
+    BatchJob,
 )
 
 

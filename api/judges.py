@@ -1,4 +1,4 @@
-"""A pool of judge processes for one process that serves many: each call gets one that is free, or waits for its turn."""
+"""A pool of judge processes for one process that works on many files: each call gets one that is free, or waits for its turn."""
 
 from __future__ import annotations
 
@@ -10,15 +10,28 @@ from api.errors import RequestError
 from certs.clock import Clock
 from certs.db import Database
 from signer.judging import JudgeDesk
+from signer.plan import Plan, Prepared
 from signer.sandbox import Judge, Limits
+from signer.signing_parts import EarlierSignatures
 from signer.validation.verdict import Verdict
 
 
 class JudgePool:
     """Judging desks, each with a judge process of its own. Any thread may call."""
 
-    def __init__(self, size: int, limits: Limits, database: Database, clock: Clock) -> None:
-        self._judges = [Judge(limits, preload=("gather",)) for _ in range(size)]
+    def __init__(
+        self,
+        size: int,
+        limits: Limits,
+        database: Database,
+        clock: Clock,
+        *,
+        preload: str = "gather",
+        first: Judge | None = None,
+    ) -> None:
+        """`first`: one that runs already is the pool's from here on."""
+        self._judges = [first] if first is not None else []
+        self._judges += [Judge(limits, preload=(preload,)) for _ in range(size - len(self._judges))]
         # The one used last comes first: it is the one that has everything loaded, and a quiet service needs no other.
         self._free: queue.LifoQueue[JudgeDesk] = queue.LifoQueue()
         for judge in reversed(self._judges):
@@ -33,6 +46,16 @@ class JudgePool:
         """The verdict on one file; RequestError BUSY when no process comes free in time."""
         with self._borrowed() as desk:
             return desk.verify(pdf, name)
+
+    def prepare(self, pdf: bytes, plan: Plan) -> Prepared:
+        """A revision appended to one file (signer/signing_parts.py, Preparer)."""
+        with self._borrowed() as desk:
+            return desk.prepare(pdf, plan)
+
+    def earlier_signatures(self, pdf: bytes) -> EarlierSignatures:
+        """What one file's signatures are worth."""
+        with self._borrowed() as desk:
+            return desk.earlier_signatures(pdf)
 
     def close(self) -> None:
         """End every process, also those that are in the middle of a file."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from api.openapi_batches import batch_examples, batch_paths, batch_schemas
 from api.openapi_life import AT, Parts, issuing_paths, life_paths
 from api.openapi_register import search_operation, status_paths
 from api.openapi_schemas import EXAMPLES, PROBLEM_EXAMPLE, Schema, build_schemas, ref
@@ -59,14 +60,14 @@ def build_openapi() -> Schema:
         ],
         "paths": _document_paths() | _certificate_paths() | _protocol_paths() | _operation_paths(),
         "components": {
-            "schemas": build_schemas(),
+            "schemas": build_schemas() | batch_schemas(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "antin token issue"}},
         },
     }
 
 
 def _json(description: str, schema: str, operation: str) -> Schema:
-    content = {"schema": ref(schema), "example": EXAMPLES[operation]}
+    content = {"schema": ref(schema), "example": _EXAMPLES[operation]}
     return {"description": description, "content": {"application/json": content}}
 
 
@@ -99,6 +100,7 @@ def _curl(words: str) -> list[Schema]:
     return [{"lang": "Shell", "label": "curl", "source": f"curl {words}"}]
 
 
+_EXAMPLES = EXAMPLES | batch_examples(EXAMPLES["sign"])
 _OPEN: list[Schema] = [{}, {"token": []}]
 _TOKEN: list[Schema] = [{"token": []}]
 
@@ -111,6 +113,9 @@ _IDEMPOTENCY_KEY: Schema = {
     "token with the same body it gets the same answer, for 24 hours; keys of other tokens do not count.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
+
+
+_BATCH_ID = _path("id", "The batch's id, from the answer of handing it in.", pattern="^[0-9a-f]{32}$")
 
 
 def _document_paths() -> Schema:
@@ -223,6 +228,7 @@ def _document_paths() -> Schema:
                 "x-codeSamples": _curl("$BASE/api/v1/documents/CODE/file -o signed.pdf"),
             }
         },
+        **batch_paths(Parts(_json, _binary, _problems, _curl, _BATCH_ID, _TOKEN_SENT), _IDEMPOTENCY_KEY),
         **status_paths(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT)),
     }
 

@@ -80,6 +80,7 @@ STATUS_OF_CODE = {
     "NOT_SUSPENDED": 409, "ROOT_NOT_REVOCABLE": 409, "CERTIFICATE_ENDED": 409, "REVOCATION_REASON_UNKNOWN": 400,
     "REVOCATION_SINCE_REFUSED": 400, "REVOCATION_SINCE_BEFORE_KEY": 400, "RENEWAL_OF_REVOKED": 409, "RENEWAL_OF_SUSPENDED": 409,
     "RENEWAL_TOO_EARLY": 409, "RENEWAL_TOO_LATE": 409, "ALREADY_RENEWED": 409, "RENEWAL_NOT_BY_HAND": 409, "RENEWAL_KEY_NOT_NEW": 409,
+    "BATCH_UNKNOWN": 404, "BATCH_TOO_LONG": 413, "BATCH_TOO_MANY": 429, "BATCH_DOCUMENTS_WRONG": 400,
     "REKEY_MAKES_THE_KEY": 409, "CERTIFICATE_NOT_FOUND": 404,
 }  # fmt: skip
 
@@ -205,7 +206,7 @@ def problem(status: int, code: str, facts: Mapping[str, str] | None = None, **me
         headers["WWW-Authenticate"] = 'Bearer realm="antin", error="insufficient_scope"'
     if status in (408, 413):
         headers["Connection"] = "close"  # the rest of the body is not wanted
-    detail = _sentence(Words("en").say(code, facts))
+    detail = sentence_of(code, facts or {})
     body = {
         "type": f"urn:antin:problem:{code}",
         "title": _TITLES.get(status, "Error"),
@@ -214,6 +215,11 @@ def problem(status: int, code: str, facts: Mapping[str, str] | None = None, **me
         "detail": detail,
     }
     return JSONResponse(body | members, status, headers, media_type=MEDIA_TYPE)
+
+
+def sentence_of(code: str, facts: Mapping[str, str]) -> str:
+    """The sentence of a code as `detail` has it."""
+    return _sentence(Words("en").say(code, facts))
 
 
 def _sentence(text: str) -> str:

@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from api.ahead import serving_limits
 from api.auth.idempotency import IdempotencyDesk
 from api.auth.tokens import TokenDesk
-from api.errors import UsageError
+from api.errors import RequestError, UsageError
 from api.judges import JudgePool
 from api.publishing import (
     Publication,
@@ -45,6 +45,7 @@ from pki.registration_records import Wanted, get_registration, registration_of_c
 from pki.renewal import RenewalRequest, renew
 from pki.revocation import reinstate, revoke
 from pki.roles import Permission, require
+from signer.batches import Batch, NewBatch, add_batch, batch_by_code, cancel_batch, count_waiting, find_batch
 from signer.credential_renewal import CredentialRenewal, renew_credential
 from signer.credentials import find_by_certificate
 from signer.documents import Document, document_by_code, find_by_revisions, find_signed
@@ -56,6 +57,9 @@ from signer.register_search import DocumentQuery, search_documents
 from signer.signing import SignedDocument, SignRequest, sign_document
 from signer.succession import Succession, record_succession
 from signer.validation.verdict import DocumentStatus, Verdict
+
+# So many full batches of a token may wait at a time.
+_MOST_WAITING = 20
 
 
 class Services:
@@ -102,6 +106,30 @@ class Services:
     def sign(self, request: SignRequest, actor: Actor) -> SignedDocument:
         """Sign one document by the whole signing cycle."""
         return sign_document(request, actor, self.installation.signing)
+
+    def add_batch(self, wanted: NewBatch, actor: Actor) -> Batch:
+        """Register documents that the worker will sign; RequestError BATCH_TOO_MANY when too many of this token wait already."""
+        with self.installation.database.read() as session:
+            waiting = count_waiting(session, wanted.token_id)
+        most = _MOST_WAITING * self.installation.settings.web.max_batch_documents
+        if waiting + len(wanted.documents) > most:
+            raise RequestError("BATCH_TOO_MANY", waiting=str(waiting), limit=str(most))
+        installation = self.installation
+        return add_batch(wanted, actor, installation.database, installation.uploads, installation.clock)
+
+    def batch(self, code: str) -> Batch:
+        """A batch with its documents; UsageWrong BATCH_UNKNOWN."""
+        with self.sources.reading() as session:
+            return batch_by_code(session, code)
+
+    def batch_since(self, wanted: NewBatch, since: datetime) -> Batch | None:
+        """The batch that came of a request, registered after a moment."""
+        with self.sources.reading() as session:
+            return find_batch(session, wanted.token_id, wanted.request_sha256, since)
+
+    def cancel_batch(self, code: str, actor: Actor) -> Batch:
+        """Sign no more of a batch."""
+        return cancel_batch(code, actor, self.installation.database, self.installation.clock)
 
     def document(self, code: str) -> Document:
         """A document by its code as people type it; UsageWrong CODE_MALFORMED or CODE_NOT_FOUND."""

@@ -131,13 +131,14 @@ class CertificateSettings:
 
 @dataclass(frozen=True)
 class SignSettings:
-    """How documents are signed."""
+    """How documents are signed. `preparers`: how many processes place stamps when many documents are signed at once."""
 
     level: str = "B-B"
     rsa_padding: str = "pss"
     font: str = "/usr/share/fonts/truetype/croscore/Tinos-Regular.ttf"
     max_bytes: int = 200 * 1024 * 1024
     seal_diameter_mm: float = 36.0
+    preparers: int = 2
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
@@ -145,6 +146,7 @@ class SignSettings:
         if self.rsa_padding not in ("pss", "pkcs1v15"):
             refuse_value("sign.rsa_padding", "pss or pkcs1v15", self.rsa_padding)
         _at_least("sign.max_bytes", self.max_bytes, 1)
+        _at_least("sign.preparers", self.preparers, 1)
         if not 20 <= self.seal_diameter_mm <= 60:
             refuse_value("sign.seal_diameter_mm", "between 20 and 60", self.seal_diameter_mm)
 
@@ -210,6 +212,8 @@ class WebSettings:
     judges: int = 2
     signing_threads: int = 3
     max_upload_mb: int = 50
+    max_batch_mb: int = 200
+    max_batch_documents: int = 500
     upload_seconds: float = 60.0
     anonymous_per_second: float = 20.0
     token_per_second: float = 500.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +13,11 @@ from typing import Self
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from api.ahead import judge_limits
+from api.ahead import judge_limits, serving_limits
+from api.auth.tokens import TokenActors
 from api.errors import UsageError
 from api.home import Home, locate_home
+from api.judges import JudgePool
 from api.keys import open_key_store
 from api.settings import Settings, load_settings, refuse_value
 from certs.catalogue import Catalogue, read_catalogue
@@ -38,6 +40,7 @@ from pki.revocation import RevocationDeps
 from pki.service_keys import ServiceDesk
 from pki.tsa.authority import TimeStampingAuthority, TsaPolicy
 from signer.appearance.fonts import FontShelf
+from signer.batch_work import BatchDeps
 from signer.credentials import CredentialDesk
 from signer.evidence import OwnEvidence
 from signer.extending import Extender
@@ -49,6 +52,7 @@ from signer.signing import SigningDeps
 from signer.storage import BlobStore
 from signer.timestamps import OwnTimestamper
 from signer.upgrading import UpgradeDeps
+from signer.uploads import UploadStore
 from signer.validation.facts import ValidationInputs
 
 SIGNATURE_WIDTH_MM = 45.0
@@ -234,11 +238,39 @@ class Installation:
             extender=self.extender,
         )
 
+    @cached_property
+    def uploads(self) -> UploadStore:
+        return UploadStore(self.home.uploads)
+
+    @cached_property
+    def batches(self) -> BatchDeps:
+        """What the worker signs batches with."""
+        return BatchDeps(self.signing_many, self.uploads, TokenActors(self.database, self.clock).actor_of)
+
+    @cached_property
+    def preparers(self) -> JudgePool:
+        """Judge processes for a long row of documents: to prepare a visible one takes longer than to sign it."""
+        limits = serving_limits(self.settings)
+        return JudgePool(
+            self.settings.sign.preparers, limits, self.database, self.clock, preload="prepare", first=self.judge
+        )
+
+    @cached_property
+    def signing_many(self) -> SigningDeps:
+        """`signing` for a long row of documents."""
+        pool = self.preparers
+        return replace(
+            self.signing,
+            preparer=pool,
+            judge_earlier=pool.earlier_signatures,
+            prepared_at_once=self.settings.sign.preparers,
+        )
+
     def close(self) -> None:
         """Give back what was opened; nothing is opened for it."""
         self.judge.close()
         opened = vars(self)
-        for part in ("second_opinion", "keys", "database"):
+        for part in ("preparers", "second_opinion", "keys", "database"):
             if part in opened:
                 opened[part].close()
 

@@ -143,6 +143,11 @@ class Database:
     @contextmanager
     def at_once(self) -> Iterator[Connection]:
         """For one statement that is a whole `write()` by itself: committed when it returns, or nothing happened."""
+        if self.url.get_backend_name() == "sqlite":
+            # Statements that the driver runs by itself (certs/prepared.py) begin no transaction.
+            with self.write_rows() as connection:
+                yield connection
+            return
         with database_errors(), self.engine.connect() as connection, _each_by_itself(connection):
             yield connection
             connection.commit()

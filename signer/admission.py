@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from certs.clock import for_people
@@ -15,7 +15,7 @@ from signer.tables import DocumentRow, SigningActRow, StatusChangeRow
 
 
 def refuse_closed_document(
-    session: Session, document: Registered, revisions: Sequence[str], sealing: str | None
+    session: Session | Connection, document: Registered, revisions: Sequence[str], sealing: str | None
 ) -> None:
     """Refused when the document takes no signature on a file that holds these signed revisions.
 
@@ -28,13 +28,15 @@ def refuse_closed_document(
         _refuse_second_issue(session, document, revisions, sealing)
 
 
-def refuse_second_issue(session: Session, document: Registered, revisions: Sequence[str], sealing: str) -> None:
+def refuse_second_issue(
+    session: Session | Connection, document: Registered, revisions: Sequence[str], sealing: str
+) -> None:
     """The same in the transaction that commits the seal: of two clerks who seal at one moment, the second one is refused."""
     session.execute(select(DocumentRow.id).where(DocumentRow.id == document.id).with_for_update())
     _refuse_second_issue(session, document, revisions, sealing)
 
 
-def out_of_force(session: Session, document: Registered) -> Refused:
+def out_of_force(session: Session | Connection, document: Registered) -> Refused:
     """What is said about a document that was recalled or replaced: which, how and when."""
     changed = session.scalar(
         select(StatusChangeRow.changed_at)
@@ -47,7 +49,9 @@ def out_of_force(session: Session, document: Registered) -> Refused:
     return Refused("DOCUMENT_NOT_IN_FORCE", code=document.code, status=str(status), when=when)
 
 
-def _refuse_second_issue(session: Session, document: Registered, revisions: Sequence[str], sealing: str | None) -> None:
+def _refuse_second_issue(
+    session: Session | Connection, document: Registered, revisions: Sequence[str], sealing: str | None
+) -> None:
     issues = session.execute(
         select(SigningActRow.output_sha256, SigningActRow.credential).where(
             SigningActRow.document_id == document.id, SigningActRow.intent == "issue", SigningActRow.state == "done"

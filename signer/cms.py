@@ -59,7 +59,7 @@ class CmsTemplate:
             return None
         signature = hole[last[1] : last[2]]
         unsigned = timestamp_attribute(token) if token else b""
-        same = self.assemble(signed_attributes, signature, unsigned) == hole[:end] and not any(hole[end:])
+        same = self.assemble(signed_attributes, signature, unsigned) == hole[:end] and not hole[end:].strip(b"\0")
         return (signature, token) if same else None
 
     def signature_of(self, hole: bytes, signed_attributes: bytes) -> bytes | None:

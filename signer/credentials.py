@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock, rfc3339
 from certs.db import Database, hold
 from certs.inventory import Standing, State, get_certificate, get_standings, of_serials, select_standings, standings_in
+from certs.prepared import Prepared
 from hsm.spec import PrivateKey, PublicKey, load_public_key
 from hsm.store import KeyStore
 from pki.authorities import AuthorityRecord, get_authority
@@ -80,7 +80,11 @@ class Credential:
     keys: KeyStore
 
     def key(self) -> PrivateKey:
-        """The private key's handle, found anew or from the store's cache."""
+        """The private key's handle, asked for once: it may be kept, and a key that is destroyed later says so through it."""
+        return self._handle
+
+    @functools.cached_property
+    def _handle(self) -> PrivateKey:
         return self.keys.get(self.public_key_der)
 
 
@@ -180,10 +184,8 @@ class CredentialDesk:
     def _is_as_it_was(self, credential: Credential) -> bool:
         """Whether this is still the credential of its name; Refused when it is and may not sign now. One query for both."""
         serials = (credential.serial, *credential.authorities)
-        with self._database.glance() as connection:
-            rows = connection.execute(
-                _with_serial(len(serials)), {"name": credential.name, **of_serials(serials)}
-            ).all()
+        with self._database.look() as connection:
+            rows = _with_serial(len(serials)).run(connection, {"name": credential.name, **of_serials(serials)})
         if any(row[-1] != credential.serial for row in rows):
             return False
         self._refuse_any(standings_in(rows, serials), credential)
@@ -228,9 +230,9 @@ class CredentialDesk:
 
 
 @functools.cache
-def _with_serial(count: int) -> Select[Any]:
+def _with_serial(count: int) -> Prepared:
     """So many standings, and beside each the serial of the certificate that a credential signs with now."""
-    return select_standings(count).add_columns(_SERIAL_OF)
+    return Prepared(select_standings(count).add_columns(_SERIAL_OF))
 
 
 def _authorities(session: Session, issuer: str) -> list[AuthorityRecord]:

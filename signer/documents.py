@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, CursorResult, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, CursorResult, Table, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from signer.codes import is_mistyped, new_code, parse_code
@@ -30,7 +30,10 @@ FINISH_ACT = (
     # A recall between intent and result wins: the signature that it overtook never becomes one.
     .where(
         ACTS.c.id == bindparam("act"),
-        select(DOCUMENTS.c.id).where(DOCUMENTS.c.id == ACTS.c.document_id, DOCUMENTS.c.status.in_(OPEN)).exists(),
+        # Written out: a list is written anew each time the statement is run.
+        select(DOCUMENTS.c.id)
+        .where(DOCUMENTS.c.id == ACTS.c.document_id, or_(*(DOCUMENTS.c.status == status for status in OPEN)))
+        .exists(),
     )
     .values(
         state="done",
@@ -74,6 +77,7 @@ class SigningAct:
     claimed_time: datetime
     failure: str | None
     extended_sha256: str | None = None
+    input_sha256: str = ""
 
     @property
     def sha256(self) -> str | None:
@@ -144,7 +148,7 @@ class ActIntent:
 def _act(row: SigningActRow) -> SigningAct:
     return SigningAct(
         row.id, row.state, row.credential, row.intent, row.level, row.field, row.certificate_serial, row.output_sha256,
-        row.output_size, row.actor, row.claimed_time, row.failure, row.extended_sha256,
+        row.output_size, row.actor, row.claimed_time, row.failure, row.extended_sha256, row.input_sha256,
     )  # fmt: skip
 
 
@@ -178,7 +182,7 @@ class Registered(NamedTuple):
     number: int | None = None
 
 
-def find_by_revisions(session: Session, sha256s: Sequence[str]) -> Registered | None:
+def find_by_revisions(session: Session | Connection, sha256s: Sequence[str]) -> Registered | None:
     """The document one of whose finished revisions has one of these digests."""
     found = session.execute(FIND_BY_REVISIONS, {"sha256s": list(sha256s)}).one_or_none()
     return None if found is None else Registered(*found)
@@ -296,7 +300,7 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def begin_act(session: Session, document_id: int, intent: ActIntent) -> int:
+def begin_act(session: Session | Connection, document_id: int, intent: ActIntent) -> int:
     """Store what is about to be signed; the act's id."""
     act_id: int = session.execute(_INSERT_ACT, {"document_id": document_id, **act_values(intent)}).scalar_one()
     return act_id

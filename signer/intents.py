@@ -1,8 +1,8 @@
-"""The two commits of a signature on a document of its own, in as few statements as the database can do them in.
+"""The rows of a signature on a document of its own, in as few statements as the database can do them in.
 
-To PostgreSQL document, act and audit row go as one statement, and the result with its audit row as one statement that is its
-own transaction: each crossing costs a service nearly as much as a signature does. SQLite, which is asked without crossing
-anything, is told one after the other by documents.py, as in all other cases.
+To PostgreSQL document, act and audit row go as one statement, and the result with its audit row as another: each crossing
+costs a service nearly as much as a signature does. SQLite, which is asked without crossing anything, is told one after the
+other. Other signatures than these are told by documents.py.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, String, Table, bindparam, exists, insert, select
+from sqlalchemy import CTE, Connection, String, Table, bindparam, exists, insert, select
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock
-from certs.db import Database
+from certs.db import connection_of
+from certs.prepared import Prepared
 from pki.audit import Actor, append, appended_by, audit_refusals, audit_values
 from signer.documents import (
     ACTS,
@@ -27,12 +28,8 @@ from signer.documents import (
     Reached,
     Registered,
     act_values,
-    begin_act,
     document_values,
-    find_by_revisions,
-    finish_act,
     finish_values,
-    open_document,
 )
 
 _BEGIN_AUDITED = "document.sign.intent"
@@ -44,6 +41,19 @@ _ACT_COLUMNS = (
     "state", "credential", "intent", "level", "field", "certificate_serial", "digest_algorithm", "digest", "input_sha256",
     "actor", "claimed_time",
 )  # fmt: skip
+
+
+# SQLite's.
+_KNOWN = Prepared(
+    select(ACTS.c.id).where(ACTS.c.output_sha256 == bindparam("act_input_sha256"), ACTS.c.state == "done")
+)
+_INSERT_DOCUMENT = Prepared(
+    insert(DOCUMENTS).values({name: bindparam(name) for name in _DOCUMENT_COLUMNS}).returning(DOCUMENTS.c.id)
+)
+_INSERT_ACT = Prepared(
+    insert(ACTS).values({name: bindparam(name) for name in ("document_id", *_ACT_COLUMNS)}).returning(ACTS.c.id)
+)
+_FINISH_ALONE = Prepared(FINISH_ACT.returning(ACTS.c.id))
 
 
 def _given(table: Table, prefix: str, columns: tuple[str, ...]) -> list[Any]:
@@ -75,47 +85,45 @@ _FINISH = select(_DONE.c.id).add_cte(*appended_by(_DONE))
 
 
 def begin_fresh(
-    session: Session, clock: Clock, actor: Actor, intent: ActIntent, *, agency: str, name: str, details: dict[str, Any]
-) -> tuple[Registered, int] | None:
+    within: Session | Connection, clock: Clock, actor: Actor, intent: ActIntent, *, agency: str, name: str,
+    details: dict[str, Any],
+) -> tuple[Registered, int] | None:  # fmt: skip
     """Open a document for a file without earlier signatures and store what is about to be signed; the document, the act's id.
 
     None, and nothing stored, when the register knows the file after all.
     """
     facts = {"credential": intent.credential, "digest": intent.digest}
-    now = intent.claimed_time
-    if session.get_bind().dialect.name != "postgresql":
-        if find_by_revisions(session, (intent.input_sha256,)) is not None:
-            return None
-        document = Registered(*open_document(session, agency=agency, name=name, details=details, now=now), IN_FORCE)
-        act = begin_act(session, document.id, intent)
-        append(session, clock, actor, _BEGIN_AUDITED, "act", str(act), **facts)
-        return document, act
+    now, connection = intent.claimed_time, connection_of(within)
     opening = document_values(agency=agency, name=name, details=details, now=now)
     values = _prefixed("document", opening) | _prefixed("act", act_values(intent))
+    if connection.dialect.name != "postgresql":
+        if _KNOWN.run(connection, values):
+            return None
+        ((document_id,),) = _INSERT_DOCUMENT.run(connection, opening)
+        ((act,),) = _INSERT_ACT.run(connection, {"document_id": document_id, **act_values(intent)})
+        append(connection, clock, actor, _BEGIN_AUDITED, "act", str(act), **facts)
+        return Registered(document_id, opening["code"], IN_FORCE), act
     values |= audit_values(clock, actor, _BEGIN_AUDITED, "act", **facts)
     with audit_refusals():
-        row = session.execute(_BEGIN, values).one_or_none()
+        row = connection.execute(_BEGIN, values).one_or_none()
     return None if row is None else (Registered(row[0], opening["code"], IN_FORCE), row[1])
 
 
 def finish_fresh(
-    database: Database, clock: Clock, actor: Actor, document: Registered, act: int, credential: str,
+    connection: Connection, clock: Clock, actor: Actor, document: Registered, act: int, credential: str,
     *, output_sha256: str, output_size: int, now: datetime, reached: Reached = NOTHING_MORE,
 ) -> bool:  # fmt: skip
-    """The signature exists, was checked and is stored: committed with its audit row.
+    """The signature exists, was checked and is stored: with its audit row.
 
-    False, and nothing committed, when its document went out of force meanwhile.
+    False, and nothing changed, when its document went out of force meanwhile.
     """
     facts = {"credential": credential, "sha256": reached.extended_sha256 or output_sha256}
-    with database.at_once() as connection:
-        if connection.dialect.name == "postgresql":
-            values = finish_values(act, output_sha256=output_sha256, output_size=output_size, now=now, reached=reached)
-            values |= audit_values(clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
-            with audit_refusals():
-                return connection.execute(_FINISH, values).one_or_none() is not None
-        done = finish_act(
-            connection, act, output_sha256=output_sha256, output_size=output_size, now=now, reached=reached
-        )
-        if done:
-            append(connection, clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
-        return done
+    values = finish_values(act, output_sha256=output_sha256, output_size=output_size, now=now, reached=reached)
+    if connection.dialect.name == "postgresql":
+        values |= audit_values(clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
+        with audit_refusals():
+            return connection.execute(_FINISH, values).one_or_none() is not None
+    if not _FINISH_ALONE.run(connection, values):
+        return False
+    append(connection, clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
+    return True

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from certs.clock import VIETNAM
@@ -43,11 +42,13 @@ def reserve_number(session: Session, agency: str, moment: datetime, wanted: int 
     if wanted is None:
         highest = select(func.max(NumberRow.number)).where(NumberRow.agency == agency, NumberRow.year == year)
         wanted = (session.scalar(highest) or 0) + 1
+    elif session.scalar(
+        select(NumberRow.id).where(NumberRow.agency == agency, NumberRow.year == year, NumberRow.number == wanted)
+    ):
+        # Asked, not tried: a row that is refused ends a transaction in which others get their numbers too.
+        raise Refused("NUMBER_TAKEN", number=written(wanted), year=str(year), agency=agency)
     session.add(NumberRow(agency=agency, year=year, number=wanted, state="reserved", reserved_at=moment))
-    try:
-        session.flush()
-    except IntegrityError:
-        raise Refused("NUMBER_TAKEN", number=written(wanted), year=str(year), agency=agency) from None
+    session.flush()
     return wanted
 
 

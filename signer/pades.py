@@ -61,9 +61,13 @@ def accept_prepared(original: bytes, tail: bytes, hole: tuple[int, int], field: 
 
 def document_digest(prepared: PreparedPdf, algorithm: str) -> bytes:
     """Digest over the two ranges around the hole (ISO 32000-2 12.8.1)."""
-    view = memoryview(prepared.content)
-    digest = hashlib.new(algorithm, view[: prepared.hole[0]])
-    digest.update(view[prepared.hole[1] :])
+    return _digest_around(prepared.content, prepared.hole, algorithm)
+
+
+def _digest_around(content: bytes, hole: tuple[int, int], algorithm: str) -> bytes:
+    view = memoryview(content)
+    digest = hashlib.new(algorithm, view[: hole[0]])
+    digest.update(view[hole[1] :])
     return digest.digest()
 
 
@@ -77,14 +81,28 @@ def embed_cms(prepared: PreparedPdf, cms: bytes) -> bytes:
 
 
 def sign_prepared(
-    prepared: PreparedPdf, template: CmsTemplate, key: PrivateKey, stamp: Callable[[bytes], bytes] | None = None
+    prepared: PreparedPdf,
+    template: CmsTemplate,
+    key: PrivateKey,
+    stamp: Callable[[bytes], bytes] | None = None,
+    digest: bytes | None = None,
 ) -> bytes:
-    """Sign a prepared file: the bytes of the finished PDF. The key is used once.
+    """Sign a prepared file: the bytes of the finished PDF. The key is used once. `digest`: its digest, where the caller has it."""
+    attributes = template.signed_attributes(digest or document_digest(prepared, template.scheme.digest))
+    return embed_signature(prepared, template, attributes, sign_message(key, template.scheme, attributes), stamp)
+
+
+def embed_signature(
+    prepared: PreparedPdf,
+    template: CmsTemplate,
+    attributes: bytes,
+    signature: bytes,
+    stamp: Callable[[bytes], bytes] | None = None,
+) -> bytes:
+    """The bytes of the finished PDF, from the signature over its attributes.
 
     `stamp` gives a time-stamp token over the signature value, which makes it B-T; one that gives nothing leaves it at B-B.
     """
-    attributes = template.signed_attributes(document_digest(prepared, template.scheme.digest))
-    signature = sign_message(key, template.scheme, attributes)
     # EN 319 142-1 6.3: the time-stamp of B-T is over the signature value, so it can only come after it.
     token = stamp(signature) if stamp is not None else b""
     unsigned = timestamp_attribute(token) if token else b""
@@ -103,9 +121,7 @@ def check_output(
     Nothing remembered from signing is reused but the template. Raises OwnOutputBroken.
     """
     start, end = prepared.hole
-    digest = hashlib.new(template.scheme.digest, output[:start])
-    digest.update(output[end:])
-    attributes = template.signed_attributes(digest.digest())
+    attributes = template.signed_attributes(_digest_around(output, prepared.hole, template.scheme.digest))
     # The template decides every octet of the CMS but the signature value and the time-stamp token.
     hole = bytes.fromhex(output[start + 1 : end - 1].decode("ascii"))
     parts = template.parts_of(hole, attributes)

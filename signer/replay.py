@@ -74,11 +74,15 @@ REPLAYED: Mapping[str, Deed] = {
     **dict.fromkeys(_STATUSES, _change_status),
 }
 # What cannot be: a signed or extended file that was stored after the backup, a key or certificate that was made after it.
-LOST = frozenset({"document.sign", "document.extend", "credential.create", "credential.renew"})
-# What leaves nothing behind but its row. A level that waits in the backup is tried for again, and ends as it ended.
+LOST = frozenset({"document.sign", "document.extend", "credential.create", "credential.renew", "batch.add"})
+# What leaves nothing behind but its row. A level that waits in the backup is tried for again, and ends as it ended. Of a batch that waits
+# in it nothing more is signed, whether or not it was called off: its files are in no backup, or they could be signed a second time.
 TRACELESS = frozenset(
-    {"document.sign.intent", "document.sign.fail", "document.extend.done", "document.extend.close", "file.upgrade"}
-)
+    {
+        "document.sign.intent", "document.sign.fail", "document.extend.done", "document.extend.close", "file.upgrade",
+        "batch.cancel",
+    }
+)  # fmt: skip
 
 
 def _number(session: Session, agency: str, year: int, number: int) -> NumberRow | None:

@@ -97,3 +97,5 @@ class SigningDeps:
     signature_width_mm: float
     max_bytes: int
     extender: Extender | None = None
+    # How many files the preparer works on at a time.
+    prepared_at_once: int = 1

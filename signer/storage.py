@@ -7,7 +7,8 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,8 @@ _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 # The path itself is wrong, not the disk: whoever typed it types another.
 _WRONG_PATH = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+# How many files wait for the disk at a time.
+_STORED_AT_ONCE = 8
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -76,6 +79,22 @@ class BlobStore:
             self._make_folders()
         write_once(path, content)
         return sha256
+
+    def put_all(self, contents: Sequence[bytes]) -> list[str | Unavailable]:
+        """`put` for each, several at a time: what waits for the disk together is synced together. An error stops no other."""
+        if not contents:
+            return []
+
+        def put(content: bytes) -> str | Unavailable:
+            try:
+                return self.put(content)
+            except Unavailable as error:
+                return error
+
+        # The first alone: it may have folders to make.
+        first = put(contents[0])
+        with ThreadPoolExecutor(_STORED_AT_ONCE, "store") as pool:
+            return [first, *pool.map(put, contents[1:])]
 
     def _make_folders(self) -> None:
         """All 256 at once: one sync instead of one at each of the first few hundred documents."""
@@ -135,7 +154,7 @@ class OutputFile:
         try:
             os.posix_fallocate(self._file.fileno(), 0, max(expected_size, 1))
         except OSError as error:
-            self._discard()
+            self.discard()
             raise _unavailable(error, target) from error
 
     def __enter__(self) -> Self:
@@ -144,9 +163,10 @@ class OutputFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._discard()
+        self.discard()
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """Nothing becomes of it, unless it has its name; a second time nothing happens."""
         # Closing writes what is buffered: after a failed write it fails again, and that has been said.
         with contextlib.suppress(OSError):
             self._file.close()
@@ -211,3 +231,19 @@ class OutputFile:
             raise UsageWrong("OUTPUT_EXISTS", path=str(self._target)) from error
         except OSError as error:
             raise _unavailable(error, self._target) from error
+
+
+def publish_all(files: Sequence[tuple[OutputFile, bytes]]) -> list[Exception | None]:
+    """`publish` for each, several at a time, and close them: what went wrong with one stops no other."""
+
+    def publish(given: tuple[OutputFile, bytes]) -> Exception | None:
+        output, content = given
+        try:
+            with output:
+                output.publish(content)
+        except (UsageWrong, Unavailable) as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(_STORED_AT_ONCE, "publish") as pool:
+        return list(pool.map(publish, files))

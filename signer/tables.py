@@ -144,3 +144,48 @@ class StatusChangeRow(Base):
     changed_at: Mapped[datetime]
     # The document that replaces or corrects it. A code, no key of a row: after a restore the register may lack that document.
     by_code: Mapped[str | None] = mapped_column(String(20), index=True)
+
+
+class BatchRow(Base):
+    """Many documents that somebody wants signed, with what they share; `state` is open or ended."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    code: Mapped[str] = mapped_column(String(32), unique=True)
+    # By what right it is signed when its turn comes, and who asked. What a token is, the room above knows.
+    token_id: Mapped[int]
+    actor: Mapped[str] = mapped_column(String(255))
+    request_sha256: Mapped[str] = mapped_column(String(64))
+    credential: Mapped[str] = mapped_column(String(32))
+    intent: Mapped[str | None] = mapped_column(String(16))
+    level: Mapped[str] = mapped_column(String(8))
+    state: Mapped[str] = mapped_column(String(8), index=True)
+    total: Mapped[int]
+    created_at: Mapped[datetime]
+    cancelled_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class BatchDocumentRow(Base):
+    """One file of a batch; `state` is waiting, done, failed or cancelled. `act_id`: it is being signed, or was."""
+
+    __tablename__ = "batch_documents"
+    __table_args__ = (UniqueConstraint("batch_id", "position"), Index("ix_batch_documents_state_id", "state", "id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"))
+    position: Mapped[int]
+    name: Mapped[str] = mapped_column(String(255))
+    reference: Mapped[str] = mapped_column(String(100))
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    placement: Mapped[str] = mapped_column(String(64))
+    input_sha256: Mapped[str] = mapped_column(String(64))
+    input_size: Mapped[int]
+    state: Mapped[str] = mapped_column(String(9))
+    act_id: Mapped[int | None] = mapped_column(ForeignKey("signing_acts.id"))
+    # What the answer to a single signature would have said: of the document, or of the refusal.
+    outcome: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    error: Mapped[str | None] = mapped_column(String(64))
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    ended_at: Mapped[datetime | None]

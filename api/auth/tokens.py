@@ -24,6 +24,7 @@ from pki.approval_rules import Act
 from pki.audit import Actor, append
 from pki.persons import PersonState, find_person, get_active_person
 from pki.roles import Permission, Role, require
+from signer.errors import Refused
 
 SCOPES = ("sign", "verify", "ra", "ca", "audit")
 # What a scope lets through; the roles behind the token have to allow it too. Verifying needs nothing.
@@ -110,27 +111,11 @@ class TokenDesk:
         # The index compares digests of 256 random bits, which tell nothing about a token; this comparison takes one time for all.
         if row is None or not hmac.compare_digest(row.sha256, digest):
             raise RequestError("TOKEN_WRONG")
-        record = _record(cast("TokenRow", row))
         now = self._clock.now()
-        state = record.state_at(now)
-        if state == "revoked":
-            raise RequestError("TOKEN_REVOKED")
-        if state == "expired":
-            raise RequestError("TOKEN_EXPIRED")
-        record = replace(record, roles=self._roles_behind(record))
+        record = _in_force(_record(cast("TokenRow", row)), now, self._database)
         with self._lock:
             self._used[record.id] = now
         return record
-
-    def _roles_behind(self, record: TokenRecord) -> frozenset[Role]:
-        """The person's as they are now; one that belongs to nobody was made by an admin, and its scopes are all it has."""
-        if record.person is None:
-            return frozenset({Role.ADMIN})
-        with self._database.read() as session:
-            person = find_person(session, record.person)
-        if person is None or person.state is not PersonState.ACTIVE:
-            raise RequestError("TOKEN_PERSON_DISABLED", person=record.person)
-        return person.roles
 
     def write_uses(self) -> None:
         """Note when tokens were last used. Called now and then: no request waits for it."""
@@ -141,6 +126,45 @@ class TokenDesk:
         with self._database.write() as session:
             for token, moment in sorted(used.items()):
                 session.execute(_NOTE_USE, {"token": token, "used": moment})
+
+
+class TokenActors:
+    """Who stands behind a token that was recognised before, for what is done on its behalf later."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def actor_of(self, token_id: int) -> Actor:
+        """The actor as the token and the person are now; Refused when one of them is out of force."""
+        with self._database.read() as session:
+            row = session.get_one(TokenRow, token_id)
+            record = _record(row)
+        try:
+            return _in_force(record, self._clock.now(), self._database).actor
+        except RequestError as error:
+            raise Refused("BATCH_ACTOR_GONE", name=record.name) from error
+
+
+def _in_force(record: TokenRecord, now: datetime, database: Database) -> TokenRecord:
+    """The token with the roles that are behind it; RequestError when it is out of force."""
+    state = record.state_at(now)
+    if state == "revoked":
+        raise RequestError("TOKEN_REVOKED")
+    if state == "expired":
+        raise RequestError("TOKEN_EXPIRED")
+    return replace(record, roles=_roles_behind(record, database))
+
+
+def _roles_behind(record: TokenRecord, database: Database) -> frozenset[Role]:
+    """The person's as they are now; one that belongs to nobody was made by an admin, and its scopes are all it has."""
+    if record.person is None:
+        return frozenset({Role.ADMIN})
+    with database.read() as session:
+        person = find_person(session, record.person)
+    if person is None or person.state is not PersonState.ACTIVE:
+        raise RequestError("TOKEN_PERSON_DISABLED", person=record.person)
+    return person.roles
 
 
 def issue_token(

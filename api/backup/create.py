@@ -37,7 +37,8 @@ SETTINGS = "home/antin.toml"
 # What the audit trail calls the subject of a backup and of a restore.
 SUBJECT = ("backup", "backup")
 # Derived, of this machine alone, or written by other parts of this module.
-_LEFT_OUT = {"cache", "run", "public", "blobs", "antin.toml"}
+# What waits to be signed is not brought back either: it may have been signed since.
+_LEFT_OUT = {"cache", "run", "public", "blobs", "uploads", "antin.toml"}
 _PIECE = 1024 * 1024
 # So many names of what is missing are said; the number is always right.
 MOST_NAMES = 20

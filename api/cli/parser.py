@@ -98,7 +98,13 @@ def _init(add: Sub) -> None:
 
 def _sign(add: Sub) -> None:
     sign = add("sign", help="stamp and sign PDF files")
-    sign.add_argument("files", nargs="+", metavar="FILE", type=typed_path)
+    sign.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        type=typed_path,
+        help="of a folder all PDF files, also in folders in it",
+    )
     sign.add_argument("--as", dest="credential", required=True, metavar="CREDENTIAL")
     sign.add_argument(
         "-o", "--output", type=typed_path, metavar="OUT", help="a file for one input, a folder for several"
@@ -110,7 +116,11 @@ def _sign(add: Sub) -> None:
     )
     sign.add_argument("--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes")
     sign.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
-    sign.add_argument("--force", action="store_true", help="replace an existing output")
+    present = sign.add_mutually_exclusive_group()
+    present.add_argument("--force", action="store_true", help="replace an existing output")
+    present.add_argument(
+        "--resume", action="store_true", help="go on where it was broken off: nothing is signed a second time"
+    )
     _acts(sign)
     _json(sign)
 

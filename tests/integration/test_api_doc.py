@@ -53,7 +53,7 @@ def objects(text: str) -> list[dict]:
 
 
 def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -> None:
-    ready, token, signed, fetched, sealed, verified, recalled, published, stamped, issued, lived, refused = said
+    ready, token, signed, fetched, sealed, many, verified, recalled, published, stamped, issued, lived, refused = said
     assert objects(ready)[0]["status"] == "ready"
     assert token.strip() == ""
     (document,) = objects(signed)
@@ -62,6 +62,9 @@ def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -
     assert (document["issued"], document["number"]) == (False, None)
     assert objects(sealed)[0]["code"] == document["code"]
     assert objects(sealed)[0]["issued"] is True
+    (batch,) = objects(many)
+    assert [each["state"] for each in batch["documents"]] == ["done", "failed"]
+    assert [each["reference"] for each in batch["documents"]] == ["case-17", "case-18"]
     (verdict,) = objects(verified)
     assert (verdict["conclusion"], len(verdict["signatures"])) == ("valid", 2)
     status, after = objects(recalled)

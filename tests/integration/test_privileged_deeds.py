@@ -40,11 +40,14 @@ from pki.revocation import reinstate, revoke, revoke_intents
 from pki.roles import Role, owner
 from pki.service_keys import ServiceKind, ensure_service
 from pki.voting import approve, reject
+from signer.batches import NewBatch, NewDocument, add_batch, cancel_batch
 from signer.credential_renewal import CredentialRenewal, rekey_credential, renew_credential
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.leveling import reach_due
 from signer.recall import recall_document
 from signer.signing import SignRequest, sign_document
+from signer.signing_batch import prepare_chunk, sign_documents
+from signer.signing_chunks import sign_in_chunks
 from signer.succession import Succession, record_succession
 from signer.upgrading import upgrade
 from tests.installation import OFFICER_NAME, User, tree
@@ -56,6 +59,7 @@ NOBODY = Actor("os:root")
 _SERVES_DEEDS = {
     "pki/audit.py:append", "pki/audit.py:audit_values", "pki/approval.py:use", "pki/approval_records.py:note",
     "pki/roles.py:require", "pki/tsa/authority.py:write_tally", "signer/intents.py:begin_fresh",
+    "signer/signing_case.py:open_case", "signer/batch_work.py:work_off", "api/cli/sign_again.py:done_before",
     "signer/intents.py:finish_fresh", "pki/audit.py:append_all", "pki/issuing_cycle.py:issue_orders", "api/services.py:signed_since", "api/service_upkeep.py:make_services",
 }  # fmt: skip
 
@@ -77,6 +81,7 @@ def deeds(
     registered = Wanted("system", "CN=x,OU=y,O=z,C=VN", (), None, officer.public_key_der)
     again = CredentialRenewal("officer", force=True)
     succession = Succession(code, later, "replaced", "sai nội dung")
+    batch = NewBatch(1, "0" * 64, "officer", None, "B-B", [NewDocument("a.pdf", pdf, "0" * 64)])
     sign = SignRequest(pdf, "paper.pdf", "officer", placement="none")
     ca = parse_subject("CN=Another CA,O=Sở Thử nghiệm,C=VN")
     tsa = parse_subject("CN=Another TSA,O=Sở Thử nghiệm,C=VN")
@@ -128,6 +133,13 @@ def deeds(
         "signer/leveling.py:reach_due": lambda a: reach_due(a, home.leveling),
         "signer/succession.py:record_succession": lambda a: record_succession(succession, a, database, clock),
         "signer/signing.py:sign_document": lambda a: sign_document(sign, a, home.signing),
+        "signer/batches.py:add_batch": lambda a: add_batch(batch, a, database, home.uploads, clock),
+        "signer/batches.py:cancel_batch": lambda a: cancel_batch("0", a, database, clock),
+        "api/services.py:add_batch": lambda a: services.add_batch(batch, a),
+        "api/services.py:cancel_batch": lambda a: services.cancel_batch("0", a),
+        "signer/signing_batch.py:sign_documents": lambda a: sign_documents([sign], a, home.signing),
+        "signer/signing_batch.py:prepare_chunk": lambda a: prepare_chunk([sign], a, home.signing),
+        "signer/signing_chunks.py:sign_in_chunks": lambda a: list(sign_in_chunks([sign], a, home.signing)),
         "api/auth/tokens.py:issue_token": lambda a: issue_token(persons, a, scopes=["sign"]),
         "api/auth/tokens.py:revoke_token": lambda a: revoke_token(database, clock, a, "kiosk"),
         "api/backup/create.py:create_backup": lambda a: create_backup(

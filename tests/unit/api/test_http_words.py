@@ -14,6 +14,7 @@ from api.openapi import build_openapi
 from api.openapi_schemas import EXAMPLES
 from api.problems import _TITLES, STATUS_OF_CODE, describe_problem, status_of
 from api.routes import (
+    batches,
     certificate_deeds,
     certificates,
     documents,
@@ -64,7 +65,7 @@ def test_persons_numbers_are_masked_and_agencies_are_not(subject: str, shown: st
 
 
 def test_every_route_is_in_the_openapi_document_and_the_reverse() -> None:
-    modules = (verify, documents, certificates, certificate_deeds, issuing, ocsp, publications, tsa, health)
+    modules = (verify, documents, batches, certificates, certificate_deeds, issuing, ocsp, publications, tsa, health)
     made = {
         (route.path.replace(":path}", "}"), method.lower())
         for module in modules

@@ -32,10 +32,11 @@ def _begin(
 
 
 def _finish(signing: SigningWorld, document: Registered, act: int) -> bool:
-    return finish_fresh(
-        signing.world.database, signing.world.clock, CLERK, document, act, "officer",
-        output_sha256=_OUTPUT, output_size=7, now=START,
-    )  # fmt: skip
+    with signing.world.database.at_once() as connection:
+        return finish_fresh(
+            connection, signing.world.clock, CLERK, document, act, "officer",
+            output_sha256=_OUTPUT, output_size=7, now=START,
+        )  # fmt: skip
 
 
 def _begun(signing: SigningWorld) -> tuple[Registered, int]:

@@ -1,0 +1,46 @@
+"""What `antin sign` says of a signed file: a line for people, an object for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.cli.call import Call
+from api.cli.sign_jobs import SignJob
+from api.words import one_line
+from signer.codes import grouped
+from signer.numbering import written
+from signer.signing import SignedDocument
+
+
+def as_json(job: SignJob, document: SignedDocument) -> dict[str, Any]:
+    """The object of a file."""
+    return {
+        "file": job.source.typed,
+        "output": job.target.typed,
+        "code": document.code,
+        "sha256": document.sha256,
+        "field": document.field,
+        "intent": document.intent,
+        "level": document.level,
+        "pending_level": document.pending,
+        "issued": document.issued,
+        "number": document.number,
+        "placed": document.placed,
+    }
+
+
+def say_signed(job: SignJob, document: SignedDocument, call: Call, *, is_stamped: bool) -> None:
+    """The line of a file, and what else there is to know of it. `is_stamped`: a visible stamp was asked for."""
+    words = call.words
+    facts = {
+        "file": job.source.typed,
+        "output": job.target.typed,
+        "code": grouped(document.code),
+        "number": written(document.number) if document.number is not None else "",
+    }
+    call.out.write(words.say("SIGNED_NUMBERED" if document.number is not None else "SIGNED", facts) + "\n")
+    if document.pending is not None:
+        waiting = {"file": job.source.typed, "level": document.level, "pending": document.pending}
+        call.err.write(one_line(words.say("SIGNED_BELOW", waiting)) + "\n")
+    if document.placed is None and is_stamped:
+        call.err.write(one_line(words.say("SIGNED_UNSEEN", facts)) + "\n")

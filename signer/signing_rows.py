@@ -1,0 +1,239 @@
+"""The rows of signatures, of one or of many in one transaction: number, intent, result, failure, each with its audit row.
+
+Nothing here uses a key or opens a transaction. Where PostgreSQL locks rows of documents, they come in the order of their
+ids and before the audit trail's chain is taken, so that two transactions do not wait for each other for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from certs.db import unit_of_work
+from pki.audit import Act, append_all
+from signer.admission import out_of_force, refuse_closed_document, refuse_second_issue
+from signer.documents import (
+    ActIntent,
+    Registered,
+    begin_act,
+    fail_act,
+    find_by_revisions,
+    finish_act,
+    issue_facts,
+    mark_issued,
+    merge_details,
+)
+from signer.errors import Refused
+from signer.intents import begin_fresh, finish_fresh
+from signer.level_requests import add_request
+from signer.numbering import GivenNumber, reserve_number, use_number, void_number, year_of
+from signer.signing_case import ISSUE, Case, Outcome, Ready, intent_of
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A signature whose intent is committed, or about to be. `act` is the row's id."""
+
+    ready: Ready
+    document: Registered
+    act: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What did not become a signature: its act, where it had one, and its number, where it had a fresh one."""
+
+    case: Case
+    number: GivenNumber | None
+    act: int | None
+    reason: str
+
+
+def reserve_all(connection: Connection, cases: Sequence[Case]) -> list[GivenNumber | Refused | None]:
+    """For each that issues its number, None for the others: the one that the clerk gives, or the officer's metadata gave before,
+    or the next of the series; Refused when it is taken.
+
+    A document that another agency's seal has issued already keeps its number and day: it has one (a joint document).
+    """
+    results: dict[int, GivenNumber | Refused | None] = {
+        place: None for place, case in enumerate(cases) if case.intent != ISSUE
+    }
+    acts: list[Act] = []
+    # One agency after the other: two who reserve for the same ones do not wait for each other for ever.
+    for place in sorted(range(len(cases)), key=lambda place: cases[place].credential.agency):
+        if place not in results:
+            results[place] = _reserve(connection, cases[place], acts)
+    if acts:
+        append_all(connection, cases[0].deps.clock, cases[0].actor, acts)
+    return [results[place] for place in range(len(cases))]
+
+
+def _reserve(connection: Connection, case: Case, acts: list[Act]) -> GivenNumber | Refused:
+    agency = case.credential.agency
+    with unit_of_work(connection) as session:
+        known = issue_facts(session, case.earlier.revisions)
+        if known.number is not None and known.issued_at is not None:
+            return GivenNumber(known.number, known.issued_at, fresh=False)
+        given = case.request.metadata.get("CodeNumber") or known.details.get("CodeNumber")
+        try:
+            number = reserve_number(session, agency, case.now, int(given) if given else None)
+        except Refused as error:
+            return error
+    reserved = GivenNumber(number, case.now, fresh=True)
+    acts.append(Act("number.reserve", "number", str(reserved), {"agency": agency}))
+    return reserved
+
+
+def begin_all(connection: Connection, readies: Sequence[Ready]) -> list[Begun | Refused]:
+    """Store what is about to be signed; from the commit on a death leaves a trace. Refused for one that may not be any more."""
+    results: dict[int, Begun | Refused] = _unusable(connection, readies)
+    intents = [intent_of(ready) for ready in readies]
+    acts: list[Act] = []
+    for place, document in _known(connection, readies, intents):
+        if place not in results:
+            results[place] = _begin_known(connection, readies[place], intents[place], document, acts)
+    for place, (ready, intent) in enumerate(zip(readies, intents, strict=True)):
+        if place in results:
+            continue
+        case = ready.case
+        begun = begin_fresh(
+            connection, case.deps.clock, case.actor, intent, agency=case.credential.agency, name=case.request.name,
+            details=case.request.metadata,
+        )  # fmt: skip
+        if begun is not None:
+            results[place] = Begun(ready, *begun)
+            continue
+        known = find_by_revisions(connection, (intent.input_sha256,))
+        assert known is not None
+        results[place] = _begin_known(connection, ready, intent, known, acts)
+    if acts:
+        append_all(connection, readies[0].case.deps.clock, readies[0].case.actor, acts)
+    return [results[place] for place in range(len(readies))]
+
+
+def _unusable(connection: Connection, readies: Sequence[Ready]) -> dict[int, Begun | Refused]:
+    """Revoked since the request came? This commit decides."""
+    results: dict[int, Begun | Refused] = {}
+    by_serial = {ready.case.credential.serial: ready.case for ready in readies}
+    for serial, case in sorted(by_serial.items()):
+        try:
+            case.deps.desk.refuse_if_unusable(connection, case.credential, keep=True)
+        except Refused as error:
+            results |= {at: error for at, ready in enumerate(readies) if ready.case.credential.serial == serial}
+    return results
+
+
+def _known(
+    connection: Connection, readies: Sequence[Ready], intents: Sequence[ActIntent]
+) -> list[tuple[int, Registered]]:
+    """Those of the files that the register knows by the signatures they bear, in the order of their documents."""
+    found = []
+    for place, (ready, intent) in enumerate(zip(readies, intents, strict=True)):
+        revisions = ready.case.earlier.revisions
+        document = find_by_revisions(connection, (intent.input_sha256, *revisions)) if revisions else None
+        if document is not None:
+            found.append((place, document))
+    return sorted(found, key=lambda each: each[1].id)
+
+
+def _begin_known(
+    connection: Connection, ready: Ready, intent: ActIntent, document: Registered, acts: list[Act]
+) -> Begun | Refused:
+    case = ready.case
+    try:
+        # Recalled, or issued by another clerk, since it was looked at?
+        refuse_closed_document(connection, document, case.earlier.revisions, case.sealing)
+    except Refused as error:
+        return error
+    if case.request.metadata:
+        with unit_of_work(connection) as session:
+            merge_details(session, document.id, case.request.metadata)
+    act = begin_act(connection, document.id, intent)
+    facts = {"credential": case.credential.name, "digest": intent.digest}
+    acts.append(Act("document.sign.intent", "act", str(act), facts))
+    return Begun(ready, document, act)
+
+
+def is_simple(begun: Begun, outcome: Outcome) -> bool:
+    """Whether the result is one row and its audit row: no number, and nothing that is still to be reached."""
+    case = begun.ready.case
+    return case.intent != ISSUE and outcome.raised.level == case.request.level
+
+
+def finish_all(connection: Connection, made: Sequence[tuple[Begun, Outcome]]) -> list[Refused | None]:
+    """Result, level, number and audit row of each: they move together or not at all. Refused for one that came too late."""
+    results: dict[int, Refused | None] = {}
+    acts: list[Act] = []
+    order = sorted(range(len(made)), key=lambda place: made[place][0].document.id)
+    for place in order:
+        begun, outcome = made[place]
+        if not is_simple(begun, outcome):
+            results[place] = _finish_more(connection, begun, outcome, acts)
+    for place in order:
+        begun, outcome = made[place]
+        if place not in results:
+            done = finish_simple(connection, begun, outcome)
+            results[place] = None if done else out_of_force(connection, begun.document)
+    if acts:
+        case = made[0][0].ready.case
+        append_all(connection, case.deps.clock, case.actor, acts)
+    return [results[place] for place in range(len(made))]
+
+
+def finish_simple(connection: Connection, begun: Begun, outcome: Outcome) -> bool:
+    """The result of one that `is_simple`; False when its document went out of force meanwhile."""
+    case = begun.ready.case
+    return finish_fresh(
+        connection, case.deps.clock, case.actor, begun.document, begun.act, case.credential.name,
+        output_sha256=outcome.signed_sha256(), output_size=len(outcome.signed), now=case.deps.clock.now(),
+        reached=outcome.reached(),
+    )  # fmt: skip
+
+
+def _finish_more(connection: Connection, begun: Begun, outcome: Outcome, acts: list[Act]) -> Refused | None:
+    case, document, number = begun.ready.case, begun.document, begun.ready.number
+    now, raised = case.deps.clock.now(), outcome.raised
+    if case.intent == ISSUE:
+        try:
+            refuse_second_issue(connection, document, case.earlier.revisions, case.credential.name)
+        except Refused as error:
+            return error
+    if not finish_act(
+        connection, begun.act, output_sha256=outcome.signed_sha256(), output_size=len(outcome.signed), now=now,
+        reached=outcome.reached(),
+    ):  # fmt: skip
+        return out_of_force(connection, document)
+    facts = {"credential": case.credential.name, "sha256": outcome.sha256}
+    with unit_of_work(connection) as session:
+        if number is not None and number.fresh:
+            year = year_of(number.day)
+            use_number(session, case.credential.agency, year, number.number, document.id)
+            mark_issued(session, document.id, number=number.number, year=year, now=number.day)
+        if raised.level != case.request.level:
+            failure = raised.failure.code if raised.failure else ""
+            add_request(
+                session, act_id=begun.act, document_id=document.id, level=case.request.level, failure=failure, now=now
+            )
+            facts |= {"level": raised.level, "pending": case.request.level}
+    acts.append(Act("document.sign", "document", document.code, facts))
+    return None
+
+
+def fail_all(connection: Connection, failures: Sequence[Failure]) -> None:
+    """Acts that no signature came of, and numbers that nothing will bear: each says why. What is done after all, stays done."""
+    acts: list[Act] = []
+    with unit_of_work(connection) as session:
+        begun = {each.act: each for each in failures if each.act is not None}
+        for act, each in sorted(begun.items()):
+            if fail_act(session, act, failure=each.reason, now=each.case.now):
+                acts.append(Act("document.sign.fail", "act", str(act), {"reason": each.reason}))
+        for each in failures:
+            number = each.number
+            if number is None or not number.fresh:
+                continue
+            if void_number(session, each.case.credential.agency, year_of(number.day), number.number, each.reason):
+                acts.append(Act("number.void", "number", str(number), {"reason": each.reason}))
+    if acts:
+        append_all(connection, failures[0].case.deps.clock, failures[0].case.actor, acts)
