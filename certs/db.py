@@ -70,10 +70,20 @@ class UtcDateTime(TypeDecorator[datetime]):
 
         def written(value: datetime | None) -> str | None:
             # As SQLAlchemy's own type for SQLite writes it, in a fifth of the time: every row has several.
-            moment = self.process_bind_param(value, dialect)
-            return None if moment is None else moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+            if value is not None and value.tzinfo is not UTC:
+                value = self.process_bind_param(value, dialect)
+            return None if value is None else value.isoformat(" ", "microseconds")[: -len("+00:00")]
 
         return written
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        if dialect.name != "sqlite":
+            return super().result_processor(dialect, coltype)
+
+        def read(value: str | None) -> datetime | None:
+            return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
+
+        return read
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  the base class's signature
         if value is None:

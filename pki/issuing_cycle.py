@@ -23,7 +23,6 @@ from certs.errors import CertsError, DatabaseUnavailable, KeyInUse, LintUnavaila
 from certs.inventory import (
     CertificateRecord,
     NewCertificate,
-    Standing,
     State,
     add_intents,
     complete_all,
@@ -306,16 +305,17 @@ def _complete(
 
 def refuse_ended_issuer(connection: Connection, name: str, serial: str, clock: Clock, *, keep: bool = False) -> None:
     """IssuerNotGood unless the authority is active and its certificate in force; with `keep` that stays so until the transaction ends."""
-    authority, standing = get_issuer_standing(connection, name, serial, keep=keep)
-    own = state_of(standing, clock)
-    for state, good in ((authority.value, AuthorityState.ACTIVE.value), (own.value, State.ACTIVE.value)):
-        if state != good:
-            raise IssuerNotGood(f"{name} is {state}", authority=name, state=state)
+    standing = get_issuer_standing(connection, name, serial, keep=keep)
+    if standing.state is not AuthorityState.ACTIVE:
+        raise _not_good(name, standing.state)
+    # As people see it: what nobody revoked has expired once its time is over.
+    own = State.EXPIRED if clock.now() > standing.own_not_after else standing.own
+    if own is not State.ACTIVE:
+        raise _not_good(name, own)
 
 
-def state_of(standing: Standing, clock: Clock) -> State:
-    """The state as people see it: what nobody revoked has expired once its time is over."""
-    return State.EXPIRED if clock.now() > standing.not_after else standing.state
+def _not_good(name: str, state: AuthorityState | State) -> IssuerNotGood:
+    return IssuerNotGood(f"{name} is {state}", authority=name, state=state.value)
 
 
 def _refuse_taken_key(connection: Connection, new: NewCertificate, holders: Mapping[bytes, tuple[str, str]]) -> None:
