@@ -8,9 +8,8 @@ import select
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from sqlalchemy import exc as sa_exc
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
+from certs.kept import KeptConnections
 from certs.outages import database_errors
 
 # Names for constraints, so that a migration can alter them on any database.
@@ -70,10 +70,20 @@ class UtcDateTime(TypeDecorator[datetime]):
 
         def written(value: datetime | None) -> str | None:
             # As SQLAlchemy's own type for SQLite writes it, in a fifth of the time: every row has several.
-            moment = self.process_bind_param(value, dialect)
-            return None if moment is None else moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+            if value is not None and value.tzinfo is not UTC:
+                value = self.process_bind_param(value, dialect)
+            return None if value is None else value.isoformat(" ", "microseconds")[: -len("+00:00")]
 
         return written
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        if dialect.name != "sqlite":
+            return super().result_processor(dialect, coltype)
+
+        def read(value: str | None) -> datetime | None:
+            return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
+
+        return read
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  the base class's signature
         if value is None:
@@ -107,8 +117,9 @@ class Database:
         self._reader = self._build_engine(query_only=True)
         self._watching = threading.local()
         self._watchers: list[sqlite3.Connection] = []
-        self._keeping = threading.local()
-        self._kept: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._kept: tuple[KeptConnections, KeptConnections] | None = None
+        if self.engine.dialect.name == "sqlite":
+            self._kept = KeptConnections(self._reader), KeptConnections(self.engine, _ALONE)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -122,17 +133,13 @@ class Database:
             session.connection()
             yield session
 
-    @contextmanager
-    def write_rows(self) -> Iterator[Connection]:
+    def write_rows(self) -> AbstractContextManager[Connection]:
         """`write()` for statements alone: without a unit of work, which costs more than several of them. `unit_of_work` adds one."""
-        with database_errors(), self._connection(self.engine) as connection, connection.begin():
-            yield connection
+        return self._kept[1].use() if self._kept is not None else self._write_in_pool()
 
-    @contextmanager
-    def look(self) -> Iterator[Connection]:
+    def look(self) -> AbstractContextManager[Connection]:
         """`glance()` for prepared statements, which read all their rows at once."""
-        with database_errors(), self._connection(self._reader) as connection, _each_by_itself(connection):
-            yield connection
+        return self._kept[0].use() if self._kept is not None else self._look_in_pool()
 
     @contextmanager
     def glance(self) -> Iterator[Connection]:
@@ -184,40 +191,18 @@ class Database:
             watcher.close()
         self._watchers.clear()
         self._watching = threading.local()
-        for kept in list(self._kept):
-            # One in the middle of a transaction is its thread's, and closed when that lets go of it.
-            if not kept.in_transaction():
-                kept.close()
-        self._keeping = threading.local()
+        for kept in self._kept or ():
+            kept.close()
 
     @contextmanager
-    def _connection(self, engine: Engine) -> Iterator[Connection]:
-        """On SQLite the one that this thread keeps: to take one from the pool and to give it back costs as much as ten statements.
+    def _write_in_pool(self) -> Iterator[Connection]:
+        with database_errors(), self.engine.begin() as connection:
+            yield connection
 
-        On PostgreSQL one of the pool, whose connections are a server's and few.
-        """
-        if engine.dialect.name != "sqlite":
-            with engine.connect() as connection:
-                yield connection
-            return
-        name = "reader" if engine is self._reader else "writer"
-        kept: Connection | None = getattr(self._keeping, name, None)
-        if kept is None:
-            kept = engine.connect()
-            # It goes back to no pool, which would have one less for ever. It is closed with its thread, or by `close`.
-            kept.detach()
-            setattr(self._keeping, name, kept)
-            self._kept.add(kept)
-        try:
-            yield kept
-        except BaseException:
-            # In what state a failure has left it, nobody knows: the next one begins anew.
-            vars(self._keeping).pop(name, None)
-            kept.close()
-            raise
-        if kept.in_transaction():
-            # A state that was kept would be read for ever.
-            kept.rollback()
+    @contextmanager
+    def _look_in_pool(self) -> Iterator[Connection]:
+        with database_errors(), self._reader.connect() as connection, _each_by_itself(connection):
+            yield connection
 
     def _watch(self) -> sqlite3.Connection:
         connection = sqlite3.connect(str(self.url.database), check_same_thread=False, isolation_level=None)
@@ -255,7 +240,7 @@ class Database:
 
     def _build_sqlite(self, *, query_only: bool) -> Engine:
         engine = create_engine(self.url, connect_args={"timeout": self._busy_timeout})
-        begin = "BEGIN" if query_only else "BEGIN IMMEDIATE"
+        begin = "BEGIN" if query_only else _ALONE
 
         def set_up(connection: sqlite3.Connection, _record: Any) -> None:
             # Without this Python's sqlite3 opens transactions when it sees fit, and never an immediate one.
@@ -273,8 +258,9 @@ class Database:
             # Beginning and ending a transaction around one query by a key takes a quarter of its time.
             if not connection.get_execution_options().get(_GLANCE):
                 driver: Any = connection.connection.dbapi_connection
-                # In the driver's own words: it stands before every transaction.
-                driver.execute(begin).close()
+                # In the driver's own words: it stands before every transaction. A kept connection may be in one already.
+                if not driver.in_transaction:
+                    driver.execute(begin).close()
 
         event.listen(engine, "connect", set_up)
         event.listen(engine, "begin", start)
@@ -355,6 +341,8 @@ def _watch_pool(engine: Engine) -> None:
 
 
 _GLANCE = "antin_glance"
+# A transaction that reads first and writes later may be refused in the middle, unless it keeps other writers out from its beginning.
+_ALONE = "BEGIN IMMEDIATE"
 _LAY_SINCE = "antin lay since"
 _TRUSTED_SECONDS = 5.0
 
@@ -374,6 +362,9 @@ def connection_of(within: Session | Connection) -> Connection:
 @contextmanager
 def unit_of_work(connection: Connection) -> Iterator[Session]:
     """A session within a transaction that goes on after it: what it has changed is written at its end, and committed with the rest."""
+    if not connection.in_transaction():
+        # A kept connection's transaction, which only its driver knows of: SQLAlchemy's has its place there, and its end.
+        connection.begin()
     with Session(connection, expire_on_commit=False, join_transaction_mode="rollback_only") as session:
         yield session
         session.flush()

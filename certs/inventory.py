@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
-import operator
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, cast
@@ -105,6 +104,11 @@ class NewCertificate:
     identifiers: tuple[str, ...] = ()
     crl_shard: int | None = None
     replaces: str | None = None
+    key_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Asked for four times before it is issued.
+        object.__setattr__(self, "key_id", key_id_of(self.public_key_der).hex())
 
 
 _TABLE = cast("Table", CertificateRow.__table__)
@@ -142,14 +146,12 @@ def add_intents(within: Session | Connection, many: Sequence[NewCertificate]) ->
 
 
 def _row_of(new: NewCertificate) -> dict[str, Any]:
-    row = vars(new) | {
-        "search_text": fold(f"{new.subject} {new.serial}"),
+    return {
+        **vars(new),
+        "search_text": f"{fold(new.subject)} {new.serial}",
         "organization_text": _fold_organization(new.organization),
         "state": State.INTENT.value,
-        "key_id": key_id_of(new.public_key_der).hex(),
     }
-    del row["identifiers"]
-    return row
 
 
 def complete(within: Session | Connection, new: NewCertificate, der: bytes) -> CertificateRecord:
@@ -190,7 +192,7 @@ def _finished(new: NewCertificate, der: bytes, sha256: str, row: Sequence[Any]) 
         der=der,
         sha256=sha256,
         public_key_der=new.public_key_der,
-        key_id=key_id_of(new.public_key_der).hex(),
+        key_id=new.key_id,
         revoked_at=revoked_at,
         revocation_reason=revocation_reason,
         suspect_since=suspect_since,
@@ -360,11 +362,15 @@ def count_by_state(session: Session) -> dict[State, int]:
 
 def fold(text: str) -> str:
     """Plain small letters for searching: marks off, đ as d (which Unicode does not decompose)."""
-    decomposed = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
-    base = itertools.compress(decomposed, map(operator.not_, map(unicodedata.combining, decomposed)))
-    return unicodedata.normalize("NFC", "".join(base))
+    base = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
+    # A text has many marks, and few kinds of them.
+    for character in set(_NOT_ASCII.findall(base)):
+        if unicodedata.combining(character):
+            base = base.replace(character, "")
+    return unicodedata.normalize("NFC", base)
 
 
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 # An agency's certificates are issued one after the other.
 _fold_organization = functools.lru_cache(maxsize=256)(fold)
 

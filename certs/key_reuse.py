@@ -13,13 +13,12 @@ from certs.errors import KeyCompromised, KeyInUse
 from certs.inventory import State
 from certs.prepared import Prepared
 from certs.tables import CertificateRow
-from hsm.spec import key_id_of
 
 # RFC 5280 5.3.1: the reasons after which nobody can say who holds the key.
 _COMPROMISED = {"keyCompromise", "cACompromise", "aACompromise"}
 
 
-def check_reuse(within: Session | Connection, public_key_der: bytes, *, profile: str, subject: str) -> None:
+def check_reuse(within: Session | Connection, key_id: str, *, profile: str, subject: str) -> None:
     """Raise unless the key is new, or all its certificates are of this very subject and profile: a renewal.
 
     Whoever shares a key with another can sign in his name, and a key with two purposes serves an attacker on one as the
@@ -27,7 +26,6 @@ def check_reuse(within: Session | Connection, public_key_der: bytes, *, profile:
     Intents count: nobody knows whether their certificates exist. Call it in the transaction that stores the intent; the
     key is held until that ends, so that two who ask at once are one after the other.
     """
-    key_id = key_id_of(public_key_der).hex()
     hold(within, _lock_name(key_id))
     # Only what speaks against it comes back, and not all the renewals of a key.
     asked = {"key": key_id, "wanted_profile": profile, "wanted_subject": subject}
@@ -40,9 +38,9 @@ def check_reuse(within: Session | Connection, public_key_der: bytes, *, profile:
     raise KeyInUse(f"the key of {serial}", serial=serial, profile=its_profile)
 
 
-def hold_keys(within: Session | Connection, many: Iterable[bytes]) -> None:
+def hold_keys(within: Session | Connection, many: Iterable[str]) -> None:
     """Hold many keys in one order, before `check_reuse` is asked of each: two who want the same do not wait for each other for ever."""
-    hold(within, *(_lock_name(key_id_of(each).hex()) for each in many))
+    hold(within, *map(_lock_name, many))
 
 
 def _lock_name(key_id: str) -> str:

@@ -64,18 +64,23 @@ def database_errors() -> Iterator[None]:
     """Turn the driver's and the pool's failures inside the block into DatabaseUnavailable; leave mistakes of ours alone."""
     try:
         yield
-    except sqlite3.Error as error:
-        # Raised by the pragmas of a new connection, outside SQLAlchemy's wrapping.
+    except (sqlite3.Error, sa_exc.TimeoutError, sa_exc.DBAPIError) as error:
+        raise_outage(error)
+        raise
+
+
+def raise_outage(error: BaseException) -> None:
+    """Raise DatabaseUnavailable where this failure of the driver or the pool means that; return where it is a mistake of ours, or
+    no failure of theirs.
+    """
+    if isinstance(error, sqlite3.Error):
+        # Raised by the pragmas of a new connection and by kept ones, outside SQLAlchemy's wrapping.
         reason = _sqlite_reason(error)
-        if not reason:
-            raise
-        raise DatabaseUnavailable(f"database unavailable: {reason}: {error}", reason=reason) from error
-    except sa_exc.TimeoutError as error:
+        if reason:
+            raise DatabaseUnavailable(f"database unavailable: {reason}: {error}", reason=reason) from error
+    elif isinstance(error, sa_exc.TimeoutError):
         raise DatabaseUnavailable("no database connection came free", reason="locked") from error
-    except sa_exc.DBAPIError as error:
-        reason = _reason(error)
-        if not reason:
-            raise
+    elif isinstance(error, sa_exc.DBAPIError) and (reason := _reason(error)):
         said = str(error.orig).splitlines() or [""]
         raise DatabaseUnavailable(f"database unavailable: {reason}: {said[0]}", reason=reason) from error.orig
 

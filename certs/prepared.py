@@ -6,6 +6,7 @@ what counts, and SQLAlchemy keeps it. Types, errors and transactions are the sam
 
 from __future__ import annotations
 
+import operator
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -17,6 +18,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
 Convert = Callable[[Any], Any] | None
+Pick = Callable[[Mapping[str, Any]], Sequence[Any]]
 
 
 class Prepared:
@@ -35,7 +37,7 @@ class Prepared:
             rows: list[Sequence[Any]] = driver.execute(self._sql, self._bound(values)).fetchall()
         except sqlite3.Error as error:
             raise self._wrapped(error, connection) from error
-        if self._converted and rows:
+        if rows and self._converted:
             return [self._converted_row(row) for row in rows]
         return rows
 
@@ -56,11 +58,14 @@ class Prepared:
             self._sql, None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
         )
 
-    def _bound(self, values: Mapping[str, Any]) -> list[Any]:
-        return [
-            constant if name is None else convert(values[name]) if convert is not None else values[name]
-            for name, convert, constant in self._parameters
-        ]
+    def _bound(self, values: Mapping[str, Any]) -> Sequence[Any]:
+        pick, constants, converts = self._binding
+        bound = pick({**constants, **values} if constants else values)
+        if converts:
+            bound = list(bound)
+            for place, convert in converts:
+                bound[place] = convert(bound[place])
+        return bound
 
     def _converted_row(self, row: Sequence[Any]) -> list[Any]:
         out = list(row)
@@ -81,17 +86,20 @@ class Prepared:
         return str(self._compiled)
 
     @cached_property
-    def _parameters(self) -> list[tuple[str | None, Convert, Any]]:
-        """For each place in the statement the name of its value and what turns that into the driver's, or a constant."""
+    def _binding(self) -> tuple[Pick, dict[str, Any], Sequence[tuple[int, Callable[[Any], Any]]]]:
+        """What picks the values out by their names in the order of the statement, those that stand in the statement itself, and
+        what turns the others into the driver's, by their place.
+        """
         compiled = self._compiled
-        # What stands in the statement itself has a value here: text, which needs no turning.
+        names: list[str] = compiled.positiontup
+        # Text and numbers, which need no turning.
         constants = {name: value for name, value in compiled.params.items() if value is not None}
-        return [
-            (None, None, constants[name])
-            if name in constants
-            else (name, self._binding(compiled.binds[name].type), None)
-            for name in compiled.positiontup
-        ]
+        converts = (
+            (place, self._writing(compiled.binds[name].type))
+            for place, name in enumerate(names)
+            if name not in constants
+        )
+        return _picker(names), constants, [(place, convert) for place, convert in converts if convert is not None]
 
     @cached_property
     def _converted(self) -> list[tuple[int, Callable[[Any], Any]]]:
@@ -103,8 +111,15 @@ class Prepared:
     def _returns_nothing(self) -> bool:
         return not isinstance(self._statement, Select) and not self._compiled.effective_returning
 
-    def _binding(self, kind: TypeEngine[Any]) -> Convert:
+    def _writing(self, kind: TypeEngine[Any]) -> Convert:
         return kind.dialect_impl(self._dialect).bind_processor(self._dialect)
 
     def _reading(self, kind: TypeEngine[Any]) -> Convert:
         return kind.dialect_impl(self._dialect).result_processor(self._dialect, None)
+
+
+def _picker(names: Sequence[str]) -> Pick:
+    """The values of these names, in their order. One name alone, or none, `itemgetter` would not give as a sequence."""
+    if len(names) > 1:
+        return operator.itemgetter(*names)
+    return lambda values: [values[name] for name in names]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     CTE,
@@ -44,7 +44,7 @@ from certs.clock import Clock
 from certs.db import connection_of
 from certs.outages import is_outage
 from certs.prepared import Prepared
-from pki.audit_link import FORM, link_of, netstring, written_facts
+from pki.audit_link import FORM, canonical_json, link_of, netstrings, written_facts, written_time
 from pki.errors import AuditUnavailable
 from pki.roles import Actor
 from pki.tables import AuditChainRow, AuditRow
@@ -65,8 +65,10 @@ __all__ = [
 # Statements are made once: one stands in every transaction, and a fresh one costs several times as much.
 _TABLE = cast("Table", AuditRow.__table__)
 _CHAINS = cast("Table", AuditChainRow.__table__)
+# SQLite keeps JSON as text; the canonical form is at hand, and another one would be written for nothing.
+_WRITTEN = {"details": Text()}
 _INSERT = Prepared(
-    insert(_TABLE).values({name: bindparam(name) for name in _TABLE.c.keys()})  # noqa: SIM118  its own method
+    insert(_TABLE).values({name: bindparam(name, type_=_WRITTEN.get(name)) for name in _TABLE.c.keys()})  # noqa: SIM118  its own method
 )
 _GIVEN = ("time", "actor", "action", "subject_kind", "details")
 # SQLite: the only chain, and the last number that a row has or ever had (sqlite.org/autoinc.html).
@@ -107,34 +109,10 @@ def append(
     if isinstance(session, Session):
         # What the act changes is written, and locked, before the chain is.
         session.flush()
-    connection = connection_of(session)
-    values = audit_values(clock, actor, action, subject_kind, subject_id, **details)
-    with audit_refusals():
-        if connection.dialect.name == "postgresql":
-            connection.execute(_APPEND, values)
-        else:
-            _append_alone(connection, values)
+    _append(connection_of(session), clock, actor, [Act(action, subject_kind, subject_id, details)])
 
 
-def _append_alone(connection: Connection, *many: dict[str, Any]) -> None:
-    """On SQLite, where the transaction has the database to itself."""
-    tips = _TIP.run(connection, {})
-    if not tips:
-        raise AuditUnavailable("the chain has no row", reason="audit", detail="audit_chains is empty")
-    position, link, seq = tips[0]
-    rows = []
-    for values in many:
-        position, seq = position + 1, seq + 1
-        subject_id = values["audit_subject_id"]
-        link = link_of(0, position, seq, link, values["audit_facts"], subject_id)
-        row = {name: values[f"audit_{name}"] for name in _GIVEN}
-        rows.append(row | {"seq": seq, "subject_id": subject_id, "chain": 0, "position": position, "link": link})
-    _INSERT.run_many(connection, rows)
-    _ADVANCE.run(connection, {"new_length": position, "new_head": link})
-
-
-@dataclass(frozen=True)
-class Act:
+class Act(NamedTuple):
     """One act of several that are written together."""
 
     action: str
@@ -147,16 +125,51 @@ def append_all(session: Session | Connection, clock: Clock, actor: Actor, acts: 
     """Add a row for each act, in their order: what `append` does of each, with fewer statements where that is possible."""
     if isinstance(session, Session):
         session.flush()
-    connection = connection_of(session)
-    many = [
-        audit_values(clock, actor, each.action, each.subject_kind, each.subject_id, **each.details) for each in acts
-    ]
-    with audit_refusals():
+    if acts:
+        _append(connection_of(session), clock, actor, acts)
+
+
+def _append(connection: Connection, clock: Clock, actor: Actor, acts: Sequence[Act]) -> None:
+    try:
         if connection.dialect.name == "postgresql":
-            for values in many:
+            for action, subject_kind, subject_id, details in acts:
+                values = audit_values(clock, actor, action, subject_kind, subject_id, **details)
                 connection.execute(_APPEND, values)
-        elif many:
-            _append_alone(connection, *many)
+        else:
+            _append_alone(connection, clock.now(), actor.name, acts)
+    except sa_exc.DBAPIError as error:
+        _raise_refusal(error)
+        raise
+
+
+def _append_alone(connection: Connection, now: datetime, actor: str, acts: Sequence[Act]) -> None:
+    """On SQLite, where the transaction has the database to itself."""
+    tips = _TIP.run(connection, {})
+    if not tips:
+        raise AuditUnavailable("the chain has no row", reason="audit", detail="audit_chains is empty")
+    position, link, seq = tips[0]
+    time = written_time(now)
+    rows = []
+    for action, subject_kind, subject_id, details in acts:
+        position, seq = position + 1, seq + 1
+        written = canonical_json(details)
+        link = link_of(0, position, seq, link, netstrings(time, actor, action, subject_kind, written), subject_id)
+        rows.append(
+            {
+                "seq": seq,
+                "time": now,
+                "actor": actor,
+                "action": action,
+                "subject_kind": subject_kind,
+                "subject_id": subject_id,
+                "details": written,
+                "chain": 0,
+                "position": position,
+                "link": link,
+            }
+        )
+    _INSERT.run_many(connection, rows)
+    _ADVANCE.run(connection, {"new_length": position, "new_head": link})
 
 
 @contextmanager
@@ -165,8 +178,12 @@ def audit_refusals() -> Iterator[None]:
     try:
         yield
     except sa_exc.DBAPIError as error:
-        if is_outage(error) or not _is_of_trail(error):
-            raise
+        _raise_refusal(error)
+        raise
+
+
+def _raise_refusal(error: sa_exc.DBAPIError) -> None:
+    if not is_outage(error) and _is_of_trail(error):
         said = str(error.orig).splitlines() or [""]
         raise AuditUnavailable(f"no audit row: {said[0]}", reason="audit", detail=said[0][:200]) from error.orig
 
@@ -221,7 +238,7 @@ def appended_by(source: FromClause, subject_id: SQLColumnExpression[str] | None 
 
 def _link_in_sql(placed: CTE) -> ColumnElement[str]:
     """`audit_link.link_of` in the words of PostgreSQL; tests hold both to the same octets."""
-    octets: ColumnElement[str] = literal(netstring(FORM), Text)
+    octets: ColumnElement[str] = literal(netstrings(FORM), Text)
     for part in (placed.c.head, placed.c.chain, placed.c.position, placed.c.seq):
         octets += _netstring_in_sql(sql_cast(part, Text))
     octets += bindparam("audit_facts", type_=Text())

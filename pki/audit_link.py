@@ -54,24 +54,23 @@ class Entry:
 
 def link_of(chain: int, position: int, seq: int, previous: str, facts: str, subject_id: str) -> str:
     """The link of a new row. `facts` is what `written_facts` gives."""
-    head = (FORM, previous, str(chain), str(position), str(seq))
-    octets = "".join(map(netstring, head)) + facts + netstring(subject_id)
+    octets = netstrings(FORM, previous, str(chain), str(position), str(seq)) + facts + netstrings(subject_id)
     return hashlib.sha256(octets.encode()).hexdigest()
 
 
 def written_facts(time: datetime, actor: str, action: str, subject_kind: str, details: dict[str, str]) -> str:
     """The part of the canonical form that is known before the row has a place in a chain."""
-    return "".join(map(netstring, (written_time(time), actor, action, subject_kind, canonical_json(details))))
+    return netstrings(written_time(time), actor, action, subject_kind, canonical_json(details))
 
 
-def netstring(text: str) -> str:
-    """A text with its length in octets of UTF-8."""
-    return f"{len(text.encode())}:{text},"
+def netstrings(*texts: str) -> str:
+    """Texts one after the other, each with its length in octets of UTF-8."""
+    return "".join([f"{len(text.encode())}:{text}," for text in texts])
 
 
 def written_time(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds, always six digits of them."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return moment.astimezone(UTC).isoformat("T", "microseconds")[: -len("+00:00")] + "Z"
 
 
 def canonical_json(value: Any) -> str:

@@ -6,21 +6,14 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Row, Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from certs.db import connection_of
-from certs.inventory import (
-    Standing,
-    State,
-    get_certificate,
-    keep_standings,
-    of_serials,
-    select_standings,
-    standings_in,
-)
+from certs.errors import CertificateNotFound
+from certs.inventory import State, get_certificate, keep_standings, of_serials, select_standings
 from certs.prepared import Prepared
 from pki.errors import AuthorityUnknown, PartitionsRefused
 from pki.tables import AuthorityRow
@@ -110,9 +103,12 @@ def find_authority(session: Session, name: str) -> AuthorityRecord | None:
 _TABLE = cast("Table", AuthorityRow.__table__)
 # Every issuance asks.
 _STATE = Prepared(select(_TABLE.c.state).where(_TABLE.c.name == bindparam("wanted")))
+_OWN = select_standings(1).subquery("own")
 _ISSUER = Prepared(
-    select_standings(1).add_columns(
-        select(_TABLE.c.state).where(_TABLE.c.name == bindparam("wanted")).scalar_subquery().label("authority")
+    select(
+        select(_TABLE.c.state).where(_TABLE.c.name == bindparam("wanted")).scalar_subquery(),
+        _OWN.c.state,
+        _OWN.c.not_after,
     )
 )
 _OWNER = Prepared(
@@ -122,24 +118,28 @@ _OWNER = Prepared(
 )
 
 
-def get_issuer_standing(
-    connection: Connection, name: str, serial: str, *, keep: bool = False
-) -> tuple[AuthorityState, Standing]:
-    """The state of an authority and the standing of a certificate of its own; AuthorityUnknown or CertificateNotFound. One query.
+class IssuerStanding(NamedTuple):
+    """The state of an authority, and the state and the end of its own certificate."""
 
-    With `keep` the standing does not change before the transaction ends.
+    state: AuthorityState
+    own: State
+    own_not_after: datetime
+
+
+def get_issuer_standing(connection: Connection, name: str, serial: str, *, keep: bool = False) -> IssuerStanding:
+    """The standing of an authority and of a certificate of its own; AuthorityUnknown or CertificateNotFound. One query.
+
+    With `keep` the certificate's does not change before the transaction ends.
     """
     if keep:
         keep_standings(connection, [serial])
-    asked = of_serials([serial]) | {"wanted": name}
-    rows = _ISSUER.run(connection, asked) if is_name(name) else []
-    if rows and rows[0][-1] is None:
-        rows = []
-    if not rows:
+    rows = _ISSUER.run(connection, {"wanted": name, **of_serials([serial])}) if is_name(name) else []
+    if not rows or rows[0][0] is None:
         # One of the two is missing, and each has its own error.
         _check_known(connection, name)
-    (own,) = standings_in(rows, [serial])
-    return AuthorityState(rows[0][-1]), own
+        raise CertificateNotFound(f"no certificate {serial}", serial=serial)
+    state, own, own_not_after = rows[0]
+    return IssuerStanding(AuthorityState(state), State(own), own_not_after)
 
 
 def _check_known(connection: Connection, name: str) -> None:

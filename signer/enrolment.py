@@ -173,7 +173,7 @@ def _place(request: EnrolmentRequest, role: str, deps: EnrolmentDeps) -> tuple[s
 def _is_anothers(request: EnrolmentRequest, ref: KeyRef, deps: EnrolmentDeps) -> bool:
     with deps.issuing.database.read() as session:
         try:
-            check_reuse(session, ref.public_key_der, profile=request.profile, subject=str(request.subject))
+            check_reuse(session, ref.key_id.hex(), profile=request.profile, subject=str(request.subject))
         except (KeyInUse, KeyCompromised):
             return True
     return False

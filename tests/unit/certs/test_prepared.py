@@ -173,3 +173,42 @@ def test_a_closed_database_opens_again(database):
     with database.write_rows() as connection:
         ADD.run(connection, pebble("b"))
     assert names(database) == ["a", "b"]
+
+
+@sqlite_only
+def test_a_file_that_may_not_grow_is_an_outage_and_nothing_is_written(database):
+    def fill() -> None:
+        with database.write_rows() as connection:
+            driver = connection.connection.dbapi_connection
+            pages = driver.execute("PRAGMA page_count").fetchone()[0]
+            driver.execute(f"PRAGMA max_page_count = {pages}").fetchone()
+            ADD.run(connection, pebble("a", octets=bytes(100_000)))
+
+    with pytest.raises(DatabaseUnavailable) as refused:
+        fill()
+    assert refused.value.facts == {"reason": "full"}
+    assert names(database) == []
+
+
+@sqlite_only
+def test_a_database_that_is_closed_meanwhile_lets_a_transaction_end(database):
+    with database.write_rows() as connection:
+        ADD.run(connection, pebble("a"))
+        database.close()
+    with database.write_rows() as connection:
+        ADD.run(connection, pebble("b"))
+    assert names(database) == ["a", "b"]
+
+
+def test_statements_by_both_ways_are_one_transaction(database):
+    def add(dividend: int, divisor: int) -> None:
+        with database.write_rows() as connection:
+            ADD.run(connection, pebble("a"))
+            connection.execute(insert(PEBBLES), [pebble("b")])
+            ADD.run(connection, pebble(str(dividend // divisor)))
+
+    with pytest.raises(ZeroDivisionError):
+        add(1, 0)
+    assert names(database) == []
+    add(7, 1)
+    assert names(database) == ["7", "a", "b"]

@@ -27,6 +27,7 @@ from pki.registration import RegistrationDeps, register_at_once
 from pki.registration_records import RegistrationState, get_registration
 from pki.revocation import revoke_intents
 from pki.roles import Role
+from tests import postgres
 from tests.world import ADMIN, OFFICER_SUBJECT, build_world
 
 SUBJECT = "CN=Máy {},OU=Tổ Công nghệ,O=Sở Thử nghiệm,C=VN"
@@ -68,9 +69,20 @@ def with_store(world, wrong):
     return replace(world.issuing_deps, issuer=replace(world.issuing, keys=PartlyWrong(world.keys, wrong)))
 
 
+def watch_commits(database) -> list[object]:
+    """What grows with each commit of this thread by prepared statements."""
+    commits: list[object] = []
+    if postgres.wanted():
+        event.listen(database.engine, "commit", commits.append)
+        return commits
+    with database.write_rows() as connection:
+        driver = connection.connection.dbapi_connection
+    driver.set_trace_callback(lambda statement: commits.append(statement) if statement == "COMMIT" else None)
+    return commits
+
+
 def test_a_batch_is_two_commits_and_every_certificate_has_its_own_rows(world):
-    commits = []
-    event.listen(world.database.engine, "commit", commits.append)
+    commits = watch_commits(world.database)
     before = acts(world)
     issued = issue_many(requests(world, 7), ADMIN, world.issuing_deps)
     assert len(commits) == 2
