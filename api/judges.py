@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from api.errors import RequestError
@@ -11,18 +11,21 @@ from certs.clock import Clock
 from certs.db import Database
 from signer.judging import JudgeDesk
 from signer.sandbox import Judge, Limits
+from signer.validation.facts import TrustAnchor
 from signer.validation.verdict import Verdict
 
 
 class JudgePool:
     """Judging desks, each with a judge process of its own. Any thread may call."""
 
-    def __init__(self, size: int, limits: Limits, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, size: int, limits: Limits, database: Database, clock: Clock, stamp_anchors: Sequence[TrustAnchor] = ()
+    ) -> None:
         self._judges = [Judge(limits, preload=("gather",)) for _ in range(size)]
         # The one used last comes first: it is the one that has everything loaded, and a quiet service needs no other.
         self._free: queue.LifoQueue[JudgeDesk] = queue.LifoQueue()
         for judge in reversed(self._judges):
-            self._free.put(JudgeDesk(judge, database, clock))
+            self._free.put(JudgeDesk(judge, database, clock, stamp_anchors))
         self._wait_seconds = limits.wall_seconds
 
     def start(self) -> None:

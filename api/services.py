@@ -69,6 +69,7 @@ class Services:
             serving_limits(installation.settings),
             installation.database,
             installation.clock,
+            installation.stamp_anchors,
         )
 
     @cached_property

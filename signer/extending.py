@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from signer.cms import TIMESTAMP_ROOM
-from signer.errors import OwnOutputBroken, SignerError
+from signer.errors import OwnOutputBroken, SignerError, Unavailable
 from signer.evidence import OwnEvidence
 from signer.extension import Appended, ExtensionPlan, ValidationData, join
 from signer.levels import B_LT, B_LTA, B_T, reaches
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms
-from signer.timestamps import DIGEST, Timestamper
+from signer.strangers import StrangerEvidence
+from signer.timestamps import DIGEST, StampedBy, Timestamper
 
 
 class Appender(Protocol):
@@ -38,21 +38,25 @@ class Raised:
 
 @dataclass(frozen=True)
 class Extender:
-    """Whom proofs are asked of; built once in api/wiring.py."""
+    """Whom proofs are asked of; built once in api/wiring.py. Without `strangers` nothing is fetched."""
 
     timestamper: Timestamper
     evidence: OwnEvidence
     appender: Appender
+    strangers: StrangerEvidence | None = None
 
-    def raise_signed(self, signed: bytes, hole: tuple[int, int], wanted: str, serials: Sequence[str]) -> Raised:
+    def raise_signed(
+        self, signed: bytes, hole: tuple[int, int], wanted: str, serials: Sequence[str], stamped_by: StampedBy | None
+    ) -> Raised:
         """Raise a file that we have just signed at B-T. `serials`: our certificates behind its signatures, the newest first.
 
+        `stamped_by`: whose the time-stamp on it is.
         Raises nothing that an outage or the file can cause: the signature exists, and what was reached is handed out.
         """
         if not reaches(wanted, B_LT):
             return Raised(signed, B_T)
         try:
-            data = self._evidence(serials)
+            data = self._evidence(serials, stamped_by, archive=wanted == B_LTA)
             plan = ExtensionPlan(data, (vri_name(signed, hole),))
         except OwnOutputBroken:
             raise
@@ -75,7 +79,7 @@ class Extender:
 
     def append(self, pdf: bytes, plan: ExtensionPlan, *, stamped: bool) -> bytes:
         """The file with one revision more: what the plan holds, and a document time-stamp over all of it."""
-        octets = TIMESTAMP_ROOM if stamped else 0
+        octets = self.timestamper.room if stamped else 0
         appended = self.appender.append(pdf, ExtensionPlan(plan.data, plan.signatures, octets))
         if not stamped:
             if appended.hole is not None or b"/ByteRange" in appended.tail:
@@ -96,10 +100,20 @@ class Extender:
         self.timestamper.check_digest(held[: len(token)], hasher.digest())
         return output
 
-    def _evidence(self, serials: Sequence[str]) -> ValidationData:
-        stamper = self.timestamper.serial()
+    def _evidence(self, serials: Sequence[str], stamped_by: StampedBy | None, *, archive: bool) -> ValidationData:
         parts = [self.evidence.collect(serial, fresh=True) for serial in serials]
-        return join([*parts, self.evidence.collect(stamper, fresh=False)] if stamper else parts)
+        if stamped_by is not None and stamped_by.serial is None:
+            parts.append(self.stranger(stamped_by.path))
+        # What comes next is stamped by the same certificate of ours, as a rule: then both are proved at once.
+        own = {stamped_by.serial if stamped_by is not None else None, self.timestamper.serial() if archive else None}
+        parts += [self.evidence.collect(serial, fresh=False) for serial in own if serial is not None]
+        return join(parts)
+
+    def stranger(self, path: Sequence[bytes]) -> ValidationData:
+        """What proves a stranger's path, the anchor last; Unavailable when it cannot be had, or may not be asked for."""
+        if self.strangers is None:
+            raise Unavailable("REVOCATION_UNAVAILABLE", authority="–", reason="FETCH_OFF")
+        return self.strangers.collect(path)
 
 
 def vri_name(pdf: bytes, hole: tuple[int, int]) -> str:

@@ -16,6 +16,7 @@ from pki.roles import Permission, require
 from signer.admission import out_of_force, refuse_closed_document, refuse_second_issue
 from signer.appearance.fonts import EmbeddedFont, Style
 from signer.appearance.images import Purpose
+from signer.cms import TIMESTAMP_ROOM
 from signer.credentials import OFFICER, SEAL, Credential
 from signer.documents import (
     ActIntent,
@@ -152,7 +153,7 @@ def _raise(
     if stamp.failure is not None:
         return Raised(signed, B_B, stamp.failure)
     raised = extender.raise_signed(
-        signed, prepared.hole, case.request.level, (case.credential.serial, *earlier.signers)
+        signed, prepared.hole, case.request.level, (case.credential.serial, *earlier.signers), stamp.stamped_by
     )
     if not earlier.fields or raised.level == B_T:
         return raised
@@ -268,7 +269,7 @@ def _plan(case: _Case, number: GivenNumber | None) -> Plan:
     return Plan(
         kind="seal" if seal else "signature",
         claimed_time=case.now,
-        contents_octets=credential.template.reserved_octets(),
+        contents_octets=credential.template.reserved_octets(_stamp_room(case)),
         placement=request.placement,
         field=request.field,
         signer=None if seal else credential.common_name,
@@ -279,6 +280,12 @@ def _plan(case: _Case, number: GivenNumber | None) -> Plan:
         ready_seal_mm=deps.seal_diameter_mm if drawn and not seal else None,
         values=values,
     )
+
+
+def _stamp_room(case: _Case) -> int:
+    """Also at B-B a time-stamp of our own would still fit."""
+    extender = case.deps.extender
+    return TIMESTAMP_ROOM if extender is None or case.request.level == B_B else extender.timestamper.room
 
 
 def _fonts(text: tuple[str, ...], values: Mapping[str, str], deps: SigningDeps) -> dict[Style, EmbeddedFont]:

@@ -145,18 +145,31 @@ def _plan(judged: Iterable[JudgedSignature], verifier: Verifier, deps: UpgradeDe
 
 
 def _evidence(path: PathFacts, verifier: Verifier, deps: UpgradeDeps) -> ValidationData:
-    """Proofs along one path: ours from the house, a stranger's from the lists that the caller gave."""
+    """Proofs along one path: ours from the house, a stranger's from the lists that the caller gave, else from the network."""
     parts = []
-    for one in path.certificates:
+    for at, one in enumerate(path.certificates):
         serial = deps.serial_of(one.sha256)
         if serial is not None:
             # From here up all of it is ours, and comes with it.
             parts.append(deps.extender.evidence.collect(serial, fresh=True))
             break
-        if not any(_covers(each.this_update, each.next_update, verifier.inputs.at) for each in one.crls):
-            raise Unavailable("REVOCATION_UNAVAILABLE", authority=one.issuer, reason="no list given")
-        parts.append(ValidationData((_octets(one),), (), verifier.inputs.crls))
+        if any(
+            _covers(each.this_update, each.next_update, verifier.inputs.at) for each in one.crls if not each.embedded
+        ):
+            parts.append(ValidationData((_octets(one),), (), verifier.inputs.crls))
+            continue
+        above = path.certificates[at + 1 : at + 2]
+        issuer = _octets(above[0]) if above else _anchor(path, verifier)
+        parts.append(deps.extender.stranger((_octets(one), issuer)))
     return join(parts)
+
+
+def _anchor(path: PathFacts, verifier: Verifier) -> bytes:
+    """The octets of the anchor that a path leads to: one of those that were put before the judge."""
+    held = (anchor.der for anchor in verifier.inputs.anchors)
+    found = next((der for der in held if hashlib.sha256(der).hexdigest() == path.anchor_sha256), None)
+    assert found is not None, "a path leads to an anchor that was given"
+    return found
 
 
 def _covers(this_update: datetime, next_update: datetime | None, at: datetime) -> bool:

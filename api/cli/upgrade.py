@@ -23,7 +23,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
         actor = acting(call, installation)
         anchors, crls = read_trusted(options.trust)
         extra = ValidationInputs(installation.clock.now(), anchors, (), crls) if options.trust else None
-        deps = installation.upgrading(extra)
+        deps = installation.upgrading(extra, offline=options.offline)
         pdf = read_input(options.file, installation.settings.sign.max_bytes)
         if options.output.path.exists() and options.output.path.samefile(options.file.path):
             raise UsageError("OUTPUT_IS_INPUT", path=options.output.typed)

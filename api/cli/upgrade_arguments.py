@@ -27,6 +27,9 @@ def upgrade_arguments(
         metavar="PEM",
         help="trust these certificates and use these revocation lists in this call",
     )
+    upgrade.add_argument(
+        "--offline", action="store_true", help="never use the network, nor time-stamping authorities of others"
+    )
     upgrade.add_argument("--force", action="store_true", help="replace an existing output")
     acts(upgrade)
     json(upgrade)
