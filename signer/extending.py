@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from signer.errors import OwnOutputBroken, SignerError, Unavailable
@@ -34,6 +35,15 @@ class Raised:
     content: bytes
     level: str
     failure: SignerError | None = None
+    renew_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Extended:
+    """A file with one revision more. `renew_at`: when the time-stamp at its end is to be covered by another one; None without one."""
+
+    content: bytes
+    renew_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -50,46 +60,41 @@ class Extender:
     ) -> Raised:
         """Raise a file that we have just signed at B-T. `serials`: our certificates behind its signatures, the newest first.
 
-        `stamped_by`: whose the time-stamp on it is.
-        Raises nothing that an outage or the file can cause: the signature exists, and what was reached is handed out.
+        `stamped_by`: whose the time-stamp on it is. Raises nothing of its own: the signature exists and was checked, and what was reached
+        is handed out. A proof that does not hold is left away like one that cannot be had.
         """
         if not reaches(wanted, B_LT):
             return Raised(signed, B_T)
         try:
             data = self._evidence(serials, stamped_by, archive=wanted == B_LTA)
             plan = ExtensionPlan(data, (vri_name(signed, hole),))
-        except OwnOutputBroken:
-            raise
         except SignerError as error:
             return Raised(signed, B_T, error)
         failure: SignerError | None = None
         if wanted == B_LTA:
             try:
-                return Raised(self.append(signed, plan, stamped=True), B_LTA)
-            except OwnOutputBroken:
-                raise
+                extended = self.append(signed, plan, stamped=True)
+                return Raised(extended.content, B_LTA, renew_at=extended.renew_at)
             except SignerError as error:
                 failure = error
         try:
-            return Raised(self.append(signed, plan, stamped=False), B_LT, failure)
-        except OwnOutputBroken:
-            raise
+            return Raised(self.append(signed, plan, stamped=False).content, B_LT, failure)
         except SignerError as error:
             return Raised(signed, B_T, error)
 
-    def append(self, pdf: bytes, plan: ExtensionPlan, *, stamped: bool) -> bytes:
+    def append(self, pdf: bytes, plan: ExtensionPlan, *, stamped: bool) -> Extended:
         """The file with one revision more: what the plan holds, and a document time-stamp over all of it."""
         octets = self.timestamper.room if stamped else 0
         appended = self.appender.append(pdf, ExtensionPlan(plan.data, plan.signatures, octets))
         if not stamped:
             if appended.hole is not None or b"/ByteRange" in appended.tail:
                 raise OwnOutputBroken("PREPARED_FILE_WRONG")
-            return pdf + appended.tail
+            return Extended(pdf + appended.tail)
         if appended.hole is None:
             raise OwnOutputBroken("PREPARED_FILE_WRONG")
         return self._stamp(accept_prepared(pdf, appended.tail, appended.hole, appended.field))
 
-    def _stamp(self, prepared: PreparedPdf) -> bytes:
+    def _stamp(self, prepared: PreparedPdf) -> Extended:
         token = self.timestamper.timestamp_digest(document_digest(prepared, DIGEST))
         output = embed_cms(prepared, token)
         # Nothing leaves that does not verify, from its own octets.
@@ -97,8 +102,10 @@ class Extender:
         held = bytes.fromhex(output[start + 1 : end - 1].decode("ascii"))
         hasher = hashlib.new(DIGEST, memoryview(output)[:start])
         hasher.update(memoryview(output)[end:])
-        self.timestamper.check_digest(held[: len(token)], hasher.digest())
-        return output
+        hashed = hasher.digest()
+        self.timestamper.check_digest(held[: len(token)], hashed)
+        by = self.timestamper.stamped_by(token, hashed)
+        return Extended(output, by.renew_at if by is not None else None)
 
     def _evidence(self, serials: Sequence[str], stamped_by: StampedBy | None, *, archive: bool) -> ValidationData:
         parts = [self.evidence.collect(serial, fresh=True) for serial in serials]

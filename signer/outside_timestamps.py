@@ -20,7 +20,7 @@ from pki.tsa.answer import AnswerWrong, Asked, CheckedToken, check_answer, check
 from pki.tsa.request import build_request
 from signer.errors import OwnOutputBroken, SignerError, Unavailable
 from signer.fetcher import Exchange, Fetcher
-from signer.timestamps import DIGEST, StampedBy, Timestamper
+from signer.timestamps import DIGEST, StampedBy, Timestamper, renewal_of
 
 _NONCE_BITS = 64
 # Tokens of public authorities bring chains of RSA-4096 along.
@@ -92,7 +92,8 @@ class OutsideTimestamper:
             path = check_foreign_token(token, DIGEST, hashed, self._server.anchors).path
         except AnswerWrong:
             return None
-        return StampedBy(None, tuple(each.public_bytes(Encoding.DER) for each in path))
+        until = renewal_of(path[0].not_valid_before_utc, path[0].not_valid_after_utc)
+        return StampedBy(None, tuple(each.public_bytes(Encoding.DER) for each in path), until)
 
     def _ask(self, hashed: bytes) -> CheckedToken:
         server = self._server

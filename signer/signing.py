@@ -108,8 +108,8 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
             stamp = OneStamp(extender.timestamper) if extender is not None else None
             signed = sign_prepared(prepared, credential.template, credential.key(), stamp.timestamp if stamp else None)
             # 6. Nothing leaves that does not verify with the certificate people will be shown.
-            stamper = extender.timestamper if extender is not None and stamp and stamp.failure is None else None
-            check_output(signed, prepared, credential.template, credential.public_key, stamper)
+            stamped = stamp.checked if stamp is not None else None
+            check_output(signed, prepared, credential.template, credential.public_key, stamped)
             # 7. Proofs go behind it, as far as they can be had; then the bytes are on disk before the register says so.
             raised = _raise(case, earlier, signed, prepared, stamp)
             sha256 = deps.blobs.put(raised.content)
@@ -345,7 +345,7 @@ class _Result:
     def reached(self) -> Reached:
         if self.raised.content is self.signed:
             return Reached(self.raised.level)
-        return Reached(self.raised.level, self.sha256, len(self.raised.content))
+        return Reached(self.raised.level, self.sha256, len(self.raised.content), self.raised.renew_at)
 
     def signed_sha256(self) -> str:
         return self.sha256 if self.raised.content is self.signed else hashlib.sha256(self.signed).hexdigest()

@@ -28,10 +28,19 @@ _NONCE_BITS = 64
 
 @dataclass(frozen=True)
 class StampedBy:
-    """Whose a token is: the serial of a certificate of ours, or a stranger's path in DER, the anchor last."""
+    """Whose a token is: the serial of a certificate of ours, or a stranger's path in DER, the anchor last.
+
+    `renew_at`: when what it proves is to be proved anew, by the life of the signer's certificate.
+    """
 
     serial: str | None
-    path: tuple[bytes, ...] = ()
+    path: tuple[bytes, ...]
+    renew_at: datetime
+
+
+def renewal_of(begins: datetime, ends: datetime) -> datetime:
+    """When a time-stamp is to be covered by another: in the last third of its certificate's life; earlier, one would prove nothing more."""
+    return begins + (ends - begins) * 2 / 3
 
 
 class Timestamper(Protocol):
@@ -110,8 +119,10 @@ class OwnTimestamper:
         except (PkiError, HSMError, CertsError):
             return None
         # Its octets stand in the token, which was found right when it was made.
-        mine = certificate.public_bytes(Encoding.DER) in token
-        return StampedBy(serial_hex(certificate.serial_number)) if mine else None
+        if certificate.public_bytes(Encoding.DER) not in token:
+            return None
+        until = renewal_of(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+        return StampedBy(serial_hex(certificate.serial_number), (), until)
 
 
 class OneStamp:
@@ -121,13 +132,18 @@ class OneStamp:
         self._timestamper = timestamper
         self.failure: SignerError | None = None
         self.stamped_by: StampedBy | None = None
+        # The signature value and the token over it, once that was found right.
+        self.checked: tuple[bytes, bytes] | None = None
 
     def timestamp(self, signature: bytes) -> bytes:
         """A token, or nothing."""
         try:
             token = self._timestamper.timestamp(signature)
-        except Unavailable as error:
+            self._timestamper.check(token, signature)
+        except (Unavailable, OwnOutputBroken) as error:
+            # A token that holds nothing is as good as none, and the signature is as good as before.
             self.failure = error
             return b""
+        self.checked = (signature, token)
         self.stamped_by = self._timestamper.stamped_by(token, hashlib.new(DIGEST, signature).digest())
         return token

@@ -16,9 +16,10 @@ from certs.db import Database
 from pki.audit import Actor, append
 from pki.roles import Permission, require
 from signer.errors import InputUnreadable, Refused, Unavailable
-from signer.extending import Extender
+from signer.extending import Extended, Extender
 from signer.extension import ExtensionPlan, ValidationData, join
 from signer.levels import B_B, B_LT, B_LTA, LEVELS, reaches
+from signer.timestamps import renewal_of
 from signer.validation.facts import CertificateFacts, PathFacts
 from signer.validation.policy import JudgedSignature
 from signer.verification import Verifier, verify_file
@@ -30,6 +31,16 @@ _TOO_LATE = frozenset(
 # What is only not known hinders a time-stamp as little as it hindered the signature.
 _OPEN_QUESTIONS = frozenset({"UNKNOWN_REVOCATION", "UNKNOWN_ISSUER"})
 _UNREADABLE = {"UNREADABLE_NOT_PDF": "INPUT_NOT_PDF", "UNREADABLE_EMPTY": "INPUT_EMPTY"}
+
+
+class AlreadyReached(Refused):
+    """The file has the level. `renew_at`: when it is to be raised to the same level once more."""
+
+    code = "LEVEL_ALREADY_REACHED"
+
+    def __init__(self, *, level: str, renew_at: datetime | None) -> None:
+        super().__init__(type(self).code, level=level)
+        self.renew_at = renew_at
 
 
 @dataclass(frozen=True)
@@ -48,12 +59,13 @@ class UpgradeDeps:
 
 @dataclass(frozen=True)
 class Upgraded:
-    """The raised file, and the lowest level among its signatures before."""
+    """The raised file, and the lowest level among its signatures before. `renew_at`: when a file of B-LTA is to be raised again."""
 
     content: bytes
     sha256: str
     level: str
     before: str
+    renew_at: datetime | None = None
 
 
 def upgrade(pdf: bytes, wanted: str, actor: Actor, deps: UpgradeDeps) -> Upgraded:
@@ -79,19 +91,23 @@ def raise_file(pdf: bytes, wanted: str, deps: UpgradeDeps) -> Upgraded:
         raise Refused("UPGRADE_UNSIGNED")
     _refuse_lost(signatures)
     before = min((each.facts.reached for each in signatures), key=LEVELS.index)
-    if reaches(before, wanted) and not (wanted == B_LTA and _is_renewal_due(judged, verifier.inputs.at)):
-        raise Refused("LEVEL_ALREADY_REACHED", level=before)
-    content = pdf
+    if reaches(before, wanted):
+        renew_at = _renewal(judged)
+        if wanted != B_LTA or renew_at is None or verifier.inputs.at < renew_at:
+            raise AlreadyReached(level=before, renew_at=renew_at)
+    extended = Extended(pdf)
     if before == B_B:
         # A token in the CMS would change octets that a later signature may cover: the proof of time goes behind all of them.
-        content = deps.extender.append(content, ExtensionPlan(), stamped=True)
+        extended = deps.extender.append(pdf, ExtensionPlan(), stamped=True)
         verifier = deps.verifier()
-        judged = _judged(content, verifier)
+        judged = _judged(extended.content, verifier)
     if reaches(wanted, B_LT):
         plan = _plan(judged, verifier, deps, archive=wanted == B_LTA)
-        content = deps.extender.append(content, plan, stamped=wanted == B_LTA)
+        extended = deps.extender.append(extended.content, plan, stamped=wanted == B_LTA)
+    content = extended.content
     _check(content, wanted, deps)
-    return Upgraded(content, hashlib.sha256(content).hexdigest(), wanted, before)
+    renew_at = extended.renew_at if wanted == B_LTA else None
+    return Upgraded(content, hashlib.sha256(content).hexdigest(), wanted, before, renew_at)
 
 
 def _judged(pdf: bytes, verifier: Verifier) -> tuple[JudgedSignature, ...]:
@@ -114,14 +130,14 @@ def _refuse_lost(signatures: Iterable[JudgedSignature]) -> None:
             raise Refused("UPGRADE_NOT_SOUND", field=each.facts.field, reason=each.reason)
 
 
-def _is_renewal_due(judged: Iterable[JudgedSignature], at: datetime) -> bool:
-    """Whether the newest time-stamp is in the last third of its certificate's life: earlier, another one would prove nothing more."""
+def _renewal(judged: Iterable[JudgedSignature]) -> datetime | None:
+    """When the newest time-stamp is to be covered by another one."""
     stamps = [each.facts for each in judged if each.facts.type == "timestamp" and each.facts.signer is not None]
     if not stamps:
-        return False
+        return None
     newest = max(stamps, key=lambda each: each.revision_end or 0).signer
     assert newest is not None
-    return at >= newest.not_before + (newest.not_after - newest.not_before) * 2 / 3
+    return renewal_of(newest.not_before, newest.not_after)
 
 
 def _plan(judged: Iterable[JudgedSignature], verifier: Verifier, deps: UpgradeDeps, *, archive: bool) -> ExtensionPlan:

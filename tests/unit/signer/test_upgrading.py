@@ -10,6 +10,7 @@ import pytest
 from cryptography.x509 import ReasonFlags
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec, MDPPerm, SigFieldSpec, append_signature_field
+from sqlalchemy import text
 
 from certs.errors import DatabaseUnavailable
 from pki.service_keys import ServiceKind
@@ -19,12 +20,13 @@ from signer.evidence import OwnEvidence
 from signer.leveling import LevelingDeps, has_due, reach_due
 from signer.levels import LEVELS
 from signer.recall import recall_document
+from signer.renewal import has_renewals, renew_due
 from signer.signing_parts import EarlierSignatures
 from signer.storage import BlobStore
 from signer.timestamps import OwnTimestamper
 from signer.upgrading import UpgradeDeps, upgrade
 from signer.validation.facts import TrustAnchor, ValidationInputs
-from tests.attacks.documents import sign, with_stream_tables
+from tests.attacks.documents import page_pdf, sign, with_stream_tables
 from tests.attacks.pki import NOW, Pki, build_pki, make_crl
 from tests.unit.pki.services import make_service
 from tests.unit.signer.office import PDF, Office
@@ -169,6 +171,59 @@ def test_an_archive_stamp_is_renewed_when_its_certificate_nears_its_end(office):
     office.world.clock.advance(days=5 * 365 // 3)
     assert office.judged(pdf).conclusion == "indeterminate"
     assert office.judged(renewed).conclusion == "valid"
+
+
+def renewing(office: Office) -> list[tuple[object, ...]]:
+    return office.rows("SELECT level, renew_at IS NOT NULL FROM signing_acts ORDER BY id")
+
+
+def on(office: Office, **step: float) -> None:
+    """Time goes on, and the house keeps its services and lists as its worker does."""
+    office.world.clock.advance(**step)
+    make_service(office.world, ServiceKind.OCSP)
+    make_service(office.world, ServiceKind.TSA)
+    office.world.crls()
+
+
+def test_the_worker_renews_archive_time_stamps_before_they_end(office):
+    signed, plain = office.signed("B-LTA"), office.signed("B-LT", page_pdf("Van ban khac"))
+    assert renewing(office) == [("B-LTA", 1), ("B-LT", 0)]
+    on(office, days=5 * 365 * 2 // 3 - 2)
+    assert not has_renewals(leveling(office))
+    on(office, days=4)
+    assert has_renewals(leveling(office))
+    assert (renew_due(ADMIN, leveling(office)), has_renewals(leveling(office))) == (1, False)
+    document = document_of(office, signed.code)
+    content = leveling(office).blobs.get(document.sha256)
+    assert content.startswith(signed.content)
+    assert office.rows("SELECT action, subject_id FROM audit WHERE action = 'document.extend'") == [("document.extend", signed.code)]
+    assert document_of(office, plain.code).sha256 == plain.sha256
+    office.world.clock.advance(days=5 * 365 // 3)
+    assert (office.judged(signed.content).conclusion, office.judged(content).conclusion) == ("indeterminate", "valid")
+
+
+def test_a_renewal_that_cannot_be_had_is_tried_again_and_a_recalled_document_is_left_alone(office):
+    signed, recalled = office.signed("B-LTA"), office.signed("B-LTA", page_pdf("Van ban khac"))
+    recall_document(recalled.code, "nhầm", ADMIN, office.world.database, office.world.clock)
+    on(office, days=5 * 365 * 2 // 3 + 2)
+    assert renew_due(ADMIN, leveling(without_tsa(office))) == 0
+    assert renewing(office) == [("B-LTA", 1), ("B-LTA", 0)]
+    assert not has_renewals(leveling(office))
+    office.world.clock.advance(hours=1, seconds=1)
+    assert renew_due(ADMIN, leveling(office)) == 1
+    assert document_of(office, signed.code).sha256 != signed.sha256
+    assert document_of(office, recalled.code).sha256 == recalled.sha256
+
+
+def test_a_file_whose_renewal_nobody_has_looked_at_gets_its_time_noted(office):
+    signed = office.signed("B-LTA")
+    before = office.rows("SELECT renew_at FROM signing_acts")
+    with office.world.database.write() as session:
+        session.execute(text("UPDATE signing_acts SET renew_at = finished_at"))
+    assert has_renewals(leveling(office))
+    assert renew_due(ADMIN, leveling(office)) == 0
+    assert office.rows("SELECT renew_at FROM signing_acts") == before
+    assert document_of(office, signed.code).sha256 == signed.sha256
 
 
 class Away(OwnTimestamper):
