@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -140,14 +140,24 @@ def _renewal(judged: Iterable[JudgedSignature]) -> datetime | None:
     return renewal_of(newest.not_before, newest.not_after)
 
 
-def _plan(judged: Iterable[JudgedSignature], verifier: Verifier, deps: UpgradeDeps, *, archive: bool) -> ExtensionPlan:
-    """What the store is to hold besides what it holds: proofs for every path that has not all of them."""
+def _plan(judged: Sequence[JudgedSignature], verifier: Verifier, deps: UpgradeDeps, *, archive: bool) -> ExtensionPlan:
+    """What the store is to hold besides what it holds: proofs for every path that has not all of them.
+
+    The newest time-stamp needs younger ones: what the store said of it when it was made does not say that its key was still good
+    when the next one took over (EN 319 102-1 5.6.2.4).
+    """
     parts: list[ValidationData] = []
     names: list[str] = []
+    newest = max((each.facts.revision_end or 0 for each in judged if each.facts.type == "timestamp"), default=0)
     for each in judged:
         facts = each.facts
+        takes_over = archive and facts.type == "timestamp" and facts.revision_end == newest
         paths = [facts.path, *(token.path for token in facts.timestamps)]
-        lacking = [path for path in paths if path is None or not path.is_proved]
+        lacking = [
+            path
+            for path in paths
+            if path is None or not path.is_proved or (takes_over and not _is_proved_at(path, verifier.inputs.at))
+        ]
         if any(path is None for path in lacking):
             issuer = facts.signer.issuer if facts.signer is not None else ""
             raise Refused("UPGRADE_ISSUER_UNKNOWN", field=facts.field, issuer=issuer)
@@ -158,6 +168,14 @@ def _plan(judged: Iterable[JudgedSignature], verifier: Verifier, deps: UpgradeDe
     if stamper is not None:
         parts.append(deps.extender.evidence.collect(stamper, fresh=False))
     return ExtensionPlan(join(parts), tuple(names))
+
+
+def _is_proved_at(path: PathFacts, at: datetime) -> bool:
+    """Whether the file's own store speaks of every certificate at this time."""
+    return all(
+        any(each.embedded and _covers(each.this_update, each.next_update, at) for each in one.crls)
+        for one in path.certificates
+    )
 
 
 def _evidence(path: PathFacts, verifier: Verifier, deps: UpgradeDeps) -> ValidationData:
