@@ -38,6 +38,7 @@ from signer.levels import B_B, B_T, LEVELS
 from signer.numbering import GivenNumber, reserve_number, use_number, void_number, written, written_date, year_of
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, sign_prepared
 from signer.plan import Plan
+from signer.protection import refuse_protection
 from signer.signing_parts import EarlierSignatures, Preparer, SignedDocument, SigningDeps, SignRequest
 from signer.timestamps import OneStamp
 
@@ -86,6 +87,7 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
     now = deps.clock.now().replace(microsecond=0)
     case = _Case(request, actor, credential, _intent(credential, request), now, deps)
     _refuse_level(request.level, deps)
+    refuse_protection(request.protection, request.level, seals=case.intent == ISSUE)
     _refuse_size(request.pdf, deps.max_bytes)
     # 2. What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
     earlier = deps.judge_earlier(request.pdf) if b"/ByteRange" in request.pdf else EarlierSignatures()
@@ -279,6 +281,10 @@ def _plan(case: _Case, number: GivenNumber | None) -> Plan:
         fonts=_fonts(text, values, deps),
         ready_seal_mm=deps.seal_diameter_mm if drawn and not seal else None,
         values=values,
+        protection=request.protection,
+        # The seal fills these and signs in its field: no lock of the officer's shuts them.
+        keeps_open=() if seal else (NUMBER_FIELD, DATE_FIELD),
+        keeps_signatures=not seal,
     )
 
 

@@ -110,6 +110,16 @@ def _sign(add: Sub) -> None:
     )
     sign.add_argument("--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes")
     sign.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
+    sign.add_argument(
+        "--certify",
+        metavar="1|2|3",
+        help="certify: others may change nothing (1), fill in and sign (2), annotate too (3)",
+    )
+    sign.add_argument(
+        "--lock",
+        metavar="FIELD,…|all|'all-but FIELD,…'",
+        help="form fields that nobody may change after this signature",
+    )
     sign.add_argument("--force", action="store_true", help="replace an existing output")
     _acts(sign)
     _json(sign)

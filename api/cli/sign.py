@@ -22,6 +22,7 @@ from signer.appearance.geometry import parse_placement
 from signer.codes import grouped
 from signer.metadata import Metadata, parse_metadata
 from signer.numbering import written
+from signer.protection import parse_protection
 from signer.signing import SignedDocument, SignRequest, sign_document
 from signer.storage import OutputFile
 from signer.validation.reasons import combined_exit_code
@@ -40,6 +41,7 @@ class _Job:
 def run(options: argparse.Namespace, call: Call) -> int:
     """Sign every file; a line each, or a JSON array. A single file's failure is the command's."""
     parse_placement(options.placement)
+    parse_protection(options.certify, options.lock)
     with open_installation(call.environment, judge=call.judge) as installation:
         jobs = _jobs(options)
         metadata = _metadata(options)
@@ -95,6 +97,7 @@ def _sign(
         metadata=metadata,
         placement=options.placement,
         field=options.field,
+        protection=parse_protection(options.certify, options.lock),
     )
     # The output's space is taken before the key is used: a full disk must not cost a signature.
     with OutputFile(job.target.path, expected_size=len(pdf) + _GROWTH, replace=options.force) as file:

@@ -30,11 +30,12 @@ from signer.errors import UsageWrong
 from signer.levels import LEVELS
 from signer.lineage import CORRECTED, REPLACED, Lineage
 from signer.metadata import parse_metadata
+from signer.protection import parse_protection
 from signer.register_search import MOST, NAMES, parse_query
 from signer.signing import APPROVE, ISSUE, SignedDocument, SignRequest
 from signer.succession import Succession
 
-_FIELDS = ("credential", "intent", "level", "metadata", "placement")
+_FIELDS = ("credential", "intent", "level", "metadata", "placement", "field", "certify", "lock")
 _FILE_MEDIA_TYPE = "application/pdf"
 # Who may see more of a document than its code shows everybody.
 _READERS = ("sign", "verify", "audit")
@@ -209,7 +210,8 @@ def _wish(form: Form, level: str) -> _Wish:
         raise UsageWrong("METADATA_NOT_OBJECT") from None
     request = SignRequest(
         pdf=form.content(), name=form.name, credential=fields["credential"], intent=intent, level=level,
-        metadata=parse_metadata(metadata), placement=placement,
+        metadata=parse_metadata(metadata), placement=placement, field=fields.get("field") or None,
+        protection=parse_protection(fields.get("certify") or None, fields.get("lock") or None),
     )  # fmt: skip
     return _Wish(request, _body_sha256(form.fields, request.pdf))
 
