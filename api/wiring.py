@@ -268,9 +268,13 @@ class Installation:
             self.judging.serial_of,
         )
 
+    def raising(self, extra: ValidationInputs | None = None, *, offline: bool = False) -> LevelingDeps:
+        """The same with the blobs that documents of the register are kept in."""
+        return LevelingDeps(self.upgrading(extra, offline=offline), self.blobs)
+
     @cached_property
     def leveling(self) -> LevelingDeps:
-        return LevelingDeps(self.upgrading(), self.blobs)
+        return self.raising()
 
     @cached_property
     def signing(self) -> SigningDeps:

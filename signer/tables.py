@@ -75,6 +75,10 @@ class SigningActRow(Base):
     __tablename__ = "signing_acts"
     __table_args__ = (
         Index("ix_signing_acts_output_state", "output_sha256", "state"),
+        Index(
+            "ix_signing_acts_extended", "extended_sha256", sqlite_where=text("extended_sha256 IS NOT NULL"),
+            postgresql_where=text("extended_sha256 IS NOT NULL"),
+        ),
         # Only files of B-LTA wait for a renewal: the others cost the index nothing.
         Index(
             "ix_signing_acts_renew_at", "renew_at", sqlite_where=text("renew_at IS NOT NULL"),

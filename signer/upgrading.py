@@ -13,8 +13,6 @@ from datetime import datetime
 
 from certs.clock import Clock
 from certs.db import Database
-from pki.audit import Actor, append
-from pki.roles import Permission, require
 from signer.errors import InputUnreadable, Refused, Unavailable
 from signer.extending import Extended, Extender
 from signer.extension import ExtensionPlan, ValidationData, join
@@ -68,20 +66,8 @@ class Upgraded:
     renew_at: datetime | None = None
 
 
-def upgrade(pdf: bytes, wanted: str, actor: Actor, deps: UpgradeDeps) -> Upgraded:
-    """Raise a file; Refused, InputUnreadable or Unavailable, and then nothing is handed out. The register does not change."""
-    require(actor, Permission.EXTEND_DOCUMENTS)
-    raised = raise_file(pdf, wanted, deps)
-    with deps.database.write() as session:
-        append(
-            session, deps.clock, actor, "file.upgrade", "file", raised.sha256, before=raised.before, level=raised.level,
-            source=hashlib.sha256(pdf).hexdigest(),
-        )  # fmt: skip
-    return raised
-
-
 def raise_file(pdf: bytes, wanted: str, deps: UpgradeDeps) -> Upgraded:
-    """Raise every signature of a file to a level."""
+    """Raise every signature of a file to a level; Refused, InputUnreadable or Unavailable when it cannot be. Nothing is recorded."""
     if wanted == B_B or wanted not in LEVELS:
         raise Refused("LEVEL_UNAVAILABLE", level=wanted)
     verifier = deps.verifier()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TextIO
 
 from api.cli.call import Call
-from api.cli.context import acting, print_json, read_input, refuse_existing, writable_folder
+from api.cli.context import acting, print_json, read_input, refuse_existing
 from api.cli.failures import describe
-from api.cli.parser import TypedPath
+from api.cli.outputs import Job, plan_outputs
 from api.errors import UsageError
 from api.wiring import Installation, open_installation
 from api.words import Words, one_line
@@ -32,18 +29,12 @@ _METADATA_FILE = 1024 * 1024
 _GROWTH = 512 * 1024
 
 
-@dataclass(frozen=True)
-class _Job:
-    source: TypedPath
-    target: TypedPath
-
-
 def run(options: argparse.Namespace, call: Call) -> int:
     """Sign every file; a line each, or a JSON array. A single file's failure is the command's."""
     parse_placement(options.placement)
     parse_protection(options.certify, options.lock)
     with open_installation(call.environment, judge=call.judge) as installation:
-        jobs = _jobs(options)
+        jobs = plan_outputs(options.files, options.output)
         metadata = _metadata(options)
         actor = acting(call, installation)
         if len(jobs) == 1:
@@ -54,7 +45,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
 
 
 def _sign_many(
-    jobs: list[_Job],
+    jobs: list[Job],
     metadata: Metadata,
     options: argparse.Namespace,
     installation: Installation,
@@ -83,7 +74,7 @@ def _sign_many(
 
 
 def _sign(
-    job: _Job, metadata: Metadata, options: argparse.Namespace, installation: Installation, actor: Actor
+    job: Job, metadata: Metadata, options: argparse.Namespace, installation: Installation, actor: Actor
 ) -> SignedDocument:
     settings = installation.settings
     pdf = read_input(job.source, settings.sign.max_bytes)
@@ -116,54 +107,7 @@ def _metadata(options: argparse.Namespace) -> Metadata:
         raise UsageError("METADATA_NOT_JSON", path=options.metadata.typed) from None
 
 
-def _jobs(options: argparse.Namespace) -> list[_Job]:
-    """Which file becomes which; refused before anything is signed when two would become one."""
-    files: list[TypedPath] = options.files
-    if len(files) == 1 and not (options.output and options.output.path.is_dir()):
-        return _distinct([_Job(files[0], options.output or _default_target(files[0]))])
-    if options.output is None:
-        return _distinct([_Job(file, _default_target(file)) for file in files])
-    if options.output.path.exists() and not options.output.path.is_dir():
-        raise UsageError("OUTPUT_NOT_FOLDER", path=options.output.typed)
-    writable_folder(options.output.path, options.output.typed)
-    return _distinct(
-        [
-            _Job(
-                file, TypedPath(str(Path(options.output.typed) / file.path.name), options.output.path / file.path.name)
-            )
-            for file in files
-        ]
-    )
-
-
-def _distinct(jobs: list[_Job]) -> list[_Job]:
-    inputs = {(status.st_dev, status.st_ino) for job in jobs if (status := _status(job.source.path))}
-    seen: set[Path] = set()
-    for job in jobs:
-        # Any of the inputs, not only its own: with --force NAME-signed.pdf of one file may be another.
-        present = _status(job.target.path)
-        if present and (present.st_dev, present.st_ino) in inputs:
-            raise UsageError("OUTPUT_IS_INPUT", path=job.target.typed)
-        target = job.target.path.parent.resolve() / job.target.path.name
-        if target in seen:
-            raise UsageError("OUTPUT_TWICE", path=job.target.typed)
-        seen.add(target)
-    return jobs
-
-
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except OSError:
-        return None  # said when it is read or written
-
-
-def _default_target(source: TypedPath) -> TypedPath:
-    name = f"{source.path.stem}-signed.pdf"
-    return TypedPath(str(Path(source.typed).parent / name), source.path.parent / name)
-
-
-def _as_json(job: _Job, document: SignedDocument) -> dict[str, Any]:
+def _as_json(job: Job, document: SignedDocument) -> dict[str, Any]:
     return {
         "file": job.source.typed,
         "output": job.target.typed,
@@ -179,7 +123,7 @@ def _as_json(job: _Job, document: SignedDocument) -> dict[str, Any]:
     }
 
 
-def _say(job: _Job, document: SignedDocument, options: argparse.Namespace, words: Words, out: TextIO) -> None:
+def _say(job: Job, document: SignedDocument, options: argparse.Namespace, words: Words, out: TextIO) -> None:
     if options.json:
         if len(options.files) == 1:
             print_json(out, _as_json(job, document))

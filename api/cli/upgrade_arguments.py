@@ -15,10 +15,12 @@ def upgrade_arguments(
     json: Callable[[argparse.ArgumentParser], None],
 ) -> None:
     """The command. `path`, `acts` and `json` are those of the other commands."""
-    upgrade = add("upgrade", help="raise a signed file, ours or not, to a higher level")
-    upgrade.add_argument("file", metavar="FILE", type=path)
+    upgrade = add("upgrade", help="raise signed files, ours or not, to a higher level")
+    upgrade.add_argument("files", nargs="+", metavar="FILE", type=path)
     upgrade.add_argument("--level", required=True, choices=LEVELS[1:])
-    upgrade.add_argument("-o", "--output", required=True, type=path, metavar="OUT")
+    upgrade.add_argument(
+        "-o", "--output", required=True, type=path, metavar="OUT", help="a file for one input, a folder for several"
+    )
     upgrade.add_argument(
         "--trust",
         action="append",

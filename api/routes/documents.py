@@ -105,6 +105,19 @@ async def fetch(request: Request) -> Response:
     return Response(content, 200, headers, media_type=_FILE_MEDIA_TYPE)
 
 
+async def upgrade(request: Request) -> Response:
+    """Raise the document's newest file to a higher level; the register goes on with the raised one."""
+    state = request.app.state
+    token: TokenRecord = await state.access.require(request, "sign")
+    (level,) = _texts(await read_json(request), "level")
+    if level not in LEVELS[1:]:
+        raise RequestError("FORM_VALUE_WRONG", field="level", valid=", ".join(LEVELS[1:]))
+    code = request.path_params["code"]
+    await state.lanes.sign.run(state.services.upgrade, code, level, token.actor)
+    document, lineage = await state.lanes.quick.run(state.services.document_history, code)
+    return JSONResponse(_describe(document, lineage))
+
+
 async def recall(request: Request) -> Response:
     """Take the document back; the reason is required and kept."""
     state = request.app.state
@@ -301,6 +314,7 @@ routes = [
     Route("/api/v1/documents", search, methods=["GET"]),
     Route("/api/v1/documents/{code}", show, methods=["GET"]),
     Route("/api/v1/documents/{code}/file", fetch, methods=["GET"]),
+    Route("/api/v1/documents/{code}/upgrade", upgrade, methods=["POST"]),
     Route("/api/v1/documents/{code}/recall", recall, methods=["POST"]),
     Route("/api/v1/documents/{code}/replace", replace, methods=["POST"]),
     Route("/api/v1/documents/{code}/correct", correct, methods=["POST"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -110,3 +111,32 @@ def test_documents_are_stamped_by_the_authorities_of_the_settings_in_their_order
         assert user.findings()["DOCTOR_STAMP_FAILED"] == "stamps"
     user.environment["ANTIN_TSA__SERVERS"] = servers.replace("others.pem", "missing.pem")
     assert "missing.pem" in user.refused(5, "sign", "paper.pdf", "--as", "officer", "-o", "f.pdf", "--level", "B-T")
+
+
+def test_several_files_are_raised_and_the_register_goes_on_with_them(user: User) -> None:
+    first = signed(user, "officer", "paper.pdf", "a.pdf", "B-B")
+    second = signed(user, "officer", "paper.pdf", "b.pdf", "B-T")
+    (user.folder / "text.pdf").write_text("no PDF")
+    done = user.json("upgrade", "a.pdf", "text.pdf", "b.pdf", "--level", "B-LTA", "-o", "raised", code=2)
+    assert [each.get("error", each.get("level")) for each in done] == ["B-LTA", "INPUT_NOT_PDF", "B-LTA"]
+    for each, name in ((first, "a.pdf"), (second, "b.pdf")):
+        shown = user.json("document", "show", str(each["code"]))
+        assert (shown["signatures"][0]["level"], shown["sha256"]) == ("B-LTA", sha256_of(user, f"raised/{name}"))
+
+
+def sha256_of(user: User, name: str) -> str:
+    return hashlib.sha256((user.folder / name).read_bytes()).hexdigest()
+
+
+def test_certification_and_locks_from_the_command_line(user: User) -> None:
+    user.antin("sign", "paper.pdf", "--as", "officer", "-o", "a.pdf", "--certify", "2")
+    assert b"/DocMDP" in (user.folder / "a.pdf").read_bytes()
+    user.antin("sign", "a.pdf", "--as", "seal", "-o", "b.pdf", "--lock", "all")
+    assert b"/FieldMDP" in (user.folder / "b.pdf").read_bytes()
+    assert user.json("verify", "b.pdf")["conclusion"] == "valid"
+    present = user.files()
+    user.refused(2, "sign", "paper.pdf", "--as", "officer", "-o", "c.pdf", "--certify", "4")
+    user.refused(2, "sign", "paper.pdf", "--as", "officer", "-o", "c.pdf", "--lock", "all-but")
+    user.refused(1, "sign", "paper.pdf", "--as", "officer", "-o", "c.pdf", "--certify", "1")
+    user.refused(1, "sign", "b.pdf", "--as", "officer", "-o", "c.pdf", "--certify", "2")
+    assert user.files() == present

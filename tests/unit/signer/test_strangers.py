@@ -14,8 +14,11 @@ from cryptography.x509 import ocsp
 
 from api.fetching import HttpFetcher
 from signer.errors import Refused, Unavailable
+from signer.leveling import LevelingDeps
+from signer.raising import upgrade_file
+from signer.storage import BlobStore
 from signer.strangers import FetchPolicy, StrangerEvidence
-from signer.upgrading import UpgradeDeps, upgrade
+from signer.upgrading import UpgradeDeps
 from signer.validation.facts import TrustAnchor, ValidationInputs
 from tests.attacks.documents import sign
 from tests.attacks.pki import NOW, Party, make, make_crl, usage
@@ -166,19 +169,20 @@ def test_one_file_does_not_make_us_ask_without_end(tree: Tree) -> None:
     assert tree.stranger.asked == ["/ocsp"]
 
 
-def upgrading(office: Office, tree: Tree, *, fetches: bool = True) -> UpgradeDeps:
+def upgrading(office: Office, tree: Tree, *, fetches: bool = True) -> LevelingDeps:
     tree.clock = office.world.clock
     extra = ValidationInputs(office.world.clock.now(), (TrustAnchor(tree.root.der, "unknown"),))
     extender = replace(office.deps.extender, strangers=tree.evidence() if fetches else None)
-    return UpgradeDeps(
+    deps = UpgradeDeps(
         office.world.database, office.world.clock, extender, lambda: office.judging.verifier(None, extra),
         office.judging.serial_of,
     )  # fmt: skip
+    return LevelingDeps(deps, BlobStore(office.blobs))
 
 
 @pytest.mark.parametrize("level", ["B-LT", "B-LTA"])
 def test_a_strangers_file_is_raised_by_what_his_authorities_say(office: Office, tree: Tree, level: str) -> None:
-    raised = upgrade(sign(PDF, tree.officer), level, ADMIN, upgrading(office, tree))
+    raised = upgrade_file(sign(PDF, tree.officer), level, ADMIN, upgrading(office, tree))
     extra = ValidationInputs(office.world.clock.now(), (TrustAnchor(tree.root.der, "unknown"),))
     judged = office.judged(raised.content, extra=extra)
     assert (judged.conclusion, judged.facts.reached, judged.revocation) == ("valid", level, "good")
@@ -186,7 +190,7 @@ def test_a_strangers_file_is_raised_by_what_his_authorities_say(office: Office, 
 
 def test_without_leave_nobody_is_asked(office: Office, tree: Tree) -> None:
     with pytest.raises(Unavailable) as refused:
-        upgrade(sign(PDF, tree.officer), "B-LT", ADMIN, upgrading(office, tree, fetches=False))
+        upgrade_file(sign(PDF, tree.officer), "B-LT", ADMIN, upgrading(office, tree, fetches=False))
     assert refused.value.facts["reason"] == "FETCH_OFF"
     assert tree.stranger.asked == []
 
@@ -195,5 +199,5 @@ def test_what_is_fetched_may_say_that_it_is_too_late(office: Office, tree: Tree)
     revoked = answering(tree.officer, tree.issuing, tree.clock.now, status=ocsp.OCSPCertStatus.REVOKED)
     tree.stranger.handlers["/ocsp"] = revoked
     with pytest.raises(Refused) as refused:
-        upgrade(sign(PDF, tree.officer), "B-LT", ADMIN, upgrading(office, tree))
+        upgrade_file(sign(PDF, tree.officer), "B-LT", ADMIN, upgrading(office, tree))
     assert refused.value.code == "UPGRADE_TOO_LATE"
