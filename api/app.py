@@ -60,6 +60,7 @@ def create_app(installation: Installation) -> FastAPI:
     app.state.services = services
     app.state.lanes = lanes
     app.state.metrics = Metrics()
+    installation.stamp_watch.count_with(app.state.metrics.count_timestamp)
     app.state.access = Access(settings, services.tokens, lanes)
     for family in (*FAMILIES, HTTPException, RequestValidationError):
         app.add_exception_handler(family, answer_failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -225,12 +226,22 @@ def _backup(installation: Installation) -> Iterator[Finding]:
         yield Finding("backup", "note", "DOCTOR_BACKUP_OLD", {"time": for_people(made[-1])})
 
 
+def _stamps(installation: Installation) -> Iterator[Finding]:
+    """Each outside time-stamping authority gives a token that holds; asked for one over random octets."""
+    for url, server in installation.outside_timestampers.items():
+        try:
+            server.timestamp(secrets.token_bytes(32))
+        except SignerError as error:
+            yield Finding("stamps", "wrong", "DOCTOR_STAMP_FAILED", {"server": url, "error": error.code})
+
+
 _CHECKS: dict[str, Callable[[Installation], Iterator[Finding]]] = {
     "home": _home,
     "database": _database,
     "keys": _keys,
     "credentials": _credentials,
     "services": _services,
+    "stamps": _stamps,
     "crl": _crl,
     "register": _register,
     "judge": _judge,

@@ -22,6 +22,7 @@ from pki.errors import PkiError
 from pki.roles import Permission, system_part
 from signer.batch_work import forget_orphans, has_waiting, work_off
 from signer.leveling import has_due, reach_due
+from signer.renewal import has_renewals, renew_due
 
 ACTOR = system_part(
     "worker", Permission.SIGN_CRL, Permission.MANAGE_SERVICES, Permission.ISSUE, Permission.EXTEND_DOCUMENTS
@@ -32,6 +33,7 @@ _SWEEP_SECONDS = 600.0
 _BATCH_SECONDS = 5.0
 # An upload takes less before its batch is registered.
 _ORPHAN_SECONDS = 3600.0
+_LONGEST_RUN_SECONDS = 60.0
 
 
 class Job(Protocol):
@@ -163,7 +165,30 @@ class LevelJob:
         return has_due(self.installation.leveling)
 
     def run(self) -> None:
-        reach_due(ACTOR, self.installation.leveling)
+        _work_off(lambda: reach_due(ACTOR, self.installation.leveling), self.is_due)
+
+
+@dataclass
+class RenewalJob:
+    """Covers archive time-stamps by new ones before they prove nothing any more."""
+
+    installation: Installation
+    name: str = "renewals"
+    seconds: float = 300.0
+
+    def is_due(self) -> bool:
+        return has_renewals(self.installation.leveling)
+
+    def run(self) -> None:
+        _work_off(lambda: renew_due(ACTOR, self.installation.leveling), self.is_due)
+
+
+def _work_off(do_some: Callable[[], object], is_due: Callable[[], bool]) -> None:
+    """Batch after batch until nothing is due, but not without end: between two looks the lock of a job is free."""
+    until = time.monotonic() + _LONGEST_RUN_SECONDS
+    do_some()
+    while time.monotonic() < until and is_due():
+        do_some()
 
 
 class BatchJob:
@@ -201,6 +226,7 @@ JOBS: tuple[Callable[[Installation], Job], ...] = (
     NoticeJob,
     LevelJob,
     BatchJob,
+    RenewalJob,
 )
 
 

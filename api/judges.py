@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from api.errors import RequestError
@@ -13,6 +13,7 @@ from signer.judging import JudgeDesk
 from signer.plan import Plan, Prepared
 from signer.sandbox import Judge, Limits
 from signer.signing_parts import EarlierSignatures
+from signer.validation.facts import TrustAnchor
 from signer.validation.verdict import Verdict
 
 
@@ -25,6 +26,7 @@ class JudgePool:
         limits: Limits,
         database: Database,
         clock: Clock,
+        stamp_anchors: Sequence[TrustAnchor] = (),
         *,
         preload: str = "gather",
         first: Judge | None = None,
@@ -35,7 +37,7 @@ class JudgePool:
         # The one used last comes first: it is the one that has everything loaded, and a quiet service needs no other.
         self._free: queue.LifoQueue[JudgeDesk] = queue.LifoQueue()
         for judge in reversed(self._judges):
-            self._free.put(JudgeDesk(judge, database, clock))
+            self._free.put(JudgeDesk(judge, database, clock, stamp_anchors))
         self._wait_seconds = limits.wall_seconds
 
     def start(self) -> None:

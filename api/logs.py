@@ -13,7 +13,7 @@ from certs.clock import SystemClock
 LOGGER = "antin"
 # What a record of ours may carry besides its message.
 _FIELDS = (
-    "request", "method", "route", "status", "ms", "code", "error", "worker", "exit", "job",
+    "request", "method", "route", "status", "ms", "code", "error", "worker", "exit", "job", "server",
     "notice", "serial", "profile", "not_after", "days",
 )  # fmt: skip
 

@@ -42,6 +42,13 @@ class Metrics:
         self._verdicts = Counter("antin_verdicts", "Files judged", ("conclusion",), registry=self._registry)
         self._signed = Counter("antin_documents_signed", "Documents signed", ("level",), registry=self._registry)
 
+        self._timestamps = Counter(
+            "antin_timestamps_asked",
+            "Requests to outside time-stamping authorities",
+            ("server", "outcome"),
+            registry=self._registry,
+        )
+
     def begin_request(self) -> None:
         self._open.inc()
 
@@ -56,6 +63,10 @@ class Metrics:
 
     def count_signed(self, level: str) -> None:
         self._signed.labels(level).inc()
+
+    def count_timestamp(self, server: str, outcome: str) -> None:
+        """`server` stands in the settings, so there are few; `outcome` is `granted` or a code."""
+        self._timestamps.labels(server, outcome).inc()
 
     def text(self, hsm: KeyState | None = None, worker: WorkerState | None = None) -> tuple[bytes, str]:
         """All counts, with those of the key process and the worker as they told them (None: silent), and their media type."""

@@ -144,6 +144,19 @@ def _document_paths() -> Schema:
                 "The names and their lengths stand below. CodeNotation is the symbol without the number, which the seal adds.",
             },
             "placement": {"type": "string", "description": "auto, none, required, or PAGE,X,Y in millimetres."},
+            "field": {
+                "type": "string",
+                "description": "The signature field to sign in, instead of one that Antin chooses.",
+            },
+            "certify": {
+                "type": "string",
+                "enum": ["1", "2", "3"],
+                "description": "Certify: others may change nothing (1), fill in and sign (2), annotate too (3).",
+            },
+            "lock": {
+                "type": "string",
+                "description": "Form fields that nobody may change after this signature: FIELD,…, all, or all-but FIELD,…",
+            },
         },
     }
     return {

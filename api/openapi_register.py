@@ -42,8 +42,14 @@ def search_operation(parts: Parts) -> Schema:
 
 
 def status_paths(parts: Parts) -> Schema:
-    """Recall, replace, correct. `parts.serial` is the parameter of the path: here the code."""
+    """Upgrade, recall, replace, correct. `parts.serial` is the parameter of the path: here the code."""
     return {
+        "/api/v1/documents/{code}/upgrade": _change(
+            parts, "upgrade", "Raise a document to a higher level",
+            "Scope `sign`. What is missing is appended to the newest file, which stays whole: time-stamps, certificates, OCSP answers, "
+            "CRLs. 409 when the level is there already, or the document is out of force.",
+            "UpgradeRequest", '{"level": "B-LTA"}',
+        ),
         "/api/v1/documents/{code}/recall": _change(
             parts, "recall", "Recall a document",
             "Scope `sign`. The signature stays as good as it was; the document is out of force, at once.",

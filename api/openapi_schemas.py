@@ -53,6 +53,7 @@ EXAMPLES: Schema = {
     },
     "getDocument": _RECORD,
     "searchDocuments": {"documents": [_FACTS | _INSIDE], "next": f"/api/v1/documents?text=tuyen+dung&limit=1&after={_CODE}"},
+    "upgradeDocument": _RECORD,
     "recallDocument": _RECORD | {"status": "recalled", "changes": [_RECALL], "holds_now": None},
     "replaceDocument": _RECORD | {"status": "replaced", "changes": [_REPLACEMENT], "holds_now": _LATER},
     "correctDocument": _RECORD | {"status": "corrected", "changes": [_CORRECTION]},
@@ -162,6 +163,7 @@ def build_schemas() -> Schema:
         ),
         "DocumentList": _object(documents={"type": "array", "items": _object(**facts, **inside)}, next=_or_null(text)),
         "RecallRequest": _object(reason=reason),
+        "UpgradeRequest": _object(level={"enum": ["B-T", "B-LT", "B-LTA"]}),
         "SuccessionRequest": _object(by={"type": "string", "description": "The code of the other document."}, reason=reason),
         "Certificate": _object(
             {"pem": text, "registration": _or_null(number), "replaces": _or_null(text), "suspect_since": _or_null(time)},

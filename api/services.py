@@ -52,6 +52,7 @@ from signer.documents import Document, document_by_code, find_by_revisions, find
 from signer.enrolment import EnrolmentDeps
 from signer.errors import UsageWrong
 from signer.lineage import Lineage, document_status, lineage_of
+from signer.raising import upgrade_document
 from signer.recall import recall_document
 from signer.register_search import DocumentQuery, search_documents
 from signer.signing import SignedDocument, SignRequest, sign_document
@@ -73,6 +74,7 @@ class Services:
             serving_limits(installation.settings),
             installation.database,
             installation.clock,
+            installation.stamp_anchors,
         )
 
     @cached_property
@@ -90,7 +92,7 @@ class Services:
     def start(self) -> None:
         """Build what threads share, and start the judge processes that the first requests will want. Opens no key."""
         deps = self.installation
-        own = (deps.signing, self.ocsp, deps.tsa, self.tokens, self.idempotency)
+        own = (deps.signing, deps.leveling, self.ocsp, deps.tsa, self.tokens, self.idempotency)
         for part in (*own, deps.twins, deps.approvals, deps.by_registration, deps.registrations):
             assert part is not None
         deps.judge.start()
@@ -153,6 +155,10 @@ class Services:
         if document.sha256 is None:
             raise UsageWrong("CODE_NOT_FOUND", typed=document.code)
         return document, self.installation.blobs.get(document.sha256)
+
+    def upgrade(self, code: str, level: str, actor: Actor) -> None:
+        """Raise a document's newest file to a higher level, in its place."""
+        upgrade_document(code, level, actor, self.installation.leveling)
 
     def recall(self, code: str, reason: str, actor: Actor) -> Document:
         """Take a document out of force, for everybody and at once."""

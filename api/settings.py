@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import math
 import os
 import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
-from urllib.parse import urlsplit
 
+from api.setting_rules import OBJECT_IDENTIFIER, at_least, is_web_address, refuse_value
+from api.tsa_settings import TsaSettings
 from certs.errors import TableKeyUnknown, TableUnreadable, TableValueWrong
-from certs.oids import AUDIT_CHECKPOINT_POLICY
 from certs.strict import nearest, parse_text, parse_toml, read_table
 from hsm.spec import KeySpec
 from pki.approval_rules import DEFAULT_DAYS, Act
@@ -25,25 +23,10 @@ PREFIX = "ANTIN_"
 # Variables of the same prefix that are not settings: where the home is, the language, who acts, and what demo and tests read.
 NOT_SETTINGS = {"ANTIN_HOME", "ANTIN_LANG", "ANTIN_DEMO_DOCUMENTS", "ANTIN_TEST_CORPUS", "ANTIN_ACTOR_TOKEN_FILE"}
 
-# X.660: the first arc is 0 to 2, the second below 40 under 0 and 1; no leading zeros.
-_OBJECT_IDENTIFIER = re.compile(r"(?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]{0,38}))(?:\.(?:0|[1-9][0-9]{0,38})){1,20}")
-
 # A PIN that was opened for us: standard input, output and error are none.
 DESCRIPTOR = "fd:"
 _DESCRIPTOR_NAME = re.compile(r"fd:(?:[3-9]|[1-9][0-9]{1,5})")
 _LABEL_OCTETS = 32
-
-
-def refuse_value(key: str, expected: str, found: object) -> NoReturn:
-    """A value of the right type that cannot be meant, whichever of file and environment it came from."""
-    raise TableValueWrong(
-        f"{key} should be {expected}", where="the settings", key=key, expected=expected, found=str(found)
-    )
-
-
-def _at_least(key: str, value: float, least: int) -> None:
-    if not least <= value < math.inf:  # false for "not a number" too
-        refuse_value(key, f"{least} or more", value)
 
 
 @dataclass(frozen=True)
@@ -54,7 +37,7 @@ class DatabaseSettings:
     busy_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        _at_least("database.busy_seconds", self.busy_seconds, 0)
+        at_least("database.busy_seconds", self.busy_seconds, 0)
 
 
 @dataclass(frozen=True)
@@ -82,13 +65,13 @@ class HsmSettings:
             refuse_value("hsm.token_label", f"a label of 1 to {_LABEL_OCTETS} octets", self.token_label)
         if self.pin_file.startswith(DESCRIPTOR) and not _DESCRIPTOR_NAME.fullmatch(self.pin_file):
             refuse_value("hsm.pin_file", "a path, or fd:N with N from 3 on", self.pin_file)
-        _at_least("hsm.max_sessions", self.max_sessions, 1)
-        _at_least("hsm.wait_seconds", self.wait_seconds, 0)
+        at_least("hsm.max_sessions", self.max_sessions, 1)
+        at_least("hsm.wait_seconds", self.wait_seconds, 0)
         # Making an RSA key takes a slow token seconds: with less, honest work would look like hanging.
-        _at_least("hsm.hang_seconds", self.hang_seconds, 1)
-        _at_least("hsm.keep_alive_seconds", self.keep_alive_seconds, 1)
-        _at_least("hsm.max_connections", self.max_connections, 1)
-        _at_least("hsm.processes", self.processes, 0)
+        at_least("hsm.hang_seconds", self.hang_seconds, 1)
+        at_least("hsm.keep_alive_seconds", self.keep_alive_seconds, 1)
+        at_least("hsm.max_connections", self.max_connections, 1)
+        at_least("hsm.processes", self.processes, 0)
 
     @property
     def token_processes(self) -> int:
@@ -122,7 +105,7 @@ class CertificateSettings:
     policy: str = ""
 
     def __post_init__(self) -> None:
-        known = _OBJECT_IDENTIFIER.fullmatch(self.policy)
+        known = OBJECT_IDENTIFIER.fullmatch(self.policy)
         # Many readers, pkilint among them, keep an arc in 32 bits; identifiers made from UUIDs have one of 128.
         if self.policy and (not known or any(int(arc) >= 1 << 32 for arc in self.policy.split("."))):
             expected = "an object identifier like 1.3.6.1.4.1.99999.1 with numbers below 2^32, or empty"
@@ -145,8 +128,8 @@ class SignSettings:
             refuse_value("sign.level", ", ".join(LEVELS), self.level)
         if self.rsa_padding not in ("pss", "pkcs1v15"):
             refuse_value("sign.rsa_padding", "pss or pkcs1v15", self.rsa_padding)
-        _at_least("sign.max_bytes", self.max_bytes, 1)
-        _at_least("sign.preparers", self.preparers, 1)
+        at_least("sign.max_bytes", self.max_bytes, 1)
+        at_least("sign.preparers", self.preparers, 1)
         if not 20 <= self.seal_diameter_mm <= 60:
             refuse_value("sign.seal_diameter_mm", "between 20 and 60", self.seal_diameter_mm)
 
@@ -167,41 +150,27 @@ class KeySettings:
 
 
 @dataclass(frozen=True)
-class TsaSettings:
-    """How time-stamps are made. `accuracy_seconds` is a promise: how far this machine's clock may be off.
+class ValidationSettings:
+    """How files are judged.
 
-    The default policy is an identifier that anybody may make from a UUID (ITU-T X.667). It promises nothing; an operator
-    who follows a policy of his own, or the best-practices policy of EN 319 421 (0.4.0.2023.1.1), sets that one.
+    `fetch` allows to ask for OCSP answers and CRLs at the addresses in strangers' certificates when a file is raised to a level that needs
+    them; verifying asks nobody. `fetch_private` also where such an address leads into a private network.
     """
 
-    policy: str = "2.25.195083350197969538904333480239290237894"
-    accuracy_seconds: int = 1
-
-    def __post_init__(self) -> None:
-        if not _OBJECT_IDENTIFIER.fullmatch(self.policy):
-            refuse_value("tsa.policy", "an object identifier like 1.3.6.1.4.1.99999.1", self.policy)
-        if self.policy == AUDIT_CHECKPOINT_POLICY:
-            # Anybody may ask for a token under this policy; those over audit checkpoints are ours alone.
-            refuse_value("tsa.policy", "a policy that is not that of audit checkpoints", self.policy)
-        _at_least("tsa.accuracy_seconds", self.accuracy_seconds, 1)
-
-
-@dataclass(frozen=True)
-class ValidationSettings:
-    """How files are judged. `fetch` would allow CRL and OCSP from the network."""
-
     fetch: bool = False
+    fetch_private: bool = False
+    fetch_seconds: float = 10.0
     memory_mb: int = 1536
     seconds: float = 30.0
     max_bytes: int = 200 * 1024 * 1024
 
     def __post_init__(self) -> None:
         # With less the judge process cannot load its libraries, and every file would look damaged.
-        _at_least("validation.memory_mb", self.memory_mb, 256)
-        _at_least("validation.seconds", self.seconds, 1)
-        _at_least("validation.max_bytes", self.max_bytes, 1)
-        if self.fetch:
-            refuse_value("validation.fetch", "false, the only value that this version offers", "true")
+        at_least("validation.memory_mb", self.memory_mb, 256)
+        at_least("validation.seconds", self.seconds, 1)
+        at_least("validation.max_bytes", self.max_bytes, 1)
+        if not 0.1 <= self.fetch_seconds <= 120:
+            refuse_value("validation.fetch_seconds", "between 0.1 and 120", self.fetch_seconds)
 
 
 @dataclass(frozen=True)
@@ -223,9 +192,9 @@ class WebSettings:
 
     def __post_init__(self) -> None:
         for name in ("workers", "judges", "signing_threads", "max_upload_mb"):
-            _at_least(f"web.{name}", getattr(self, name), 1)
+            at_least(f"web.{name}", getattr(self, name), 1)
         for name in ("upload_seconds", "anonymous_per_second", "token_per_second"):
-            _at_least(f"web.{name}", getattr(self, name), 1)
+            at_least(f"web.{name}", getattr(self, name), 1)
         for address in self.trusted_proxies:
             try:
                 ipaddress.ip_network(address)
@@ -276,7 +245,7 @@ class NoticeSettings:
     def __post_init__(self) -> None:
         if len(set(self.days)) != len(self.days) or not all(1 <= each <= 3650 for each in self.days):
             refuse_value("notices.days", "different numbers of days from 1 to 3650", list(self.days))
-        if self.webhook and not _is_web_address(self.webhook):
+        if self.webhook and not is_web_address(self.webhook):
             refuse_value(
                 "notices.webhook", "https://… or http://… without a name or password before the host", "another"
             )
@@ -284,17 +253,6 @@ class NoticeSettings:
             refuse_value("notices.webhook_secret_file", "a file with the secret that notices are signed with", "none")
         if not 1 <= self.webhook_seconds <= 60:
             refuse_value("notices.webhook_seconds", "between 1 and 60", self.webhook_seconds)
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        # Asking for the port is what refuses a wrong one.
-        named = parts.hostname is not None and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False
-    plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc and not parts.fragment
-    return named and plain and parts.scheme in ("http", "https")
 
 
 @dataclass(frozen=True)

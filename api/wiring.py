@@ -10,16 +10,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from api.ahead import judge_limits, serving_limits
 from api.auth.tokens import TokenActors
 from api.errors import UsageError
+from api.fetching import HttpFetcher
 from api.home import Home, locate_home
 from api.judges import JudgePool
 from api.keys import open_key_store
-from api.settings import Settings, load_settings, refuse_value
+from api.setting_rules import refuse_value
+from api.settings import Settings, load_settings
+from api.stamp_anchors import read_anchors
+from api.stamp_watch import StampWatch
+from api.tsa_settings import OWN
 from certs.catalogue import Catalogue, read_catalogue
 from certs.clock import Clock, SystemClock
 from certs.db import Database
@@ -47,13 +53,15 @@ from signer.extending import Extender
 from signer.images import ImageShelf
 from signer.judging import JudgeDesk
 from signer.leveling import LevelingDeps
+from signer.outside_timestamps import OutsideServer, OutsideTimestamper, TimestamperChain
 from signer.sandbox import Judge
 from signer.signing import SigningDeps
 from signer.storage import BlobStore
-from signer.timestamps import OwnTimestamper
+from signer.strangers import FetchPolicy, StrangerEvidence
+from signer.timestamps import OwnTimestamper, Timestamper
 from signer.upgrading import UpgradeDeps
 from signer.uploads import UploadStore
-from signer.validation.facts import ValidationInputs
+from signer.validation.facts import TrustAnchor, ValidationInputs
 
 SIGNATURE_WIDTH_MM = 45.0
 
@@ -181,7 +189,22 @@ class Installation:
 
     @cached_property
     def judging(self) -> JudgeDesk:
-        return JudgeDesk(self.judge, self.database, self.clock)
+        return JudgeDesk(self.judge, self.database, self.clock, self.stamp_anchors)
+
+    @cached_property
+    def outside_servers(self) -> tuple[OutsideServer, ...]:
+        """The time-stamping authorities of others that the settings name, each with its anchors out of their files."""
+        wanted = [each for each in self.settings.tsa.servers if each.url != OWN]
+        return tuple(
+            OutsideServer(each.url, read_anchors(self.home.root / each.anchors), each.timeout_seconds, each.parallel)
+            for each in wanted
+        )
+
+    @cached_property
+    def stamp_anchors(self) -> tuple[TrustAnchor, ...]:
+        """Whom the time of others is believed by: nobody of them is believed about who signed."""
+        held = dict.fromkeys(each for server in self.outside_servers for each in server.anchors)
+        return tuple(TrustAnchor(each.public_bytes(Encoding.DER), "unknown", stamps_only=True) for each in held)
 
     @cached_property
     def services(self) -> ServiceDesk:
@@ -204,22 +227,58 @@ class Installation:
     def extender(self) -> Extender:
         """What levels above B-B are made with."""
         evidence = OwnEvidence(self.database, self.clock, self.ocsp)
-        return Extender(OwnTimestamper(self.tsa), evidence, self.judging)
+        return Extender(self.timestamper, evidence, self.judging, self.strangers)
 
-    def upgrading(self, extra: ValidationInputs | None = None) -> UpgradeDeps:
-        """What raising any signed file needs; `extra` is what the caller trusts besides our own."""
+    @cached_property
+    def stamp_watch(self) -> StampWatch:
+        return StampWatch()
+
+    @cached_property
+    def fetcher(self) -> HttpFetcher:
+        return HttpFetcher(allows_private=self.settings.validation.fetch_private)
+
+    @cached_property
+    def outside_timestampers(self) -> dict[str, OutsideTimestamper]:
+        """By the address of their servers."""
+        made = (
+            OutsideTimestamper(each, self.fetcher, self.clock, self.stamp_watch.tell) for each in self.outside_servers
+        )
+        return {each.url: each for each in made}
+
+    @cached_property
+    def timestamper(self) -> Timestamper:
+        """Whoever stamps documents: our own authority, or those of the settings in their order."""
+        own, outside = OwnTimestamper(self.tsa), self.outside_timestampers
+        chain = [own if each.url == OWN else outside[each.url] for each in self.settings.tsa.servers]
+        return TimestamperChain(chain) if outside else own
+
+    @cached_property
+    def strangers(self) -> StrangerEvidence | None:
+        """None where the settings do not allow to ask others about their certificates."""
+        wanted = self.settings.validation
+        return StrangerEvidence(self.fetcher, self.clock, FetchPolicy(wanted.fetch_seconds)) if wanted.fetch else None
+
+    def upgrading(self, extra: ValidationInputs | None = None, *, offline: bool = False) -> UpgradeDeps:
+        """What raising any signed file needs; `extra` is what the caller trusts besides our own. `offline`: nobody outside is asked."""
         limit = self.settings.validation.max_bytes
+        extender = self.extender
+        if offline:
+            extender = replace(extender, timestamper=OwnTimestamper(self.tsa), strangers=None)
         return UpgradeDeps(
             self.database,
             self.clock,
-            self.extender,
+            extender,
             lambda: self.judging.verifier(None, extra, file_limit=limit),
             self.judging.serial_of,
         )
 
+    def raising(self, extra: ValidationInputs | None = None, *, offline: bool = False) -> LevelingDeps:
+        """The same with the blobs that documents of the register are kept in."""
+        return LevelingDeps(self.upgrading(extra, offline=offline), self.blobs)
+
     @cached_property
     def leveling(self) -> LevelingDeps:
-        return LevelingDeps(self.upgrading(), self.blobs)
+        return self.raising()
 
     @cached_property
     def signing(self) -> SigningDeps:
@@ -250,9 +309,14 @@ class Installation:
     @cached_property
     def preparers(self) -> JudgePool:
         """Judge processes for a long row of documents: to prepare a visible one takes longer than to sign it."""
-        limits = serving_limits(self.settings)
         return JudgePool(
-            self.settings.sign.preparers, limits, self.database, self.clock, preload="prepare", first=self.judge
+            self.settings.sign.preparers,
+            serving_limits(self.settings),
+            self.database,
+            self.clock,
+            self.stamp_anchors,
+            preload="prepare",
+            first=self.judge,
         )
 
     @cached_property

@@ -78,7 +78,7 @@ def _hints(cls: type) -> Mapping[str, Any]:
 def parse_text(annotation: Any, text: str, where: str, key: str) -> object:
     """One value written as plain text, as an environment variable holds it, converted to a field's type.
 
-    Lists are separated by commas. The same refusals as in a file.
+    Lists are separated by commas; a list of tables is written as in a file: `[{name = "value"}]`. The same refusals as in a file.
     """
     options = _without_none(annotation)
     if len(options) > 1:
@@ -89,6 +89,10 @@ def parse_text(annotation: Any, text: str, where: str, key: str) -> object:
     origin = typing.get_origin(kind)
     if origin in (list, tuple, frozenset):
         inner = typing.get_args(kind)[0]
+        if dataclasses.is_dataclass(inner):
+            table = parse_toml(f"value = {text or '[]'}", where)["value"]
+            _convert(kind, table, where, key)
+            return table  # as a file would bring it: whoever reads the whole table converts it there
         parts = [part.strip() for part in text.split(",") if part.strip()]
         return origin(parse_text(inner, part, where, key) for part in parts)
     try:

@@ -67,12 +67,12 @@ class CmsTemplate:
         parts = self.parts_of(hole, signed_attributes)
         return parts[0] if parts is not None and not parts[1] else None
 
-    def reserved_octets(self) -> int:
+    def reserved_octets(self, stamp_room: int = TIMESTAMP_ROOM) -> int:
         """How many octets to reserve for the ContentInfo: by rule, never by a trial signature."""
         signature_room = 512  # RSA-4096
         attributes_room = 320
         fixed = len(self._head) + self._signer.octets
-        return fixed + signature_room + attributes_room + TIMESTAMP_ROOM + _SLACK
+        return fixed + signature_room + attributes_room + stamp_room + _SLACK
 
 
 def timestamp_attribute(token: bytes) -> bytes:

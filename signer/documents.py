@@ -42,6 +42,7 @@ FINISH_ACT = (
         level=func.coalesce(bindparam("reached", type_=ACTS.c.level.type), ACTS.c.level),
         extended_sha256=bindparam("extended_sha256"),
         extended_size=bindparam("extended_size"),
+        renew_at=bindparam("renew_at", type_=ACTS.c.renew_at.type),
         finished_at=bindparam("finished"),
     )
 )
@@ -87,11 +88,12 @@ class SigningAct:
 
 @dataclass(frozen=True)
 class Reached:
-    """What became of a level at once: the level of the file, and the whole file where it goes on behind the signed revision."""
+    """What became of a level at once: the file's level, the whole file where it goes on behind the signed revision, its renewal."""
 
     level: str | None = None
     extended_sha256: str | None = None
     extended_size: int | None = None
+    renew_at: datetime | None = None
 
 
 NOTHING_MORE = Reached()
@@ -328,6 +330,7 @@ def finish_values(
     return {
         "act": act_id, "sha256": output_sha256, "size": output_size, "finished": now, "reached": reached.level,
         "extended_sha256": reached.extended_sha256, "extended_size": reached.extended_size,
+        "renew_at": reached.renew_at,
     }  # fmt: skip
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from signer.cms import TIMESTAMP_ROOM
-from signer.errors import OwnOutputBroken, SignerError
+from signer.errors import OwnOutputBroken, SignerError, Unavailable
 from signer.evidence import OwnEvidence
 from signer.extension import Appended, ExtensionPlan, ValidationData, join
 from signer.levels import B_LT, B_LTA, B_T, reaches
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms
-from signer.timestamps import DIGEST, Timestamper
+from signer.strangers import StrangerEvidence
+from signer.timestamps import DIGEST, StampedBy, Timestamper
 
 
 class Appender(Protocol):
@@ -34,58 +35,66 @@ class Raised:
     content: bytes
     level: str
     failure: SignerError | None = None
+    renew_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Extended:
+    """A file with one revision more. `renew_at`: when the time-stamp at its end is to be covered by another one; None without one."""
+
+    content: bytes
+    renew_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Extender:
-    """Whom proofs are asked of; built once in api/wiring.py."""
+    """Whom proofs are asked of; built once in api/wiring.py. Without `strangers` nothing is fetched."""
 
     timestamper: Timestamper
     evidence: OwnEvidence
     appender: Appender
+    strangers: StrangerEvidence | None = None
 
-    def raise_signed(self, signed: bytes, hole: tuple[int, int], wanted: str, serials: Sequence[str]) -> Raised:
+    def raise_signed(
+        self, signed: bytes, hole: tuple[int, int], wanted: str, serials: Sequence[str], stamped_by: StampedBy | None
+    ) -> Raised:
         """Raise a file that we have just signed at B-T. `serials`: our certificates behind its signatures, the newest first.
 
-        Raises nothing that an outage or the file can cause: the signature exists, and what was reached is handed out.
+        `stamped_by`: whose the time-stamp on it is. Raises nothing of its own: the signature exists and was checked, and what was reached
+        is handed out. A proof that does not hold is left away like one that cannot be had.
         """
         if not reaches(wanted, B_LT):
             return Raised(signed, B_T)
         try:
-            data = self._evidence(serials)
+            data = self._evidence(serials, stamped_by, archive=wanted == B_LTA)
             plan = ExtensionPlan(data, (vri_name(signed, hole),))
-        except OwnOutputBroken:
-            raise
         except SignerError as error:
             return Raised(signed, B_T, error)
         failure: SignerError | None = None
         if wanted == B_LTA:
             try:
-                return Raised(self.append(signed, plan, stamped=True), B_LTA)
-            except OwnOutputBroken:
-                raise
+                extended = self.append(signed, plan, stamped=True)
+                return Raised(extended.content, B_LTA, renew_at=extended.renew_at)
             except SignerError as error:
                 failure = error
         try:
-            return Raised(self.append(signed, plan, stamped=False), B_LT, failure)
-        except OwnOutputBroken:
-            raise
+            return Raised(self.append(signed, plan, stamped=False).content, B_LT, failure)
         except SignerError as error:
             return Raised(signed, B_T, error)
 
-    def append(self, pdf: bytes, plan: ExtensionPlan, *, stamped: bool) -> bytes:
+    def append(self, pdf: bytes, plan: ExtensionPlan, *, stamped: bool) -> Extended:
         """The file with one revision more: what the plan holds, and a document time-stamp over all of it."""
-        octets = TIMESTAMP_ROOM if stamped else 0
+        octets = self.timestamper.room if stamped else 0
         appended = self.appender.append(pdf, ExtensionPlan(plan.data, plan.signatures, octets))
         if not stamped:
             if appended.hole is not None or b"/ByteRange" in appended.tail:
                 raise OwnOutputBroken("PREPARED_FILE_WRONG")
-            return pdf + appended.tail
+            return Extended(pdf + appended.tail)
         if appended.hole is None:
             raise OwnOutputBroken("PREPARED_FILE_WRONG")
         return self._stamp(accept_prepared(pdf, appended.tail, appended.hole, appended.field))
 
-    def _stamp(self, prepared: PreparedPdf) -> bytes:
+    def _stamp(self, prepared: PreparedPdf) -> Extended:
         token = self.timestamper.timestamp_digest(document_digest(prepared, DIGEST))
         output = embed_cms(prepared, token)
         # Nothing leaves that does not verify, from its own octets.
@@ -93,13 +102,25 @@ class Extender:
         held = bytes.fromhex(output[start + 1 : end - 1].decode("ascii"))
         hasher = hashlib.new(DIGEST, memoryview(output)[:start])
         hasher.update(memoryview(output)[end:])
-        self.timestamper.check_digest(held[: len(token)], hasher.digest())
-        return output
+        hashed = hasher.digest()
+        self.timestamper.check_digest(held[: len(token)], hashed)
+        by = self.timestamper.stamped_by(token, hashed)
+        return Extended(output, by.renew_at if by is not None else None)
 
-    def _evidence(self, serials: Sequence[str]) -> ValidationData:
-        stamper = self.timestamper.serial()
+    def _evidence(self, serials: Sequence[str], stamped_by: StampedBy | None, *, archive: bool) -> ValidationData:
         parts = [self.evidence.collect(serial, fresh=True) for serial in serials]
-        return join([*parts, self.evidence.collect(stamper, fresh=False)] if stamper else parts)
+        if stamped_by is not None and stamped_by.serial is None:
+            parts.append(self.stranger(stamped_by.path))
+        # What comes next is stamped by the same certificate of ours, as a rule: then both are proved at once.
+        own = {stamped_by.serial if stamped_by is not None else None, self.timestamper.serial() if archive else None}
+        parts += [self.evidence.collect(serial, fresh=False) for serial in own if serial is not None]
+        return join(parts)
+
+    def stranger(self, path: Sequence[bytes]) -> ValidationData:
+        """What proves a stranger's path, the anchor last; Unavailable when it cannot be had, or may not be asked for."""
+        if self.strangers is None:
+            raise Unavailable("REVOCATION_UNAVAILABLE", authority="–", reason="FETCH_OFF")
+        return self.strangers.collect(path)
 
 
 def vri_name(pdf: bytes, hole: tuple[int, int]) -> str:

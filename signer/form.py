@@ -11,7 +11,7 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.form_tools import enumerate_fields_in, get_single_field_annot
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.sign.fields import FieldMDPSpec
+from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec
 
 from signer.appearance.fonts import EmbeddedFont, Style
 from signer.appearance.pdf_objects import PdfParts
@@ -115,6 +115,38 @@ def refuse_taken_name(writer: IncrementalPdfFileWriter, name: str) -> None:
         for existing, value, _reference in _fields(writer, kind):
             if existing == name and (kind != "/Sig" or value is not None):
                 raise Refused("FIELD_EXISTS", field=name)
+
+
+def form_fields(writer: IncrementalPdfFileWriter) -> list[tuple[str, str]]:
+    """Full name and kind of every field of the form."""
+    return [(name, str(kind)) for kind in _KINDS for name, _, _ in _fields(writer, kind)]
+
+
+def refuse_second_certification(writer: IncrementalPdfFileWriter, signed: int) -> None:
+    """Refused CERTIFY_NOT_FIRST: only the first signature of a file certifies it, and once (ISO 32000-2 12.8.2.2.1)."""
+    if signed or "/DocMDP" in value_of(writer.root, "/Perms", {}):
+        raise Refused("CERTIFY_NOT_FIRST")
+
+
+def lock_of_field(writer: IncrementalPdfFileWriter, field: str) -> FieldMDPSpec | None:
+    """What the maker of the form wants locked when this signature field is signed (ISO 32000-2 table 236)."""
+    for name, _, reference in _fields(writer, "/Sig"):
+        lock = value_of(reference.get_object(), "/Lock")
+        if name == field and lock is not None:
+            return FieldMDPSpec.from_pdf_object(lock)
+    return None
+
+
+def with_locked(lock: FieldMDPSpec | None, names: list[str]) -> FieldMDPSpec:
+    """The lock that holds these fields too."""
+    if lock is None:
+        return FieldMDPSpec(FieldMDPAction.INCLUDE, fields=names)
+    if lock.action is FieldMDPAction.ALL:
+        return lock
+    present = list(lock.fields or ())
+    if lock.action is FieldMDPAction.INCLUDE:
+        return FieldMDPSpec(FieldMDPAction.INCLUDE, fields=[*present, *(each for each in names if each not in present)])
+    return FieldMDPSpec(FieldMDPAction.EXCLUDE, fields=[each for each in present if each not in names])
 
 
 def fresh_name(writer: IncrementalPdfFileWriter, stem: str) -> str:

@@ -36,8 +36,12 @@ _STATES = {State.ACTIVE: "good", State.EXPIRED: "good", State.REVOKED: "revoked"
 class JudgeDesk:
     """Knows our own anchors, the state of our certificates and our register; asks the judge about everything in a file."""
 
-    def __init__(self, judge: Judge, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, judge: Judge, database: Database, clock: Clock, stamp_anchors: Sequence[TrustAnchor] = ()
+    ) -> None:
+        """`stamp_anchors`: of the outside time-stamping authorities that the settings name."""
         self._judge = judge
+        self._stamp_anchors = tuple(stamp_anchors)
         self._database = database
         self._clock = clock
         self._policy: Policy = load_policy()
@@ -117,7 +121,7 @@ class JudgeDesk:
                     anchors.append(TrustAnchor(der, _INTERNAL))
                 else:
                     intermediates.append(der)
-        return ValidationInputs(at, tuple(anchors), tuple(intermediates))
+        return ValidationInputs(at, (*anchors, *self._stamp_anchors), tuple(intermediates))
 
     def _certificate(self, session: Session, serial: str) -> bytes | None:
         """The octets of a certificate of ours, which never change once they are there."""

@@ -48,6 +48,14 @@ def waiting_requests(session: Session, document_ids: Iterable[int]) -> dict[int,
     return {row.document_id: _request(row) for row in session.scalars(query.order_by(LevelRequestRow.act_id))}
 
 
+def waiting_levels(session: Session, document_id: int) -> list[str]:
+    """The levels that a document still waits for."""
+    query = select(LevelRequestRow.level).where(
+        LevelRequestRow.document_id == document_id, LevelRequestRow.state == WAITING
+    )
+    return list(session.scalars(query))
+
+
 def due_requests(session: Session, now: datetime, most: int) -> list[LevelRequest]:
     """The requests that are to be tried now, the longest waiting first."""
     query = select(LevelRequestRow).where(LevelRequestRow.state == WAITING, LevelRequestRow.next_at <= now)

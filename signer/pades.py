@@ -15,7 +15,6 @@ from hsm.spec import PrivateKey, PublicKey
 from pki.schemes import SignatureMismatch, check_signature, sign_message
 from signer.cms import CmsTemplate, timestamp_attribute
 from signer.errors import OwnOutputBroken
-from signer.timestamps import Timestamper
 
 _BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
 
@@ -114,23 +113,24 @@ def check_output(
     prepared: PreparedPdf,
     template: CmsTemplate,
     public_key: PublicKey,
-    timestamper: Timestamper | None = None,
+    stamped: tuple[bytes, bytes] | None = None,
 ) -> None:
     """Check our own output before anybody gets it, from its own octets: digest, signature value, certificates, time-stamp.
 
-    Nothing remembered from signing is reused but the template. Raises OwnOutputBroken.
+    Nothing remembered from signing is reused but the template. `stamped`: the signature value and the token over it, which was checked
+    when it came. Raises OwnOutputBroken.
     """
     start, end = prepared.hole
     attributes = template.signed_attributes(_digest_around(output, prepared.hole, template.scheme.digest))
     # The template decides every octet of the CMS but the signature value and the time-stamp token.
     hole = bytes.fromhex(output[start + 1 : end - 1].decode("ascii"))
     parts = template.parts_of(hole, attributes)
-    if parts is None or bool(parts[1]) is not (timestamper is not None):
+    if parts is None or bool(parts[1]) is not (stamped is not None):
         raise OwnOutputBroken("SELF_CHECK_FAILED", part="cms")
     signature, token = parts
     try:
         check_signature(public_key, template.scheme, signature, attributes)
     except SignatureMismatch:
         raise OwnOutputBroken("SELF_CHECK_FAILED", part="signature") from None
-    if timestamper is not None:
-        timestamper.check(token, signature)
+    if stamped is not None and stamped != (signature, token):
+        raise OwnOutputBroken("SELF_CHECK_FAILED", part="timestamp")

@@ -17,6 +17,7 @@ def prepare_plain(pdf: bytes, plan: Plan, field: str) -> Prepared:
     if (
         plan.placement != "none"
         or plan.values
+        or plan.protection
         or plan.kind != "signature"
         or not field.isascii()
         or not field.isalnum()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from signer.appearance.fonts import EmbeddedFont, Style, pack_font, unpack_font
 from signer.appearance.images import StampImage
+from signer.protection import NO_PROTECTION, Protection
 
 Kind = Literal["signature", "seal"]
 Message = tuple[dict[str, Any], list[bytes]]
@@ -23,7 +24,8 @@ class Plan:
     a picture the lines of `text` are drawn, in the regular one of `fonts`. `signer` is the person's name, which tells two
     signers' places apart. `ready_seal_mm` leaves an empty field for a seal of that diameter, because a field that comes
     later would be a change to what this signature covers. `values` go into text fields of those names where they are
-    empty, and are locked then.
+    empty, and are locked then. `protection` is what the signature is to forbid besides; `keeps_open` are fields that it never locks, and
+    with `keeps_signatures` no empty signature field either.
     """
 
     kind: Kind
@@ -38,6 +40,9 @@ class Plan:
     fonts: Mapping[Style, EmbeddedFont] = dataclasses.field(default_factory=dict)
     ready_seal_mm: float | None = None
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    protection: Protection = NO_PROTECTION
+    keeps_open: tuple[str, ...] = ()
+    keeps_signatures: bool = False
 
     def to_message(self) -> Message:
         """Header and blobs for the preparing process."""
@@ -52,6 +57,9 @@ class Plan:
             "text": list(self.text),
             "ready_seal_mm": self.ready_seal_mm,
             "values": dict(self.values),
+            "protection": self.protection.to_json(),
+            "keeps_open": list(self.keeps_open),
+            "keeps_signatures": self.keeps_signatures,
             "image": None,
         }
         header["fonts"] = list(self.fonts)
@@ -69,6 +77,8 @@ class Plan:
         values = dict(header)
         values["claimed_time"] = datetime.fromisoformat(values["claimed_time"])
         values["text"] = tuple(values["text"])
+        values["protection"] = Protection.from_json(values["protection"])
+        values["keeps_open"] = tuple(values["keeps_open"])
         styles = values["fonts"]
         values["fonts"] = {style: unpack_font(blob) for style, blob in zip(styles, blobs[: len(styles)], strict=True)}
         if values["image"] is not None:

@@ -16,7 +16,14 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.form_tools import get_single_field_annot
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec, SigFieldSpec, SigSeedSubFilter, append_signature_field
+from pyhanko.sign.fields import (
+    FieldMDPAction,
+    FieldMDPSpec,
+    MDPPerm,
+    SigFieldSpec,
+    SigSeedSubFilter,
+    append_signature_field,
+)
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigMDPSetup, SigObjSetup
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
@@ -29,10 +36,14 @@ from signer.errors import InputUnreadable, Refused, SignerError
 from signer.form import (
     SignatureField,
     fill_text_fields,
+    form_fields,
     fresh_name,
+    lock_of_field,
     refuse_closed,
+    refuse_second_certification,
     refuse_taken_name,
     signature_fields,
+    with_locked,
 )
 from signer.plain_increment import prepare_plain
 from signer.plain_pdf import NotPlain
@@ -41,6 +52,8 @@ from signer.plan import Message, Plan, Prepared
 _HEADER = re.compile(rb"%PDF-\d\.\d")
 _HEADER_WITHIN = 1024  # readers look this far for it (ISO 32000-1 annex H, implementation note 13)
 READY_SEAL_STEM = "Seal"
+# Only written where a rule refers to it; the document's digest is the parent's to take.
+_RULES_DIGEST = "sha256"
 _STEMS = {"signature": "Signature", "seal": READY_SEAL_STEM}
 
 
@@ -113,7 +126,13 @@ def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
     # Only the first signature may leave an empty field: to the earlier ones it would be a change nobody asked for.
     leave_room = all(each.free for each in fields) and not _ready_seal(fields, plan.ready_seal_mm or 0.0)
     signed = sum(not field.free for field in fields)
-    hole, output = _append_signature(writer, plan, target, parts, filled, leave_room=leave_room)
+    if plan.protection.certify is not None:
+        refuse_second_certification(writer, signed)
+    room = fresh_name(writer, READY_SEAL_STEM) if leave_room and plan.ready_seal_mm else None
+    rules = _rules(
+        writer, plan, target, [*(each.name for each in fields if each.free), *([room] if room else [])], filled
+    )
+    hole, output = _append_signature(writer, plan, target, parts, rules, room)
     return Prepared(output[len(pdf) :], hole, target.name, target.how, tuple(filled), not strict, signed)
 
 
@@ -200,10 +219,45 @@ def _ready_seal(fields: list[SignatureField], diameter_mm: float) -> SignatureFi
     return None
 
 
-def _add_ready_seal(writer: IncrementalPdfFileWriter, place: Place, diameter_mm: float) -> None:
+def _rules(
+    writer: IncrementalPdfFileWriter, plan: Plan, target: _Target, open_fields: list[str], filled: list[str]
+) -> SigMDPSetup | None:
+    """What the signature forbids: as asked for, as the field's own dictionary says (ISO 32000-2 12.7.5.5), and the values filled in."""
+    certify = plan.protection.certify
+    lock = _asked_lock(writer, plan, [each for each in open_fields if each != target.name])
+    if lock is None and target.exists:
+        lock = lock_of_field(writer, target.name)
+    # Number and date are the seal's to fix: what it filled is locked by it (ISO 32000-2 12.8.2.4).
+    lock = with_locked(lock, filled) if filled else lock
+    if certify is None and lock is None:
+        return None
+    permission = None if certify is None else MDPPerm(certify)
+    return SigMDPSetup(_RULES_DIGEST, certify=certify is not None, field_lock=lock, docmdp_perms=permission)
+
+
+def _asked_lock(writer: IncrementalPdfFileWriter, plan: Plan, waiting: list[str]) -> FieldMDPSpec | None:
+    """The lock of the plan. `waiting`: empty signature fields of others, which those who sign next need."""
+    lock = plan.protection.lock
+    if lock is None:
+        return None
+    kept = [*plan.keeps_open, *(waiting if plan.keeps_signatures else [])]
+    present = {name for name, _ in form_fields(writer)}
+    unknown = next((name for name in lock.names if name not in present), None)
+    if unknown is not None:
+        raise Refused("LOCK_FIELD_UNKNOWN", field=unknown)
+    if lock.scope == "only":
+        wrong = next((name for name in lock.names if name in kept), None)
+        if wrong is not None:
+            raise Refused("LOCK_FIELD_NEEDED", field=wrong)
+        return FieldMDPSpec(FieldMDPAction.INCLUDE, fields=list(lock.names))
+    if lock.scope == "all" and not kept:
+        return FieldMDPSpec(FieldMDPAction.ALL)
+    return FieldMDPSpec(FieldMDPAction.EXCLUDE, fields=list(dict.fromkeys((*lock.names, *kept))))
+
+
+def _add_ready_seal(writer: IncrementalPdfFileWriter, name: str, place: Place, diameter_mm: float) -> None:
     """The empty seal field stands there before the officer signs: added later, it would change what he signed."""
     rect = seal_rect(place.rect, diameter_mm, place.rotation)
-    name = fresh_name(writer, READY_SEAL_STEM)
     append_signature_field(writer, _field_spec(name, place.page_index, rect))
 
 
@@ -251,11 +305,10 @@ def _append_signature(
     plan: Plan,
     target: _Target,
     parts: PdfParts,
-    filled: list[str],
-    *,
-    leave_room: bool,
+    rules: SigMDPSetup | None,
+    room: str | None,
 ) -> tuple[tuple[int, int], bytes]:
-    """Write field, signature dictionary with its hole and stamp; the hole's offsets and the whole file."""
+    """Write field, signature dictionary with its hole and stamp; the hole's offsets and the whole file. `room`: a seal field to leave."""
     box = target.place.rect if target.place else None
     embedder = PdfCMSEmbedder(None if target.exists else _field_spec(target.name, target.page, box))
     steps = embedder.write_cms(target.name, writer, existing_fields_only=target.exists)
@@ -267,15 +320,12 @@ def _append_signature(
             {pdf_name("/N"): parts.form(stamp, target.place.rotation)}
         )
         writer.update_container(annotation)
-        if leave_room and plan.ready_seal_mm:
+        if room is not None and plan.ready_seal_mm:
             # After the signature's own field: of two annotations the later one lies on top, and the seal goes over it.
-            _add_ready_seal(writer, target.place, plan.ready_seal_mm)
+            _add_ready_seal(writer, room, target.place, plan.ready_seal_mm)
     signature = SignatureObject(
         timestamp=plan.claimed_time, subfilter=SigSeedSubFilter.PADES, bytes_reserved=2 * plan.contents_octets
     )
-    # Number and date are the seal's to fix: what it filled is locked by it (ISO 32000-2 12.8.2.4).
-    lock = FieldMDPSpec(FieldMDPAction.INCLUDE, fields=filled) if filled else None
-    digest = "sha256"  # only written where a lock refers to it; the document's digest is the parent's to take
-    steps.send(SigObjSetup(signature, SigMDPSetup(digest, field_lock=lock) if lock else None))
-    answer, output = steps.send(SigIOSetup(digest))
+    steps.send(SigObjSetup(signature, rules))
+    answer, output = steps.send(SigIOSetup(_RULES_DIGEST))
     return (answer.reserved_region_start, answer.reserved_region_end), output.getvalue()

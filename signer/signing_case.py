@@ -16,6 +16,7 @@ from pki.audit import Actor
 from signer.admission import refuse_closed_document
 from signer.appearance.fonts import EmbeddedFont, Style
 from signer.appearance.images import Purpose
+from signer.cms import TIMESTAMP_ROOM
 from signer.credentials import OFFICER, SEAL, Credential
 from signer.documents import ActIntent, Reached, Registered, find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError
@@ -24,6 +25,7 @@ from signer.levels import B_B, B_T, LEVELS
 from signer.numbering import GivenNumber, written, written_date
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest
 from signer.plan import Plan, Prepared
+from signer.protection import refuse_protection
 from signer.signing_parts import EarlierSignatures, SignedDocument, SigningDeps, SignRequest
 from signer.timestamps import OneStamp
 
@@ -75,7 +77,7 @@ class Outcome:
     def reached(self) -> Reached:
         if self.raised.content is self.signed:
             return Reached(self.raised.level)
-        return Reached(self.raised.level, self.sha256, len(self.raised.content))
+        return Reached(self.raised.level, self.sha256, len(self.raised.content), self.raised.renew_at)
 
     def signed_sha256(self) -> str:
         return self.sha256 if self.raised.content is self.signed else hashlib.sha256(self.signed).hexdigest()
@@ -87,6 +89,7 @@ def open_case(request: SignRequest, actor: Actor, credential: Credential, deps: 
     now = deps.clock.now().replace(microsecond=0)
     intent = _intent(credential, request)
     _refuse_level(request.level, deps)
+    refuse_protection(request.protection, request.level, seals=intent == ISSUE)
     _refuse_size(request.pdf, deps.max_bytes)
     # What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
     earlier = deps.judge_earlier(request.pdf) if b"/ByteRange" in request.pdf else EarlierSignatures()
@@ -135,14 +138,14 @@ def check_and_raise(ready: Ready, signed: bytes, stamp: OneStamp | None) -> Rais
     """Nothing leaves that does not verify with the certificate people will be shown; then its proofs, as far as they can be had."""
     case = ready.case
     template, extender = case.credential.template, case.deps.extender
-    stamper = extender.timestamper if extender is not None and stamp and stamp.failure is None else None
-    check_output(signed, ready.prepared, template, case.credential.public_key, stamper)
+    stamped = stamp.checked if stamp is not None else None
+    check_output(signed, ready.prepared, template, case.credential.public_key, stamped)
     if stamp is None or extender is None:
         return Raised(signed, B_B)
     if stamp.failure is not None:
         return Raised(signed, B_B, stamp.failure)
     serials = (case.credential.serial, *case.earlier.signers)
-    raised = extender.raise_signed(signed, ready.prepared.hole, case.request.level, serials)
+    raised = extender.raise_signed(signed, ready.prepared.hole, case.request.level, serials, stamp.stamped_by)
     if not case.earlier.fields or raised.level == B_T:
         return raised
     try:
@@ -239,7 +242,7 @@ def _plan(case: Case, number: GivenNumber | None) -> Plan:
     return Plan(
         kind="seal" if seal else "signature",
         claimed_time=case.now,
-        contents_octets=credential.template.reserved_octets(),
+        contents_octets=credential.template.reserved_octets(_stamp_room(case)),
         placement=request.placement,
         field=request.field,
         signer=None if seal else credential.common_name,
@@ -249,7 +252,17 @@ def _plan(case: Case, number: GivenNumber | None) -> Plan:
         fonts=_fonts(text, values, deps),
         ready_seal_mm=deps.seal_diameter_mm if drawn and not seal else None,
         values=values,
+        protection=request.protection,
+        # The seal fills these and signs in its field: no lock of the officer's shuts them.
+        keeps_open=() if seal else (NUMBER_FIELD, DATE_FIELD),
+        keeps_signatures=not seal,
     )
+
+
+def _stamp_room(case: Case) -> int:
+    """Also at B-B a time-stamp of our own would still fit."""
+    extender = case.deps.extender
+    return TIMESTAMP_ROOM if extender is None or case.request.level == B_B else extender.timestamper.room
 
 
 def _fonts(text: tuple[str, ...], values: Mapping[str, str], deps: SigningDeps) -> dict[Style, EmbeddedFont]:

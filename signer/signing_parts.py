@@ -15,6 +15,7 @@ from signer.credentials import CredentialDesk
 from signer.extending import Extender
 from signer.metadata import Metadata
 from signer.plan import Plan, Prepared
+from signer.protection import NO_PROTECTION, Protection
 from signer.storage import BlobStore
 
 
@@ -52,6 +53,7 @@ class SignRequest:
     metadata: Metadata = dataclasses.field(default_factory=dict)
     placement: str = "auto"
     field: str | None = None
+    protection: Protection = NO_PROTECTION
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from certs.db import Base
@@ -73,7 +73,18 @@ class SigningActRow(Base):
     """One use of a credential on a document: first an intent, then done or failed."""
 
     __tablename__ = "signing_acts"
-    __table_args__ = (Index("ix_signing_acts_output_state", "output_sha256", "state"),)
+    __table_args__ = (
+        Index("ix_signing_acts_output_state", "output_sha256", "state"),
+        Index(
+            "ix_signing_acts_extended", "extended_sha256", sqlite_where=text("extended_sha256 IS NOT NULL"),
+            postgresql_where=text("extended_sha256 IS NOT NULL"),
+        ),
+        # Only files of B-LTA wait for a renewal: the others cost the index nothing.
+        Index(
+            "ix_signing_acts_renew_at", "renew_at", sqlite_where=text("renew_at IS NOT NULL"),
+            postgresql_where=text("renew_at IS NOT NULL"),
+        ),
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
@@ -92,6 +103,8 @@ class SigningActRow(Base):
     # The whole file that is kept, where proofs go on behind the signed revision (signer/extending.py).
     extended_sha256: Mapped[str | None] = mapped_column(String(64))
     extended_size: Mapped[int | None]
+    # When the newest time-stamp of the file is to be covered by another one (signer/renewal.py).
+    renew_at: Mapped[datetime | None]
     actor: Mapped[str] = mapped_column(String(255))
     claimed_time: Mapped[datetime]
     finished_at: Mapped[datetime | None]

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from certs.clock import Clock
 from certs.db import Database
-from pki.audit import Actor, append
-from pki.roles import Permission, require
 from signer.errors import InputUnreadable, Refused, Unavailable
-from signer.extending import Extender
+from signer.extending import Extended, Extender
 from signer.extension import ExtensionPlan, ValidationData, join
 from signer.levels import B_B, B_LT, B_LTA, LEVELS, reaches
+from signer.timestamps import renewal_of
 from signer.validation.facts import CertificateFacts, PathFacts
 from signer.validation.policy import JudgedSignature
 from signer.verification import Verifier, verify_file
@@ -30,6 +29,16 @@ _TOO_LATE = frozenset(
 # What is only not known hinders a time-stamp as little as it hindered the signature.
 _OPEN_QUESTIONS = frozenset({"UNKNOWN_REVOCATION", "UNKNOWN_ISSUER"})
 _UNREADABLE = {"UNREADABLE_NOT_PDF": "INPUT_NOT_PDF", "UNREADABLE_EMPTY": "INPUT_EMPTY"}
+
+
+class AlreadyReached(Refused):
+    """The file has the level. `renew_at`: when it is to be raised to the same level once more."""
+
+    code = "LEVEL_ALREADY_REACHED"
+
+    def __init__(self, *, level: str, renew_at: datetime | None) -> None:
+        super().__init__(type(self).code, level=level)
+        self.renew_at = renew_at
 
 
 @dataclass(frozen=True)
@@ -48,28 +57,17 @@ class UpgradeDeps:
 
 @dataclass(frozen=True)
 class Upgraded:
-    """The raised file, and the lowest level among its signatures before."""
+    """The raised file, and the lowest level among its signatures before. `renew_at`: when a file of B-LTA is to be raised again."""
 
     content: bytes
     sha256: str
     level: str
     before: str
-
-
-def upgrade(pdf: bytes, wanted: str, actor: Actor, deps: UpgradeDeps) -> Upgraded:
-    """Raise a file; Refused, InputUnreadable or Unavailable, and then nothing is handed out. The register does not change."""
-    require(actor, Permission.EXTEND_DOCUMENTS)
-    raised = raise_file(pdf, wanted, deps)
-    with deps.database.write() as session:
-        append(
-            session, deps.clock, actor, "file.upgrade", "file", raised.sha256, before=raised.before, level=raised.level,
-            source=hashlib.sha256(pdf).hexdigest(),
-        )  # fmt: skip
-    return raised
+    renew_at: datetime | None = None
 
 
 def raise_file(pdf: bytes, wanted: str, deps: UpgradeDeps) -> Upgraded:
-    """Raise every signature of a file to a level."""
+    """Raise every signature of a file to a level; Refused, InputUnreadable or Unavailable when it cannot be. Nothing is recorded."""
     if wanted == B_B or wanted not in LEVELS:
         raise Refused("LEVEL_UNAVAILABLE", level=wanted)
     verifier = deps.verifier()
@@ -79,19 +77,23 @@ def raise_file(pdf: bytes, wanted: str, deps: UpgradeDeps) -> Upgraded:
         raise Refused("UPGRADE_UNSIGNED")
     _refuse_lost(signatures)
     before = min((each.facts.reached for each in signatures), key=LEVELS.index)
-    if reaches(before, wanted) and not (wanted == B_LTA and _is_renewal_due(judged, verifier.inputs.at)):
-        raise Refused("LEVEL_ALREADY_REACHED", level=before)
-    content = pdf
+    if reaches(before, wanted):
+        renew_at = _renewal(judged)
+        if wanted != B_LTA or renew_at is None or verifier.inputs.at < renew_at:
+            raise AlreadyReached(level=before, renew_at=renew_at)
+    extended = Extended(pdf)
     if before == B_B:
         # A token in the CMS would change octets that a later signature may cover: the proof of time goes behind all of them.
-        content = deps.extender.append(content, ExtensionPlan(), stamped=True)
+        extended = deps.extender.append(pdf, ExtensionPlan(), stamped=True)
         verifier = deps.verifier()
-        judged = _judged(content, verifier)
+        judged = _judged(extended.content, verifier)
     if reaches(wanted, B_LT):
         plan = _plan(judged, verifier, deps, archive=wanted == B_LTA)
-        content = deps.extender.append(content, plan, stamped=wanted == B_LTA)
+        extended = deps.extender.append(extended.content, plan, stamped=wanted == B_LTA)
+    content = extended.content
     _check(content, wanted, deps)
-    return Upgraded(content, hashlib.sha256(content).hexdigest(), wanted, before)
+    renew_at = extended.renew_at if wanted == B_LTA else None
+    return Upgraded(content, hashlib.sha256(content).hexdigest(), wanted, before, renew_at)
 
 
 def _judged(pdf: bytes, verifier: Verifier) -> tuple[JudgedSignature, ...]:
@@ -114,24 +116,34 @@ def _refuse_lost(signatures: Iterable[JudgedSignature]) -> None:
             raise Refused("UPGRADE_NOT_SOUND", field=each.facts.field, reason=each.reason)
 
 
-def _is_renewal_due(judged: Iterable[JudgedSignature], at: datetime) -> bool:
-    """Whether the newest time-stamp is in the last third of its certificate's life: earlier, another one would prove nothing more."""
+def _renewal(judged: Iterable[JudgedSignature]) -> datetime | None:
+    """When the newest time-stamp is to be covered by another one."""
     stamps = [each.facts for each in judged if each.facts.type == "timestamp" and each.facts.signer is not None]
     if not stamps:
-        return False
+        return None
     newest = max(stamps, key=lambda each: each.revision_end or 0).signer
     assert newest is not None
-    return at >= newest.not_before + (newest.not_after - newest.not_before) * 2 / 3
+    return renewal_of(newest.not_before, newest.not_after)
 
 
-def _plan(judged: Iterable[JudgedSignature], verifier: Verifier, deps: UpgradeDeps, *, archive: bool) -> ExtensionPlan:
-    """What the store is to hold besides what it holds: proofs for every path that has not all of them."""
+def _plan(judged: Sequence[JudgedSignature], verifier: Verifier, deps: UpgradeDeps, *, archive: bool) -> ExtensionPlan:
+    """What the store is to hold besides what it holds: proofs for every path that has not all of them.
+
+    The newest time-stamp needs younger ones: what the store said of it when it was made does not say that its key was still good
+    when the next one took over (EN 319 102-1 5.6.2.4).
+    """
     parts: list[ValidationData] = []
     names: list[str] = []
+    newest = max((each.facts.revision_end or 0 for each in judged if each.facts.type == "timestamp"), default=0)
     for each in judged:
         facts = each.facts
+        takes_over = archive and facts.type == "timestamp" and facts.revision_end == newest
         paths = [facts.path, *(token.path for token in facts.timestamps)]
-        lacking = [path for path in paths if path is None or not path.is_proved]
+        lacking = [
+            path
+            for path in paths
+            if path is None or not path.is_proved or (takes_over and not _is_proved_at(path, verifier.inputs.at))
+        ]
         if any(path is None for path in lacking):
             issuer = facts.signer.issuer if facts.signer is not None else ""
             raise Refused("UPGRADE_ISSUER_UNKNOWN", field=facts.field, issuer=issuer)
@@ -144,19 +156,40 @@ def _plan(judged: Iterable[JudgedSignature], verifier: Verifier, deps: UpgradeDe
     return ExtensionPlan(join(parts), tuple(names))
 
 
+def _is_proved_at(path: PathFacts, at: datetime) -> bool:
+    """Whether the file's own store speaks of every certificate at this time."""
+    return all(
+        any(each.embedded and _covers(each.this_update, each.next_update, at) for each in one.crls)
+        for one in path.certificates
+    )
+
+
 def _evidence(path: PathFacts, verifier: Verifier, deps: UpgradeDeps) -> ValidationData:
-    """Proofs along one path: ours from the house, a stranger's from the lists that the caller gave."""
+    """Proofs along one path: ours from the house, a stranger's from the lists that the caller gave, else from the network."""
     parts = []
-    for one in path.certificates:
+    for at, one in enumerate(path.certificates):
         serial = deps.serial_of(one.sha256)
         if serial is not None:
             # From here up all of it is ours, and comes with it.
             parts.append(deps.extender.evidence.collect(serial, fresh=True))
             break
-        if not any(_covers(each.this_update, each.next_update, verifier.inputs.at) for each in one.crls):
-            raise Unavailable("REVOCATION_UNAVAILABLE", authority=one.issuer, reason="no list given")
-        parts.append(ValidationData((_octets(one),), (), verifier.inputs.crls))
+        if any(
+            _covers(each.this_update, each.next_update, verifier.inputs.at) for each in one.crls if not each.embedded
+        ):
+            parts.append(ValidationData((_octets(one),), (), verifier.inputs.crls))
+            continue
+        above = path.certificates[at + 1 : at + 2]
+        issuer = _octets(above[0]) if above else _anchor(path, verifier)
+        parts.append(deps.extender.stranger((_octets(one), issuer)))
     return join(parts)
+
+
+def _anchor(path: PathFacts, verifier: Verifier) -> bytes:
+    """The octets of the anchor that a path leads to: one of those that were put before the judge."""
+    held = (anchor.der for anchor in verifier.inputs.anchors)
+    found = next((der for der in held if hashlib.sha256(der).hexdigest() == path.anchor_sha256), None)
+    assert found is not None, "a path leads to an anchor that was given"
+    return found
 
 
 def _covers(this_update: datetime, next_update: datetime | None, at: datetime) -> bool:

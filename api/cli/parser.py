@@ -121,6 +121,16 @@ def _sign(add: Sub) -> None:
     present.add_argument(
         "--resume", action="store_true", help="go on where it was broken off: nothing is signed a second time"
     )
+    sign.add_argument(
+        "--certify",
+        metavar="1|2|3",
+        help="certify: others may change nothing (1), fill in and sign (2), annotate too (3)",
+    )
+    sign.add_argument(
+        "--lock",
+        metavar="FIELD,…|all|'all-but FIELD,…'",
+        help="form fields that nobody may change after this signature",
+    )
     _acts(sign)
     _json(sign)
 

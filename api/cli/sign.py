@@ -16,6 +16,7 @@ from api.wiring import Installation, open_installation
 from pki.audit import Actor
 from signer.appearance.geometry import parse_placement
 from signer.metadata import Metadata, parse_metadata
+from signer.protection import parse_protection
 from signer.signing import SignedDocument, sign_document
 from signer.storage import OutputFile
 
@@ -25,6 +26,7 @@ _METADATA_FILE = 1024 * 1024
 def run(options: argparse.Namespace, call: Call) -> int:
     """Sign every file; a line each, or a JSON array. A single file's failure is the command's."""
     parse_placement(options.placement)
+    parse_protection(options.certify, options.lock)
     with open_installation(call.environment, judge=call.judge) as installation:
         jobs = sign_jobs(options)
         metadata = _metadata(options)

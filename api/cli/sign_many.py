@@ -20,6 +20,7 @@ from api.wiring import Installation
 from api.words import one_line
 from pki.audit import Actor
 from signer.metadata import Metadata
+from signer.protection import parse_protection
 from signer.signing import SignedDocument, SignRequest
 from signer.signing_chunks import sign_in_chunks
 from signer.storage import OutputFile, publish_all
@@ -57,6 +58,7 @@ def sign_request(
         metadata=metadata,
         placement=options.placement,
         field=options.field,
+        protection=parse_protection(options.certify, options.lock),
     )
 
 

@@ -15,10 +15,12 @@ def upgrade_arguments(
     json: Callable[[argparse.ArgumentParser], None],
 ) -> None:
     """The command. `path`, `acts` and `json` are those of the other commands."""
-    upgrade = add("upgrade", help="raise a signed file, ours or not, to a higher level")
-    upgrade.add_argument("file", metavar="FILE", type=path)
+    upgrade = add("upgrade", help="raise signed files, ours or not, to a higher level")
+    upgrade.add_argument("files", nargs="+", metavar="FILE", type=path)
     upgrade.add_argument("--level", required=True, choices=LEVELS[1:])
-    upgrade.add_argument("-o", "--output", required=True, type=path, metavar="OUT")
+    upgrade.add_argument(
+        "-o", "--output", required=True, type=path, metavar="OUT", help="a file for one input, a folder for several"
+    )
     upgrade.add_argument(
         "--trust",
         action="append",
@@ -26,6 +28,9 @@ def upgrade_arguments(
         type=path,
         metavar="PEM",
         help="trust these certificates and use these revocation lists in this call",
+    )
+    upgrade.add_argument(
+        "--offline", action="store_true", help="never use the network, nor time-stamping authorities of others"
     )
     upgrade.add_argument("--force", action="store_true", help="replace an existing output")
     acts(upgrade)

@@ -30,11 +30,12 @@ from signer.errors import UsageWrong
 from signer.levels import LEVELS
 from signer.lineage import CORRECTED, REPLACED, Lineage
 from signer.metadata import parse_metadata
+from signer.protection import parse_protection
 from signer.register_search import MOST, NAMES, parse_query
 from signer.signing import APPROVE, ISSUE, SignedDocument, SignRequest
 from signer.succession import Succession
 
-_FIELDS = ("credential", "intent", "level", "metadata", "placement")
+_FIELDS = ("credential", "intent", "level", "metadata", "placement", "field", "certify", "lock")
 _FILE_MEDIA_TYPE = "application/pdf"
 # Who may see more of a document than its code shows everybody.
 _READERS = ("sign", "verify", "audit")
@@ -102,6 +103,19 @@ async def fetch(request: Request) -> Response:
         "ETag": f'"{document.sha256}"',
     }
     return Response(content, 200, headers, media_type=_FILE_MEDIA_TYPE)
+
+
+async def upgrade(request: Request) -> Response:
+    """Raise the document's newest file to a higher level; the register goes on with the raised one."""
+    state = request.app.state
+    token: TokenRecord = await state.access.require(request, "sign")
+    (level,) = _texts(await read_json(request), "level")
+    if level not in LEVELS[1:]:
+        raise RequestError("FORM_VALUE_WRONG", field="level", valid=", ".join(LEVELS[1:]))
+    code = request.path_params["code"]
+    await state.lanes.sign.run(state.services.upgrade, code, level, token.actor)
+    document, lineage = await state.lanes.quick.run(state.services.document_history, code)
+    return JSONResponse(_describe(document, lineage))
 
 
 async def recall(request: Request) -> Response:
@@ -209,7 +223,8 @@ def _wish(form: Form, level: str) -> _Wish:
         raise UsageWrong("METADATA_NOT_OBJECT") from None
     request = SignRequest(
         pdf=form.content(), name=form.name, credential=fields["credential"], intent=intent, level=level,
-        metadata=parse_metadata(metadata), placement=placement,
+        metadata=parse_metadata(metadata), placement=placement, field=fields.get("field") or None,
+        protection=parse_protection(fields.get("certify") or None, fields.get("lock") or None),
     )  # fmt: skip
     return _Wish(request, _body_sha256(form.fields, request.pdf))
 
@@ -299,6 +314,7 @@ routes = [
     Route("/api/v1/documents", search, methods=["GET"]),
     Route("/api/v1/documents/{code}", show, methods=["GET"]),
     Route("/api/v1/documents/{code}/file", fetch, methods=["GET"]),
+    Route("/api/v1/documents/{code}/upgrade", upgrade, methods=["POST"]),
     Route("/api/v1/documents/{code}/recall", recall, methods=["POST"]),
     Route("/api/v1/documents/{code}/replace", replace, methods=["POST"]),
     Route("/api/v1/documents/{code}/correct", correct, methods=["POST"]),

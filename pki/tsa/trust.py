@@ -45,7 +45,7 @@ def check_stamp(token: bytes, digest: str, hashed: bytes, policy: str, anchors: 
     except ValueError as error:
         raise TokenWrong(f"not a token: {error}", part="structure") from error
     failure = TokenWrong("no certificate in it may sign time-stamps", part="signer")
-    for certificate in filter(_may_stamp, held):
+    for certificate in filter(may_stamp, held):
         public_key = certificate.public_key()
         if not isinstance(public_key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
             continue
@@ -55,15 +55,15 @@ def check_stamp(token: bytes, digest: str, hashed: bytes, policy: str, anchors: 
         except TokenWrong as error:
             failure = error
             continue
-        anchor = _find_anchor(certificate, held, anchors, moment)
-        if anchor is not None:
-            return Stamp(moment, certificate, anchor)
+        path = find_path(certificate, held, anchors, moment)
+        if path is not None:
+            return Stamp(moment, certificate, path[-1])
         failure = TokenWrong("the signer leads to no anchor", part="path")
     raise failure
 
 
-def _may_stamp(certificate: x509.Certificate) -> bool:
-    """RFC 3161 2.3: the only extended key usage, and critical."""
+def may_stamp(certificate: x509.Certificate) -> bool:
+    """Whether time-stamps are what it is for: the only extended key usage, and critical (RFC 3161 2.3)."""
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
     except (x509.ExtensionNotFound, ValueError):
@@ -71,20 +71,22 @@ def _may_stamp(certificate: x509.Certificate) -> bool:
     return usage.critical and list(usage.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
 
 
-def _find_anchor(
+def find_path(
     certificate: x509.Certificate, held: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], moment: datetime
-) -> x509.Certificate | None:  # fmt: skip
-    """Climb from issuer to issuer, each good at that moment, until one of the anchors has signed."""
+) -> tuple[x509.Certificate, ...] | None:  # fmt: skip
+    """Climb from issuer to issuer, each good at that moment, until one of the anchors has signed; it comes last. None: none has."""
+    path = [certificate]
     for _ in range(_LONGEST_PATH):
         if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
             return None
         anchor = next((each for each in anchors if _has_issued(each, certificate, moment)), None)
         if anchor is not None:
-            return anchor
-        issuer = next((each for each in held if each != certificate and _has_issued(each, certificate, moment)), None)
+            return (*path, anchor)
+        issuer = next((each for each in held if each not in path and _has_issued(each, certificate, moment)), None)
         if issuer is None:
             return None
         certificate = issuer
+        path.append(certificate)
     return None
 
 

@@ -159,7 +159,7 @@ def _take_cms(found: Found, pdf: bytes, value: SignatureValue, ranges: tuple[int
     )
     if facts.signer is not None:
         found["signer"] = certificate_facts(facts.signer)
-        found["path"] = paths.find(facts.signer, facts.others)
+        found["path"] = paths.find(facts.signer, facts.others, stamps=found["type"] == "timestamp")
     (info,) = signed_data["signer_infos"]
     if found["type"] == "timestamp":
         found["claimed_time"] = utc(signed_data["encap_content_info"]["content"].parsed["gen_time"].native)

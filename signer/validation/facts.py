@@ -22,10 +22,11 @@ TRUST_KINDS: tuple[Trust, ...] = typing.get_args(Trust)
 
 @dataclass(frozen=True)
 class TrustAnchor:
-    """A certificate that is trusted because somebody said so, and the tree it stands for."""
+    """A certificate that is trusted because somebody said so, and the tree it stands for. `stamps_only`: for time-stamps alone."""
 
     der: bytes
     kind: Trust
+    stamps_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class ValidationInputs:
         header = {
             "at": self.at.isoformat(),
             "kinds": [anchor.kind for anchor in self.anchors],
+            "stamps_only": [anchor.stamps_only for anchor in self.anchors],
             "intermediates": len(self.intermediates),
         }
         return header, [*(anchor.der for anchor in self.anchors), *self.intermediates, *self.crls]
@@ -52,7 +54,7 @@ class ValidationInputs:
         first, second = len(kinds), len(kinds) + int(header["intermediates"])
         return cls(
             at=datetime.fromisoformat(header["at"]),
-            anchors=tuple(TrustAnchor(der, kind) for der, kind in zip(blobs[:first], kinds, strict=True)),
+            anchors=tuple(map(TrustAnchor, blobs[:first], kinds, header["stamps_only"])),
             intermediates=tuple(blobs[first:second]),
             crls=tuple(blobs[second:]),
         )

@@ -57,19 +57,33 @@ class PathFinder:
     def __init__(self, inputs: ValidationInputs, store: Store = NO_STORE) -> None:
         self._inputs = inputs
         self._store = store
-        self._search = _Search(inputs.anchors, inputs.intermediates, inputs.crls, store)
+        self._searches = {False: _Search(_anchors_for(inputs, stamps=False), inputs.intermediates, inputs.crls, store)}
 
     def with_store(self, store: Store) -> PathFinder:
         """The same for a file that brings a store along."""
         return PathFinder(self._inputs, store) if store is not NO_STORE else self
 
-    def find(self, signer: x509.Certificate, embedded: Sequence[x509.Certificate]) -> PathFacts | None:
-        """The first path that keeps every rule, else the first that breaks one, else None."""
+    def find(
+        self, signer: x509.Certificate, embedded: Sequence[x509.Certificate], *, stamps: bool = False
+    ) -> PathFacts | None:
+        """The first path that keeps every rule, else the first that breaks one, else None. `stamps`: of one who made a time-stamp."""
         certificates = (signer, *embedded[:_MOST_EMBEDDED], *self._store.certificates[:_MOST_EMBEDDED])
         ders = tuple(certificate.dump() for certificate in certificates)
         if self._inputs.crls or self._store is not NO_STORE or sum(map(len, ders)) > REMEMBERED_OCTETS:
-            return self._search.find(*certificates)
-        return _remembered_path(self._inputs.anchors, self._inputs.intermediates, ders)
+            return self._search(stamps=stamps).find(*certificates)
+        return _remembered_path(_anchors_for(self._inputs, stamps=stamps), self._inputs.intermediates, ders)
+
+    def _search(self, *, stamps: bool) -> _Search:
+        stamps = stamps and any(anchor.stamps_only for anchor in self._inputs.anchors)
+        if stamps not in self._searches:
+            inputs = self._inputs
+            self._searches[stamps] = _Search(inputs.anchors, inputs.intermediates, inputs.crls, self._store)
+        return self._searches[stamps]
+
+
+def _anchors_for(inputs: ValidationInputs, *, stamps: bool) -> tuple[TrustAnchor, ...]:
+    """Whoever is trusted to tell the time is not trusted to say who has signed."""
+    return inputs.anchors if stamps else tuple(anchor for anchor in inputs.anchors if not anchor.stamps_only)
 
 
 @lru_cache(_REMEMBERED_PATHS)

@@ -55,4 +55,4 @@ def _take(found: dict[str, Any], token: cms.ContentInfo, signature: bytes, paths
     )
     if facts.signer is not None:
         found["signer"] = certificate_facts(facts.signer)
-        found["path"] = paths.find(facts.signer, facts.others)
+        found["path"] = paths.find(facts.signer, facts.others, stamps=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -54,6 +55,7 @@ def make(
     permitted_dns: str | None = None,
     timestamping: bool = False,
     serial: int | None = None,
+    more: Sequence[x509.ExtensionType] = (),
 ) -> Party:
     """A certificate signed by `issuer`, or by itself."""
     key = key or ec.generate_private_key(ec.SECP256R1())
@@ -86,6 +88,8 @@ def make(
             [x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, permitted_dns)]))], None
         )
         builder = builder.add_extension(constraint, critical=True)
+    for extension in more:
+        builder = builder.add_extension(extension, critical=False)
     certificate = builder.sign(signer, hashes.SHA256())
     return Party(certificate, key, issuer, [issuer.certificate, *issuer.chain] if issuer else [])
 

@@ -114,3 +114,28 @@ def test_the_register_is_open_to_the_agency_and_its_auditors_alone(service: Serv
 
 def test_the_promise_names_all_that_may_be_asked_for() -> None:
     assert set(SEARCH) == {*NAMES, "limit", "after"}
+
+
+def test_a_document_is_raised_in_its_place_and_bears_what_its_signer_asked_for(service: Service, pdf: bytes) -> None:
+    signed = service.sign(pdf, certify="2", level="B-T", placement="none").json()
+    content = service.http.get(signed["links"]["file"]).content
+    assert b"/DocMDP" in content
+    path = f"/api/v1/documents/{signed['code']}/upgrade"
+    raised = service.send("POST", path, json={"level": "B-LTA"})
+    assert raised.status_code == 200, raised.text
+    assert (raised.json()["level"], raised.json()["pending_level"]) == ("B-LTA", None)
+    after = service.http.get(signed["links"]["file"]).content
+    assert after.startswith(content)
+    assert [each["level"] for each in service.verify(after)["signatures"] if each["type"] == "signature"] == [
+        "PAdES-B-LTA"
+    ]
+    problem(service.send("POST", path, json={"level": "B-LTA"}), 409, "LEVEL_ALREADY_REACHED")
+    problem(service.send("POST", path, json={"level": "B-B"}), 400, "FORM_VALUE_WRONG")
+    problem(service.send("POST", path, json={}), 400, "FORM_VALUE_WRONG")
+    problem(service.http.post(path, json={"level": "B-LTA"}), 401, "TOKEN_MISSING")
+    problem(service.send("POST", "/api/v1/documents/ABC/upgrade", json={"level": "B-T"}), 404, "CODE_MALFORMED")
+    problem(service.sign(pdf, certify="1"), 422, "CERTIFY_CLOSES")
+    problem(service.sign(pdf, certify="7"), 400, "CERTIFY_MALFORMED")
+    problem(service.sign(pdf, lock="Nowhere"), 422, "LOCK_FIELD_UNKNOWN")
+    problem(service.sign(after, certify="2"), 422, "CERTIFY_NOT_FIRST")
+    problem(service.sign(after, lock=" "), 400, "LOCK_MALFORMED")

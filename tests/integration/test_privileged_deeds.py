@@ -44,12 +44,13 @@ from signer.batches import NewBatch, NewDocument, add_batch, cancel_batch
 from signer.credential_renewal import CredentialRenewal, rekey_credential, renew_credential
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.leveling import reach_due
+from signer.raising import upgrade_document, upgrade_file
 from signer.recall import recall_document
+from signer.renewal import renew_due
 from signer.signing import SignRequest, sign_document
 from signer.signing_batch import prepare_chunk, sign_documents
 from signer.signing_chunks import sign_in_chunks
 from signer.succession import Succession, record_succession
-from signer.upgrading import upgrade
 from tests.installation import OFFICER_NAME, User, tree
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,7 @@ _SERVES_DEEDS = {
     "pki/audit.py:append", "pki/audit.py:audit_values", "pki/approval.py:use", "pki/approval_records.py:note",
     "pki/roles.py:require", "pki/tsa/authority.py:write_tally", "signer/intents.py:begin_fresh",
     "signer/signing_case.py:open_case", "signer/batch_work.py:work_off", "api/cli/sign_again.py:done_before",
-    "signer/intents.py:finish_fresh", "pki/audit.py:append_all", "pki/issuing_cycle.py:issue_orders", "api/services.py:signed_since", "api/service_upkeep.py:make_services",
+    "signer/intents.py:finish_fresh", "signer/newest.py:put_in_place", "pki/audit.py:append_all", "pki/issuing_cycle.py:issue_orders", "api/services.py:signed_since", "api/service_upkeep.py:make_services",
 }  # fmt: skip
 
 
@@ -129,7 +130,10 @@ def deeds(
             EnrolmentRequest("officer-2", "officer", subject, KeySpec.P_256), a, enrolment
         ),
         "signer/recall.py:recall_document": lambda a: recall_document(code, "nhầm", a, database, clock),
-        "signer/upgrading.py:upgrade": lambda a: upgrade(pdf, "B-T", a, home.upgrading()),
+        "signer/raising.py:upgrade_file": lambda a: upgrade_file(pdf, "B-T", a, home.leveling),
+        "signer/raising.py:upgrade_document": lambda a: upgrade_document(code, "B-T", a, home.leveling),
+        "api/services.py:upgrade": lambda a: services.upgrade(code, "B-T", a),
+        "signer/renewal.py:renew_due": lambda a: renew_due(a, home.leveling),
         "signer/leveling.py:reach_due": lambda a: reach_due(a, home.leveling),
         "signer/succession.py:record_succession": lambda a: record_succession(succession, a, database, clock),
         "signer/signing.py:sign_document": lambda a: sign_document(sign, a, home.signing),

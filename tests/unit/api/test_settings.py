@@ -131,3 +131,41 @@ def test_a_pin_may_come_from_a_descriptor_that_was_opened_for_us(tmp_path: Path)
     hsm = settings(tmp_path, ANTIN_HSM__PIN_FILE="fd:12").hsm
     assert (hsm.pin_file, hsm.pin_descriptor()) == ("fd:12", 12)
     assert settings(tmp_path, ANTIN_HSM__PIN_FILE="pins/a").hsm.pin_descriptor() is None
+
+
+SERVERS = """[{url = "https://tsa.example/stamp", anchors = "tsa.pem", timeout_seconds = 5}, {url = "own"}]"""
+
+
+def test_a_list_of_tables_is_written_the_same_in_file_and_environment(tmp_path: Path) -> None:
+    in_file = settings(tmp_path, f"[tsa]\nservers = {SERVERS}\n").tsa.servers
+    assert in_file == settings(tmp_path, ANTIN_TSA__SERVERS=SERVERS).tsa.servers
+    assert [(each.url, each.timeout_seconds, each.parallel) for each in in_file] == [
+        ("https://tsa.example/stamp", 5.0, 4),
+        ("own", 10.0, 4),
+    ]
+    assert settings(tmp_path, ANTIN_TSA__SERVERS="").tsa.servers == ()
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        '[{url = "https://tsa.example/stamp"}]',
+        '[{url = "ldap://tsa.example", anchors = "a"}]',
+        '[{url = "own"}, {url = "own"}]',
+        '[{url = "own", timeout_seconds = 0}]',
+        '[{url = "own", parallel = 0}]',
+        '["own"]',
+        '{url = "own"}',
+    ],
+)
+def test_a_server_that_cannot_be_meant_is_refused(tmp_path: Path, servers: str) -> None:
+    with pytest.raises(TableValueWrong):
+        settings(tmp_path, ANTIN_TSA__SERVERS=servers)
+
+
+def test_a_server_with_an_unknown_key_or_a_list_that_is_no_list_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TableKeyUnknown) as caught:
+        settings(tmp_path, ANTIN_TSA__SERVERS='[{url = "own", timeout = 5}]')
+    assert caught.value.facts["nearest"] == "timeout_seconds"
+    with pytest.raises(TableUnreadable):
+        settings(tmp_path, ANTIN_TSA__SERVERS="[{url = ")

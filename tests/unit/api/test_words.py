@@ -24,6 +24,7 @@ from api.words import LANGUAGES, Words, read_catalogues
 from certs.outages import _REFUSALS, _SQLITE_REASONS, _SQLSTATE_REASONS
 from pki.audit_chain import BreakKind
 from pki.history import _ACTS, Past
+from pki.tsa.answer import Objection
 from signer.errors import SignerError
 from signer.metadata import LENGTHS
 from signer.validation.facts import TRUST_KINDS, ChangeFacts, SignatureFacts
@@ -296,6 +297,7 @@ def _families() -> dict[str, Callable[[], list[str]]]:
     document = SCHEMA["properties"]["document"]["anyOf"][0]["properties"]
     return {
         "COLUMN_*": _column_codes,
+        "TSA_*": lambda: [f"TSA_{objection}" for objection in Objection],
         "STATUS_*": lambda: [f"STATUS_{status}" for status in document["status"]["enum"]],
         "CONCLUSION_*": lambda: [f"CONCLUSION_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],
         "SIGNATURES_*": lambda: [f"SIGNATURES_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],

@@ -2,79 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 import shutil
 import subprocess
-from datetime import timedelta
 
 import pytest
-from asn1crypto import crl, ocsp, x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import ades
 from pyhanko.sign.validation.dss import DocumentSecurityStore
-from pyhanko.sign.validation.policy_decl import LocalKnowledge, PdfSignatureValidationSpec, SignatureValidationSpec
-from pyhanko_certvalidator.context import CertValidationPolicySpec
-from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
-from pyhanko_certvalidator.registry import SimpleTrustManager
-from pyhanko_certvalidator.revinfo.archival import CRLContainer, OCSPContainer
 
 from signer.documents import document_by_code, finished_revisions
-from signer.judging import stranger_verifier
-from signer.sandbox import Judge
-from signer.validation.facts import TrustAnchor, ValidationInputs
-from signer.verification import FILE_LIMIT, verify_file
 from tests.attacks.documents import with_stream_tables
-from tests.unit.signer.office import PDF, Office, open_office
-
-
-def root_of(office: Office) -> x509.Certificate:
-    return x509.Certificate.load(office.world.root.certificate.public_bytes(Encoding.DER))
-
-
-def known_now(office: Office) -> tuple[list[OCSPContainer], list[CRLContainer]]:
-    """What a validator fetches at the time of the clock: the state of signer and TSA, and the lists."""
-    answers = [office.services.ocsp.about("issuing", serial) for serial in (office.serial, office.tsa_serial)]
-    loaded = [ocsp.OCSPResponse.load(answer.der) for answer in answers if answer is not None]
-    lists = [crl.CertificateList.load(record.der) for record in office.world.crls()]
-    return [one for each in loaded for one in OCSPContainer.load_multi(each)], [CRLContainer(each) for each in lists]
-
-
-def confirmed(office: Office, pdf: bytes, *, archive: bool) -> object:
-    """PyHanko's verdict on the first signature at the time of the clock: by EN 319 102-1 5.6 with `archive`, else by 5.5."""
-    now = office.world.clock.now()
-    reader = PdfFileReader(io.BytesIO(pdf))
-    signature = reader.embedded_regular_signatures[0]
-    ocsps, crls = known_now(office)
-    certificates = []
-    if not archive:
-        # The archival algorithm reads the store by itself.
-        store = DocumentSecurityStore.read_dss(reader)
-        certificates = list(store.load_certs())
-        ocsps += [
-            one
-            for each in store.ocsps
-            for one in OCSPContainer.load_multi(ocsp.OCSPResponse.load(each.get_object().data))
-        ]
-        crls += [CRLContainer(crl.CertificateList.load(each.get_object().data)) for each in store.crls]
-    spec = SignatureValidationSpec(
-        cert_validation_policy=CertValidationPolicySpec(
-            trust_manager=SimpleTrustManager.build([root_of(office)]),
-            revinfo_policy=CertRevTrustPolicy(revocation_checking_policy=REQUIRE_REVINFO),
-            time_tolerance=timedelta(seconds=1),
-        ),
-        local_knowledge=LocalKnowledge(known_ocsps=ocsps, known_crls=crls, known_certs=certificates),
-    )
-    timing = ades.ValidationTimingInfo(now, now, point_in_time_validation=True)
-    if archive:
-        answer = ades.ades_lta_validation(signature, PdfSignatureValidationSpec(spec), timing_info=timing)
-        return asyncio.run(answer).ades_subindic
-    answer = ades.ades_with_time_validation(
-        signature.signed_data, spec, timing_info=timing, raw_digest=signature.compute_digest()
-    )
-    return asyncio.run(answer).ades_subindic
+from tests.unit.signer.confirming import by_a_stranger, confirmed
+from tests.unit.signer.office import PDF, open_office
 
 
 @pytest.mark.parametrize(("level", "archive"), [("B-LT", False), ("B-LTA", True)])
@@ -92,15 +33,6 @@ def test_another_library_confirms_it_today_and_after_the_signer_is_revoked_and_e
     office.world.clock.advance(days=731)
     assert office.world.record(office.serial).not_after < office.world.clock.now()
     assert office.judged(pdf).conclusion == "valid"
-
-
-def by_a_stranger(office: Office, judge: Judge, pdf: bytes, *, fresh: bool = False):
-    """Our verdict where there is no installation: the root alone is trusted, and what the file brings along."""
-    lists = tuple(record.der for record in office.world.crls()) if fresh else ()
-    root = office.world.root.certificate.public_bytes(Encoding.DER)
-    inputs = ValidationInputs(office.world.clock.now(), (TrustAnchor(root, "internal"),), (), lists)
-    verdict = verify_file(pdf, "a.pdf", stranger_verifier(judge, inputs, office.world.clock, FILE_LIMIT))
-    return next(each for each in verdict.judged.signatures if each.facts.type == "signature")
 
 
 def test_a_stranger_judges_by_what_the_file_brings_along(office, judge):

@@ -19,7 +19,7 @@ from hsm import der
 from hsm.spec import KeySpec
 from signer.cms import timestamp_attribute
 from signer.documents import open_intents
-from signer.errors import OwnOutputBroken, Refused
+from signer.errors import Refused
 from signer.timestamps import OwnTimestamper
 from tests.attacks.documents import page_pdf
 from tests.unit.signer.office import open_office
@@ -242,9 +242,36 @@ class StampsNothing(OwnTimestamper):
 
 
 @pytest.mark.parametrize("kind", [StampsSomethingElse, StampsNothing])
-def test_a_wrong_token_never_leaves(office, kind):
+def test_a_wrong_token_never_leaves_and_costs_no_signature(office, kind):
     office.deps = replace(office.deps, extender=replace(office.deps.extender, timestamper=kind(office.services.tsa)))
-    with pytest.raises(OwnOutputBroken) as alarm:
-        office.sign()
-    assert (alarm.value.code, alarm.value.facts) == ("SELF_CHECK_FAILED", {"part": "timestamp"})
-    assert [path for path in office.blobs.rglob("*") if path.is_file()] == []
+    signed = office.signed()
+    assert (signed.level, signed.pending) == ("B-B", "B-T")
+    assert embedded(signed.content)[0]["content"]["signer_infos"][0]["unsigned_attrs"].native is None
+    assert office.judged(signed.content).conclusion == "valid"
+    assert office.rows("SELECT failure FROM level_requests") == [("SELF_CHECK_FAILED",)]
+
+
+class StampsDocumentsWrong(OwnTimestamper):
+    """A time-stamper whose document time-stamps belong to another document."""
+
+    def timestamp_digest(self, hashed: bytes) -> bytes:
+        if not self.breaks:
+            return super().timestamp_digest(hashed)
+        return super().timestamp_digest(hashlib.sha256(hashed).digest())
+
+    breaks = False
+
+    def timestamp(self, signature: bytes) -> bytes:
+        token = super().timestamp(signature)
+        self.breaks = True
+        return token
+
+
+def test_a_wrong_archive_time_stamp_never_leaves_and_costs_neither_signature_nor_proofs(office):
+    office.world.crls()
+    stamper = StampsDocumentsWrong(office.services.tsa)
+    office.deps = replace(office.deps, extender=replace(office.deps.extender, timestamper=stamper))
+    signed = office.signed("B-LTA")
+    assert (signed.level, signed.pending) == ("B-LT", "B-LTA")
+    assert office.judged(signed.content).facts.level == "PAdES-B-LT"
+    assert office.rows("SELECT failure FROM level_requests") == [("SELF_CHECK_FAILED",)]

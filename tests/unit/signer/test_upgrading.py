@@ -10,21 +10,24 @@ import pytest
 from cryptography.x509 import ReasonFlags
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec, MDPPerm, SigFieldSpec, append_signature_field
+from sqlalchemy import text
 
 from certs.errors import DatabaseUnavailable
 from pki.service_keys import ServiceKind
 from signer.documents import document_by_code
-from signer.errors import InputUnreadable, Refused, Unavailable
+from signer.errors import InputUnreadable, Refused, Unavailable, UsageWrong
 from signer.evidence import OwnEvidence
 from signer.leveling import LevelingDeps, has_due, reach_due
 from signer.levels import LEVELS
+from signer.raising import upgrade_document, upgrade_file
 from signer.recall import recall_document
+from signer.renewal import has_renewals, renew_due
 from signer.signing_parts import EarlierSignatures
 from signer.storage import BlobStore
 from signer.timestamps import OwnTimestamper
-from signer.upgrading import UpgradeDeps, upgrade
+from signer.upgrading import UpgradeDeps
 from signer.validation.facts import TrustAnchor, ValidationInputs
-from tests.attacks.documents import sign, with_stream_tables
+from tests.attacks.documents import page_pdf, sign, with_stream_tables
 from tests.attacks.pki import NOW, Pki, build_pki, make_crl
 from tests.unit.pki.services import make_service
 from tests.unit.signer.office import PDF, Office
@@ -49,7 +52,7 @@ def upgrading(office: Office, extra: ValidationInputs | None = None) -> UpgradeD
 
 
 def raised(office: Office, pdf: bytes, level: str, extra: ValidationInputs | None = None) -> bytes:
-    return upgrade(pdf, level, ADMIN, upgrading(office, extra)).content
+    return upgrade_file(pdf, level, ADMIN, leveling(office, extra)).content
 
 
 def refusal(office: Office, pdf: bytes, level: str, extra: ValidationInputs | None = None) -> str:
@@ -69,7 +72,7 @@ def test_every_level_is_reached_from_every_lower_one(office, before, level):
     judged = office.judged(higher)
     assert (judged.conclusion, judged.facts.reached) == ("valid", level)
     assert judged.proven_time is not None
-    assert "file.upgrade" in [action for (action,) in office.rows("SELECT action FROM audit")]
+    assert "document.extend" in [action for (action,) in office.rows("SELECT action FROM audit")]
 
 
 def test_two_signatures_are_raised_together(office):
@@ -171,6 +174,61 @@ def test_an_archive_stamp_is_renewed_when_its_certificate_nears_its_end(office):
     assert office.judged(renewed).conclusion == "valid"
 
 
+def renewing(office: Office) -> list[tuple[object, ...]]:
+    return office.rows("SELECT level, renew_at IS NOT NULL FROM signing_acts ORDER BY id")
+
+
+def on(office: Office, **step: float) -> None:
+    """Time goes on, and the house keeps its services and lists as its worker does."""
+    office.world.clock.advance(**step)
+    make_service(office.world, ServiceKind.OCSP)
+    make_service(office.world, ServiceKind.TSA)
+    office.world.crls()
+
+
+def test_the_worker_renews_archive_time_stamps_before_they_end(office):
+    signed, plain = office.signed("B-LTA"), office.signed("B-LT", page_pdf("Van ban khac"))
+    assert renewing(office) == [("B-LTA", 1), ("B-LT", 0)]
+    on(office, days=5 * 365 * 2 // 3 - 2)
+    assert not has_renewals(leveling(office))
+    on(office, days=4)
+    assert has_renewals(leveling(office))
+    assert (renew_due(ADMIN, leveling(office)), has_renewals(leveling(office))) == (1, False)
+    document = document_of(office, signed.code)
+    content = leveling(office).blobs.get(document.sha256)
+    assert content.startswith(signed.content)
+    assert office.rows("SELECT action, subject_id FROM audit WHERE action = 'document.extend'") == [
+        ("document.extend", signed.code)
+    ]
+    assert document_of(office, plain.code).sha256 == plain.sha256
+    office.world.clock.advance(days=5 * 365 // 3 + 30)
+    assert (office.judged(signed.content).conclusion, office.judged(content).conclusion) == ("indeterminate", "valid")
+
+
+def test_a_renewal_that_cannot_be_had_is_tried_again_and_a_recalled_document_is_left_alone(office):
+    signed, recalled = office.signed("B-LTA"), office.signed("B-LTA", page_pdf("Van ban khac"))
+    recall_document(recalled.code, "nhầm", ADMIN, office.world.database, office.world.clock)
+    on(office, days=5 * 365 * 2 // 3 + 2)
+    assert renew_due(ADMIN, leveling(without_tsa(office))) == 0
+    assert renewing(office) == [("B-LTA", 1), ("B-LTA", 0)]
+    assert not has_renewals(leveling(office))
+    office.world.clock.advance(hours=1, seconds=1)
+    assert renew_due(ADMIN, leveling(office)) == 1
+    assert document_of(office, signed.code).sha256 != signed.sha256
+    assert document_of(office, recalled.code).sha256 == recalled.sha256
+
+
+def test_a_file_whose_renewal_nobody_has_looked_at_gets_its_time_noted(office):
+    signed = office.signed("B-LTA")
+    before = office.rows("SELECT renew_at FROM signing_acts")
+    with office.world.database.write() as session:
+        session.execute(text("UPDATE signing_acts SET renew_at = finished_at"))
+    assert has_renewals(leveling(office))
+    assert renew_due(ADMIN, leveling(office)) == 0
+    assert office.rows("SELECT renew_at FROM signing_acts") == before
+    assert document_of(office, signed.code).sha256 == signed.sha256
+
+
 class Away(OwnTimestamper):
     """A time-stamping authority that does not answer."""
 
@@ -178,8 +236,8 @@ class Away(OwnTimestamper):
         raise Unavailable("TIMESTAMP_UNAVAILABLE", reason="timeout")
 
 
-def leveling(office: Office) -> LevelingDeps:
-    return LevelingDeps(upgrading(office), BlobStore(office.blobs))
+def leveling(office: Office, extra: ValidationInputs | None = None) -> LevelingDeps:
+    return LevelingDeps(upgrading(office, extra), BlobStore(office.blobs))
 
 
 def without_tsa(office: Office) -> Office:
@@ -268,3 +326,43 @@ def test_a_database_that_falls_silent_while_proofs_are_collected_costs_no_signat
     extender = replace(office.deps.extender, evidence=Silent(world.database, world.clock, office.services.ocsp))
     signed = replace(office, deps=replace(office.deps, extender=extender)).signed("B-LT")
     assert (signed.level, signed.pending) == ("B-T", "B-LT")
+
+
+def test_the_register_goes_on_with_the_raised_file(office):
+    signed = office.signed("B-T")
+    raised_once = upgrade_file(signed.content, "B-LT", ADMIN, leveling(office))
+    assert document_of(office, signed.code).sha256 == raised_once.sha256
+    assert leveling(office).blobs.get(raised_once.sha256) == raised_once.content
+    raised_again = upgrade_document(signed.code, "B-LTA", ADMIN, leveling(office))
+    document = document_of(office, signed.code)
+    assert (document.sha256, document.acts[-1].level) == (raised_again.sha256, "B-LTA")
+    assert raised_again.content.startswith(raised_once.content)
+    assert office.rows("SELECT renew_at IS NOT NULL FROM signing_acts") == [(1,)]
+    with pytest.raises(Refused) as refused:
+        upgrade_document(signed.code, "B-LTA", ADMIN, leveling(office))
+    assert refused.value.code == "LEVEL_ALREADY_REACHED"
+
+
+def test_what_waited_waits_no_more_when_somebody_raises_it_by_hand(office):
+    signed = without_tsa(office).signed("B-LT")
+    upgrade_document(signed.code, "B-T", ADMIN, leveling(office))
+    assert document_of(office, signed.code).pending.level == "B-LT"
+    upgrade_document(signed.code, "B-LT", ADMIN, leveling(office))
+    assert document_of(office, signed.code).pending is None
+
+
+def test_an_older_file_a_strangers_or_a_recalled_ones_is_raised_beside_the_register(office, pki):
+    signed = office.signed("B-T")
+    again = office.signed("B-T", signed.content)
+    upgrade_file(signed.content, "B-LT", ADMIN, leveling(office))
+    assert document_of(office, signed.code).sha256 == again.sha256
+    recall_document(signed.code, "nhầm", ADMIN, office.world.database, office.world.clock)
+    upgrade_file(again.content, "B-LT", ADMIN, leveling(office))
+    upgrade_file(sign(PDF, pki.officer), "B-T", ADMIN, leveling(office))
+    assert document_of(office, signed.code).sha256 == again.sha256
+    assert office.rows("SELECT count(*) FROM audit WHERE action = 'file.upgrade'") == [(3,)]
+    with pytest.raises(Refused) as refused:
+        upgrade_document(signed.code, "B-LT", ADMIN, leveling(office))
+    assert refused.value.code == "DOCUMENT_NOT_IN_FORCE"
+    with pytest.raises(UsageWrong):
+        upgrade_document("ABCD", "B-LT", ADMIN, leveling(office))

@@ -1,0 +1,60 @@
+"""Which input of a command becomes which output: a file for one, a folder for several, names kept, nothing overwritten by mistake."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.cli.context import writable_folder
+from api.cli.parser import TypedPath
+from api.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and its output."""
+
+    source: TypedPath
+    target: TypedPath
+
+
+def plan_outputs(files: list[TypedPath], output: TypedPath | None) -> list[Job]:
+    """Which file becomes which; refused before anything is signed when two would become one."""
+    if len(files) == 1 and not (output and output.path.is_dir()):
+        return _distinct([Job(files[0], output or _default_target(files[0]))])
+    if output is None:
+        return _distinct([Job(file, _default_target(file)) for file in files])
+    if output.path.exists() and not output.path.is_dir():
+        raise UsageError("OUTPUT_NOT_FOLDER", path=output.typed)
+    writable_folder(output.path, output.typed)
+    return _distinct(
+        [Job(file, TypedPath(str(Path(output.typed) / file.path.name), output.path / file.path.name)) for file in files]
+    )
+
+
+def _distinct(jobs: list[Job]) -> list[Job]:
+    inputs = {(status.st_dev, status.st_ino) for job in jobs if (status := _status(job.source.path))}
+    seen: set[Path] = set()
+    for job in jobs:
+        # Any of the inputs, not only its own: with --force NAME-signed.pdf of one file may be another.
+        present = _status(job.target.path)
+        if present and (present.st_dev, present.st_ino) in inputs:
+            raise UsageError("OUTPUT_IS_INPUT", path=job.target.typed)
+        target = job.target.path.parent.resolve() / job.target.path.name
+        if target in seen:
+            raise UsageError("OUTPUT_TWICE", path=job.target.typed)
+        seen.add(target)
+    return jobs
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None  # said when it is read or written
+
+
+def _default_target(source: TypedPath) -> TypedPath:
+    name = f"{source.path.stem}-signed.pdf"
+    return TypedPath(str(Path(source.typed).parent / name), source.path.parent / name)
