@@ -120,6 +120,10 @@ def _document_paths() -> Schema:
         "The lookup code, from the answer of signing or as the agency told it; capitals, spaces and hyphens do not matter.",
         minLength=1,
     )
+    password: Schema = {
+        "type": "string",
+        "description": "What opens an encrypted file, its owner's where the user may not sign. Neither kept nor logged.",
+    }
     signing: Schema = {
         "type": "object",
         "required": ["file", "credential"],
@@ -139,6 +143,7 @@ def _document_paths() -> Schema:
                 "The names and their lengths stand below. CodeNotation is the symbol without the number, which the seal adds.",
             },
             "placement": {"type": "string", "description": "auto, none, required, or PAGE,X,Y in millimetres."},
+            "password": password,
         },
     }
     return {
@@ -155,7 +160,7 @@ def _document_paths() -> Schema:
                         "type": "object",
                         "required": ["file"],
                         "additionalProperties": False,
-                        "properties": {"file": file},
+                        "properties": {"file": file, "password": password},
                     }
                 ),
                 "responses": {"200": _json("The verdict, whatever it is; also `unreadable`.", "Verdict", "verify")}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from signer.cms import TIMESTAMP_ROOM
@@ -16,6 +16,7 @@ from signer.evidence import OwnEvidence
 from signer.extension import Appended, ExtensionPlan, ValidationData, join
 from signer.levels import B_LT, B_LTA, B_T, reaches
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms
+from signer.password import NO_PASSWORD, Password
 from signer.timestamps import DIGEST, Timestamper
 
 
@@ -44,7 +45,14 @@ class Extender:
     evidence: OwnEvidence
     appender: Appender
 
-    def raise_signed(self, signed: bytes, hole: tuple[int, int], wanted: str, serials: Sequence[str]) -> Raised:
+    def raise_signed(
+        self,
+        signed: bytes,
+        hole: tuple[int, int],
+        wanted: str,
+        serials: Sequence[str],
+        password: Password = NO_PASSWORD,
+    ) -> Raised:
         """Raise a file that we have just signed at B-T. `serials`: our certificates behind its signatures, the newest first.
 
         Raises nothing that an outage or the file can cause: the signature exists, and what was reached is handed out.
@@ -53,7 +61,7 @@ class Extender:
             return Raised(signed, B_T)
         try:
             data = self._evidence(serials)
-            plan = ExtensionPlan(data, (vri_name(signed, hole),))
+            plan = ExtensionPlan(data, (vri_name(signed, hole),), password=password)
         except OwnOutputBroken:
             raise
         except SignerError as error:
@@ -76,7 +84,7 @@ class Extender:
     def append(self, pdf: bytes, plan: ExtensionPlan, *, stamped: bool) -> bytes:
         """The file with one revision more: what the plan holds, and a document time-stamp over all of it."""
         octets = TIMESTAMP_ROOM if stamped else 0
-        appended = self.appender.append(pdf, ExtensionPlan(plan.data, plan.signatures, octets))
+        appended = self.appender.append(pdf, replace(plan, stamp_octets=octets))
         if not stamped:
             if appended.hole is not None or b"/ByteRange" in appended.tail:
                 raise OwnOutputBroken("PREPARED_FILE_WRONG")

@@ -19,18 +19,20 @@ from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObj
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp
 
-from signer.errors import InputUnreadable, Refused
+from signer.errors import InputUnreadable
 from signer.extension import Appended, ExtensionPlan
+from signer.unlocking import refuse_unless_allowed, unlock_for_writing
 
 # More than a store ever needs; a stranger's may hold anything.
 _MOST_HELD = 2000
 
 
 def extend_by_library(pdf: bytes, plan: ExtensionPlan, *, strict: bool) -> Appended:
-    """The appended revision; Refused for an encrypted file."""
+    """The appended revision; Refused for a file that does not unlock, or allows no field for the time-stamp."""
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=strict)
-    if writer.prev.encrypted:
-        raise Refused("INPUT_ENCRYPTED")
+    rights = unlock_for_writing(writer.prev, plan.password)
+    if plan.stamp_octets:
+        refuse_unless_allowed(rights, new_field=True)
     if plan.data:
         _update_store(writer, plan)
     if not plan.stamp_octets:

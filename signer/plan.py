@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from signer.appearance.fonts import EmbeddedFont, Style, pack_font, unpack_font
 from signer.appearance.images import StampImage
+from signer.password import NO_PASSWORD, Password
 
 Kind = Literal["signature", "seal"]
 Message = tuple[dict[str, Any], list[bytes]]
@@ -38,6 +39,7 @@ class Plan:
     fonts: Mapping[Style, EmbeddedFont] = dataclasses.field(default_factory=dict)
     ready_seal_mm: float | None = None
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    password: Password = NO_PASSWORD
 
     def to_message(self) -> Message:
         """Header and blobs for the preparing process."""
@@ -52,6 +54,7 @@ class Plan:
             "text": list(self.text),
             "ready_seal_mm": self.ready_seal_mm,
             "values": dict(self.values),
+            "password": self.password.text,
             "image": None,
         }
         header["fonts"] = list(self.fonts)
@@ -69,6 +72,7 @@ class Plan:
         values = dict(header)
         values["claimed_time"] = datetime.fromisoformat(values["claimed_time"])
         values["text"] = tuple(values["text"])
+        values["password"] = Password(values["password"])
         styles = values["fonts"]
         values["fonts"] = {style: unpack_font(blob) for style, blob in zip(styles, blobs[: len(styles)], strict=True)}
         if values["image"] is not None:

@@ -34,9 +34,11 @@ from signer.form import (
     refuse_taken_name,
     signature_fields,
 )
+from signer.password import Password
 from signer.plain_increment import prepare_plain
 from signer.plain_pdf import NotPlain
 from signer.plan import Message, Plan, Prepared
+from signer.unlocking import Rights, refuse_unless_allowed, unlock_for_writing
 
 _HEADER = re.compile(rb"%PDF-\d\.\d")
 _HEADER_WITHIN = 1024  # readers look this far for it (ISO 32000-1 annex H, implementation note 13)
@@ -104,23 +106,32 @@ class _Target:
 
 
 def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
-    writer = _open(pdf, strict=strict)
+    writer, rights = _open(pdf, plan.password, strict=strict)
     fields = signature_fields(writer)
-    target = _target(pdf, plan, writer, fields)
+    target = _target(pdf, plan, writer, fields, rights)
+    refuse_unless_allowed(rights, new_field=not target.exists)
     refuse_closed(writer, target.name)
     parts = PdfParts(writer)
     filled = fill_text_fields(writer, parts, plan.values, plan.fonts) if plan.values else []
     # Only the first signature may leave an empty field: to the earlier ones it would be a change nobody asked for.
-    leave_room = all(each.free for each in fields) and not _ready_seal(fields, plan.ready_seal_mm or 0.0)
+    leave_room = (
+        rights.new_field and all(each.free for each in fields) and not _ready_seal(fields, plan.ready_seal_mm or 0.0)
+    )
     signed = sum(not field.free for field in fields)
     hole, output = _append_signature(writer, plan, target, parts, filled, leave_room=leave_room)
     return Prepared(output[len(pdf) :], hole, target.name, target.how, tuple(filled), not strict, signed)
 
 
-def _target(pdf: bytes, plan: Plan, writer: IncrementalPdfFileWriter, fields: list[SignatureField]) -> _Target:
-    if plan.field is not None:
-        refuse_taken_name(writer, plan.field)
-        named = next((each for each in fields if each.name == plan.field), None)
+def _target(
+    pdf: bytes, plan: Plan, writer: IncrementalPdfFileWriter, fields: list[SignatureField], rights: Rights
+) -> _Target:
+    name = plan.field
+    if name is None and not rights.new_field:
+        # Where nobody may make a field, the one that waits is what the author meant.
+        name = next((each.name for each in fields if each.free), None)
+    if name is not None:
+        refuse_taken_name(writer, name)
+        named = next((each for each in fields if each.name == name), None)
         if named is not None:
             # Somebody has decided where: the field's own box, or nowhere if it has none.
             place = _box_of(named, plan)
@@ -137,8 +148,7 @@ def _target(pdf: bytes, plan: Plan, writer: IncrementalPdfFileWriter, fields: li
         raise Refused("PLACEMENT_NOWHERE")
     if place is not None and place.field is not None:
         return _Target(place.field, True, place, place.how)
-    name = plan.field or fresh_name(writer, _STEMS[plan.kind])
-    return _Target(name, False, place, place.how if place else None)
+    return _Target(name or fresh_name(writer, _STEMS[plan.kind]), False, place, place.how if place else None)
 
 
 def _search(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> Place | None:
@@ -160,7 +170,7 @@ def _search(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> Place | Non
             beside = _beside_signature(pdf, plan, fields)
             if beside is not None:
                 return beside
-        return find_place(pdf, wanted, placement)
+        return find_place(pdf, wanted, placement, plan.password.text)
     except SurveyFailed:
         if placement.kind == "auto":
             return None  # what cannot be looked at gets no stamp, and the caller warns
@@ -174,7 +184,8 @@ def _beside_signature(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> P
             continue
         rect = seal_rect(signed.box, plan.diameter_mm, signed.rotation)
         with contextlib.suppress(PlacementCoversText, PlacementOffPage):
-            check_blank(pdf, signed.page, rect, is_round=True, ignored_fields=frozenset({signed.name}))
+            ignored = frozenset({signed.name})
+            check_blank(pdf, signed.page, rect, is_round=True, ignored_fields=ignored, password=plan.password.text)
             return Place(signed.page, rect, signed.rotation, "field")
     return None
 
@@ -237,13 +248,12 @@ def _centred(stamp: Appearance, width: float, height: float) -> Appearance:
     return replace(stamp, width=width, height=height, content=matrix + stamp.content + b" Q")
 
 
-def _open(pdf: bytes, *, strict: bool) -> IncrementalPdfFileWriter:
+def _open(pdf: bytes, password: Password, *, strict: bool) -> tuple[IncrementalPdfFileWriter, Rights]:
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=strict)
-    if writer.prev.encrypted:
-        raise Refused("INPUT_ENCRYPTED")
+    rights = unlock_for_writing(writer.prev, password)
     if "/Kids" not in writer.root["/Pages"] or not len(writer.root["/Pages"]["/Kids"]):
         raise InputUnreadable("INPUT_NO_PAGES")
-    return writer
+    return writer, rights
 
 
 def _append_signature(

@@ -87,7 +87,7 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
     _refuse_level(request.level, deps)
     _refuse_size(request.pdf, deps.max_bytes)
     # 2. What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
-    earlier = deps.judge_earlier(request.pdf) if b"/ByteRange" in request.pdf else EarlierSignatures()
+    earlier = deps.judge_earlier(request.pdf, request.password) if b"/ByteRange" in request.pdf else EarlierSignatures()
     _check_order(case, earlier)
     # 3. Number and date belong into what the seal signs, so they are fixed before. A gap keeps its reason.
     number = _reserve(case, earlier)
@@ -98,7 +98,7 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
             # The quick look for signatures above can be deceived by names that are written with escapes.
             raise InputUnreadable("INPUT_SIGNATURES_UNREADABLE", reason="HIDDEN")
         prepared = accept_prepared(request.pdf, answer.tail, answer.hole, answer.field)
-        _refuse_harm(earlier, prepared, deps)
+        _refuse_harm(case, earlier, prepared)
         # 4. Commit what we are about to sign. From here on a death leaves a trace.
         document, act = _begin(case, earlier, prepared)
         with _fail_act_on_failure(case, act):
@@ -152,12 +152,12 @@ def _raise(
     if stamp.failure is not None:
         return Raised(signed, B_B, stamp.failure)
     raised = extender.raise_signed(
-        signed, prepared.hole, case.request.level, (case.credential.serial, *earlier.signers)
+        signed, prepared.hole, case.request.level, (case.credential.serial, *earlier.signers), case.request.password
     )
     if not earlier.fields or raised.level == B_T:
         return raised
     try:
-        broken = case.deps.judge_earlier(raised.content).broken
+        broken = case.deps.judge_earlier(raised.content, case.request.password).broken
     except SignerError as error:
         # Nobody can say whether the proofs harm what was there before: without them it stands as it was checked.
         return Raised(signed, B_T, error)
@@ -192,11 +192,12 @@ def _sealing(case: _Case) -> str | None:
     return case.credential.name if case.intent == ISSUE else None
 
 
-def _refuse_harm(earlier: EarlierSignatures, prepared: PreparedPdf, deps: SigningDeps) -> None:
+def _refuse_harm(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> None:
     """What we append must leave every earlier signature as good as it was: a lock or certification may forbid it."""
     if not earlier.fields:
         return
-    harmed = set(earlier.fields) & set(deps.judge_earlier(prepared.content).broken)
+    judged = case.deps.judge_earlier(prepared.content, case.request.password)
+    harmed = set(earlier.fields) & set(judged.broken)
     if harmed:
         raise Refused("WOULD_BREAK_EARLIER", field=", ".join(sorted(harmed)))
 
@@ -278,6 +279,7 @@ def _plan(case: _Case, number: GivenNumber | None) -> Plan:
         fonts=_fonts(text, values, deps),
         ready_seal_mm=deps.seal_diameter_mm if drawn and not seal else None,
         values=values,
+        password=request.password,
     )
 
 

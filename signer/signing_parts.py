@@ -14,6 +14,7 @@ from signer.appearance.images import Purpose, StampImage
 from signer.credentials import CredentialDesk
 from signer.extending import Extender
 from signer.metadata import Metadata
+from signer.password import NO_PASSWORD, Password
 from signer.plan import Plan, Prepared
 from signer.storage import BlobStore
 
@@ -40,6 +41,14 @@ class Preparer(Protocol):
         ...
 
 
+class EarlierJudge(Protocol):
+    """Judges the signatures that a file bears already."""
+
+    def __call__(self, pdf: bytes, password: Password, /) -> EarlierSignatures:
+        """Raises Refused or InputUnreadable when that cannot be found out."""
+        ...
+
+
 @dataclass(frozen=True)
 class SignRequest:
     """One document to be signed. `name` is the file's base name, for people. `intent` None: the credential's usual one."""
@@ -52,6 +61,7 @@ class SignRequest:
     metadata: Metadata = dataclasses.field(default_factory=dict)
     placement: str = "auto"
     field: str | None = None
+    password: Password = NO_PASSWORD
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ class SigningDeps:
     clock: Clock
     desk: CredentialDesk
     preparer: Preparer
-    judge_earlier: Callable[[bytes], EarlierSignatures]
+    judge_earlier: EarlierJudge
     blobs: BlobStore
     image: Callable[[str, Purpose, float], StampImage]
     font: Callable[[Style, str], EmbeddedFont]

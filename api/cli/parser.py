@@ -58,7 +58,7 @@ def build_parser(words: Words | None = None) -> Parser:
     _init(add)
     _sign(add)
     _verify(add)
-    upgrade_arguments(add, typed_path, _acts, _json)
+    upgrade_arguments(add, typed_path, _password, _acts, _json)
     _cert(add)
     _ca(add)
     _hsm(add)
@@ -79,6 +79,12 @@ def build_parser(words: Words | None = None) -> Parser:
 
 def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="machine-readable output, the same in every language")
+
+
+def _password(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--password-file", type=typed_path, metavar="FILE", help="what opens an encrypted PDF, as the file's only line"
+    )
 
 
 def _acts(parser: argparse.ArgumentParser) -> None:
@@ -110,6 +116,7 @@ def _sign(add: Sub) -> None:
     )
     sign.add_argument("--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes")
     sign.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
+    _password(sign)
     sign.add_argument("--force", action="store_true", help="replace an existing output")
     _acts(sign)
     _json(sign)
@@ -128,6 +135,7 @@ def _verify(add: Sub) -> None:
         help="trust these certificates in this call",
     )
     verify.add_argument("--offline", action="store_true", help="never use the network")
+    _password(verify)
     _json(verify)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from api.cli.call import Call
-from api.cli.context import acting, print_json, read_input, refuse_existing, writable_folder
+from api.cli.context import acting, print_json, read_input, read_password, refuse_existing, writable_folder
 from api.cli.failures import describe
 from api.cli.parser import TypedPath
 from api.errors import UsageError
@@ -95,6 +95,7 @@ def _sign(
         metadata=metadata,
         placement=options.placement,
         field=options.field,
+        password=read_password(options.password_file),
     )
     # The output's space is taken before the key is used: a full disk must not cost a signature.
     with OutputFile(job.target.path, expected_size=len(pdf) + _GROWTH, replace=options.force) as file:

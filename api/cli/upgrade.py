@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from api.cli.call import Call
-from api.cli.context import acting, print_json, read_input, refuse_existing
+from api.cli.context import acting, print_json, read_input, read_password, refuse_existing
 from api.cli.trusted import read_trusted
 from api.errors import UsageError
 from api.wiring import open_installation
@@ -22,7 +22,8 @@ def run(options: argparse.Namespace, call: Call) -> int:
     with open_installation(call.environment, judge=call.judge) as installation:
         actor = acting(call, installation)
         anchors, crls = read_trusted(options.trust)
-        extra = ValidationInputs(installation.clock.now(), anchors, (), crls) if options.trust else None
+        password = read_password(options.password_file)
+        extra = ValidationInputs(installation.clock.now(), anchors, (), crls, password)
         deps = installation.upgrading(extra)
         pdf = read_input(options.file, installation.settings.sign.max_bytes)
         if options.output.path.exists() and options.output.path.samefile(options.file.path):

@@ -11,10 +11,11 @@ from signer.levels import LEVELS
 def upgrade_arguments(
     add: Callable[..., argparse.ArgumentParser],
     path: Callable[[str], object],
+    password: Callable[[argparse.ArgumentParser], None],
     acts: Callable[[argparse.ArgumentParser], None],
     json: Callable[[argparse.ArgumentParser], None],
 ) -> None:
-    """The command. `path`, `acts` and `json` are those of the other commands."""
+    """The command. `path`, `password`, `acts` and `json` are those of the other commands."""
     upgrade = add("upgrade", help="raise a signed file, ours or not, to a higher level")
     upgrade.add_argument("file", metavar="FILE", type=path)
     upgrade.add_argument("--level", required=True, choices=LEVELS[1:])
@@ -27,6 +28,7 @@ def upgrade_arguments(
         metavar="PEM",
         help="trust these certificates and use these revocation lists in this call",
     )
+    password(upgrade)
     upgrade.add_argument("--force", action="store_true", help="replace an existing output")
     acts(upgrade)
     json(upgrade)

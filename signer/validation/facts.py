@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
 
+from signer.password import NO_PASSWORD, Password
 from signer.validation.errors import FactsUnreadable
 
 Trust = Literal["government", "public", "internal", "foreign", "unknown"]
@@ -30,12 +31,13 @@ class TrustAnchor:
 
 @dataclass(frozen=True)
 class ValidationInputs:
-    """What the judge may lean on besides the file: anchors, further certificates, revocation lists, the time in question."""
+    """What the judge may lean on besides the file: anchors, further certificates, revocation lists, the time in question, a password."""
 
     at: datetime
     anchors: tuple[TrustAnchor, ...] = ()
     intermediates: tuple[bytes, ...] = ()
     crls: tuple[bytes, ...] = ()
+    password: Password = NO_PASSWORD
 
     def to_message(self) -> tuple[dict[str, Any], list[bytes]]:
         """Header and blobs for the judge process: anchors first, then intermediates, then revocation lists."""
@@ -43,6 +45,7 @@ class ValidationInputs:
             "at": self.at.isoformat(),
             "kinds": [anchor.kind for anchor in self.anchors],
             "intermediates": len(self.intermediates),
+            "password": self.password.text,
         }
         return header, [*(anchor.der for anchor in self.anchors), *self.intermediates, *self.crls]
 
@@ -55,6 +58,7 @@ class ValidationInputs:
             anchors=tuple(TrustAnchor(der, kind) for der, kind in zip(blobs[:first], kinds, strict=True)),
             intermediates=tuple(blobs[first:second]),
             crls=tuple(blobs[second:]),
+            password=Password(str(header["password"])),
         )
 
 
