@@ -41,7 +41,7 @@ class SignatureField:
 
 def signature_fields(writer: IncrementalPdfFileWriter) -> list[SignatureField]:
     """All signature fields in the order of the form."""
-    fields = list(_fields(writer, "/Sig"))
+    fields = list(fields_of(writer, "/Sig"))
     if not fields:
         return []  # the page tree of a thousand pages is not walked for nothing
     pages = _pages_by_annotation(writer)
@@ -74,7 +74,10 @@ def _signature_field(
     return SignatureField(name, value is None, box, page, rotation)
 
 
-def _fields(writer: IncrementalPdfFileWriter, kind: str | None) -> Iterator[tuple[str, object, generic.IndirectObject]]:
+def fields_of(
+    writer: IncrementalPdfFileWriter, kind: str | None
+) -> Iterator[tuple[str, object, generic.IndirectObject]]:
+    """Name, value and reference of the fields of one kind, or of all."""
     try:
         fields = writer.root["/AcroForm"]["/Fields"]
     except KeyError:
@@ -112,14 +115,14 @@ def _pages_by_annotation(writer: IncrementalPdfFileWriter) -> dict[int, tuple[in
 def refuse_taken_name(writer: IncrementalPdfFileWriter, name: str) -> None:
     """Refused FIELD_EXISTS when a field of that name exists and is not a free signature field."""
     for kind in _KINDS:
-        for existing, value, _reference in _fields(writer, kind):
+        for existing, value, _reference in fields_of(writer, kind):
             if existing == name and (kind != "/Sig" or value is not None):
                 raise Refused("FIELD_EXISTS", field=name)
 
 
 def fresh_name(writer: IncrementalPdfFileWriter, stem: str) -> str:
     """The stem with the lowest number that no field of the form has yet."""
-    taken = {name for kind in _KINDS for name, _, _ in _fields(writer, kind)}
+    taken = {name for kind in _KINDS for name, _, _ in fields_of(writer, kind)}
     return next(name for name in (f"{stem}{number}" for number in range(1, len(taken) + 2)) if name not in taken)
 
 
@@ -128,7 +131,7 @@ def refuse_closed(writer: IncrementalPdfFileWriter, field: str) -> None:
 
     A certification with P=1 allows no change at all (ISO 32000-2 12.8.2.2); a FieldMDP lock may cover the field (12.8.2.4).
     """
-    for _name, value, _reference in _fields(writer, "/Sig"):
+    for _name, value, _reference in fields_of(writer, "/Sig"):
         if not isinstance(value, generic.DictionaryObject):
             continue
         for entry in value_of(value, "/Reference", ()):
@@ -148,7 +151,7 @@ def fill_text_fields(
     Only /V and /AP change: that much an earlier signature allows (ISO 32000-2 12.8.2.2, P=2).
     """
     filled = []
-    for name, value, reference in _fields(writer, "/Tx"):
+    for name, value, reference in fields_of(writer, "/Tx"):
         field = reference.get_object()
         if name not in values or value not in (None, "") or int(value_of(field, "/Ff", 0)) & _READ_ONLY:
             continue

@@ -24,10 +24,12 @@ from signer.appearance.errors import AppearanceError, PlacementCoversText, Place
 from signer.appearance.geometry import PageBox, Place, Rect, mm_to_pt, parse_placement, seal_rect
 from signer.appearance.pdf_objects import PdfParts
 from signer.appearance.placement import Wanted, check_blank, find_place
-from signer.appearance.stamps import Appearance, seal_stamp, signature_stamp, text_stamp
+from signer.appearance.stamps import Appearance, empty_stamp, seal_stamp, signature_stamp, text_stamp
+from signer.conformance import conformance_of
 from signer.errors import InputUnreadable, Refused, SignerError
 from signer.form import (
     SignatureField,
+    fields_of,
     fill_text_fields,
     fresh_name,
     refuse_closed,
@@ -38,12 +40,16 @@ from signer.password import Password
 from signer.plain_increment import prepare_plain
 from signer.plain_pdf import NotPlain
 from signer.plan import Message, Plan, Prepared
+from signer.revision_writer import RevisionWriter
+from signer.tagging import tag_field
 from signer.unlocking import Rights, refuse_unless_allowed, unlock_for_writing
 
 _HEADER = re.compile(rb"%PDF-\d\.\d")
 _HEADER_WITHIN = 1024  # readers look this far for it (ISO 32000-1 annex H, implementation note 13)
 READY_SEAL_STEM = "Seal"
 _STEMS = {"signature": "Signature", "seal": READY_SEAL_STEM}
+# What a screen reader says of a field (/TU).
+_SPOKEN = {"signature": "Chữ ký số", "seal": "Con dấu"}
 
 
 def prepare_task(header: dict[str, Any], blobs: list[bytes]) -> Message:
@@ -105,20 +111,34 @@ class _Target:
         return self.place.page_index if self.place else 0
 
 
+@dataclass(frozen=True)
+class _Wants:
+    """What only the first signature may bring besides itself: to an earlier one it would be a change that nobody asked for.
+
+    An empty field for the seal; a place in the structure of a tagged document. `appearance`: an unseen field has one too.
+    """
+
+    seal_field: bool
+    tags: bool
+    appearance: bool
+
+
 def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
     writer, rights = _open(pdf, plan.password, strict=strict)
     fields = signature_fields(writer)
     target = _target(pdf, plan, writer, fields, rights)
     refuse_unless_allowed(rights, new_field=not target.exists)
     refuse_closed(writer, target.name)
-    parts = PdfParts(writer)
+    claims = conformance_of(writer)
+    parts = PdfParts(writer, archive_part=claims.archive_part, has_rgb=claims.has_rgb)
     filled = fill_text_fields(writer, parts, plan.values, plan.fonts) if plan.values else []
-    # Only the first signature may leave an empty field: to the earlier ones it would be a change nobody asked for.
-    leave_room = (
-        rights.new_field and all(each.free for each in fields) and not _ready_seal(fields, plan.ready_seal_mm or 0.0)
-    )
     signed = sum(not field.free for field in fields)
-    hole, output = _append_signature(writer, plan, target, parts, filled, leave_room=leave_room)
+    wants = _Wants(
+        seal_field=rights.new_field and not signed and not _ready_seal(fields, plan.ready_seal_mm or 0.0),
+        tags=claims.tagged and not signed,
+        appearance=claims.archive_part == 1,
+    )
+    hole, output = _append_signature(writer, plan, target, parts, filled, wants)
     return Prepared(output[len(pdf) :], hole, target.name, target.how, tuple(filled), not strict, signed)
 
 
@@ -211,11 +231,14 @@ def _ready_seal(fields: list[SignatureField], diameter_mm: float) -> SignatureFi
     return None
 
 
-def _add_ready_seal(writer: IncrementalPdfFileWriter, place: Place, diameter_mm: float) -> None:
+def _add_ready_seal(writer: IncrementalPdfFileWriter, place: Place, diameter_mm: float, *, tags: bool) -> None:
     """The empty seal field stands there before the officer signs: added later, it would change what he signed."""
     rect = seal_rect(place.rect, diameter_mm, place.rotation)
     name = fresh_name(writer, READY_SEAL_STEM)
     append_signature_field(writer, _field_spec(name, place.page_index, rect))
+    if tags:
+        reference = next(reference for found, _, reference in fields_of(writer, "/Sig") if found == name)
+        tag_field(writer, reference, _SPOKEN["seal"])
 
 
 def _field_spec(name: str, page: int, box: Rect | None) -> SigFieldSpec:
@@ -249,7 +272,7 @@ def _centred(stamp: Appearance, width: float, height: float) -> Appearance:
 
 
 def _open(pdf: bytes, password: Password, *, strict: bool) -> tuple[IncrementalPdfFileWriter, Rights]:
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=strict)
+    writer = RevisionWriter(io.BytesIO(pdf), strict=strict)
     rights = unlock_for_writing(writer.prev, password)
     if "/Kids" not in writer.root["/Pages"] or not len(writer.root["/Pages"]["/Kids"]):
         raise InputUnreadable("INPUT_NO_PAGES")
@@ -262,14 +285,19 @@ def _append_signature(
     target: _Target,
     parts: PdfParts,
     filled: list[str],
-    *,
-    leave_room: bool,
+    wants: _Wants,
 ) -> tuple[tuple[int, int], bytes]:
     """Write field, signature dictionary with its hole and stamp; the hole's offsets and the whole file."""
     box = target.place.rect if target.place else None
     embedder = PdfCMSEmbedder(None if target.exists else _field_spec(target.name, target.page, box))
     steps = embedder.write_cms(target.name, writer, existing_fields_only=target.exists)
-    field = next(steps).get_object()
+    reference = next(steps)
+    field = reference.get_object()
+    if wants.tags and target.place and not target.exists:
+        tag_field(writer, reference, ": ".join(filter(None, (_SPOKEN[plan.kind], plan.signer))))
+    if not target.place and not target.exists and wants.appearance:
+        # ISO 19005-1 6.9: every field has an appearance, also one that shows nothing.
+        field[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): parts.form(empty_stamp(0, 0))})
     if target.place:
         annotation = get_single_field_annot(field)
         stamp = _stamp(plan, target.place)
@@ -277,9 +305,9 @@ def _append_signature(
             {pdf_name("/N"): parts.form(stamp, target.place.rotation)}
         )
         writer.update_container(annotation)
-        if leave_room and plan.ready_seal_mm:
+        if wants.seal_field and plan.ready_seal_mm:
             # After the signature's own field: of two annotations the later one lies on top, and the seal goes over it.
-            _add_ready_seal(writer, target.place, plan.ready_seal_mm)
+            _add_ready_seal(writer, target.place, plan.ready_seal_mm, tags=wants.tags)
     signature = SignatureObject(
         timestamp=plan.claimed_time, subfilter=SigSeedSubFilter.PADES, bytes_reserved=2 * plan.contents_octets
     )
