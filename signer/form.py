@@ -112,6 +112,13 @@ def _pages_by_annotation(writer: IncrementalPdfFileWriter) -> dict[int, tuple[in
     return found
 
 
+def refuse_xfa(writer: IncrementalPdfFileWriter) -> None:
+    """Refused for a form in XFA: some viewers show what its template makes, others the pages, and nobody could say what was signed."""
+    form = value_of(writer.root, "/AcroForm", {})
+    if isinstance(form, generic.DictionaryObject) and "/XFA" in form:
+        raise Refused("INPUT_XFA")
+
+
 def refuse_taken_name(writer: IncrementalPdfFileWriter, name: str) -> None:
     """Refused FIELD_EXISTS when a field of that name exists and is not a free signature field."""
     for kind in _KINDS:

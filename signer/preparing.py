@@ -34,6 +34,7 @@ from signer.form import (
     fresh_name,
     refuse_closed,
     refuse_taken_name,
+    refuse_xfa,
     signature_fields,
 )
 from signer.password import Password
@@ -125,6 +126,7 @@ class _Wants:
 
 def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
     writer, rights = _open(pdf, plan.password, strict=strict)
+    refuse_xfa(writer)
     fields = signature_fields(writer)
     target = _target(pdf, plan, writer, fields, rights)
     refuse_unless_allowed(rights, new_field=not target.exists)
