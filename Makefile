@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-begin serve test test-all check format accept bench bench-full chaos picture lock system-run system-test
+.PHONY: help demo demo-begin serve test test-all check format accept bench bench-full chaos interoperability verapdf picture lock system-run system-test
 
 PYTHON ?= python3
 # Where make serve listens. Not taken from the environment: some shells have a HOST of their own there.
@@ -24,6 +24,8 @@ help:
 	@echo "make accept  the done-when checks on a fresh home"
 	@echo "make bench   benchmarks with ratios (bench-full: with the huge cases)"
 	@echo "make chaos   docs/hsm-chaos.md: what comes of every fault of a token, measured anew"
+	@echo "make interoperability docs/interoperability.md: other programs are asked anew about signed files"
+	@echo "make verapdf whether veraPDF finds signed PDF/A and PDF/UA files conforming (wants java and mvn)"
 	@echo "make picture docs/signed-page.png, drawn anew from the demo"
 	@echo "make lock    requirements*.txt from pyproject.toml"
 
@@ -87,6 +89,14 @@ bench-full: system-test $(VENV)/.dev
 
 chaos: system-test $(VENV)/.dev
 	@$(BIN)/python -m tests.chaos docs/hsm-chaos.md
+
+interoperability: system-test $(VENV)/.dev
+	@$(BIN)/python -m tests.interoperability docs/interoperability.md
+
+# Java and Maven are nobody else's need here, so they are not installed for it.
+verapdf: system-test $(VENV)/.dev
+	@mvn -q -B -f tests/verapdf/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(VENV)/verapdf
+	@ANTIN_TEST_VERAPDF=$(CURDIR)/$(VENV)/verapdf $(BIN)/python -m pytest tests/unit/signer/test_conformance.py -k verapdf
 
 picture: system-test $(VENV)/.dev
 	@$(BIN)/python -m tests.picture docs/signed-page.png

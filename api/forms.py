@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
@@ -13,10 +13,12 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from api.errors import RequestError
+from signer.password import NO_PASSWORD, Password, parse_password
 
 _FIELD_OCTETS = 64 * 1024
 # What is said of each of many files.
 _BATCH_FIELD_OCTETS = 2 * 1024 * 1024
+PASSWORD = "password"  # noqa: S105  the field's name, not what stands in it
 _LONGEST_NAME = 255
 # Characters that turn a name around, hide in it or end a line.
 _FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -26,9 +28,14 @@ _FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 class Form:
     """What was sent: one file, and the plain fields by name."""
 
-    fields: dict[str, str]
+    fields: dict[str, str] = field(repr=False)  # a password may be among them
     name: str
     _file: UploadFile
+
+    def password(self) -> Password:
+        """What opens the file, if the form brings it; UsageWrong for what can be no password."""
+        typed = self.fields.get(PASSWORD)
+        return parse_password(typed.encode("utf-8")) if typed else NO_PASSWORD
 
     def content(self) -> bytes:
         """The file's bytes. Blocks: call it on a thread."""

@@ -10,10 +10,11 @@ from api.errors import RequestError
 from certs.clock import Clock
 from certs.db import Database
 from signer.judging import JudgeDesk
+from signer.password import NO_PASSWORD, Password
 from signer.plan import Plan, Prepared
 from signer.sandbox import Judge, Limits
 from signer.signing_parts import EarlierSignatures
-from signer.validation.facts import TrustAnchor
+from signer.validation.facts import TrustAnchor, ValidationInputs
 from signer.validation.verdict import Verdict
 
 
@@ -38,26 +39,27 @@ class JudgePool:
         self._free: queue.LifoQueue[JudgeDesk] = queue.LifoQueue()
         for judge in reversed(self._judges):
             self._free.put(JudgeDesk(judge, database, clock, stamp_anchors))
+        self._clock = clock
         self._wait_seconds = limits.wall_seconds
 
     def start(self) -> None:
         """Start the first process, so that the first file does not wait for its imports. Returns at once."""
         self._judges[0].start()
 
-    def verify(self, pdf: bytes, name: str) -> Verdict:
+    def verify(self, pdf: bytes, name: str, password: Password = NO_PASSWORD) -> Verdict:
         """The verdict on one file; RequestError BUSY when no process comes free in time."""
         with self._borrowed() as desk:
-            return desk.verify(pdf, name)
+            return desk.verify(pdf, name, extra=ValidationInputs(self._clock.now(), password=password))
 
     def prepare(self, pdf: bytes, plan: Plan) -> Prepared:
         """A revision appended to one file (signer/signing_parts.py, Preparer)."""
         with self._borrowed() as desk:
             return desk.prepare(pdf, plan)
 
-    def earlier_signatures(self, pdf: bytes) -> EarlierSignatures:
+    def earlier_signatures(self, pdf: bytes, password: Password = NO_PASSWORD) -> EarlierSignatures:
         """What one file's signatures are worth."""
         with self._borrowed() as desk:
-            return desk.earlier_signatures(pdf)
+            return desk.earlier_signatures(pdf, password)
 
     def close(self) -> None:
         """End every process, also those that are in the middle of a file."""

@@ -125,6 +125,10 @@ def _document_paths() -> Schema:
         "The lookup code, from the answer of signing or as the agency told it; capitals, spaces and hyphens do not matter.",
         minLength=1,
     )
+    password: Schema = {
+        "type": "string",
+        "description": "What opens an encrypted file, its owner's where the user may not sign. Neither kept nor logged.",
+    }
     signing: Schema = {
         "type": "object",
         "required": ["file", "credential"],
@@ -157,6 +161,7 @@ def _document_paths() -> Schema:
                 "type": "string",
                 "description": "Form fields that nobody may change after this signature: FIELD,…, all, or all-but FIELD,…",
             },
+            "password": password,
         },
     }
     return {
@@ -173,7 +178,7 @@ def _document_paths() -> Schema:
                         "type": "object",
                         "required": ["file"],
                         "additionalProperties": False,
-                        "properties": {"file": file},
+                        "properties": {"file": file, "password": password},
                     }
                 ),
                 "responses": {"200": _json("The verdict, whatever it is; also `unreadable`.", "Verdict", "verify")}

@@ -52,6 +52,7 @@ from signer.documents import Document, document_by_code, find_by_revisions, find
 from signer.enrolment import EnrolmentDeps
 from signer.errors import UsageWrong
 from signer.lineage import Lineage, document_status, lineage_of
+from signer.password import NO_PASSWORD, Password
 from signer.raising import upgrade_document
 from signer.recall import recall_document
 from signer.register_search import DocumentQuery, search_documents
@@ -98,9 +99,9 @@ class Services:
         deps.judge.start()
         self._judges.start()
 
-    def verify(self, pdf: bytes, name: str) -> Verdict:
+    def verify(self, pdf: bytes, name: str, password: Password = NO_PASSWORD) -> Verdict:
         """The verdict on one file. Needs no key; DatabaseUnavailable when the register cannot be asked."""
-        verdict = self._judges.verify(pdf, name)
+        verdict = self._judges.verify(pdf, name, password)
         if verdict.sha256 is not None:
             self.sources.note_read()  # no verdict on a file that was read comes without the register
         return verdict

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 run=(softhsm2 python3-venv fonts-croscore)
-test=(gcc libc6-dev poppler-utils qpdf openssl chromium postgresql gnutls-bin)
+test=(gcc libc6-dev poppler-utils mupdf-tools qpdf openssl chromium postgresql gnutls-bin)
 
 wanted=("${run[@]}")
 [ "${1:-run}" = test ] && wanted+=("${test[@]}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from signer.evidence import OwnEvidence
 from signer.extension import Appended, ExtensionPlan, ValidationData, join
 from signer.levels import B_LT, B_LTA, B_T, reaches
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms
+from signer.password import NO_PASSWORD, Password
 from signer.strangers import StrangerEvidence
 from signer.timestamps import DIGEST, StampedBy, Timestamper
 
@@ -56,7 +57,13 @@ class Extender:
     strangers: StrangerEvidence | None = None
 
     def raise_signed(
-        self, signed: bytes, hole: tuple[int, int], wanted: str, serials: Sequence[str], stamped_by: StampedBy | None
+        self,
+        signed: bytes,
+        hole: tuple[int, int],
+        wanted: str,
+        serials: Sequence[str],
+        stamped_by: StampedBy | None,
+        password: Password = NO_PASSWORD,
     ) -> Raised:
         """Raise a file that we have just signed at B-T. `serials`: our certificates behind its signatures, the newest first.
 
@@ -67,7 +74,7 @@ class Extender:
             return Raised(signed, B_T)
         try:
             data = self._evidence(serials, stamped_by, archive=wanted == B_LTA)
-            plan = ExtensionPlan(data, (vri_name(signed, hole),))
+            plan = ExtensionPlan(data, (vri_name(signed, hole),), password=password)
         except SignerError as error:
             return Raised(signed, B_T, error)
         failure: SignerError | None = None
@@ -85,7 +92,7 @@ class Extender:
     def append(self, pdf: bytes, plan: ExtensionPlan, *, stamped: bool) -> Extended:
         """The file with one revision more: what the plan holds, and a document time-stamp over all of it."""
         octets = self.timestamper.room if stamped else 0
-        appended = self.appender.append(pdf, ExtensionPlan(plan.data, plan.signatures, octets))
+        appended = self.appender.append(pdf, replace(plan, stamp_octets=octets))
         if not stamped:
             if appended.hole is not None or b"/ByteRange" in appended.tail:
                 raise OwnOutputBroken("PREPARED_FILE_WRONG")

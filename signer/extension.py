@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from signer.password import NO_PASSWORD, Password
 from signer.plan import Message
 
 
@@ -42,6 +43,7 @@ class ExtensionPlan:
     data: ValidationData = ValidationData()
     signatures: tuple[str, ...] = ()
     stamp_octets: int = 0
+    password: Password = NO_PASSWORD
 
     def to_message(self) -> Message:
         """Header and blobs for the judge process."""
@@ -50,6 +52,7 @@ class ExtensionPlan:
             "counts": [len(data.certificates), len(data.ocsps), len(data.crls)],
             "signatures": list(self.signatures),
             "stamp_octets": self.stamp_octets,
+            "password": self.password.text,
         }
         return header, [*data.certificates, *data.ocsps, *data.crls]
 
@@ -60,7 +63,7 @@ class ExtensionPlan:
         data = ValidationData(
             tuple(blobs[:first]), tuple(blobs[first : first + second]), tuple(blobs[first + second :])
         )
-        return cls(data, tuple(header["signatures"]), int(header["stamp_octets"]))
+        return cls(data, tuple(header["signatures"]), int(header["stamp_octets"]), Password(header["password"]))
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class SignatureField:
 
 def signature_fields(writer: IncrementalPdfFileWriter) -> list[SignatureField]:
     """All signature fields in the order of the form."""
-    fields = list(_fields(writer, "/Sig"))
+    fields = list(fields_of(writer, "/Sig"))
     if not fields:
         return []  # the page tree of a thousand pages is not walked for nothing
     pages = _pages_by_annotation(writer)
@@ -74,7 +74,10 @@ def _signature_field(
     return SignatureField(name, value is None, box, page, rotation)
 
 
-def _fields(writer: IncrementalPdfFileWriter, kind: str | None) -> Iterator[tuple[str, object, generic.IndirectObject]]:
+def fields_of(
+    writer: IncrementalPdfFileWriter, kind: str | None
+) -> Iterator[tuple[str, object, generic.IndirectObject]]:
+    """Name, value and reference of the fields of one kind, or of all."""
     try:
         fields = writer.root["/AcroForm"]["/Fields"]
     except KeyError:
@@ -109,17 +112,24 @@ def _pages_by_annotation(writer: IncrementalPdfFileWriter) -> dict[int, tuple[in
     return found
 
 
+def refuse_xfa(writer: IncrementalPdfFileWriter) -> None:
+    """Refused for a form in XFA: some viewers show what its template makes, others the pages, and nobody could say what was signed."""
+    form = value_of(writer.root, "/AcroForm", {})
+    if isinstance(form, generic.DictionaryObject) and "/XFA" in form:
+        raise Refused("INPUT_XFA")
+
+
 def refuse_taken_name(writer: IncrementalPdfFileWriter, name: str) -> None:
     """Refused FIELD_EXISTS when a field of that name exists and is not a free signature field."""
     for kind in _KINDS:
-        for existing, value, _reference in _fields(writer, kind):
+        for existing, value, _reference in fields_of(writer, kind):
             if existing == name and (kind != "/Sig" or value is not None):
                 raise Refused("FIELD_EXISTS", field=name)
 
 
 def form_fields(writer: IncrementalPdfFileWriter) -> list[tuple[str, str]]:
     """Full name and kind of every field of the form."""
-    return [(name, str(kind)) for kind in _KINDS for name, _, _ in _fields(writer, kind)]
+    return [(name, str(kind)) for kind in _KINDS for name, _, _ in fields_of(writer, kind)]
 
 
 def refuse_second_certification(writer: IncrementalPdfFileWriter, signed: int) -> None:
@@ -130,7 +140,7 @@ def refuse_second_certification(writer: IncrementalPdfFileWriter, signed: int) -
 
 def lock_of_field(writer: IncrementalPdfFileWriter, field: str) -> FieldMDPSpec | None:
     """What the maker of the form wants locked when this signature field is signed (ISO 32000-2 table 236)."""
-    for name, _, reference in _fields(writer, "/Sig"):
+    for name, _, reference in fields_of(writer, "/Sig"):
         lock = value_of(reference.get_object(), "/Lock")
         if name == field and lock is not None:
             return FieldMDPSpec.from_pdf_object(lock)
@@ -151,7 +161,7 @@ def with_locked(lock: FieldMDPSpec | None, names: list[str]) -> FieldMDPSpec:
 
 def fresh_name(writer: IncrementalPdfFileWriter, stem: str) -> str:
     """The stem with the lowest number that no field of the form has yet."""
-    taken = {name for kind in _KINDS for name, _, _ in _fields(writer, kind)}
+    taken = {name for kind in _KINDS for name, _, _ in fields_of(writer, kind)}
     return next(name for name in (f"{stem}{number}" for number in range(1, len(taken) + 2)) if name not in taken)
 
 
@@ -160,7 +170,7 @@ def refuse_closed(writer: IncrementalPdfFileWriter, field: str) -> None:
 
     A certification with P=1 allows no change at all (ISO 32000-2 12.8.2.2); a FieldMDP lock may cover the field (12.8.2.4).
     """
-    for _name, value, _reference in _fields(writer, "/Sig"):
+    for _name, value, _reference in fields_of(writer, "/Sig"):
         if not isinstance(value, generic.DictionaryObject):
             continue
         for entry in value_of(value, "/Reference", ()):
@@ -180,7 +190,7 @@ def fill_text_fields(
     Only /V and /AP change: that much an earlier signature allows (ISO 32000-2 12.8.2.2, P=2).
     """
     filled = []
-    for name, value, reference in _fields(writer, "/Tx"):
+    for name, value, reference in fields_of(writer, "/Tx"):
         field = reference.get_object()
         if name not in values or value not in (None, "") or int(value_of(field, "/Ff", 0)) & _READ_ONLY:
             continue

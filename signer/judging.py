@@ -16,6 +16,7 @@ from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
 from signer.extension import Appended, ExtensionPlan
 from signer.lineage import document_status
+from signer.password import NO_PASSWORD, Password
 from signer.plan import Message, Plan, Prepared
 from signer.sandbox import Judge
 from signer.signing import EarlierSignatures
@@ -23,7 +24,7 @@ from signer.validation.errors import SandboxFailure
 from signer.validation.facts import Trust, TrustAnchor, ValidationInputs
 from signer.validation.policy import OwnCertificate, Policy, load_policy
 from signer.validation.verdict import Verdict
-from signer.verification import FILE_LIMIT, Known, Verifier, verify_file
+from signer.verification import FILE_LIMIT, LOCKED, Known, Verifier, verify_file
 
 # Refusals travel by name from the preparing process; nothing else it says becomes an exception.
 _KINDS: dict[str, type[SignerError]] = {kind.__name__: kind for kind in (Refused, InputUnreadable, UsageWrong)}
@@ -67,11 +68,12 @@ class JudgeDesk:
             raise kind(str(answer["code"]), **{str(name): str(value) for name, value in answer["facts"].items()})
         return answer, parts
 
-    def earlier_signatures(self, pdf: bytes) -> EarlierSignatures:
+    def earlier_signatures(self, pdf: bytes, password: Password = NO_PASSWORD) -> EarlierSignatures:
         """What a file's signatures are worth, for the next one; InputUnreadable when that cannot be found out."""
-        verdict = verify_file(pdf, "", self.verifier())
-        if verdict.reason == "UNREADABLE_ENCRYPTED":
-            raise Refused("INPUT_ENCRYPTED")
+        now = self._clock.now()
+        verdict = verify_file(pdf, "", self.verifier(now, ValidationInputs(now, password=password)))
+        if verdict.reason in LOCKED:
+            raise Refused(LOCKED[verdict.reason])
         if verdict.conclusion == "unreadable":
             raise InputUnreadable("INPUT_SIGNATURES_UNREADABLE", reason=verdict.reason)
         judged = [each for each in verdict.judged.signatures if each.facts.type == "signature"]
@@ -171,8 +173,9 @@ def _joined(own: ValidationInputs, extra: ValidationInputs | None) -> Validation
     if extra is None:
         return own
     return ValidationInputs(
-        own.at, own.anchors + extra.anchors, own.intermediates + extra.intermediates, own.crls + extra.crls
-    )
+        own.at, own.anchors + extra.anchors, own.intermediates + extra.intermediates, own.crls + extra.crls,
+        extra.password,
+    )  # fmt: skip
 
 
 def _gave_up(failure: SandboxFailure) -> SignerError:

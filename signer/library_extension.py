@@ -19,18 +19,24 @@ from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObj
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp
 
-from signer.errors import InputUnreadable, Refused
+from signer.appearance.pdf_objects import PdfParts
+from signer.appearance.stamps import empty_stamp
+from signer.conformance import conformance_of
+from signer.errors import InputUnreadable
 from signer.extension import Appended, ExtensionPlan
+from signer.revision_writer import RevisionWriter
+from signer.unlocking import refuse_unless_allowed, unlock_for_writing
 
 # More than a store ever needs; a stranger's may hold anything.
 _MOST_HELD = 2000
 
 
 def extend_by_library(pdf: bytes, plan: ExtensionPlan, *, strict: bool) -> Appended:
-    """The appended revision; Refused for an encrypted file."""
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=strict)
-    if writer.prev.encrypted:
-        raise Refused("INPUT_ENCRYPTED")
+    """The appended revision; Refused for a file that does not unlock, or allows no field for the time-stamp."""
+    writer: IncrementalPdfFileWriter = RevisionWriter(io.BytesIO(pdf), strict=strict)
+    rights = unlock_for_writing(writer.prev, plan.password)
+    if plan.stamp_octets:
+        refuse_unless_allowed(rights, new_field=True)
     if plan.data:
         _update_store(writer, plan)
     if not plan.stamp_octets:
@@ -39,7 +45,10 @@ def extend_by_library(pdf: bytes, plan: ExtensionPlan, *, strict: bool) -> Appen
         return Appended(out.getvalue()[len(pdf) :], None, "")
     field = f"Timestamp-{secrets.token_hex(8)}"
     steps = PdfCMSEmbedder(SigFieldSpec(field, empty_field_appearance=False)).write_cms(field, writer)
-    next(steps)
+    widget = next(steps).get_object()
+    if conformance_of(writer).archive_part == 1:
+        # ISO 19005-1 6.9: every field has an appearance. Elsewhere it would be one change more for a validator to ponder.
+        widget[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): PdfParts(writer).form(empty_stamp(0, 0))})
     steps.send(SigObjSetup(DocumentTimestamp(bytes_reserved=2 * plan.stamp_octets)))
     answer, output = steps.send(SigIOSetup("sha256"))
     return Appended(output.getvalue()[len(pdf) :], (answer.reserved_region_start, answer.reserved_region_end), field)

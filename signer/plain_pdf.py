@@ -21,6 +21,7 @@ _REFERENCE = re.compile(rb"(\d{1,10})\s+(\d{1,5})\s+R\b")
 _PLAIN_TOKEN = re.compile(rb"/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*|[+\-.0-9A-Za-z]+")
 _HEX = re.compile(rb"<[0-9A-Fa-f\x00\t\n\x0c\r ]*>")
 _STRING_PIECE = re.compile(rb"[()\\]")
+_FIRST_ARCHIVE = re.compile(rb"pdfaid:part(?:\s*=\s*[\"']|\s*>)\s*1")
 _ROW_OCTETS = 20
 _DEEPEST = 40
 _MOST_SECTIONS = 64
@@ -73,6 +74,9 @@ def read_plain(pdf: bytes) -> PlainPdf:
     catalog = sections.dictionary(catalog_number)
     if catalog.entries.get(b"/Type") != b"/Catalog":
         raise NotPlain("the root is no catalog")
+    # In a PDF/A-1 file, whose metadata nothing compresses (ISO 19005-1 6.7.2), an unseen field needs more than we write here.
+    if b"/Metadata" in catalog.entries and _FIRST_ARCHIVE.search(pdf):
+        raise NotPlain("PDF/A-1")
     page_number, page = _first_page(sections, catalog)
     size = trailer.entries.get(b"/Size", b"")
     if not size.isdigit() or not 0 < int(size) < 10_000_000:

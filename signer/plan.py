@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from signer.appearance.fonts import EmbeddedFont, Style, pack_font, unpack_font
 from signer.appearance.images import StampImage
+from signer.password import NO_PASSWORD, Password
 from signer.protection import NO_PROTECTION, Protection
 
 Kind = Literal["signature", "seal"]
@@ -43,6 +44,7 @@ class Plan:
     protection: Protection = NO_PROTECTION
     keeps_open: tuple[str, ...] = ()
     keeps_signatures: bool = False
+    password: Password = NO_PASSWORD
 
     def to_message(self) -> Message:
         """Header and blobs for the preparing process."""
@@ -60,6 +62,7 @@ class Plan:
             "protection": self.protection.to_json(),
             "keeps_open": list(self.keeps_open),
             "keeps_signatures": self.keeps_signatures,
+            "password": self.password.text,
             "image": None,
         }
         header["fonts"] = list(self.fonts)
@@ -79,6 +82,7 @@ class Plan:
         values["text"] = tuple(values["text"])
         values["protection"] = Protection.from_json(values["protection"])
         values["keeps_open"] = tuple(values["keeps_open"])
+        values["password"] = Password(values["password"])
         styles = values["fonts"]
         values["fonts"] = {style: unpack_font(blob) for style, blob in zip(styles, blobs[: len(styles)], strict=True)}
         if values["image"] is not None:

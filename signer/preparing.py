@@ -31,10 +31,12 @@ from signer.appearance.errors import AppearanceError, PlacementCoversText, Place
 from signer.appearance.geometry import PageBox, Place, Rect, mm_to_pt, parse_placement, seal_rect
 from signer.appearance.pdf_objects import PdfParts
 from signer.appearance.placement import Wanted, check_blank, find_place
-from signer.appearance.stamps import Appearance, seal_stamp, signature_stamp, text_stamp
+from signer.appearance.stamps import Appearance, empty_stamp, seal_stamp, signature_stamp, text_stamp
+from signer.conformance import conformance_of
 from signer.errors import InputUnreadable, Refused, SignerError
 from signer.form import (
     SignatureField,
+    fields_of,
     fill_text_fields,
     form_fields,
     fresh_name,
@@ -42,12 +44,17 @@ from signer.form import (
     refuse_closed,
     refuse_second_certification,
     refuse_taken_name,
+    refuse_xfa,
     signature_fields,
     with_locked,
 )
+from signer.password import Password
 from signer.plain_increment import prepare_plain
 from signer.plain_pdf import NotPlain
 from signer.plan import Message, Plan, Prepared
+from signer.revision_writer import RevisionWriter
+from signer.tagging import tag_field
+from signer.unlocking import Rights, refuse_unless_allowed, unlock_for_writing
 
 _HEADER = re.compile(rb"%PDF-\d\.\d")
 _HEADER_WITHIN = 1024  # readers look this far for it (ISO 32000-1 annex H, implementation note 13)
@@ -55,6 +62,8 @@ READY_SEAL_STEM = "Seal"
 # Only written where a rule refers to it; the document's digest is the parent's to take.
 _RULES_DIGEST = "sha256"
 _STEMS = {"signature": "Signature", "seal": READY_SEAL_STEM}
+# What a screen reader says of a field (/TU).
+_SPOKEN = {"signature": "Chữ ký số", "seal": "Con dấu"}
 
 
 def prepare_task(header: dict[str, Any], blobs: list[bytes]) -> Message:
@@ -116,30 +125,50 @@ class _Target:
         return self.place.page_index if self.place else 0
 
 
+@dataclass(frozen=True)
+class _Wants:
+    """What only the first signature may bring besides itself: to an earlier one it would be a change that nobody asked for.
+
+    The name of an empty field for the seal; a place in the structure of a tagged document. `appearance`: an unseen field has one too.
+    """
+
+    seal_field: str | None
+    tags: bool
+    appearance: bool
+
+
 def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
-    writer = _open(pdf, strict=strict)
+    writer, rights = _open(pdf, plan.password, strict=strict)
+    refuse_xfa(writer)
     fields = signature_fields(writer)
-    target = _target(pdf, plan, writer, fields)
+    target = _target(pdf, plan, writer, fields, rights)
+    refuse_unless_allowed(rights, new_field=not target.exists)
     refuse_closed(writer, target.name)
-    parts = PdfParts(writer)
+    claims = conformance_of(writer)
+    parts = PdfParts(writer, archive_part=claims.archive_part, has_rgb=claims.has_rgb)
     filled = fill_text_fields(writer, parts, plan.values, plan.fonts) if plan.values else []
-    # Only the first signature may leave an empty field: to the earlier ones it would be a change nobody asked for.
-    leave_room = all(each.free for each in fields) and not _ready_seal(fields, plan.ready_seal_mm or 0.0)
     signed = sum(not field.free for field in fields)
     if plan.protection.certify is not None:
         refuse_second_certification(writer, signed)
-    room = fresh_name(writer, READY_SEAL_STEM) if leave_room and plan.ready_seal_mm else None
-    rules = _rules(
-        writer, plan, target, [*(each.name for each in fields if each.free), *([room] if room else [])], filled
-    )
-    hole, output = _append_signature(writer, plan, target, parts, rules, room)
+    leave_room = rights.new_field and not signed and plan.ready_seal_mm and not _ready_seal(fields, plan.ready_seal_mm)
+    room = fresh_name(writer, READY_SEAL_STEM) if leave_room else None
+    waiting = [*(each.name for each in fields if each.free), *([room] if room else [])]
+    rules = _rules(writer, plan, target, waiting, filled)
+    wants = _Wants(seal_field=room, tags=claims.tagged and not signed, appearance=claims.archive_part == 1)
+    hole, output = _append_signature(writer, plan, target, parts, rules, wants)
     return Prepared(output[len(pdf) :], hole, target.name, target.how, tuple(filled), not strict, signed)
 
 
-def _target(pdf: bytes, plan: Plan, writer: IncrementalPdfFileWriter, fields: list[SignatureField]) -> _Target:
-    if plan.field is not None:
-        refuse_taken_name(writer, plan.field)
-        named = next((each for each in fields if each.name == plan.field), None)
+def _target(
+    pdf: bytes, plan: Plan, writer: IncrementalPdfFileWriter, fields: list[SignatureField], rights: Rights
+) -> _Target:
+    name = plan.field
+    if name is None and not rights.new_field:
+        # Where nobody may make a field, the one that waits is what the author meant.
+        name = next((each.name for each in fields if each.free), None)
+    if name is not None:
+        refuse_taken_name(writer, name)
+        named = next((each for each in fields if each.name == name), None)
         if named is not None:
             # Somebody has decided where: the field's own box, or nowhere if it has none.
             place = _box_of(named, plan)
@@ -156,8 +185,7 @@ def _target(pdf: bytes, plan: Plan, writer: IncrementalPdfFileWriter, fields: li
         raise Refused("PLACEMENT_NOWHERE")
     if place is not None and place.field is not None:
         return _Target(place.field, True, place, place.how)
-    name = plan.field or fresh_name(writer, _STEMS[plan.kind])
-    return _Target(name, False, place, place.how if place else None)
+    return _Target(name or fresh_name(writer, _STEMS[plan.kind]), False, place, place.how if place else None)
 
 
 def _search(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> Place | None:
@@ -179,7 +207,7 @@ def _search(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> Place | Non
             beside = _beside_signature(pdf, plan, fields)
             if beside is not None:
                 return beside
-        return find_place(pdf, wanted, placement)
+        return find_place(pdf, wanted, placement, plan.password.text)
     except SurveyFailed:
         if placement.kind == "auto":
             return None  # what cannot be looked at gets no stamp, and the caller warns
@@ -193,7 +221,8 @@ def _beside_signature(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> P
             continue
         rect = seal_rect(signed.box, plan.diameter_mm, signed.rotation)
         with contextlib.suppress(PlacementCoversText, PlacementOffPage):
-            check_blank(pdf, signed.page, rect, is_round=True, ignored_fields=frozenset({signed.name}))
+            ignored = frozenset({signed.name})
+            check_blank(pdf, signed.page, rect, is_round=True, ignored_fields=ignored, password=plan.password.text)
             return Place(signed.page, rect, signed.rotation, "field")
     return None
 
@@ -255,10 +284,15 @@ def _asked_lock(writer: IncrementalPdfFileWriter, plan: Plan, waiting: list[str]
     return FieldMDPSpec(FieldMDPAction.EXCLUDE, fields=list(dict.fromkeys((*lock.names, *kept))))
 
 
-def _add_ready_seal(writer: IncrementalPdfFileWriter, name: str, place: Place, diameter_mm: float) -> None:
+def _add_ready_seal(
+    writer: IncrementalPdfFileWriter, name: str, place: Place, diameter_mm: float, *, tags: bool
+) -> None:
     """The empty seal field stands there before the officer signs: added later, it would change what he signed."""
     rect = seal_rect(place.rect, diameter_mm, place.rotation)
     append_signature_field(writer, _field_spec(name, place.page_index, rect))
+    if tags:
+        reference = next(reference for found, _, reference in fields_of(writer, "/Sig") if found == name)
+        tag_field(writer, reference, _SPOKEN["seal"])
 
 
 def _field_spec(name: str, page: int, box: Rect | None) -> SigFieldSpec:
@@ -291,13 +325,12 @@ def _centred(stamp: Appearance, width: float, height: float) -> Appearance:
     return replace(stamp, width=width, height=height, content=matrix + stamp.content + b" Q")
 
 
-def _open(pdf: bytes, *, strict: bool) -> IncrementalPdfFileWriter:
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=strict)
-    if writer.prev.encrypted:
-        raise Refused("INPUT_ENCRYPTED")
+def _open(pdf: bytes, password: Password, *, strict: bool) -> tuple[IncrementalPdfFileWriter, Rights]:
+    writer = RevisionWriter(io.BytesIO(pdf), strict=strict)
+    rights = unlock_for_writing(writer.prev, password)
     if "/Kids" not in writer.root["/Pages"] or not len(writer.root["/Pages"]["/Kids"]):
         raise InputUnreadable("INPUT_NO_PAGES")
-    return writer
+    return writer, rights
 
 
 def _append_signature(
@@ -306,13 +339,19 @@ def _append_signature(
     target: _Target,
     parts: PdfParts,
     rules: SigMDPSetup | None,
-    room: str | None,
+    wants: _Wants,
 ) -> tuple[tuple[int, int], bytes]:
-    """Write field, signature dictionary with its hole and stamp; the hole's offsets and the whole file. `room`: a seal field to leave."""
+    """Write field, signature dictionary with its hole and stamp; the hole's offsets and the whole file."""
     box = target.place.rect if target.place else None
     embedder = PdfCMSEmbedder(None if target.exists else _field_spec(target.name, target.page, box))
     steps = embedder.write_cms(target.name, writer, existing_fields_only=target.exists)
-    field = next(steps).get_object()
+    reference = next(steps)
+    field = reference.get_object()
+    if wants.tags and target.place and not target.exists:
+        tag_field(writer, reference, ": ".join(filter(None, (_SPOKEN[plan.kind], plan.signer))))
+    if not target.place and not target.exists and wants.appearance:
+        # ISO 19005-1 6.9: every field has an appearance, also one that shows nothing.
+        field[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): parts.form(empty_stamp(0, 0))})
     if target.place:
         annotation = get_single_field_annot(field)
         stamp = _stamp(plan, target.place)
@@ -320,9 +359,9 @@ def _append_signature(
             {pdf_name("/N"): parts.form(stamp, target.place.rotation)}
         )
         writer.update_container(annotation)
-        if room is not None and plan.ready_seal_mm:
+        if wants.seal_field is not None and plan.ready_seal_mm:
             # After the signature's own field: of two annotations the later one lies on top, and the seal goes over it.
-            _add_ready_seal(writer, room, target.place, plan.ready_seal_mm)
+            _add_ready_seal(writer, wants.seal_field, target.place, plan.ready_seal_mm, tags=wants.tags)
     signature = SignatureObject(
         timestamp=plan.claimed_time, subfilter=SigSeedSubFilter.PADES, bytes_reserved=2 * plan.contents_octets
     )

@@ -92,7 +92,7 @@ def open_case(request: SignRequest, actor: Actor, credential: Credential, deps: 
     refuse_protection(request.protection, request.level, seals=intent == ISSUE)
     _refuse_size(request.pdf, deps.max_bytes)
     # What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
-    earlier = deps.judge_earlier(request.pdf) if b"/ByteRange" in request.pdf else EarlierSignatures()
+    earlier = deps.judge_earlier(request.pdf, request.password) if b"/ByteRange" in request.pdf else EarlierSignatures()
     case = Case(request, actor, credential, intent, now, deps, earlier)
     _check_order(case)
     return case
@@ -145,11 +145,13 @@ def check_and_raise(ready: Ready, signed: bytes, stamp: OneStamp | None) -> Rais
     if stamp.failure is not None:
         return Raised(signed, B_B, stamp.failure)
     serials = (case.credential.serial, *case.earlier.signers)
-    raised = extender.raise_signed(signed, ready.prepared.hole, case.request.level, serials, stamp.stamped_by)
+    raised = extender.raise_signed(
+        signed, ready.prepared.hole, case.request.level, serials, stamp.stamped_by, case.request.password
+    )
     if not case.earlier.fields or raised.level == B_T:
         return raised
     try:
-        broken = case.deps.judge_earlier(raised.content).broken
+        broken = case.deps.judge_earlier(raised.content, case.request.password).broken
     except SignerError as error:
         # Nobody can say whether the proofs harm what was there before: without them it stands as it was checked.
         return Raised(signed, B_T, error)
@@ -222,7 +224,8 @@ def _refuse_harm(case: Case, prepared: PreparedPdf) -> None:
     """What we append must leave every earlier signature as good as it was: a lock or certification may forbid it."""
     if not case.earlier.fields:
         return
-    harmed = set(case.earlier.fields) & set(case.deps.judge_earlier(prepared.content).broken)
+    judged = case.deps.judge_earlier(prepared.content, case.request.password)
+    harmed = set(case.earlier.fields) & set(judged.broken)
     if harmed:
         raise Refused("WOULD_BREAK_EARLIER", field=", ".join(sorted(harmed)))
 
@@ -256,6 +259,7 @@ def _plan(case: Case, number: GivenNumber | None) -> Plan:
         # The seal fills these and signs in its field: no lock of the officer's shuts them.
         keeps_open=() if seal else (NUMBER_FIELD, DATE_FIELD),
         keeps_signatures=not seal,
+        password=request.password,
     )
 
 

@@ -14,6 +14,7 @@ from signer.appearance.images import Purpose, StampImage
 from signer.credentials import CredentialDesk
 from signer.extending import Extender
 from signer.metadata import Metadata
+from signer.password import NO_PASSWORD, Password
 from signer.plan import Plan, Prepared
 from signer.protection import NO_PROTECTION, Protection
 from signer.storage import BlobStore
@@ -41,6 +42,14 @@ class Preparer(Protocol):
         ...
 
 
+class EarlierJudge(Protocol):
+    """Judges the signatures that a file bears already."""
+
+    def __call__(self, pdf: bytes, password: Password, /) -> EarlierSignatures:
+        """Raises Refused or InputUnreadable when that cannot be found out."""
+        ...
+
+
 @dataclass(frozen=True)
 class SignRequest:
     """One document to be signed. `name` is the file's base name, for people. `intent` None: the credential's usual one."""
@@ -54,6 +63,7 @@ class SignRequest:
     placement: str = "auto"
     field: str | None = None
     protection: Protection = NO_PROTECTION
+    password: Password = NO_PASSWORD
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class SigningDeps:
     clock: Clock
     desk: CredentialDesk
     preparer: Preparer
-    judge_earlier: Callable[[bytes], EarlierSignatures]
+    judge_earlier: EarlierJudge
     blobs: BlobStore
     image: Callable[[str, Purpose, float], StampImage]
     font: Callable[[Style, str], EmbeddedFont]

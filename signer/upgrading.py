@@ -20,7 +20,7 @@ from signer.levels import B_B, B_LT, B_LTA, LEVELS, reaches
 from signer.timestamps import renewal_of
 from signer.validation.facts import CertificateFacts, PathFacts
 from signer.validation.policy import JudgedSignature
-from signer.verification import Verifier, verify_file
+from signer.verification import LOCKED, Verifier, verify_file
 
 # No proof that is made now says what was true before these came to pass (EN 319 102-1 5.5.4).
 _TOO_LATE = frozenset(
@@ -84,7 +84,7 @@ def raise_file(pdf: bytes, wanted: str, deps: UpgradeDeps) -> Upgraded:
     extended = Extended(pdf)
     if before == B_B:
         # A token in the CMS would change octets that a later signature may cover: the proof of time goes behind all of them.
-        extended = deps.extender.append(pdf, ExtensionPlan(), stamped=True)
+        extended = deps.extender.append(pdf, ExtensionPlan(password=verifier.inputs.password), stamped=True)
         verifier = deps.verifier()
         judged = _judged(extended.content, verifier)
     if reaches(wanted, B_LT):
@@ -98,8 +98,8 @@ def raise_file(pdf: bytes, wanted: str, deps: UpgradeDeps) -> Upgraded:
 
 def _judged(pdf: bytes, verifier: Verifier) -> tuple[JudgedSignature, ...]:
     verdict = verify_file(pdf, "", verifier)
-    if verdict.reason == "UNREADABLE_ENCRYPTED":
-        raise Refused("INPUT_ENCRYPTED")
+    if verdict.reason in LOCKED:
+        raise Refused(LOCKED[verdict.reason])
     if verdict.reason == "JUDGE_UNAVAILABLE":
         raise Unavailable("JUDGE_UNAVAILABLE")
     if verdict.conclusion == "unreadable":
@@ -153,7 +153,7 @@ def _plan(judged: Sequence[JudgedSignature], verifier: Verifier, deps: UpgradeDe
     stamper = deps.extender.timestamper.serial() if archive else None
     if stamper is not None:
         parts.append(deps.extender.evidence.collect(stamper, fresh=False))
-    return ExtensionPlan(join(parts), tuple(names))
+    return ExtensionPlan(join(parts), tuple(names), password=verifier.inputs.password)
 
 
 def _is_proved_at(path: PathFacts, at: datetime) -> bool:

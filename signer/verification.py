@@ -36,6 +36,8 @@ _CAUSES = {
     "SANDBOX_MEMORY": "UNREADABLE_LIMIT",
     "SANDBOX_TOO_LARGE": "UNREADABLE_TOO_LARGE",
 }
+# A file that does not unlock, and what signing says of it.
+LOCKED = {"UNREADABLE_ENCRYPTED": "INPUT_ENCRYPTED", "UNREADABLE_PASSWORD_WRONG": "INPUT_PASSWORD_WRONG"}
 # These happen before a file is looked at.
 _OUR_FAULT = frozenset({"start", "ModuleNotFoundError", "ImportError"})
 

@@ -26,8 +26,10 @@ from certs.serial import parse_serial
 from pki.roles import Actor, owner
 from signer.credentials import certificate_serial_of
 from signer.errors import Unavailable
+from signer.password import NO_PASSWORD, Password, parse_password
 
 _TOKEN_FILE = 1024 * 1024
+_PASSWORD_FILE = 4096
 
 
 def owner_acting() -> Actor:
@@ -114,6 +116,11 @@ def read_input(file: TypedPath, limit: int) -> bytes:
     if len(content) > limit:
         raise UsageError("INPUT_OVER_LIMIT", path=file.typed, limit_mb=str(limit // (1024 * 1024)))
     return content
+
+
+def read_password(file: TypedPath | None) -> Password:
+    """The password of `--password-file`; none without it."""
+    return NO_PASSWORD if file is None else parse_password(read_input(file, _PASSWORD_FILE))
 
 
 def find_record(session: Session, which: str) -> CertificateRecord:

@@ -58,7 +58,7 @@ def build_parser(words: Words | None = None) -> Parser:
     _init(add)
     _sign(add)
     _verify(add)
-    upgrade_arguments(add, typed_path, _acts, _json)
+    upgrade_arguments(add, typed_path, _password, _acts, _json)
     _cert(add)
     _ca(add)
     _hsm(add)
@@ -79,6 +79,12 @@ def build_parser(words: Words | None = None) -> Parser:
 
 def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="machine-readable output, the same in every language")
+
+
+def _password(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--password-file", type=typed_path, metavar="FILE", help="what opens an encrypted PDF, as the file's only line"
+    )
 
 
 def _acts(parser: argparse.ArgumentParser) -> None:
@@ -131,6 +137,7 @@ def _sign(add: Sub) -> None:
         metavar="FIELD,…|all|'all-but FIELD,…'",
         help="form fields that nobody may change after this signature",
     )
+    _password(sign)
     _acts(sign)
     _json(sign)
 
@@ -148,6 +155,7 @@ def _verify(add: Sub) -> None:
         help="trust these certificates in this call",
     )
     verify.add_argument("--offline", action="store_true", help="never use the network")
+    _password(verify)
     _json(verify)
 
 

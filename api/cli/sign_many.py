@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from api.cli.call import Call
-from api.cli.context import print_json, read_input, refuse_existing
+from api.cli.context import print_json, read_input, read_password, refuse_existing
 from api.cli.failures import describe
 from api.cli.interruption import Interruption
 from api.cli.progress import Progress
@@ -59,6 +59,7 @@ def sign_request(
         placement=options.placement,
         field=options.field,
         protection=parse_protection(options.certify, options.lock),
+        password=read_password(options.password_file),
     )
 
 

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from api.cli.call import Call
-from api.cli.context import acting, print_json, read_input, refuse_existing
+from api.cli.context import acting, print_json, read_input, read_password, refuse_existing
 from api.cli.failures import describe
 from api.cli.outputs import Job, plan_outputs
 from api.cli.trusted import read_trusted
@@ -30,7 +30,8 @@ def run(options: argparse.Namespace, call: Call) -> int:
         jobs = plan_outputs(options.files, options.output)
         actor = acting(call, installation)
         anchors, crls = read_trusted(options.trust)
-        extra = ValidationInputs(installation.clock.now(), anchors, (), crls) if options.trust else None
+        password = read_password(options.password_file)
+        extra = ValidationInputs(installation.clock.now(), anchors, (), crls, password)
         deps = installation.raising(extra, offline=options.offline)
         growth = _GROWTH + sum(map(len, crls))
         if len(jobs) == 1:

@@ -11,10 +11,11 @@ from signer.levels import LEVELS
 def upgrade_arguments(
     add: Callable[..., argparse.ArgumentParser],
     path: Callable[[str], object],
+    password: Callable[[argparse.ArgumentParser], None],
     acts: Callable[[argparse.ArgumentParser], None],
     json: Callable[[argparse.ArgumentParser], None],
 ) -> None:
-    """The command. `path`, `acts` and `json` are those of the other commands."""
+    """The command. `path`, `password`, `acts` and `json` are those of the other commands."""
     upgrade = add("upgrade", help="raise signed files, ours or not, to a higher level")
     upgrade.add_argument("files", nargs="+", metavar="FILE", type=path)
     upgrade.add_argument("--level", required=True, choices=LEVELS[1:])
@@ -32,6 +33,7 @@ def upgrade_arguments(
     upgrade.add_argument(
         "--offline", action="store_true", help="never use the network, nor time-stamping authorities of others"
     )
+    password(upgrade)
     upgrade.add_argument("--force", action="store_true", help="replace an existing output")
     acts(upgrade)
     json(upgrade)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from api.cli.call import Call
-from api.cli.context import parse_time, print_json
+from api.cli.context import parse_time, print_json, read_password
 from api.cli.parser import TypedPath
 from api.cli.trusted import read_trusted
 from api.report import describe_verdict
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
     clock = SystemClock()
     at = parse_time(options.at) if options.at else clock.now()
     anchors, crls = read_trusted(options.trust)
-    extra = ValidationInputs(at, anchors, (), crls)
+    extra = ValidationInputs(at, anchors, (), crls, read_password(options.password_file))
     limit = settings.validation.max_bytes
     if not home.exists():
         return _report(options, _judge(options.files, stranger_verifier(call.judge, extra, clock, limit)), call)

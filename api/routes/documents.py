@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from api.auth.tokens import TokenRecord
 from api.errors import RequestError
-from api.forms import Form, read_form
+from api.forms import PASSWORD, Form, read_form
 from api.lineage_report import describe_lineage
 from api.routes.reading import idempotency_key, read_json
 from api.services import Services
@@ -35,7 +35,7 @@ from signer.register_search import MOST, NAMES, parse_query
 from signer.signing import APPROVE, ISSUE, SignedDocument, SignRequest
 from signer.succession import Succession
 
-_FIELDS = ("credential", "intent", "level", "metadata", "placement", "field", "certify", "lock")
+_FIELDS = ("credential", "intent", "level", "metadata", "placement", "field", "certify", "lock", PASSWORD)
 _FILE_MEDIA_TYPE = "application/pdf"
 # Who may see more of a document than its code shows everybody.
 _READERS = ("sign", "verify", "audit")
@@ -225,13 +225,16 @@ def _wish(form: Form, level: str) -> _Wish:
         pdf=form.content(), name=form.name, credential=fields["credential"], intent=intent, level=level,
         metadata=parse_metadata(metadata), placement=placement, field=fields.get("field") or None,
         protection=parse_protection(fields.get("certify") or None, fields.get("lock") or None),
+        password=form.password(),
     )  # fmt: skip
     return _Wish(request, _body_sha256(form.fields, request.pdf))
 
 
 def _body_sha256(fields: dict[str, str], pdf: bytes) -> str:
     """What makes two requests the same one: file and fields, however the form around them was written."""
-    written = json.dumps([sorted(fields.items()), hashlib.sha256(pdf).hexdigest()])
+    # Without the password: this is stored, and a password that people choose can be guessed from its hash.
+    said = sorted(item for item in fields.items() if item[0] != PASSWORD)
+    written = json.dumps([said, hashlib.sha256(pdf).hexdigest()])
     return hashlib.sha256(written.encode()).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,12 +19,18 @@ _Dictionary: Callable[[Mapping[str, Any]], generic.DictionaryObject] = generic.D
 _Float: Callable[[str], generic.FloatObject] = generic.FloatObject
 _Number: Callable[[int], generic.NumberObject] = generic.NumberObject
 
+# Digits of a stencil by opacity: "0" paints, "1" lets through.
+_HALF = b"1" * 128 + b"0" * 128
+
 
 class PdfParts:
     """What one file revision has been given so far, so that a font or a picture is written once however often it is drawn."""
 
-    def __init__(self, writer: BasePdfFileWriter) -> None:
+    def __init__(self, writer: BasePdfFileWriter, *, archive_part: int | None = None, has_rgb: bool = True) -> None:
+        """`archive_part`: of PDF/A, whose rules are kept. Without `has_rgb` the colours bring their own meaning."""
         self._writer = writer
+        self._archive_part = archive_part
+        self._has_rgb = has_rgb
         self._fonts: dict[str, generic.IndirectObject] = {}
         self._images: dict[tuple[str, int], generic.IndirectObject] = {}
 
@@ -38,6 +45,8 @@ class PdfParts:
             resources[pdf_name("/Font")] = _dictionary(
                 {f"/{name}": self.font(font) for name, font in appearance.fonts.items()}
             )
+        if self._archive_part is not None and not self._has_rgb:
+            resources[pdf_name("/ColorSpace")] = _default_spaces()
         entries: dict[str, Any] = {
             "/Type": pdf_name("/XObject"),
             "/Subtype": pdf_name("/Form"),
@@ -49,7 +58,7 @@ class PdfParts:
         return self._writer.add_object(_stream(entries, appearance.content, deflated=False))
 
     def image(self, image: StampImage) -> generic.IndirectObject:
-        """The image XObject with its soft mask (ISO 32000-1, 11.6.5.3)."""
+        """The image XObject with its soft mask (ISO 32000-1, 11.6.5.3), or with a stencil where soft masks are forbidden."""
         key = (image.sha256, image.width_px)
         if key not in self._images:
             size = {"/Width": _integer(image.width_px), "/Height": _integer(image.height_px)}
@@ -59,9 +68,16 @@ class PdfParts:
                 **size,
                 "/BitsPerComponent": _integer(8),
             }
-            mask = self._writer.add_object(_stream({**base, "/ColorSpace": pdf_name("/DeviceGray")}, image.alpha))
+            if self._archive_part == 1 or (self._archive_part and not self._has_rgb):
+                # ISO 19005-1 6.4: no /SMask; 19005-2 6.2.10: none where no intent says what colours blend in.
+                # What is more than half opaque is drawn (ISO 32000-1 8.9.6.3).
+                stencil = {**base, "/BitsPerComponent": _integer(1), "/ImageMask": generic.BooleanObject(True)}
+                mask_key, mask = "/Mask", self._writer.add_object(_stream(stencil, stencil_of(image)))
+            else:
+                gray = {**base, "/ColorSpace": pdf_name("/DeviceGray")}
+                mask_key, mask = "/SMask", self._writer.add_object(_stream(gray, image.alpha))
             self._images[key] = self._writer.add_object(
-                _stream({**base, "/ColorSpace": pdf_name("/DeviceRGB"), "/SMask": mask}, image.rgb)
+                _stream({**base, "/ColorSpace": pdf_name("/DeviceRGB"), mask_key: mask}, image.rgb)
             )
         return self._images[key]
 
@@ -86,6 +102,11 @@ class PdfParts:
             "/StemV": _integer(font.stem_v),
             "/FontFile2": add(_stream({"/Length1": _integer(font.font_file_length)}, font.font_file)),
         }
+        if self._archive_part == 1:
+            # ISO 19005-1 6.3.5: which CIDs a subset has; here all from 0 on, the first in the highest bit.
+            count = len(font.widths)
+            octets = ((1 << count) - 1 << -count % 8).to_bytes((count + 7) // 8, "big")
+            descriptor["/CIDSet"] = add(_stream({}, zlib.compress(octets)))
         system_info = {
             "/Registry": generic.TextStringObject("Adobe"),
             "/Ordering": generic.TextStringObject("Identity"),
@@ -116,6 +137,34 @@ class PdfParts:
 def to_pyhanko_objects(writer: BasePdfFileWriter, appearance: Appearance, rotation: int = 0) -> generic.IndirectObject:
     """The form XObject of a single appearance. For several in one revision keep one PdfParts, which shares fonts and pictures."""
     return PdfParts(writer).form(appearance, rotation)
+
+
+def stencil_of(image: StampImage) -> bytes:
+    """The picture's transparency as one bit a pixel, deflated; 0 is painted."""
+    alpha = zlib.decompress(image.alpha)
+    rows = []
+    for top in range(0, image.width_px * image.height_px, image.width_px):
+        bits = bytes(_HALF[octet] for octet in alpha[top : top + image.width_px])
+        padded = bits.ljust(-(-image.width_px // 8) * 8, b"1")
+        rows.append(int(padded, 2).to_bytes(len(padded) // 8, "big"))
+    return zlib.compress(b"".join(rows))
+
+
+def _default_spaces() -> generic.DictionaryObject:
+    """What DeviceRGB and DeviceGray mean in a file that does not say it: sRGB, nearly (ISO 19005-2 6.2.4.3, ISO 32000-1 8.6.5.6)."""
+    white = _numbers(0.9505, 1.0, 1.089)
+    rgb = {
+        "/WhitePoint": white,
+        "/Gamma": _numbers(2.2, 2.2, 2.2),
+        "/Matrix": _numbers(0.4124, 0.2126, 0.0193, 0.3576, 0.7152, 0.1192, 0.1805, 0.0722, 0.9505),
+    }
+    gray = {"/WhitePoint": white, "/Gamma": _real(2.2)}
+    return _dictionary(
+        {
+            "/DefaultRGB": generic.ArrayObject([pdf_name("/CalRGB"), _dictionary(rgb)]),
+            "/DefaultGray": generic.ArrayObject([pdf_name("/CalGray"), _dictionary(gray)]),
+        }
+    )
 
 
 def _turned(rotation: int, width: float, height: float) -> tuple[float, ...]:

@@ -46,7 +46,7 @@ class Wanted:
     ignored_fields: frozenset[str] = frozenset()
 
 
-def find_place(pdf: bytes | Path, wanted: Wanted, placement: Placement) -> Place | None:
+def find_place(pdf: bytes | Path, wanted: Wanted, placement: Placement, password: str = "") -> Place | None:
     """The place asked for, or None when there is none (or none was wanted); never one that covers anything.
 
     `auto` and `required` search alike: anchor text, form field, free margin. A given point is obeyed or refused with
@@ -54,7 +54,7 @@ def find_place(pdf: bytes | Path, wanted: Wanted, placement: Placement) -> Place
     """
     if placement.kind == "none":
         return None
-    with Survey(pdf) as survey:
+    with Survey(pdf, password) as survey:
         if placement.kind == "given":
             return _given(survey, wanted, placement)
         pages = _Pages(survey, wanted)
@@ -68,12 +68,13 @@ def check_blank(
     *,
     is_round: bool = False,
     ignored_fields: frozenset[str] = frozenset(),
+    password: str = "",
 ) -> None:
     """Nothing is raised if a box (or the circle in it) covers nothing but the fields named; user space. PlacementCoversText else.
 
     For a seal beside a signature, name the signature's field: covering a third of it is the rule.
     """
-    with Survey(pdf) as survey:
+    with Survey(pdf, password) as survey:
         where = f"{page_index + 1},{rect[0]:.0f},{rect[1]:.0f}"
         if not 0 <= page_index < survey.page_count:
             raise PlacementOffPage(f"no page {page_index + 1}", placement=where, pages=str(survey.page_count))

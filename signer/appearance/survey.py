@@ -70,9 +70,9 @@ class _Letter:
 class Survey:
     """An open document. Use as a context manager; pages are read when asked for."""
 
-    def __init__(self, pdf: bytes | Path) -> None:
+    def __init__(self, pdf: bytes | Path, password: str = "") -> None:
         with _guarded("open"):
-            self._document = pypdfium2.PdfDocument(pdf)
+            self._document = pypdfium2.PdfDocument(pdf, password=password or None)
         with _guarded("forms"):
             # A form environment is needed for the fields' names; this PDFium has no JavaScript.
             self._document.init_forms()

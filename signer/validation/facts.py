@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
 
+from signer.password import NO_PASSWORD, Password
 from signer.validation.errors import FactsUnreadable
 
 Trust = Literal["government", "public", "internal", "foreign", "unknown"]
@@ -31,12 +32,13 @@ class TrustAnchor:
 
 @dataclass(frozen=True)
 class ValidationInputs:
-    """What the judge may lean on besides the file: anchors, further certificates, revocation lists, the time in question."""
+    """What the judge may lean on besides the file: anchors, further certificates, revocation lists, the time in question, a password."""
 
     at: datetime
     anchors: tuple[TrustAnchor, ...] = ()
     intermediates: tuple[bytes, ...] = ()
     crls: tuple[bytes, ...] = ()
+    password: Password = NO_PASSWORD
 
     def to_message(self) -> tuple[dict[str, Any], list[bytes]]:
         """Header and blobs for the judge process: anchors first, then intermediates, then revocation lists."""
@@ -45,6 +47,7 @@ class ValidationInputs:
             "kinds": [anchor.kind for anchor in self.anchors],
             "stamps_only": [anchor.stamps_only for anchor in self.anchors],
             "intermediates": len(self.intermediates),
+            "password": self.password.text,
         }
         return header, [*(anchor.der for anchor in self.anchors), *self.intermediates, *self.crls]
 
@@ -57,6 +60,7 @@ class ValidationInputs:
             anchors=tuple(map(TrustAnchor, blobs[:first], kinds, header["stamps_only"])),
             intermediates=tuple(blobs[first:second]),
             crls=tuple(blobs[second:]),
+            password=Password(str(header["password"])),
         )
 
 

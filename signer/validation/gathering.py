@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.crypt import AuthStatus, StandardSecurityHandler
 from pyhanko.pdf_utils.reader import PdfFileReader
 
+from signer.errors import Refused
+from signer.password import Password
+from signer.unlocking import unlock
 from signer.validation.examination import Document, examine, examine_raw
 from signer.validation.facts import FileFacts, SignatureFacts, ValidationInputs
 from signer.validation.paths import PathFinder
@@ -30,6 +32,8 @@ install()
 _MOST_FIELDS = 20_000
 _MOST_SIGNATURES = 200
 _MOST_ATTEMPTS = 12
+# Why nothing could be read; whatever else hinders it is of the same kind.
+_LOCKED = {"INPUT_PASSWORD_WRONG": "UNREADABLE_PASSWORD_WRONG"}
 
 
 def gather_task(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
@@ -48,19 +52,21 @@ def gather(pdf: bytes, inputs: ValidationInputs) -> FileFacts:
     if not has_pdf_header(pdf):
         return _replace(unread, unreadable="UNREADABLE_NOT_PDF")
     paths = PathFinder(inputs)
-    opened = _open(pdf)
-    if opened is None:
-        return _replace(unread, format="PDF", unreadable="UNREADABLE_ENCRYPTED", encrypted=True)
+    try:
+        opened = _open(pdf, inputs.password)
+    except Refused as refusal:
+        unreadable = _LOCKED.get(refusal.code, "UNREADABLE_ENCRYPTED")
+        return _replace(unread, format="PDF", unreadable=unreadable, encrypted=True)
     if not opened:
-        recovered = _recover(pdf, paths)
+        recovered = _recover(pdf, inputs.password, paths)
         unreadable = "" if recovered else "UNREADABLE_DAMAGED"
         return _replace(unread, format="PDF", unreadable=unreadable, lenient=True, signatures=recovered)
     document = opened[0]
-    signatures, complete = _examine_all(pdf, document, paths)
+    signatures, complete = _examine_all(pdf, document, paths, inputs.password)
     lenient = document.lenient
     if not signatures:
         # A form that no longer names its signatures must not make a signed file look like one that never was.
-        signatures = _recover(pdf, paths)
+        signatures = _recover(pdf, inputs.password, paths)
         if not complete and not signatures:
             return _replace(unread, format="PDF", unreadable="UNREADABLE_DAMAGED", lenient=lenient)
     return FileFacts(
@@ -78,23 +84,17 @@ def _replace(facts: FileFacts, **changed: Any) -> FileFacts:
     return FileFacts(**{**facts.__dict__, **changed})
 
 
-def _open(pdf: bytes) -> list[Document] | None:
-    """The document, strictly read if it can be; an empty list when it cannot be read, None when it asks a password."""
+def _open(pdf: bytes, password: Password) -> list[Document]:
+    """The document, strictly read if it can be; an empty list when it cannot be read. Refused when it does not unlock."""
     for strict in (True, False):
         try:
             reader = PdfFileReader(io.BytesIO(pdf), strict=strict)
             encrypted = reader.encrypted
-            if encrypted:
-                handler = reader.security_handler
-                # A file that opens for everybody has the empty password (ISO 32000-2 7.6.4.1).
-                if not isinstance(handler, StandardSecurityHandler):
-                    return None
-                if reader.decrypt("").status == AuthStatus.FAILED:
-                    return None
+            unlock(reader, password)
             root = reader.root
             if not isinstance(root, generic.DictionaryObject):
                 continue
-        except MemoryError:
+        except (Refused, MemoryError):
             raise
         except Exception:  # noqa: BLE001, S112  pyHanko raises many kinds on damaged files; the lenient pass is next
             continue
@@ -109,7 +109,9 @@ class _Field:
     failed: bool = False
 
 
-def _examine_all(pdf: bytes, document: Document, paths: PathFinder) -> tuple[tuple[SignatureFacts, ...], bool]:
+def _examine_all(
+    pdf: bytes, document: Document, paths: PathFinder, password: Password
+) -> tuple[tuple[SignatureFacts, ...], bool]:
     """Facts of every filled signature field, in the order of the file; and whether the form could be walked."""
     complete = True
     paths = paths.with_store(read_store(document.reader))
@@ -130,7 +132,7 @@ def _examine_all(pdf: bytes, document: Document, paths: PathFinder) -> tuple[tup
         found = examine(document, field.name, field.dictionary, paths)
         if found.problem and not document.lenient:
             if not lenient:
-                lenient = _open_leniently(pdf, document)
+                lenient = _open_leniently(pdf, document, password)
             again = _field_named(lenient, field.name)
             if again is not None:
                 second = examine(lenient[0], field.name, again, paths)
@@ -142,11 +144,10 @@ def _examine_all(pdf: bytes, document: Document, paths: PathFinder) -> tuple[tup
     return tuple(ordered), complete
 
 
-def _open_leniently(pdf: bytes, strict: Document) -> list[Document]:
+def _open_leniently(pdf: bytes, strict: Document, password: Password) -> list[Document]:
     try:
         reader = PdfFileReader(io.BytesIO(pdf), strict=False)
-        if reader.encrypted:
-            reader.decrypt("")
+        unlock(reader, password)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001  then the strict reading stands
@@ -206,7 +207,7 @@ def _signature_fields(reader: PdfFileReader) -> Iterator[_Field]:
             queue += [(name, kid, kind, above | {number}) for kid in reversed(list(kids))]
 
 
-def _recover(pdf: bytes, paths: PathFinder) -> tuple[SignatureFacts, ...]:
+def _recover(pdf: bytes, password: Password, paths: PathFinder) -> tuple[SignatureFacts, ...]:
     """Signatures that the bytes hold though the document, read as a whole, does not show them.
 
     Each is examined in the revision that it signed; what follows is then bytes that no reader accounts for.
@@ -219,13 +220,20 @@ def _recover(pdf: bytes, paths: PathFinder) -> tuple[SignatureFacts, ...]:
             continue
         seen.add(raw.end)
         revision = pdf[: raw.end]
-        for document in _open(revision) or []:
-            examined, _ = _examine_all(revision, document, paths)
+        for document in _open_revision(revision, password):
+            examined, _ = _examine_all(revision, document, paths, password)
             found += [_after_removal(facts) for facts in examined if facts.revision_end == raw.end]
     if not found:
         raw_facts = (examine_raw(pdf, raw, paths) for raw in everything[:_MOST_ATTEMPTS])
         found = [_after_removal(facts) for facts in raw_facts if facts is not None]
     return tuple(found)
+
+
+def _open_revision(revision: bytes, password: Password) -> list[Document]:
+    try:
+        return _open(revision, password)
+    except Refused:
+        return []  # what its bytes show is all that can be said
 
 
 def _after_removal(facts: SignatureFacts) -> SignatureFacts:

@@ -76,6 +76,7 @@ REASONS: Final[dict[str, Reason]] = {
             "UNREADABLE_DAMAGED": (None,),
             # Signing refuses an encrypted file by rule (exit 1); judging cannot even begin, so it is unreadable input.
             "UNREADABLE_ENCRYPTED": (None,),
+            "UNREADABLE_PASSWORD_WRONG": (None,),
             "UNREADABLE_TOO_LARGE": (None,),
             "UNREADABLE_LIMIT": (None,),
         },

@@ -278,3 +278,22 @@ def test_every_answer_has_the_security_headers(service: Service) -> None:
         assert "default-src 'none'" in headers["content-security-policy"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert "server" not in headers
+
+
+def test_an_encrypted_file_is_signed_and_verified_with_its_password(service: Service, pdf: bytes, tmp_path) -> None:
+    (tmp_path / "clear.pdf").write_bytes(pdf)
+    subprocess.run(
+        ["qpdf", "--encrypt", "s3cr3t-open", "s3cr3t-owner", "256", "--", "clear.pdf", "locked.pdf"],
+        cwd=tmp_path, check=True,
+    )  # fmt: skip
+    locked = (tmp_path / "locked.pdf").read_bytes()
+    problem(service.sign(locked), 422, "INPUT_ENCRYPTED")
+    problem(service.sign(locked, password="s3cr3t-wrong"), 422, "INPUT_PASSWORD_WRONG")
+    problem(service.sign(locked, password="x" * 200), 400, "PASSWORD_MALFORMED")
+    signed = service.sign(locked, password="s3cr3t-open")
+    assert signed.status_code == 201, signed.text
+    file = service.http.get(signed.json()["links"]["file"]).content
+    assert file.startswith(locked)
+    assert service.verify(file)["reason"] == "UNREADABLE_ENCRYPTED"
+    answer = service.http.post("/api/v1/verify", files={"file": ("a.pdf", file)}, data={"password": "s3cr3t-owner"})
+    assert answer.json()["conclusion"] == "valid"

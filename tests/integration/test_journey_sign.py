@@ -304,3 +304,27 @@ def test_the_demo_takes_a_lost_file_from_the_register_instead_of_issuing_it_twic
     user.antin("demo")
     assert file.read_bytes() == content
     assert user.json("document", "list") == register
+
+
+def test_an_encrypted_file_is_signed_and_verified_with_the_password_of_a_file(user: User) -> None:
+    subprocess.run(
+        ["qpdf", "--encrypt", "mở", "chủ", "256", "--modify=none", "--", "paper.pdf", "locked.pdf"],
+        cwd=user.folder, check=True,
+    )  # fmt: skip
+    for name, text in (("user.txt", "mở\n"), ("owner.txt", "chủ\n"), ("wrong.txt", "khác"), ("bad.txt", "")):
+        (user.folder / name).write_text(text, encoding="utf-8")
+    sign = ("sign", "locked.pdf", "--as", "officer", "-o", "signed.pdf")
+    user.refused(1, *sign)
+    user.refused(1, *sign, "--password-file", "wrong.txt")
+    user.refused(1, *sign, "--password-file", "user.txt")  # the author lets the user change nothing
+    user.refused(2, *sign, "--password-file", "bad.txt")
+    user.refused(2, *sign, "--password-file", "missing.txt")
+    assert user.sign("locked.pdf", "officer", "signed.pdf", "--password-file", "owner.txt")["placed"] == "anchor"
+    for password in ("user.txt", "owner.txt"):
+        assert user.json("verify", "signed.pdf", "--password-file", password)["conclusion"] == "valid"
+    assert (
+        user.json("verify", "signed.pdf", "--password-file", "wrong.txt", code=2)["reason"]
+        == "UNREADABLE_PASSWORD_WRONG"
+    )
+    user.antin("upgrade", "signed.pdf", "--level", "B-LTA", "-o", "archive.pdf", "--password-file", "owner.txt")
+    assert user.json("verify", "archive.pdf", "--password-file", "user.txt")["signatures"][0]["level"] == "PAdES-B-LTA"

@@ -111,12 +111,12 @@ def test_what_is_no_whole_pdf_is_named(pdf: bytes, code: str) -> None:
     assert code_of(pdf) == code
 
 
-def test_an_encrypted_file_is_refused() -> None:
+def test_an_encrypted_file_with_a_mac_is_refused() -> None:
     writer = copy_into_new_writer(PdfFileReader(io.BytesIO(PAPER)))
-    writer.encrypt("owner", "")  # opens without a password, and still is encrypted
+    writer.encrypt("owner", "")  # opens without a password, but nobody may append to it (ISO/TS 32004)
     out = io.BytesIO()
     writer.write(out)
-    assert code_of(out.getvalue()) == "INPUT_ENCRYPTED"
+    assert code_of(out.getvalue()) == "INPUT_ENCRYPTION_UNKNOWN"
 
 
 def test_a_field_is_made_signed_or_refused_by_its_name() -> None:

@@ -19,6 +19,7 @@ from signer.errors import InputUnreadable, Refused, Unavailable, UsageWrong
 from signer.evidence import OwnEvidence
 from signer.leveling import LevelingDeps, has_due, reach_due
 from signer.levels import LEVELS
+from signer.password import Password
 from signer.raising import upgrade_document, upgrade_file
 from signer.recall import recall_document
 from signer.renewal import has_renewals, renew_due
@@ -304,11 +305,11 @@ def test_a_signer_who_is_revoked_while_the_proof_waits_closes_the_request(office
 def test_a_judge_that_falls_silent_after_the_key_was_used_costs_no_signature(office):
     earlier, calls = office.deps.judge_earlier, []
 
-    def once(pdf: bytes) -> EarlierSignatures:
+    def once(pdf: bytes, password: Password) -> EarlierSignatures:
         calls.append(pdf)
         if len(calls) > 2:
             raise Unavailable("JUDGE_UNAVAILABLE")
-        return earlier(pdf)
+        return earlier(pdf, password)
 
     first = office.sign("B-T")
     signed = replace(office, deps=replace(office.deps, judge_earlier=once)).signed("B-LT", first)
