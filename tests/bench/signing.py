@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import logging
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pkcs11
+from asn1crypto import crl as asn1_crl
+from asn1crypto import ocsp as asn1_ocsp
+from asn1crypto import tsp
 from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import PdfSignatureMetadata, PdfSigner
 from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko.sign.pkcs11 import PKCS11Signer
+from pyhanko.sign.timestamps import TimeStamper
+from pyhanko_certvalidator import ValidationContext
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
 from api.keys import module_path, token_surroundings
 from api.wiring import Installation, open_installation
 from certs.inventory import get_certificate
+from certs.serial import serial_hex
 from hsm.module import load_module
 from hsm.spec import key_id_of
+from pki.authorities import get_authority
+from pki.crl_archive import crl_octets, find_latest
 from pki.roles import owner
+from pki.tsa.authority import TimeStampingAuthority
+from signer.appending import append
 from signer.credentials import Credential
+from signer.extension import Appended, ExtensionPlan
+from signer.levels import B_LT
 from signer.pades import accept_prepared, sign_prepared
 from signer.plan import Plan
 from signer.preparing import prepare
 from signer.signing import SignedDocument, SignRequest, sign_document
 from signer.signing_batch import MOST
 from signer.signing_chunks import sign_in_chunks
+from signer.timestamps import OneStamp
 from tests.bench.measure import Row, faster, interleaved
 
 _ACTOR = owner("bench")
@@ -60,6 +76,9 @@ def run(home: Path, *, full: bool) -> list[Row]:
             _pades("pades, B-B, 3 pages, P-256", pages(3), credential, peer, 60, goal=25.0),
             *_whole("sign_document, everything on, 3 pages, P-256", pages(3), installation, peer, 60),
         ]
+        rows.append(
+            _lasting("pades, B-LT with own TSA and OCSP, 3 pages, P-256", pages(3), installation, credential, peer, 20)
+        )
         if full:
             rows.append(_pades("pades, B-B, 1,000 pages, P-256", pages(1000), credential, peer, 10))
     return rows
@@ -137,3 +156,83 @@ def _whole(name: str, pdf: bytes, installation: Installation, peer: PdfSigner, r
         faster(name, one, alone, rounds, 5.0),
         faster("the same in chunks of 100, a document", many / MOST, beside / 5, 9 * MOST, 10.0),
     ]
+
+
+class _Here:
+    """Appends in this process, as the peer does."""
+
+    def append(self, pdf: bytes, plan: ExtensionPlan) -> Appended:
+        return append(pdf, plan)
+
+
+class _SameAuthority(TimeStamper):
+    """The peer's way to our time-stamping authority, in process too."""
+
+    def __init__(self, authority: TimeStampingAuthority) -> None:
+        super().__init__()
+        self._authority = authority
+
+    async def async_request_tsa_response(self, req: tsp.TimeStampReq) -> tsp.TimeStampResp:
+        return tsp.TimeStampResp.load(self._authority.answer(req.dump()).der)
+
+
+def _lasting(
+    name: str, pdf: bytes, installation: Installation, credential: Credential, peer: PdfSigner, rounds: int
+) -> Row:
+    """Signature, time-stamp, and a store with a fresh OCSP answer, by the same services in the same process."""
+    extender = dataclasses.replace(installation.extender, appender=_Here())
+
+    def ours() -> bytes:
+        plan = Plan("signature", datetime.now(UTC), credential.template.reserved_octets(), placement="none")
+        prepared = prepare(pdf, plan)
+        accepted = accept_prepared(pdf, prepared.tail, prepared.hole, prepared.field)
+        stamp = OneStamp(extender.timestamper)
+        signed = sign_prepared(accepted, credential.template, credential.key(), stamp.timestamp)
+        raised = extender.raise_signed(signed, accepted.hole, B_LT, (credential.serial,), stamp.stamped_by)
+        assert raised.level == B_LT, raised.failure
+        return raised.content
+
+    theirs = _lasting_peer(pdf, installation, credential, peer)
+    assert b"/DSS" in theirs()
+    seconds = interleaved([ours, theirs], rounds)
+    return faster(name, *seconds, rounds, 15.0)
+
+
+def _lasting_peer(
+    pdf: bytes, installation: Installation, credential: Credential, peer: PdfSigner
+) -> Callable[[], bytes]:
+    # It warns each time that nothing is fetched, which is the point.
+    logging.getLogger("pyhanko").setLevel(logging.ERROR)
+    tsa_certificate = installation.tsa.service().certificate
+    with installation.database.read() as session:
+        ders = {
+            name: get_certificate(session, get_authority(session, name).serial or "").der or b""
+            for name in ("root", "issuing")
+        }
+        newest = [find_latest(session, name) for name in ders]
+        lists = [b"".join(crl_octets(session, crl)) for crl in newest if crl is not None]
+    root, issuing = (asn1_x509.Certificate.load(der) for der in ders.values())
+    held = [issuing, asn1_x509.Certificate.load(tsa_certificate.public_bytes(Encoding.DER))]
+    kept = [_answer(installation, serial_hex(tsa_certificate.serial_number))]
+    crls = [asn1_crl.CertificateList.load(der) for der in lists]
+    stamper = _SameAuthority(installation.tsa)
+
+    def call() -> bytes:
+        # As ours: the signer's state is asked for now, what is above it and beside it was asked for a minute ago.
+        context = ValidationContext(
+            trust_roots=[root], other_certs=held, ocsps=[_answer(installation, credential.serial), *kept], crls=crls,
+            allow_fetching=False, revocation_mode="hard-fail",
+        )  # fmt: skip
+        metadata = PdfSignatureMetadata(
+            field_name="Signature1", md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES, embed_validation_info=True,
+            use_pades_lta=False, validation_context=context,
+        )  # fmt: skip
+        return _peer_call(pdf, PdfSigner(metadata, peer.signer, timestamper=stamper))
+
+    return call
+
+
+def _answer(installation: Installation, serial: str) -> asn1_ocsp.OCSPResponse:
+    answer = installation.ocsp.about("issuing", serial)
+    assert answer is not None
+    return asn1_ocsp.OCSPResponse.load(answer.der)
