@@ -31,6 +31,7 @@ _FINAL = (Refused, InputUnreadable, UsageWrong, OwnOutputBroken, AppearanceError
 _OF_THE_INSTALLATION = (FontMissing, ImageUnreadable)
 _MOST_OCTETS = 32 * 1024 * 1024
 _DIED = "PROCESS_DIED"
+_UPDATE = update(BatchDocumentRow)
 
 
 @dataclass(frozen=True)
@@ -182,9 +183,6 @@ def _note(results: dict[int, Exception], deps: BatchDeps) -> None:
 
 def _is_final(error: Exception) -> bool:
     return isinstance(error, _FINAL) and not isinstance(error, _OF_THE_INSTALLATION)
-
-
-_UPDATE = update(BatchDocumentRow)
 
 
 def _failed(error: Exception, now: datetime) -> dict[str, Any]:
