@@ -52,13 +52,12 @@ _OF_THE_INSTALLATION = (DatabaseUnavailable, LintUnavailable, IssuerNotGood)
 
 
 class TwinKeys:
-    """Throwaway keys, one of each kind, and their signatures, for twins that nobody ever sees but the rules and the second opinion."""
+    """Throwaway keys, one of each kind: they sign twins that nobody ever sees but the rules and the second opinion."""
 
     def __init__(self, second_opinion: SecondOpinion | None = None) -> None:
         self.second_opinion = second_opinion or SecondOpinion()
         self._lock = threading.Lock()
         self._keys: dict[KeySpec, PrivateKey] = {}
-        self._signatures: dict[KeySpec, bytes] = {}
 
     def get(self, spec: KeySpec) -> PrivateKey:
         """The throwaway key of this kind, made at its first use (an RSA key takes a third of a second)."""
@@ -70,17 +69,6 @@ class TwinKeys:
                     else ec.generate_private_key(curve_of(spec))
                 )
             return self._keys[spec]
-
-    def signature(self, spec: KeySpec) -> bytes:
-        """A signature of that key, made once: the rules and the second opinion look at its form, and nobody could verify it.
-
-        To sign each twin anew takes as long as half of the rules, and with RSA fifty times as long as all of them.
-        """
-        found = self._signatures.get(spec)
-        if found is None:
-            key = self.get(spec)
-            found = self._signatures[spec] = sign_message(key, scheme_for(key.public_key()), b"a twin")
-        return found
 
 
 @dataclass(frozen=True)
@@ -141,7 +129,7 @@ def issue_orders(orders: Sequence[Order], actor: Actor, cycle: Cycle) -> list[Re
     Two commits, whatever their number. An error after the first leaves intents, which can be revoked.
     """
     results: dict[int, Result] = {}
-    # 2. Lint a twin with the signature of a throwaway key of the same kind: a bad certificate must not exist even briefly.
+    # 2. Lint a twin signed by a throwaway key of the same kind: a bad certificate must not exist even briefly.
     linted = _lint(orders, results, cycle)
     # 3. Commit what we are about to sign. The serials are ours from here on (RFC 5280 4.1.2.2).
     intended = _intend(linted, results, actor, cycle) if linted else []
@@ -172,16 +160,17 @@ def _keep(results: dict[int, Result], place: int, error: Exception) -> None:
 def _lint(orders: Sequence[Order], results: dict[int, Result], cycle: Cycle) -> list[_Linted]:
     """One stage for all after the other: a processor that does the same a hundred times takes two thirds of the time."""
     # The certificates will be signed and written like their twins (finishing.py).
-    algorithm = scheme_for(cycle.issuer_key).algorithm_identifier()
+    scheme, key = scheme_for(cycle.issuer_key), cycle.twins.get(spec_of(cycle.issuer_key))
+    algorithm = scheme.algorithm_identifier()
     written = [_write(order.draft, algorithm, cycle.clock) for order in orders]
-    signature = der.bits(cycle.twins.signature(spec_of(cycle.issuer_key)))
+    signatures = [sign_message(key, scheme, new.tbs) for new in written]
     opinion = cycle.twins.second_opinion
     # While the linting process has its say about a sample, this one goes on with the own rules.
     aside = ThreadPoolExecutor(1, "opinion") if len(orders) > 1 else None
     try:
         passed = []
-        for place, (order, new) in enumerate(zip(orders, written, strict=True)):
-            octets = der.sequence(new.tbs, algorithm, signature)
+        for place, (order, new, signature) in enumerate(zip(orders, written, signatures, strict=True)):
+            octets = der.sequence(new.tbs, algorithm, der.bits(signature))
             twin = Twin.load(octets, order.draft.profile, order.draft.issuer_certificate)
             try:
                 check_certificate(twin)

@@ -34,8 +34,7 @@ from hsm.spec import KeySpec, Purpose, spki_der
 from pki.audit import list_acts
 from pki.errors import IssuerMayNotIssue, IssuerNotGood, SignedOtherBytes
 from pki.issuance import IssuanceRequest, TwinKeys, issue
-from pki.schemes import check_signature, scheme_for
-from tests.world import ADMIN, AGENCY, OFFICER_SUBJECT, PUBLIC_URL, SEAL_SUBJECT, build_world, second_opinion
+from tests.world import ADMIN, AGENCY, OFFICER_SUBJECT, PUBLIC_URL, SEAL_SUBJECT, build_world
 
 
 def request(world, profile="agency-seal", subject=SEAL_SUBJECT, **more) -> IssuanceRequest:
@@ -272,11 +271,3 @@ def test_an_rsa_authority_issues_with_pss(tmp_path):
     assert certificate.signature_algorithm_oid.dotted_string == "1.2.840.113549.1.1.10"
     assert common_name(subject_of(certificate)) == AGENCY
     world.close()
-
-
-@pytest.mark.parametrize("spec", [KeySpec.P_256, KeySpec.P_384])
-def test_the_signature_of_all_twins_is_one_and_of_a_throwaway_key_of_that_kind(spec):
-    twins = TwinKeys(second_opinion())
-    signature, key = twins.signature(spec), twins.get(spec).public_key()
-    assert twins.signature(spec) is signature
-    check_signature(key, scheme_for(key), signature, b"a twin")
