@@ -173,7 +173,7 @@ def _register(installation: Installation) -> Iterator[Finding]:
         lost = find_lost(session, MOST)
         revisions = finished_revisions(session)
     for act in acts:
-        yield Finding("register", "wrong", "DOCTOR_ACT_OPEN", {"act": str(act.id), "credential": act.credential})
+        yield Finding("register", "wrong", "DOCTOR_ACT_OPEN", {"act": str(act.id), "credential": act.signed_by})
     for number in numbers:
         yield Finding("register", "wrong", "DOCTOR_NUMBER_OPEN", {"number": str(number)})
     # Issued in days that a restored backup does not know: nobody is at work on them, whatever their age.

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.openapi_life import AT, Parts, issuing_paths, life_paths
-from api.openapi_register import search_operation, status_paths
+from api.openapi_register import SUBFILTER, search_operation, status_paths
 from api.openapi_schemas import EXAMPLES, PROBLEM_EXAMPLE, Schema, build_schemas, ref
 from signer.levels import LEVELS
+from signer.subfilters import SUBFILTERS
 from signer.validation.verdict import software
 
 _PROBLEMS = {
@@ -139,6 +140,7 @@ def _document_paths() -> Schema:
                 "The names and their lengths stand below. CodeNotation is the symbol without the number, which the seal adds.",
             },
             "placement": {"type": "string", "description": "auto, none, required, or PAGE,X,Y in millimetres."},
+            "subfilter": {"enum": list(SUBFILTERS), "description": SUBFILTER},
         },
     }
     return {

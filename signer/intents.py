@@ -75,22 +75,33 @@ _FINISH = select(_DONE.c.id).add_cte(*appended_by(_DONE))
 
 
 def begin_fresh(
-    session: Session, clock: Clock, actor: Actor, intent: ActIntent, *, agency: str, name: str, details: dict[str, Any]
+    session: Session,
+    clock: Clock,
+    actor: Actor,
+    intent: ActIntent,
+    *,
+    agency: str,
+    name: str,
+    details: dict[str, Any],
+    facts: dict[str, str],
+    code: str | None = None,
 ) -> tuple[Registered, int] | None:
     """Open a document for a file without earlier signatures and store what is about to be signed; the document, the act's id.
 
-    None, and nothing stored, when the register knows the file after all.
+    None, and nothing stored, when the register knows the file after all. `facts`: who signs, for the audit row. `code`: one that
+    was promised to somebody before.
     """
-    facts = {"credential": intent.credential, "digest": intent.digest}
+    facts = facts | {"digest": intent.digest}
     now = intent.claimed_time
     if session.get_bind().dialect.name != "postgresql":
         if find_by_revisions(session, (intent.input_sha256,)) is not None:
             return None
-        document = Registered(*open_document(session, agency=agency, name=name, details=details, now=now), IN_FORCE)
+        opened = open_document(session, agency=agency, name=name, details=details, now=now, code=code)
+        document = Registered(*opened, IN_FORCE)
         act = begin_act(session, document.id, intent)
         append(session, clock, actor, _BEGIN_AUDITED, "act", str(act), **facts)
         return document, act
-    opening = document_values(agency=agency, name=name, details=details, now=now)
+    opening = document_values(agency=agency, name=name, details=details, now=now, code=code)
     values = _prefixed("document", opening) | _prefixed("act", act_values(intent))
     values |= audit_values(clock, actor, _BEGIN_AUDITED, "act", **facts)
     with audit_refusals():
@@ -99,14 +110,14 @@ def begin_fresh(
 
 
 def finish_fresh(
-    database: Database, clock: Clock, actor: Actor, document: Registered, act: int, credential: str,
+    database: Database, clock: Clock, actor: Actor, document: Registered, act: int, facts: dict[str, str],
     *, output_sha256: str, output_size: int, now: datetime, reached: Reached = NOTHING_MORE,
 ) -> bool:  # fmt: skip
     """The signature exists, was checked and is stored: committed with its audit row.
 
     False, and nothing committed, when its document went out of force meanwhile.
     """
-    facts = {"credential": credential, "sha256": reached.extended_sha256 or output_sha256}
+    facts = facts | {"sha256": reached.extended_sha256 or output_sha256}
     with database.at_once() as connection:
         if connection.dialect.name == "postgresql":
             values = finish_values(act, output_sha256=output_sha256, output_size=output_size, now=now, reached=reached)

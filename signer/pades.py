@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from hsm.spec import PrivateKey, PublicKey
 from pki.schemes import SignatureMismatch, check_signature, sign_message
@@ -76,15 +77,30 @@ def embed_cms(prepared: PreparedPdf, cms: bytes) -> bytes:
     return b"".join((prepared.content[:start], text, prepared.content[start + len(text) :]))
 
 
+def attributes_of(prepared: PreparedPdf, template: CmsTemplate, signing_time: datetime | None = None) -> bytes:
+    """The octets that the signer's key signs, wherever it is: the signed attributes, which hold the file's digest."""
+    return template.signed_attributes(document_digest(prepared, template.scheme.digest), signing_time)
+
+
 def sign_prepared(
     prepared: PreparedPdf, template: CmsTemplate, key: PrivateKey, stamp: Callable[[bytes], bytes] | None = None
 ) -> bytes:
-    """Sign a prepared file: the bytes of the finished PDF. The key is used once.
+    """Sign a prepared file: the bytes of the finished PDF. The key is used once."""
+    attributes = attributes_of(prepared, template)
+    return embed_signature(prepared, template, attributes, sign_message(key, template.scheme, attributes), stamp)
 
-    `stamp` gives a time-stamp token over the signature value, which makes it B-T; one that gives nothing leaves it at B-B.
+
+def embed_signature(
+    prepared: PreparedPdf,
+    template: CmsTemplate,
+    attributes: bytes,
+    signature: bytes,
+    stamp: Callable[[bytes], bytes] | None = None,
+) -> bytes:
+    """The finished PDF for a signature value over `attributes_of`, whoever made it.
+
+    `stamp` gives a time-stamp token over the value, which makes it B-T; one that gives nothing leaves it at B-B.
     """
-    attributes = template.signed_attributes(document_digest(prepared, template.scheme.digest))
-    signature = sign_message(key, template.scheme, attributes)
     # EN 319 142-1 6.3: the time-stamp of B-T is over the signature value, so it can only come after it.
     token = stamp(signature) if stamp is not None else b""
     unsigned = timestamp_attribute(token) if token else b""
@@ -97,6 +113,7 @@ def check_output(
     template: CmsTemplate,
     public_key: PublicKey,
     timestamper: Timestamper | None = None,
+    signing_time: datetime | None = None,
 ) -> None:
     """Check our own output before anybody gets it, from its own octets: digest, signature value, certificates, time-stamp.
 
@@ -105,7 +122,7 @@ def check_output(
     start, end = prepared.hole
     digest = hashlib.new(template.scheme.digest, output[:start])
     digest.update(output[end:])
-    attributes = template.signed_attributes(digest.digest())
+    attributes = template.signed_attributes(digest.digest(), signing_time)
     # The template decides every octet of the CMS but the signature value and the time-stamp token.
     hole = bytes.fromhex(output[start + 1 : end - 1].decode("ascii"))
     parts = template.parts_of(hole, attributes)

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
-from certs.clock import for_people
+from sqlalchemy.orm import Session
+
 from certs.errors import DatabaseUnavailable
 from hsm.errors import HSMError
 from pki.audit import Actor, append
 from pki.roles import Permission, require
+from pki.schemes import sign_message
 from signer.admission import out_of_force, refuse_closed_document, refuse_second_issue
-from signer.appearance.fonts import EmbeddedFont, Style
-from signer.appearance.images import Purpose
-from signer.credentials import OFFICER, SEAL, Credential
+from signer.credentials import OFFICER, SEAL, Credential, Signatory
 from signer.documents import (
     ActIntent,
     Reached,
     Registered,
     begin_act,
     fail_act,
+    find_by_code,
     find_by_revisions,
     finish_act,
     issue_facts,
@@ -33,14 +33,25 @@ from signer.errors import InputUnreadable, Refused, SignerError
 from signer.extending import Raised
 from signer.intents import begin_fresh, finish_fresh
 from signer.level_requests import add_request
-from signer.levels import B_B, B_T, LEVELS
-from signer.numbering import GivenNumber, reserve_number, use_number, void_number, written, written_date, year_of
-from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, sign_prepared
-from signer.plan import Plan
-from signer.signing_parts import EarlierSignatures, Preparer, SignedDocument, SigningDeps, SignRequest
+from signer.levels import B_B, B_T, LEVELS, reaches
+from signer.numbering import GivenNumber, reserve_number, use_number, void_number, year_of
+from signer.pades import PreparedPdf, accept_prepared, attributes_of, check_output, document_digest, embed_signature
+from signer.planning import build_plan
+from signer.signing_parts import (
+    APPROVE,
+    ISSUE,
+    Case,
+    Claim,
+    EarlierSignatures,
+    Made,
+    Preparer,
+    Ready,
+    SignedDocument,
+    SigningDeps,
+    SignRequest,
+)
 from signer.timestamps import OneStamp
 
-APPROVE, ISSUE = "approve", "issue"
 _INTENT_OF_ROLE = {OFFICER: APPROVE, SEAL: ISSUE}
 
 # What a caller of the cycle needs, from one place.
@@ -55,23 +66,6 @@ __all__ = [
     "sign_document",
 ]
 
-# Text fields that an office leaves open for the number and the date of issue.
-NUMBER_FIELD, DATE_FIELD = "SoVanBan", "NgayBanHanh"
-# The styles of font that a revision may bring.
-DRAWN_STYLES: tuple[Style, ...] = ("regular", "italic")
-
-
-@dataclass(frozen=True)
-class _Case:
-    """The decisions that stand once step 1 is over."""
-
-    request: SignRequest
-    actor: Actor
-    credential: Credential
-    intent: str
-    now: datetime
-    deps: SigningDeps
-
 
 def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> SignedDocument:
     """Sign one document; raise before the key is used (Refused, InputUnreadable, UsageWrong) or leave a failed act behind.
@@ -80,40 +74,45 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
     """
     require(actor, Permission.SIGN_DOCUMENTS)
     # 1. May this credential do this now? Its certificate and all above it are in force, or nothing else happens.
-    credential = deps.desk.usable(request.credential)
+    ready = make_ready(request, actor, deps.desk.usable(request.credential), deps)
+    with void_on_failure(ready.case, ready.number):
+        return complete(ready, sign_with_key)
+
+
+def make_ready(request: SignRequest, actor: Actor, signatory: Signatory, deps: SigningDeps) -> Ready:
+    """Steps 2 and 3: everything that comes before the key, for a signatory who may sign. Only a number of the series is committed."""
     # /M holds whole seconds, and every record says the same.
     now = deps.clock.now().replace(microsecond=0)
-    case = _Case(request, actor, credential, _intent(credential, request), now, deps)
+    case = Case(request, actor, signatory, _intent(signatory, request), now, deps)
     _refuse_level(request.level, deps)
     _refuse_size(request.pdf, deps.max_bytes)
     # 2. What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
-    earlier = deps.judge_earlier(request.pdf) if b"/ByteRange" in request.pdf else EarlierSignatures()
-    _check_order(case, earlier)
+    earlier = judge_order(case)
     # 3. Number and date belong into what the seal signs, so they are fixed before. A gap keeps its reason.
     number = _reserve(case, earlier)
-    with _void_on_failure(case, number):
+    with void_on_failure(case, number):
         # The file is parsed elsewhere; what comes back is checked against our own copy.
-        answer = deps.preparer.prepare(request.pdf, _plan(case, number))
+        answer = deps.preparer.prepare(request.pdf, build_plan(case, number))
         if answer.signed and not earlier.fields:
             # The quick look for signatures above can be deceived by names that are written with escapes.
             raise InputUnreadable("INPUT_SIGNATURES_UNREADABLE", reason="HIDDEN")
         prepared = accept_prepared(request.pdf, answer.tail, answer.hole, answer.field)
         _refuse_harm(earlier, prepared, deps)
-        # 4. Commit what we are about to sign. From here on a death leaves a trace.
-        document, act = _begin(case, earlier, prepared)
-        with _fail_act_on_failure(case, act):
-            # 5. The only line here that uses the credential's key. A time-stamp that cannot be had costs no signature.
-            extender = deps.extender if request.level != B_B else None
-            stamp = OneStamp(extender.timestamper) if extender is not None else None
-            signed = sign_prepared(prepared, credential.template, credential.key(), stamp.timestamp if stamp else None)
-            # 6. Nothing leaves that does not verify with the certificate people will be shown.
-            stamper = extender.timestamper if extender is not None and stamp and stamp.failure is None else None
-            check_output(signed, prepared, credential.template, credential.public_key, stamper)
-            # 7. Proofs go behind it, as far as they can be had; then the bytes are on disk before the register says so.
-            raised = _raise(case, earlier, signed, prepared, stamp)
-            sha256 = deps.blobs.put(raised.content)
-            # 8. Result, level, number and audit row move together or not at all.
-            _finish(case, earlier, document, act, _Result(signed, raised, sha256), number)
+    return Ready(case, earlier, number, prepared, answer.placed, answer.filled)
+
+
+def complete(ready: Ready, make: Callable[[Ready], Made], claim: Claim | None = None) -> SignedDocument:
+    """Steps 4 to 8: from a prepared file to a stored, registered signature. `make` signs, checks and raises; `claim`: a stored one's."""
+    case, prepared, number = ready.case, ready.prepared, ready.number
+    # 4. Commit what we are about to sign. From here on a death leaves a trace.
+    document, act = _begin(ready, claim)
+    with _fail_act_on_failure(case, act, claim):
+        made = make(ready)
+        raised = made.raised
+        # The bytes are on disk before the register says so.
+        sha256 = case.deps.blobs.put(raised.content)
+        # 8. Result, level, number and audit row move together or not at all.
+        _finish(ready, document, act, _Result(made.signed, raised, sha256), claim)
     return SignedDocument(
         document.code,
         raised.content,
@@ -124,16 +123,46 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
         document.status,
         case.intent == ISSUE or document.number is not None,
         number.number if number else document.number,
-        answer.placed,
-        answer.filled,
-        request.level if raised.level != request.level else None,
+        ready.placed,
+        ready.filled,
+        None if reaches(raised.level, case.request.level) else case.request.level,
     )
 
 
-def _intent(credential: Credential, request: SignRequest) -> str:
-    usual = _INTENT_OF_ROLE[credential.role]
+def sign_with_key(ready: Ready) -> Made:
+    """Steps 5 to 7 with the key of a credential of ours: the only line here that uses it."""
+    credential = ready.case.signatory
+    assert isinstance(credential, Credential)
+    return raise_own(
+        ready, *embed_value(ready, lambda octets: sign_message(credential.key(), credential.template.scheme, octets))
+    )
+
+
+def embed_value(ready: Ready, sign: Callable[[bytes], bytes]) -> tuple[bytes, OneStamp | None]:
+    """The signed revision, checked, and who gave its time-stamp; `sign` gives the value over the signed attributes."""
+    case, prepared = ready.case, ready.prepared
+    template, time = case.signatory.template, case.signing_time
+    # 5. A time-stamp that cannot be had costs no signature.
+    extender = case.deps.extender if case.request.level != B_B else None
+    stamp = OneStamp(extender.timestamper) if extender is not None else None
+    attributes = attributes_of(prepared, template, time)
+    signed = embed_signature(prepared, template, attributes, sign(attributes), stamp.timestamp if stamp else None)
+    # 6. Nothing leaves that does not verify with the certificate people will be shown.
+    stamper = extender.timestamper if extender is not None and stamp and stamp.failure is None else None
+    check_output(signed, prepared, template, case.signatory.public_key, stamper, time)
+    return signed, stamp
+
+
+def raise_own(ready: Ready, signed: bytes, stamp: OneStamp | None) -> Made:
+    """Step 7 for a certificate of ours: proofs go behind it, as far as they can be had."""
+    return Made(signed, _raise(ready.case, ready.earlier, signed, ready.prepared, stamp))
+
+
+def _intent(signatory: Signatory, request: SignRequest) -> str:
+    usual = _INTENT_OF_ROLE[signatory.role]
     if request.intent not in (None, usual):
-        raise Refused("INTENT_NOT_ALLOWED", name=credential.name, intent=str(request.intent), usual=usual)
+        name = signatory.name or signatory.common_name
+        raise Refused("INTENT_NOT_ALLOWED", name=name, intent=str(request.intent), usual=usual)
     return usual
 
 
@@ -143,7 +172,7 @@ def _refuse_level(level: str, deps: SigningDeps) -> None:
 
 
 def _raise(
-    case: _Case, earlier: EarlierSignatures, signed: bytes, prepared: PreparedPdf, stamp: OneStamp | None
+    case: Case, earlier: EarlierSignatures, signed: bytes, prepared: PreparedPdf, stamp: OneStamp | None
 ) -> Raised:
     """The file as high as it can be had now."""
     extender = case.deps.extender
@@ -151,9 +180,7 @@ def _raise(
         return Raised(signed, B_B)
     if stamp.failure is not None:
         return Raised(signed, B_B, stamp.failure)
-    raised = extender.raise_signed(
-        signed, prepared.hole, case.request.level, (case.credential.serial, *earlier.signers)
-    )
+    raised = extender.raise_signed(signed, prepared.hole, case.request.level, (case.signatory.serial, *earlier.signers))
     if not earlier.fields or raised.level == B_T:
         return raised
     try:
@@ -171,25 +198,29 @@ def _refuse_size(pdf: bytes, limit: int) -> None:
         raise InputUnreadable("INPUT_TOO_LARGE", limit_mb=str(limit // (1024 * 1024)))
 
 
-def _check_order(case: _Case, earlier: EarlierSignatures) -> None:
+def judge_order(case: Case) -> EarlierSignatures:
+    """The signatures that the file bears already; Refused when one is broken, or when it is not this one's turn."""
+    pdf = case.request.pdf
+    earlier = case.deps.judge_earlier(pdf) if b"/ByteRange" in pdf else EarlierSignatures()
+    _check_order(case, earlier)
+    return earlier
+
+
+def _check_order(case: Case, earlier: EarlierSignatures) -> None:
     if earlier.broken:
         raise Refused("INPUT_SIGNATURE_BROKEN", field=", ".join(earlier.broken))
     if earlier.revisions:
         with case.deps.database.read() as session:
             known = find_by_revisions(session, earlier.revisions)
             if known is not None:
-                refuse_closed_document(session, known, earlier.revisions, _sealing(case))
+                refuse_closed_document(session, known, earlier.revisions, case.sealing)
     if case.intent != ISSUE:
         return
     # ND30 Đ.32.2.d: the agency's seal goes only on a document that the authorised person has signed.
     if not case.deps.desk.any_officer(earlier.signers):
         raise Refused("ISSUE_WITHOUT_OFFICER")
-    if case.credential.serial in earlier.signers:
-        raise Refused("ALREADY_SEALED", name=case.credential.name)
-
-
-def _sealing(case: _Case) -> str | None:
-    return case.credential.name if case.intent == ISSUE else None
+    if case.signatory.serial in earlier.signers:
+        raise Refused("ALREADY_SEALED", name=case.signatory.name or "")
 
 
 def _refuse_harm(earlier: EarlierSignatures, prepared: PreparedPdf, deps: SigningDeps) -> None:
@@ -201,14 +232,14 @@ def _refuse_harm(earlier: EarlierSignatures, prepared: PreparedPdf, deps: Signin
         raise Refused("WOULD_BREAK_EARLIER", field=", ".join(sorted(harmed)))
 
 
-def _reserve(case: _Case, earlier: EarlierSignatures) -> GivenNumber | None:
+def _reserve(case: Case, earlier: EarlierSignatures) -> GivenNumber | None:
     """The number that the clerk gives, or the officer's metadata gave before, or the next of the series.
 
     A document that another agency's seal has issued already keeps its number and day: it has one (a joint document).
     """
     if case.intent != ISSUE:
         return None
-    agency, deps = case.credential.agency, case.deps
+    agency, deps = case.signatory.agency, case.deps
     with deps.database.write() as session:
         known = issue_facts(session, earlier.revisions)
         if known.number is not None and known.issued_at is not None:
@@ -222,14 +253,15 @@ def _reserve(case: _Case, earlier: EarlierSignatures) -> GivenNumber | None:
 
 
 @contextlib.contextmanager
-def _void_on_failure(case: _Case, number: GivenNumber | None) -> Iterator[None]:
+def void_on_failure(case: Case, number: GivenNumber | None) -> Iterator[None]:
+    """What goes wrong inside makes the number that was reserved for it a gap."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
         if number is not None and number.fresh:
             # If the database is what failed, the number stays reserved and the doctor names it.
             with contextlib.suppress(DatabaseUnavailable), case.deps.database.write() as session:
-                if void_number(session, case.credential.agency, year_of(number.day), number.number, _reason(error)):
+                if void_number(session, case.signatory.agency, year_of(number.day), number.number, _reason(error)):
                     append(
                         session, case.deps.clock, case.actor, "number.void", "number", str(number), reason=_reason(error)
                     )  # fmt: skip
@@ -237,11 +269,13 @@ def _void_on_failure(case: _Case, number: GivenNumber | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _fail_act_on_failure(case: _Case, act: int) -> Iterator[None]:
+def _fail_act_on_failure(case: Case, act: int, claim: Claim | None) -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
         with contextlib.suppress(DatabaseUnavailable), case.deps.database.write() as session:
+            if claim is not None:
+                claim.release(session, act, _reason(error))
             if fail_act(session, act, failure=_reason(error), now=case.now):
                 append(
                     session, case.deps.clock, case.actor, "document.sign.fail", "act", str(act), reason=_reason(error)
@@ -253,51 +287,17 @@ def _reason(error: BaseException) -> str:
     return error.code if isinstance(error, SignerError | HSMError) else type(error).__name__
 
 
-def _plan(case: _Case, number: GivenNumber | None) -> Plan:
-    """What the revision contains: a picture alone where there is one (ND30 PL1), lines of text for a credential without."""
-    request, credential, deps = case.request, case.credential, case.deps
-    drawn = request.placement != "none"
-    seal = case.intent == ISSUE
-    diameter = credential.diameter_mm or deps.seal_diameter_mm
-    image = None
-    if drawn and credential.image_sha256:
-        purpose: Purpose = "seal" if seal else "signature"
-        image = deps.image(credential.image_sha256, purpose, diameter if seal else deps.signature_width_mm)
-    text = () if image or not drawn else (credential.common_name, credential.agency, for_people(case.now))
-    values = {NUMBER_FIELD: written(number.number), DATE_FIELD: written_date(number.day)} if number else {}
-    return Plan(
-        kind="seal" if seal else "signature",
-        claimed_time=case.now,
-        contents_octets=credential.template.reserved_octets(),
-        placement=request.placement,
-        field=request.field,
-        signer=None if seal else credential.common_name,
-        image=image,
-        diameter_mm=diameter if seal else None,
-        text=text,
-        fonts=_fonts(text, values, deps),
-        ready_seal_mm=deps.seal_diameter_mm if drawn and not seal else None,
-        values=values,
-    )
-
-
-def _fonts(text: tuple[str, ...], values: Mapping[str, str], deps: SigningDeps) -> dict[Style, EmbeddedFont]:
-    """Regular for text of ours; a form may want its values in italics, as ND30 PL1 has place and date."""
-    drawn = " ".join((*text, *values.values()))
-    styles = DRAWN_STYLES if values else DRAWN_STYLES[:1]
-    return {style: deps.font(style, drawn) for style in styles} if drawn else {}
-
-
-def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tuple[Registered, int]:
-    request, credential, deps = case.request, case.credential, case.deps
-    algorithm = credential.template.scheme.digest
+def _begin(ready: Ready, claim: Claim | None) -> tuple[Registered, int]:
+    case, prepared = ready.case, ready.prepared
+    request, signatory, deps = case.request, case.signatory, case.deps
+    algorithm = signatory.template.scheme.digest
     input_sha256 = hashlib.sha256(request.pdf).hexdigest()
     intent = ActIntent(
-        credential=credential.name,
+        credential=signatory.name,
         intent=case.intent,
         level=request.level,
         field=prepared.field,
-        certificate_serial=credential.serial,
+        certificate_serial=signatory.serial,
         digest_algorithm=algorithm,
         digest=document_digest(prepared, algorithm).hex(),
         input_sha256=input_sha256,
@@ -305,25 +305,39 @@ def _begin(case: _Case, earlier: EarlierSignatures, prepared: PreparedPdf) -> tu
         claimed_time=case.now,
     )
     with deps.database.write() as session:
+        if claim is not None:
+            claim.take(session)
         # Revoked between step 1 and here? This commit decides.
-        deps.desk.refuse_if_unusable(session, credential, keep=True)
-        document = find_by_revisions(session, (input_sha256, *earlier.revisions)) if earlier.revisions else None
-        if document is None:
-            begun = begin_fresh(
-                session, deps.clock, case.actor, intent, agency=credential.agency, name=request.name, details=request.metadata
-            )  # fmt: skip
-            if begun is not None:
-                return begun
-            document = find_by_revisions(session, (input_sha256,))
-            assert document is not None
-        # Recalled, or issued by another clerk, since step 2?
-        refuse_closed_document(session, document, earlier.revisions, _sealing(case))
-        merge_details(session, document.id, request.metadata)
-        act = begin_act(session, document.id, intent)
-        append(
-            session, deps.clock, case.actor, "document.sign.intent", "act", str(act), credential=credential.name,
-            digest=intent.digest,
+        if isinstance(signatory, Credential):
+            deps.desk.refuse_if_unusable(session, signatory, keep=True)
+        begun = _begin_within(session, ready, intent, claim.code if claim is not None else None)
+        if claim is not None:
+            claim.begun(session, begun[1])
+    return begun
+
+
+def _begin_within(session: Session, ready: Ready, intent: ActIntent, code: str | None) -> tuple[Registered, int]:
+    case, earlier, deps = ready.case, ready.earlier, ready.case.deps
+    request, facts = case.request, case.signed_by
+    document = None
+    if earlier.revisions:
+        document = find_by_revisions(session, (intent.input_sha256, *earlier.revisions))
+    if document is None and code is not None:
+        document = find_by_code(session, code)  # an attempt before this one came to nothing
+    if document is None:
+        begun = begin_fresh(
+            session, deps.clock, case.actor, intent, agency=case.signatory.agency, name=request.name,
+            details=request.metadata, facts=facts, code=code,
         )  # fmt: skip
+        if begun is not None:
+            return begun
+        document = find_by_revisions(session, (intent.input_sha256,))
+        assert document is not None
+    # Recalled, or issued by another clerk, since step 2?
+    refuse_closed_document(session, document, earlier.revisions, case.sealing)
+    merge_details(session, document.id, request.metadata)
+    act = begin_act(session, document.id, intent)
+    append(session, deps.clock, case.actor, "document.sign.intent", "act", str(act), **facts, digest=intent.digest)
     return document, act
 
 
@@ -344,32 +358,33 @@ class _Result:
         return self.sha256 if self.raised.content is self.signed else hashlib.sha256(self.signed).hexdigest()
 
 
-def _finish(
-    case: _Case, earlier: EarlierSignatures, document: Registered, act: int, result: _Result, number: GivenNumber | None
-) -> None:
-    credential, deps = case.credential, case.deps
+def _finish(ready: Ready, document: Registered, act: int, result: _Result, claim: Claim | None) -> None:
+    case, earlier, number = ready.case, ready.earlier, ready.number
+    deps, facts = case.deps, case.signed_by
     output_sha256, size, now = result.signed_sha256(), len(result.signed), deps.clock.now()
-    falls_short = result.raised.level != case.request.level
-    if case.intent != ISSUE and not falls_short:
+    falls_short = not reaches(result.raised.level, case.request.level)
+    if claim is None and case.intent != ISSUE and not falls_short:
         if not finish_fresh(
-            deps.database, deps.clock, case.actor, document, act, credential.name,
+            deps.database, deps.clock, case.actor, document, act, facts,
             output_sha256=output_sha256, output_size=size, now=now, reached=result.reached(),
         ):  # fmt: skip
             with deps.database.read() as session:
                 raise out_of_force(session, document)
         return
     with deps.database.write() as session:
-        if case.intent == ISSUE:
-            refuse_second_issue(session, document, earlier.revisions, credential.name)
+        if claim is not None:
+            claim.finish(session, act)
+        if case.sealing is not None:
+            refuse_second_issue(session, document, earlier.revisions, case.sealing)
         if not finish_act(
             session, act, output_sha256=output_sha256, output_size=size, now=now, reached=result.reached()
         ):
             raise out_of_force(session, document)
         if number is not None and number.fresh:
             year = year_of(number.day)
-            use_number(session, credential.agency, year, number.number, document.id)
+            use_number(session, case.signatory.agency, year, number.number, document.id)
             mark_issued(session, document.id, number=number.number, year=year, now=number.day)
-        facts = {"credential": credential.name, "sha256": result.sha256}
+        facts = facts | {"sha256": result.sha256}
         if falls_short:
             failure = result.raised.failure
             add_request(

@@ -5,17 +5,26 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
+
+from sqlalchemy.orm import Session
 
 from certs.clock import Clock
 from certs.db import Database
+from pki.audit import Actor
 from signer.appearance.fonts import EmbeddedFont, Style
 from signer.appearance.images import Purpose, StampImage
-from signer.credentials import CredentialDesk
-from signer.extending import Extender
+from signer.credentials import CredentialDesk, Signatory
+from signer.extending import Extender, Raised
 from signer.metadata import Metadata
+from signer.numbering import GivenNumber
+from signer.pades import PreparedPdf
 from signer.plan import Plan, Prepared
 from signer.storage import BlobStore
+from signer.subfilters import PADES, PKCS7
+
+APPROVE, ISSUE = "approve", "issue"
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,10 @@ class Preparer(Protocol):
 
 @dataclass(frozen=True)
 class SignRequest:
-    """One document to be signed. `name` is the file's base name, for people. `intent` None: the credential's usual one."""
+    """One document to be signed. `name` is the file's base name, for people. `intent` None: the credential's usual one.
+
+    `room`: octets to reserve for the CMS at the least; ours reserves what it needs without being told.
+    """
 
     pdf: bytes
     name: str
@@ -52,6 +64,8 @@ class SignRequest:
     metadata: Metadata = dataclasses.field(default_factory=dict)
     placement: str = "auto"
     field: str | None = None
+    subfilter: str = PADES
+    room: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,3 +111,76 @@ class SigningDeps:
     signature_width_mm: float
     max_bytes: int
     extender: Extender | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """The decisions that stand before anything is prepared. `now` is the time that the signature claims."""
+
+    request: SignRequest
+    actor: Actor
+    signatory: Signatory
+    intent: str
+    now: datetime
+    deps: SigningDeps
+
+    @property
+    def sealing(self) -> str | None:
+        """The credential that is to issue the document, None for a person's signature."""
+        return self.signatory.name if self.intent == ISSUE else None
+
+    @property
+    def signed_by(self) -> dict[str, str]:
+        """Who signs, as audit rows say it."""
+        name = self.signatory.name
+        return {"certificate": self.signatory.serial} if name is None else {"credential": name}
+
+    @property
+    def signing_time(self) -> datetime | None:
+        """What stands in the CMS: nothing for PAdES, whose time is /M (EN 319 142-1 6.3)."""
+        return self.now if self.request.subfilter == PKCS7 else None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A document that only its signature is missing from."""
+
+    case: Case
+    earlier: EarlierSignatures
+    number: GivenNumber | None
+    prepared: PreparedPdf
+    placed: str | None
+    filled: tuple[str, ...]
+
+
+class Claim(Protocol):
+    """What a prepared document that was stored adds to the two commits of its signature, so that it is signed once (prepared.py)."""
+
+    @property
+    def code(self) -> str:
+        """The lookup code that its document was promised."""
+        ...
+
+    def take(self, session: Session) -> None:
+        """First in the commit of the intent; Refused when somebody else has it, or it may not be signed any more."""
+        ...
+
+    def begun(self, session: Session, act: int) -> None:
+        """The act that it became."""
+        ...
+
+    def finish(self, session: Session, act: int) -> None:
+        """First in the commit of the result; Refused when somebody else has taken it over."""
+        ...
+
+    def release(self, session: Session, act: int, reason: str) -> None:
+        """Nothing came of it: it waits on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Made:
+    """The signed revision, and the file that goes on behind it with the proofs of its level."""
+
+    signed: bytes
+    raised: Raised

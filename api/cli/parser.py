@@ -16,6 +16,7 @@ from api.cli.upgrade_arguments import upgrade_arguments
 from api.cli.usage import Parser
 from api.words import Words
 from signer.levels import LEVELS
+from signer.subfilters import SUBFILTERS
 
 INTENTS = ("approve", "issue")
 SCOPES = ("sign", "verify", "ra", "ca", "audit")
@@ -110,6 +111,7 @@ def _sign(add: Sub) -> None:
     )
     sign.add_argument("--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes")
     sign.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
+    sign.add_argument("--subfilter", choices=SUBFILTERS, help="default: the setting sign.subfilter")
     sign.add_argument("--force", action="store_true", help="replace an existing output")
     _acts(sign)
     _json(sign)

@@ -95,6 +95,7 @@ def _sign(
         metadata=metadata,
         placement=options.placement,
         field=options.field,
+        subfilter=options.subfilter or settings.sign.subfilter,
     )
     # The output's space is taken before the key is used: a full disk must not cost a signature.
     with OutputFile(job.target.path, expected_size=len(pdf) + _GROWTH, replace=options.force) as file:

@@ -22,6 +22,7 @@ from api.forms import Form, read_form
 from api.lineage_report import describe_lineage
 from api.routes.reading import idempotency_key, read_json
 from api.services import Services
+from api.settings import SignSettings
 from certs.clock import rfc3339
 from certs.errors import CertsError
 from signer.appearance.geometry import parse_placement
@@ -32,9 +33,10 @@ from signer.lineage import CORRECTED, REPLACED, Lineage
 from signer.metadata import parse_metadata
 from signer.register_search import MOST, NAMES, parse_query
 from signer.signing import APPROVE, ISSUE, SignedDocument, SignRequest
+from signer.subfilters import SUBFILTERS
 from signer.succession import Succession
 
-_FIELDS = ("credential", "intent", "level", "metadata", "placement")
+_FIELDS = ("credential", "intent", "level", "metadata", "placement", "subfilter")
 _FILE_MEDIA_TYPE = "application/pdf"
 # Who may see more of a document than its code shows everybody.
 _READERS = ("sign", "verify", "audit")
@@ -149,7 +151,7 @@ class _Wish:
 
 def _sign(services: Services, token: TokenRecord, form: Form, key: str | None) -> tuple[dict[str, Any], str]:
     """The answer, and the level when something was signed just now."""
-    wish = _wish(form, services.installation.settings.sign.level)
+    wish = _wish(form, services.installation.settings.sign)
     if key is None:
         answer = _carry_out(services, token, wish)
         return answer, answer["level"]
@@ -191,13 +193,22 @@ def _forget(services: Services, token: TokenRecord, key: str) -> None:
         services.idempotency.forget(token.id, key)
 
 
-def _wish(form: Form, level: str) -> _Wish:
-    fields = form.fields
-    if not fields.get("credential"):
+def _wish(form: Form, settings: SignSettings) -> _Wish:
+    if not form.fields.get("credential"):
         raise RequestError("FORM_FIELD_MISSING", field="credential")
-    level = fields.get("level") or level
+    request = sign_request(form, settings)
+    return _Wish(request, body_sha256(form.fields, request.pdf))
+
+
+def sign_request(form: Form, settings: SignSettings) -> SignRequest:
+    """What a form asks to be signed; RequestError for a value that cannot be meant."""
+    fields = form.fields
+    level = fields.get("level") or settings.level
     if level not in LEVELS:
         raise RequestError("FORM_VALUE_WRONG", field="level", valid=", ".join(LEVELS))
+    subfilter = fields.get("subfilter") or settings.subfilter
+    if subfilter not in SUBFILTERS:
+        raise RequestError("FORM_VALUE_WRONG", field="subfilter", valid=", ".join(SUBFILTERS))
     intent = fields.get("intent") or None
     if intent not in (None, APPROVE, ISSUE):
         raise RequestError("FORM_VALUE_WRONG", field="intent", valid=f"{APPROVE}, {ISSUE}")
@@ -207,14 +218,13 @@ def _wish(form: Form, level: str) -> _Wish:
         metadata = json.loads(fields["metadata"]) if fields.get("metadata") else {}
     except (ValueError, RecursionError):
         raise UsageWrong("METADATA_NOT_OBJECT") from None
-    request = SignRequest(
-        pdf=form.content(), name=form.name, credential=fields["credential"], intent=intent, level=level,
-        metadata=parse_metadata(metadata), placement=placement,
+    return SignRequest(
+        pdf=form.content(), name=form.name, credential=fields.get("credential", ""), intent=intent, level=level,
+        metadata=parse_metadata(metadata), placement=placement, subfilter=subfilter,
     )  # fmt: skip
-    return _Wish(request, _body_sha256(form.fields, request.pdf))
 
 
-def _body_sha256(fields: dict[str, str], pdf: bytes) -> str:
+def body_sha256(fields: dict[str, str], pdf: bytes) -> str:
     """What makes two requests the same one: file and fields, however the form around them was written."""
     written = json.dumps([sorted(fields.items()), hashlib.sha256(pdf).hexdigest()])
     return hashlib.sha256(written.encode()).hexdigest()

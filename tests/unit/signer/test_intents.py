@@ -16,6 +16,7 @@ from tests.fakes.clock import START
 from tests.signing_world import CLERK, SigningWorld
 
 _OUTPUT = "22" * 32
+_FACTS = {"credential": "officer"}
 
 
 def _begin(
@@ -28,12 +29,14 @@ def _begin(
     )  # fmt: skip
     details = {"Subject": "Về việc thử", "CodeNotation": "STN"}
     with world.database.write() as session:
-        return begin_fresh(session, world.clock, CLERK, intent, agency="Sở", name="a\x00.pdf", details=details)
+        return begin_fresh(
+            session, world.clock, CLERK, intent, agency="Sở", name="a\x00.pdf", details=details, facts=_FACTS
+        )
 
 
 def _finish(signing: SigningWorld, document: Registered, act: int) -> bool:
     return finish_fresh(
-        signing.world.database, signing.world.clock, CLERK, document, act, "officer",
+        signing.world.database, signing.world.clock, CLERK, document, act, _FACTS,
         output_sha256=_OUTPUT, output_size=7, now=START,
     )  # fmt: skip
 
