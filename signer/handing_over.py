@@ -39,12 +39,15 @@ from signer.prepared import (
     get_prepared,
     give_up_act,
     left_files,
+    left_taken,
+    let_wait,
     new_id,
     note_file_gone,
     refuse_ended,
 )
 from signer.signing import complete, embed_value, judge_order, make_ready, raise_own, sign_with_key, void_on_failure
 from signer.signing_parts import Case, Made, Ready, SignedDocument, SigningDeps, SignRequest
+from signer.storage import BlobStore
 from signer.subfilters import PADES
 from signer.upgrading import UpgradeDeps, raise_file
 from signer.validation.facts import TrustAnchor, ValidationInputs
@@ -108,7 +111,7 @@ def finish_document(prepared_id: str, given: Given, actor: Actor, deps: Handover
         one = get_prepared(session, prepared_id)
     refuse_ended(one, signing.clock.now())
     signatory = _announced(one, deps)
-    prepared = _stored(one, deps)
+    prepared = stored_file(one, signing.blobs)
     case = _case(one, prepared, signatory, actor, deps)
     if attributes_of(prepared, signatory.template, case.signing_time) != one.to_be_signed:
         raise Refused("PREPARED_ALTERED", id=one.id)
@@ -131,17 +134,28 @@ def cancel_document(prepared_id: str, actor: Actor, deps: HandoverDeps) -> Prepa
 
 
 def has_ended_prepared(deps: HandoverDeps) -> bool:
-    """Whether any prepared document's time is over, or its file is left over."""
+    """Whether any prepared document's time is over, a death has left one, or the file of one that ended is still there."""
+    now = deps.signing.clock.now()
     with deps.signing.database.read() as session:
-        return bool(expired_prepared(session, deps.signing.clock.now(), 1) or left_files(session, 1))
+        return bool(expired_prepared(session, now, 1) or left_taken(session, now, 1) or left_files(session, 1))
 
 
 def clear_prepared(actor: Actor, deps: HandoverDeps) -> list[str]:
-    """End those whose time is over, and take away the files of all that have ended; the ids of those that expired."""
-    require(actor, Permission.SIGN_DOCUMENTS)
-    with deps.signing.database.read() as session:
-        due = expired_prepared(session, deps.signing.clock.now(), _AT_ONCE)
+    """End those whose time is over, let those that somebody died over wait again, and take away the files of all that have ended.
+
+    The ids of those that expired.
+    """
+    require(actor, Permission.EXPIRE_DOCUMENTS)
+    signing = deps.signing
+    now = signing.clock.now()
+    with signing.database.read() as session:
+        due = expired_prepared(session, now, _AT_ONCE)
+        dead = [one for one in left_taken(session, now, _AT_ONCE) if one.expires_at > now]
         left = left_files(session, _AT_ONCE)
+    for one in dead:
+        with signing.database.write() as session:
+            if let_wait(session, one):
+                give_up_act(session, one.act_id, actor, signing.clock)
     expired = []
     for one in due:
         # Refused: somebody has taken it up or ended it in this moment.
@@ -230,10 +244,10 @@ def _announced(one: PreparedDocument, deps: HandoverDeps) -> Signatory:
     return credential
 
 
-def _stored(one: PreparedDocument, deps: HandoverDeps) -> PreparedPdf:
+def stored_file(one: PreparedDocument, blobs: BlobStore) -> PreparedPdf:
     """The file as it was prepared, octet for octet; PREPARED_MISSING, PREPARED_ALTERED."""
     try:
-        content = deps.signing.blobs.get(one.blob_sha256)
+        content = blobs.get(one.blob_sha256)
         original = content[: one.input_size]
         prepared = accept_prepared(original, content[one.input_size :], one.hole, one.field)
     except Unavailable as error:

@@ -134,6 +134,19 @@ def expired_prepared(session: Session, now: datetime, most: int) -> list[Prepare
     return [_read(row) for row in session.scalars(query.order_by(PreparedRow.expires_at).limit(most))]
 
 
+def left_taken(session: Session, now: datetime, most: int) -> list[PreparedDocument]:
+    """Those that a process took up and died over."""
+    dead = (PreparedRow.state == TAKEN, PreparedRow.taken_at <= now - LEASE)
+    return [_read(row) for row in session.scalars(select(PreparedRow).where(*dead).limit(most))]
+
+
+def let_wait(session: Session, one: PreparedDocument) -> bool:
+    """What somebody died over waits again; False when it was taken up anew meanwhile."""
+    same = (PreparedRow.id == one.id, PreparedRow.state == TAKEN, PreparedRow.taken_at == one.taken_at)
+    done = session.execute(update(PreparedRow).where(*same).values(state=WAITING, taken_at=None, failure=ABANDONED))
+    return cast("CursorResult[Any]", done).rowcount == 1
+
+
 def left_files(session: Session, most: int) -> list[PreparedDocument]:
     """Those that have ended, and whose prepared file is stored still."""
     query = select(PreparedRow).where(PreparedRow.state.in_(_ENDED), PreparedRow.is_kept)

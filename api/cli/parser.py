@@ -12,6 +12,7 @@ from api.cli.backup_arguments import add_backup
 from api.cli.cert_arguments import Shared, add_life, add_past
 from api.cli.document_arguments import add_document
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
+from api.cli.prepared_arguments import prepared_arguments
 from api.cli.upgrade_arguments import upgrade_arguments
 from api.cli.usage import Parser
 from api.words import Words
@@ -59,6 +60,7 @@ def build_parser(words: Words | None = None) -> Parser:
     _init(add)
     _sign(add)
     _verify(add)
+    prepared_arguments(add, Shared(_json, _acts, typed_path, _number), INTENTS)
     upgrade_arguments(add, typed_path, _acts, _json)
     _cert(add)
     _ca(add)

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
     parse_placement(options.placement)
     with open_installation(call.environment, judge=call.judge) as installation:
         jobs = _jobs(options)
-        metadata = _metadata(options)
+        metadata = read_metadata(options)
         actor = acting(call, installation)
         if len(jobs) == 1:
             document = _sign(jobs[0], metadata, options, installation, actor)
@@ -72,7 +72,7 @@ def _sign_many(
             if not options.json:
                 sys.stderr.write(f"antin: {one_line(job.source.typed)}: {one_line(words.say(code, facts))}\n")
         else:
-            results.append(_as_json(job, document))
+            results.append(signed_json(job.source.typed, job.target.typed, document))
             if not options.json:
                 _say(job, document, options, words, out)
     if options.json:
@@ -104,7 +104,8 @@ def _sign(
     return document
 
 
-def _metadata(options: argparse.Namespace) -> Metadata:
+def read_metadata(options: argparse.Namespace) -> Metadata:
+    """What `--metadata` names; UsageError METADATA_NOT_JSON."""
     if options.metadata is None:
         return {}
     raw = read_input(options.metadata, _METADATA_FILE)
@@ -161,10 +162,11 @@ def _default_target(source: TypedPath) -> TypedPath:
     return TypedPath(str(Path(source.typed).parent / name), source.path.parent / name)
 
 
-def _as_json(job: _Job, document: SignedDocument) -> dict[str, Any]:
+def signed_json(source: str, output: str, document: SignedDocument) -> dict[str, Any]:
+    """A signed document for programs."""
     return {
-        "file": job.source.typed,
-        "output": job.target.typed,
+        "file": source,
+        "output": output,
         "code": document.code,
         "sha256": document.sha256,
         "field": document.field,
@@ -180,17 +182,22 @@ def _as_json(job: _Job, document: SignedDocument) -> dict[str, Any]:
 def _say(job: _Job, document: SignedDocument, options: argparse.Namespace, words: Words, out: TextIO) -> None:
     if options.json:
         if len(options.files) == 1:
-            print_json(out, _as_json(job, document))
+            print_json(out, signed_json(job.source.typed, job.target.typed, document))
         return
+    print_signed(job.source.typed, job.target.typed, document, words, out)
+    if document.placed is None and options.placement != "none":
+        sys.stderr.write(one_line(words.say("SIGNED_UNSEEN", {"file": job.source.typed})) + "\n")
+
+
+def print_signed(source: str, output: str, document: SignedDocument, words: Words, out: TextIO) -> None:
+    """A signed document for people."""
     facts = {
-        "file": job.source.typed,
-        "output": job.target.typed,
+        "file": source,
+        "output": output,
         "code": grouped(document.code),
         "number": written(document.number) if document.number is not None else "",
     }
     out.write(words.say("SIGNED_NUMBERED" if document.number is not None else "SIGNED", facts) + "\n")
     if document.pending is not None:
-        waiting = {"file": job.source.typed, "level": document.level, "pending": document.pending}
+        waiting = {"file": source, "level": document.level, "pending": document.pending}
         sys.stderr.write(one_line(words.say("SIGNED_BELOW", waiting)) + "\n")
-    if document.placed is None and options.placement != "none":
-        sys.stderr.write(one_line(words.say("SIGNED_UNSEEN", facts)) + "\n")
