@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.openapi_life import AT, Parts, issuing_paths, life_paths
+from api.openapi_prepared import prepared_paths, prepared_schemas
 from api.openapi_register import SUBFILTER, search_operation, status_paths
 from api.openapi_schemas import EXAMPLES, PROBLEM_EXAMPLE, Schema, build_schemas, ref
 from signer.levels import LEVELS
@@ -60,7 +61,7 @@ def build_openapi() -> Schema:
         ],
         "paths": _document_paths() | _certificate_paths() | _protocol_paths() | _operation_paths(),
         "components": {
-            "schemas": build_schemas(),
+            "schemas": build_schemas() | prepared_schemas(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "antin token issue"}},
         },
     }
@@ -226,6 +227,7 @@ def _document_paths() -> Schema:
             }
         },
         **status_paths(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT)),
+        **prepared_paths(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT), signing, _IDEMPOTENCY_KEY),
     }
 
 

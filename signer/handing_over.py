@@ -111,7 +111,13 @@ def finish_document(prepared_id: str, given: Given, actor: Actor, deps: Handover
         one = get_prepared(session, prepared_id)
     refuse_ended(one, signing.clock.now())
     signatory = _announced(one, deps)
-    prepared = stored_file(one, signing.blobs)
+    try:
+        prepared = stored_file(one, signing.blobs)
+    except Refused:
+        # Who finished it in this moment took the file away with it.
+        with signing.database.read() as session:
+            refuse_ended(get_prepared(session, prepared_id), signing.clock.now())
+        raise
     case = _case(one, prepared, signatory, actor, deps)
     if attributes_of(prepared, signatory.template, case.signing_time) != one.to_be_signed:
         raise Refused("PREPARED_ALTERED", id=one.id)

@@ -118,11 +118,11 @@ def list_prepared(session: Session, states: Iterable[str] = STATES, limit: int =
 
 
 def find_prepared(
-    session: Session, input_sha256: str, digest_of: dict[str, str | None], since: datetime
+    session: Session, input_sha256: str, columns: dict[str, str | None], since: datetime
 ) -> PreparedDocument | None:
-    """The newest one that was prepared of a file at this time or later; `digest_of`: further columns that must be so."""
+    """The newest one that was prepared of a file at this time or later; `columns`: others that must be so."""
     query = select(PreparedRow).where(PreparedRow.input_sha256 == input_sha256, PreparedRow.claimed_time >= since)
-    for name, value in digest_of.items():
+    for name, value in columns.items():
         query = query.where(getattr(PreparedRow, name) == value)
     row = session.scalars(query.order_by(PreparedRow.claimed_time.desc()).limit(1)).first()
     return None if row is None else _read(row)

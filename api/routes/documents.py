@@ -36,7 +36,8 @@ from signer.signing import APPROVE, ISSUE, SignedDocument, SignRequest
 from signer.subfilters import SUBFILTERS
 from signer.succession import Succession
 
-_FIELDS = ("credential", "intent", "level", "metadata", "placement", "subfilter")
+# What a form says of a signature besides the file.
+FIELDS = ("credential", "intent", "level", "metadata", "placement", "subfilter")
 _FILE_MEDIA_TYPE = "application/pdf"
 # Who may see more of a document than its code shows everybody.
 _READERS = ("sign", "verify", "audit")
@@ -50,7 +51,7 @@ async def sign(request: Request) -> Response:
     state = request.app.state
     token: TokenRecord = await state.access.require(request, "sign")
     key = idempotency_key(request)
-    async with read_form(request, _FIELDS) as form:
+    async with read_form(request, FIELDS) as form:
         answer, level = await state.lanes.sign.run(_sign, state.services, token, form, key)
     if level:
         state.metrics.count_signed(level)
@@ -174,7 +175,7 @@ def _sign(services: Services, token: TokenRecord, form: Form, key: str | None) -
 def _carry_out(services: Services, token: TokenRecord, wish: _Wish) -> dict[str, Any]:
     # The register is not asked again: should it fall silent now, the document would be said to have failed, and be signed twice.
     signed = services.sign(wish.request, token.actor)
-    return _signed(signed, signed.sha256, signed.level, signed.pending)
+    return describe_signed(signed, signed.sha256, signed.level, signed.pending)
 
 
 def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetime) -> dict[str, Any] | None:
@@ -184,7 +185,7 @@ def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetim
     if document is None or document.sha256 is None:
         return None
     reached = next((act.level for act in reversed(document.acts) if act.state == "done"), wish.request.level)
-    return _signed(document, document.sha256, reached, document.pending.level if document.pending else None)
+    return describe_signed(document, document.sha256, reached, document.pending.level if document.pending else None)
 
 
 def _forget(services: Services, token: TokenRecord, key: str) -> None:
@@ -244,8 +245,10 @@ def _links(code: str) -> dict[str, str]:
     return {"self": own, "file": f"{own}/file", "verify": f"/v/{code}"}
 
 
-def _signed(document: SignedDocument | Document, sha256: str, level: str, pending: str | None) -> dict[str, Any]:
-    """`pending_level`: what was asked for, where it is still to be reached."""
+def describe_signed(
+    document: SignedDocument | Document, sha256: str, level: str, pending: str | None
+) -> dict[str, Any]:
+    """What signing answers. `pending_level`: what was asked for, where it is still to be reached."""
     return {
         "code": document.code,
         "sha256": sha256,
