@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from signer.appearance.fonts import EmbeddedFont, Style, pack_font, unpack_font
 from signer.appearance.images import StampImage
+from signer.subfilters import PADES
 
 Kind = Literal["signature", "seal"]
 Message = tuple[dict[str, Any], list[bytes]]
@@ -23,7 +24,7 @@ class Plan:
     a picture the lines of `text` are drawn, in the regular one of `fonts`. `signer` is the person's name, which tells two
     signers' places apart. `ready_seal_mm` leaves an empty field for a seal of that diameter, because a field that comes
     later would be a change to what this signature covers. `values` go into text fields of those names where they are
-    empty, and are locked then.
+    empty, and are locked then. `subfilter` is one of SUBFILTERS.
     """
 
     kind: Kind
@@ -38,6 +39,7 @@ class Plan:
     fonts: Mapping[Style, EmbeddedFont] = dataclasses.field(default_factory=dict)
     ready_seal_mm: float | None = None
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    subfilter: str = PADES
 
     def to_message(self) -> Message:
         """Header and blobs for the preparing process."""
@@ -52,6 +54,7 @@ class Plan:
             "text": list(self.text),
             "ready_seal_mm": self.ready_seal_mm,
             "values": dict(self.values),
+            "subfilter": self.subfilter,
             "image": None,
         }
         header["fonts"] = list(self.fonts)

@@ -37,6 +37,7 @@ from signer.form import (
 from signer.plain_increment import prepare_plain
 from signer.plain_pdf import NotPlain
 from signer.plan import Message, Plan, Prepared
+from signer.subfilters import SUBFILTERS
 
 _HEADER = re.compile(rb"%PDF-\d\.\d")
 _HEADER_WITHIN = 1024  # readers look this far for it (ISO 32000-1 annex H, implementation note 13)
@@ -271,7 +272,9 @@ def _append_signature(
             # After the signature's own field: of two annotations the later one lies on top, and the seal goes over it.
             _add_ready_seal(writer, target.place, plan.ready_seal_mm)
     signature = SignatureObject(
-        timestamp=plan.claimed_time, subfilter=SigSeedSubFilter.PADES, bytes_reserved=2 * plan.contents_octets
+        timestamp=plan.claimed_time,
+        subfilter=SigSeedSubFilter("/" + SUBFILTERS[plan.subfilter]),
+        bytes_reserved=2 * plan.contents_octets,
     )
     # Number and date are the seal's to fix: what it filled is locked by it (ISO 32000-2 12.8.2.4).
     lock = FieldMDPSpec(FieldMDPAction.INCLUDE, fields=filled) if filled else None
