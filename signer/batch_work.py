@@ -65,6 +65,7 @@ class _Turn:
     credential: str
     intent: str | None
     level: str
+    subfilter: str
     documents: tuple[_Waiting, ...]
 
 
@@ -121,7 +122,7 @@ def _next(session: Session) -> _Turn | None:
         taken.append(
             _Waiting(each.id, each.position, each.input_sha256, each.name, each.placement, each.details, each.act_id)
         )
-    return _Turn(row.id, row.code, row.token_id, row.credential, row.intent, row.level, tuple(taken))
+    return _Turn(row.id, row.code, row.token_id, row.credential, row.intent, row.level, row.subfilter, tuple(taken))
 
 
 def _close_dead(session: Session, turn: _Turn, system: Actor, deps: BatchDeps) -> None:
@@ -152,7 +153,16 @@ def _sign(turn: _Turn, deps: BatchDeps) -> Exception | None:
                 results[each.id] = InputUnreadable(error.code, **error.facts)
                 continue
             requests.append(
-                SignRequest(pdf, each.name, turn.credential, turn.intent, turn.level, each.details, each.placement)
+                SignRequest(
+                    pdf,
+                    each.name,
+                    turn.credential,
+                    turn.intent,
+                    turn.level,
+                    each.details,
+                    each.placement,
+                    subfilter=turn.subfilter,
+                )
             )
             places.append(each)
         ledger = _Ledger(places, deps)

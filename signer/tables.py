@@ -209,6 +209,7 @@ class BatchRow(Base):
     credential: Mapped[str] = mapped_column(String(32))
     intent: Mapped[str | None] = mapped_column(String(16))
     level: Mapped[str] = mapped_column(String(8))
+    subfilter: Mapped[str] = mapped_column(String(8))
     state: Mapped[str] = mapped_column(String(8), index=True)
     total: Mapped[int]
     created_at: Mapped[datetime]

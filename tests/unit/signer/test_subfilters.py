@@ -10,10 +10,12 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
+from signer.signing import SignedDocument, SignRequest
+from signer.signing_batch import sign_documents
 from signer.subfilters import PADES, PKCS7
 from tests.fakes.clock import START
 from tests.installation import VALID_BY_PDFSIG, signatures_by_pdfsig
-from tests.signing_world import SigningWorld, plain_paper
+from tests.signing_world import CLERK, SigningWorld, plain_paper
 from tests.unit.signer.office import PDF, Office
 
 
@@ -55,6 +57,19 @@ def test_a_seal_may_follow_in_the_other_form_and_both_hold(signing: SigningWorld
         ("valid", "PDF-PKCS7"),
         ("valid", "PAdES-B-B"),
     ]
+
+
+def test_each_of_many_documents_has_the_form_asked_for(signing: SigningWorld) -> None:
+    forms = [PKCS7, PADES, PKCS7]
+    asked = [
+        SignRequest(plain_paper(f"Paper {number}"), "a.pdf", "officer", placement="none", subfilter=form)
+        for number, form in enumerate(forms)
+    ]
+    for form, signed in zip(forms, sign_documents(asked, CLERK, signing.deps), strict=True):
+        assert isinstance(signed, SignedDocument)
+        (judged,) = signing.verdict(signed.content).judged.signatures
+        assert (judged.conclusion, judged.facts.level) == ("valid", "PDF-PKCS7" if form == PKCS7 else "PAdES-B-B")
+        assert ("signing_time" in attributes(signed.content)) is (form == PKCS7)
 
 
 @pytest.mark.parametrize("level", ["B-T", "B-LT", "B-LTA"])
