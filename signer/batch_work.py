@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 from sqlalchemy.orm import Session
 
+from certs.clock import Clock
 from pki.audit import Actor, append
 from pki.errors import RoleMissing
 from signer.appearance.errors import AppearanceError, FontMissing, ImageUnreadable
@@ -31,6 +32,7 @@ _FINAL = (Refused, InputUnreadable, UsageWrong, OwnOutputBroken, AppearanceError
 _OF_THE_INSTALLATION = (FontMissing, ImageUnreadable)
 _MOST_OCTETS = 32 * 1024 * 1024
 _DIED = "PROCESS_DIED"
+_UPDATE = update(BatchDocumentRow)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,6 @@ class _Waiting:
     name: str
     placement: str
     details: dict[str, Any]
-    act_id: int | None
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,9 @@ def work_off(deps: BatchDeps, system: Actor) -> bool:
     """Sign the next documents of the oldest batch; False when nothing waits. Raises what is away: then they go on waiting."""
     database, clock = deps.signing.database, deps.signing.clock
     with database.write() as session:
+        _close_dead(session, system, clock)
         ended = end_cancelled(session, clock.now())
         turn = _next(session)
-        if turn is not None:
-            _close_dead(session, turn, system, deps)
     for code in ended:
         deps.uploads.forget(code)
     if turn is None:
@@ -119,23 +119,22 @@ def _next(session: Session) -> _Turn | None:
         octets += each.input_size
         if taken and octets > _MOST_OCTETS:
             break
-        taken.append(
-            _Waiting(each.id, each.position, each.input_sha256, each.name, each.placement, each.details, each.act_id)
-        )
+        taken.append(_Waiting(each.id, each.position, each.input_sha256, each.name, each.placement, each.details))
     return _Turn(row.id, row.code, row.token_id, row.credential, row.intent, row.level, row.subfilter, tuple(taken))
 
 
-def _close_dead(session: Session, turn: _Turn, system: Actor, deps: BatchDeps) -> None:
+def _close_dead(session: Session, system: Actor, clock: Clock) -> None:
     """Acts of a process that died before their result: no signature left the house, and the document is signed anew."""
-    clock = deps.signing.clock
-    dead = [each for each in turn.documents if each.act_id is not None]
-    for each in dead:
-        if fail_act(session, each.act_id or 0, failure=_DIED, now=clock.now()):
-            append(session, clock, system, "document.sign.fail", "act", str(each.act_id), reason=_DIED)
-    if dead:
-        session.execute(
-            update(BatchDocumentRow).where(BatchDocumentRow.id.in_([each.id for each in dead])).values(act_id=None)
-        )
+    dead = session.execute(
+        select(BatchDocumentRow.id, BatchDocumentRow.act_id)
+        .where(BatchDocumentRow.state == WAITING, BatchDocumentRow.act_id.is_not(None))
+        .order_by(BatchDocumentRow.act_id)
+    ).all()
+    for row, act in dead:
+        assert act is not None
+        if fail_act(session, act, failure=_DIED, now=clock.now()):
+            append(session, clock, system, "document.sign.fail", "act", str(act), reason=_DIED)
+        session.execute(_UPDATE.where(BatchDocumentRow.id == row).values(act_id=None))
 
 
 def _sign(turn: _Turn, deps: BatchDeps) -> Exception | None:
@@ -192,9 +191,6 @@ def _note(results: dict[int, Exception], deps: BatchDeps) -> None:
 
 def _is_final(error: Exception) -> bool:
     return isinstance(error, _FINAL) and not isinstance(error, _OF_THE_INSTALLATION)
-
-
-_UPDATE = update(BatchDocumentRow)
 
 
 def _failed(error: Exception, now: datetime) -> dict[str, Any]:

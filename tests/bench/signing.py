@@ -20,19 +20,22 @@ from reportlab.pdfgen.canvas import Canvas
 from api.keys import module_path, token_surroundings
 from api.wiring import Installation, open_installation
 from certs.inventory import get_certificate
+from certs.names import parse_subject
 from hsm.module import load_module
-from hsm.spec import key_id_of
+from hsm.spec import KeySpec, key_id_of
 from pki.roles import owner
-from signer.credentials import Credential
+from signer.credentials import Credential, credential_exists
+from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.pades import accept_prepared, sign_prepared
 from signer.plan import Plan
 from signer.preparing import prepare
 from signer.signing import SignedDocument, SignRequest, sign_document
-from signer.signing_batch import MOST
 from signer.signing_chunks import sign_in_chunks
 from tests.bench.measure import Row, faster, interleaved
 
 _ACTOR = owner("bench")
+_RSA = "bench-rsa"
+_MANY = 500
 _TEXT = "Căn cứ Nghị định số 30/2020/NĐ-CP ngày 05 tháng 3 năm 2020 của Chính phủ về công tác văn thư. " * 2
 
 
@@ -55,23 +58,48 @@ def run(home: Path, *, full: bool) -> list[Row]:
     environment = {**os.environ, "ANTIN_HOME": str(home)}
     with open_installation(environment) as installation:
         credential = installation.desk.usable("officer")
-        peer = _peer(installation, credential)
+        session = _session(installation)
+        peer = _peer(installation, credential, session)
         rows = [
             _pades("pades, B-B, 3 pages, P-256", pages(3), credential, peer, 60, goal=25.0),
             *_whole("sign_document, everything on, 3 pages, P-256", pages(3), installation, peer, 60),
         ]
+        rows.append(_rsa(installation, session, pages(3), 60))
         if full:
             rows.append(_pades("pades, B-B, 1,000 pages, P-256", pages(1000), credential, peer, 10))
     return rows
 
 
-def _peer(installation: Installation, credential: Credential) -> PdfSigner:
-    """PdfSigner on our token, with a session of its own in this process, as its users have it."""
+def _session(installation: Installation) -> pkcs11.Session:
+    """A session of its own in this process."""
     settings, home = installation.settings, installation.home
     os.environ |= token_surroundings(home, settings)
     os.chdir(home.root)  # where SoftHSM's settings count from, each time it looks for keys
     token = load_module(module_path(settings)).lib.get_token(token_label=settings.hsm.token_label)
-    session = token.open(user_pin=home.pin_file.read_text())
+    return token.open(user_pin=home.pin_file.read_text())
+
+
+def _rsa(installation: Installation, token: pkcs11.Session, pdf: bytes, rounds: int) -> Row:
+    """Bytes to bytes with RSA-2048 and PSS, beside what one session of the token does with the bare key."""
+    with installation.database.read() as session:
+        is_there = credential_exists(session, _RSA)
+    if not is_there:
+        subject = parse_subject("CN=Nguyễn Văn B,OU=Phòng Thử nghiệm,O=Sở Thử nghiệm,C=VN")
+        deps = EnrolmentDeps(installation.keys, installation.issuing_today(), "pss")
+        enrol(EnrolmentRequest(_RSA, "officer", subject, KeySpec.RSA_2048), _ACTOR, deps)
+    credential = installation.desk.usable(_RSA)
+    key = token.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, id=key_id_of(credential.public_key_der))
+
+    def bare() -> bytes:
+        signature: bytes = key.sign(b"x" * 200, mechanism=pkcs11.Mechanism.SHA256_RSA_PKCS)
+        return signature
+
+    seconds = interleaved([lambda: _bytes_to_bytes(pdf, credential), bare], rounds)
+    return faster("pades, RSA-2048, beside the bare key in one session", *seconds, rounds, 0.5)
+
+
+def _peer(installation: Installation, credential: Credential, session: pkcs11.Session) -> PdfSigner:
+    """PdfSigner on our token, with a session of its own in this process, as its users have it."""
     with installation.database.read() as database:
         certificate = get_certificate(database, credential.serial).certificate()
     signer = PKCS11Signer(
@@ -94,14 +122,15 @@ def _peer_call(pdf: bytes, peer: PdfSigner) -> bytes:
 def _pades(
     name: str, pdf: bytes, credential: Credential, peer: PdfSigner, rounds: int, goal: float | None = None
 ) -> Row:
-    def ours() -> bytes:
-        plan = Plan("signature", datetime.now(UTC), credential.template.reserved_octets(), placement="none")
-        prepared = prepare(pdf, plan)
-        accepted = accept_prepared(pdf, prepared.tail, prepared.hole, prepared.field)
-        return sign_prepared(accepted, credential.template, credential.key())
-
-    seconds = interleaved([ours, lambda: _peer_call(pdf, peer)], rounds)
+    seconds = interleaved([lambda: _bytes_to_bytes(pdf, credential), lambda: _peer_call(pdf, peer)], rounds)
     return faster(name, *seconds, rounds, goal)
+
+
+def _bytes_to_bytes(pdf: bytes, credential: Credential) -> bytes:
+    plan = Plan("signature", datetime.now(UTC), credential.template.reserved_octets(), placement="none")
+    prepared = prepare(pdf, plan)
+    accepted = accept_prepared(pdf, prepared.tail, prepared.hole, prepared.field)
+    return sign_prepared(accepted, credential.template, credential.key())
 
 
 def _whole(name: str, pdf: bytes, installation: Installation, peer: PdfSigner, rounds: int) -> list[Row]:
@@ -119,21 +148,15 @@ def _whole(name: str, pdf: bytes, installation: Installation, peer: PdfSigner, r
         return sign_document(request(), _ACTOR, installation.signing).content
 
     one, alone = interleaved([ours, lambda: _peer_call(pdf, peer)], rounds)
-    # As `antin sign` takes a folder. The peer goes on one by one: it knows no chunks.
-    row = sign_in_chunks((request() for _ in range(20_000)), _ACTOR, installation.signing_many)
-    for _ in range(4):
-        next(row)  # the first ones are short, and start the processes
-    counts: list[int] = []
 
-    def chunk() -> None:
-        results = next(row)
-        assert all(isinstance(each, SignedDocument) for each in results)
-        counts.append(len(results))
+    def many() -> None:
+        """As `antin sign` takes a folder, from the first file to the last."""
+        row = sign_in_chunks((request() for _ in range(_MANY)), _ACTOR, installation.signing_many)
+        assert all(isinstance(each, SignedDocument) for chunk in row for each in chunk)
 
-    many, beside = interleaved([chunk, lambda: [_peer_call(pdf, peer) for _ in range(5)]], 9)
-    row.close()
-    assert set(counts) == {MOST}
+    # The peer goes on one by one: it knows no chunks.
+    folder, beside = interleaved([many, lambda: [_peer_call(pdf, peer) for _ in range(10)]], 3, warm_up=1)
     return [
         faster(name, one, alone, rounds, 5.0),
-        faster("the same in chunks of 100, a document", many / MOST, beside / 5, 9 * MOST, 10.0),
+        faster("the same, 500 in chunks of 100, each", folder / _MANY, beside / 10, 3 * _MANY, 10.0),
     ]

@@ -190,7 +190,17 @@ def test_a_worker_that_dies_signs_no_document_twice_and_leaves_no_intent(desk: D
     desk.work()
     assert states(desk.now(batch)) == ["done"] * 3
     assert state_of(desk.signing)["acts"] == [("failed", "PROCESS_DIED")] * 3 + [("done", None)] * 3
-    assert len(desk.signing.rows("SELECT id FROM audit WHERE action = 'document.sign.fail'".replace("id", "seq"))) == 3
+    assert len(desk.signing.rows("SELECT seq FROM audit WHERE action = 'document.sign.fail'")) == 3
+
+
+def test_what_a_dead_worker_had_begun_is_closed_also_when_it_was_called_off(desk: Desk) -> None:
+    batch = desk.add(*PAPERS)
+    with pytest.raises(Died):
+        work_off(desk.with_signing(blobs=Deadly(desk.signing.deps.blobs.path_of("00").parents[1])), SYSTEM)
+    cancel_batch(batch.code, CLERK, desk.signing.world.database, desk.signing.world.clock)
+    desk.work()
+    assert states(desk.now(batch)) == ["cancelled"] * 3
+    assert state_of(desk.signing)["acts"] == [("failed", "PROCESS_DIED")] * 3
 
 
 def test_a_worker_that_dies_after_its_commit_signs_nothing_again(desk: Desk) -> None:
