@@ -55,8 +55,7 @@ from signer.validation.facts import TrustAnchor, ValidationInputs
 from signer.validation.policy import JudgedSignature
 from signer.verification import verify_file
 
-# What a signature may be and still leave the house: for a stranger's certificate nobody may be known, or nothing of its state.
-_SOUND = frozenset({"VALID", "VALID_EXTENDED", "UNKNOWN_ISSUER", "UNKNOWN_REVOCATION"})
+_SOUND = frozenset({"VALID", "VALID_EXTENDED"})
 _AT_ONCE = 100
 
 
@@ -344,9 +343,22 @@ def _judge(signed: bytes, one: PreparedDocument, given: Given, deps: HandoverDep
     if facts.signature_ok is False:
         raise Refused("PREPARED_SIGNATURE_WRONG", id=one.id, algorithm=facts.signature_algorithm or "")
     unbound = one.subfilter == PADES and facts.ess != "ok"
-    if judged.reason not in _SOUND or judged.integrity != "intact" or unbound or facts.coverage != "whole-file":
+    if (
+        judged.reason not in _sound(one, given)
+        or judged.integrity != "intact"
+        or unbound
+        or facts.coverage != "whole-file"
+    ):
         raise Refused("PREPARED_NOT_SOUND", id=one.id, reason=judged.reason)
     return judged
+
+
+def _sound(one: PreparedDocument, given: Given) -> frozenset[str]:
+    """What a signature may be and still leave the house: of somebody else's certificate the state, or who issued it, may be unknown."""
+    if one.credential is not None:
+        return _SOUND
+    named = bool(one.anchors or given.anchors)
+    return _SOUND | ({"UNKNOWN_REVOCATION"} if named else {"UNKNOWN_REVOCATION", "UNKNOWN_ISSUER"})
 
 
 def _announced_sha256(one: PreparedDocument, deps: HandoverDeps) -> str:

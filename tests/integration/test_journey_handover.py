@@ -59,7 +59,7 @@ def test_a_card_of_another_government_signs_with_openssl(user: User, card: Card)
     assert user.json("prepared", "show", one["id"])["state"] == "finished"
     assert user.json("prepared", "list") == []
     user.refused(1, "finish", one["id"], "--signature", "value", "-o", "again.pdf")
-    assert "register" not in user.findings()
+    assert user.findings() == {}
 
 
 def test_a_whole_cms_of_openssl_is_no_pades_but_good_in_the_older_form(user: User, card: Card) -> None:
@@ -115,6 +115,28 @@ def test_a_credential_of_the_house_that_is_revoked_meanwhile_finishes_nothing(us
     assert "revoked" in user.refused(1, "finish", other["id"], "-o", "b.pdf")
     assert "revoked" in user.refused(1, "prepare", "paper.pdf", "--as", "officer")
     assert user.json("prepared", "cancel", other["id"])["state"] == "cancelled"
+
+
+def test_the_doctor_names_what_cannot_be_finished_and_ends_what_is_overdue(user: User) -> None:
+    one = user.json("prepare", "paper.pdf", "--as", "officer")
+    assert user.findings() == {}
+    ((sha256,),) = user.sql("SELECT blob_sha256 FROM prepared_documents")
+    blob = user.home / "blobs" / sha256[:2] / sha256
+    content = blob.read_bytes()
+    blob.write_bytes(content[:-1] + b" ")
+    assert user.findings() == {"DOCTOR_PREPARED_ALTERED": "register"}
+    assert "not what was prepared" in user.refused(1, "finish", one["id"], "-o", "out.pdf")
+    blob.unlink()
+    assert user.findings() == {"DOCTOR_PREPARED_MISSING": "register"}
+    assert "gone" in user.refused(1, "finish", one["id"], "-o", "out.pdf")
+    blob.write_bytes(content)
+    user.sql("UPDATE prepared_documents SET expires_at = claimed_time")
+    assert user.findings() == {"DOCTOR_PREPARED_LEFT": "register"}
+    user.run("doctor", "--mend")
+    assert user.findings() == {}
+    assert user.json("prepared", "show", one["id"])["state"] == "expired"
+    assert not blob.exists()
+    assert one["id"] in user.antin("prepared", "list", "--all")
 
 
 def test_wrong_usage_says_what_is_wrong(user: User, card: Card) -> None:

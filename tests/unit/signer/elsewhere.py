@@ -34,7 +34,7 @@ class Card:
 
     @property
     def wish(self) -> OutsideWish:
-        return OutsideWish(self.person.certificate, (self.root.certificate, self.issuing.certificate))
+        return OutsideWish(self.person.certificate, tuple({self.root.certificate, self.issuing.certificate}))
 
     def sign(self, octets: bytes) -> bytes:
         """The value as a card makes it, over the octets it is handed."""

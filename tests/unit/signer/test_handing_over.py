@@ -151,6 +151,16 @@ def test_a_card_that_the_lists_call_revoked_signs_nothing(office: Office) -> Non
     assert record(office, one).state == "waiting"
 
 
+def test_where_a_root_was_named_the_path_must_lead_to_it(office: Office) -> None:
+    card, other = make_card(), make_card()
+    card.root = card.issuing
+    one = prepare(office, card)
+    value = card.sign(one.to_be_signed)
+    wrong = (TrustAnchor(other.root.der, "unknown"),)
+    assert refusal(lambda: finish(office, one, signature=value, anchors=wrong)) == "PREPARED_NOT_SOUND"
+    assert finish(office, one, signature=value).code == one.code
+
+
 @pytest.mark.parametrize(
     ("wishes", "code"),
     [
