@@ -330,8 +330,7 @@ def _raise(signed: bytes, reached: str, one: PreparedDocument, given: Given, dep
 
 def _judge(signed: bytes, one: PreparedDocument, given: Given, deps: HandoverDeps) -> JudgedSignature:
     """The finished file by the same eyes that people will judge it with; Refused unless the announced certificate signed it well."""
-    verifier = deps.upgrading(_extra(one, given, deps)).verifier()
-    verdict = verify_file(signed, "", verifier)
+    verdict = verify_file(signed, "", deps.upgrading(_extra(one, given, deps)).verifier())
     if verdict.reason == "JUDGE_UNAVAILABLE":
         raise Unavailable("JUDGE_UNAVAILABLE")
     judged = next((each for each in verdict.judged.signatures if each.facts.field == one.field), None)
@@ -343,12 +342,8 @@ def _judge(signed: bytes, one: PreparedDocument, given: Given, deps: HandoverDep
     if facts.signature_ok is False:
         raise Refused("PREPARED_SIGNATURE_WRONG", id=one.id, algorithm=facts.signature_algorithm or "")
     unbound = one.subfilter == PADES and facts.ess != "ok"
-    if (
-        judged.reason not in _sound(one, given)
-        or judged.integrity != "intact"
-        or unbound
-        or facts.coverage != "whole-file"
-    ):
+    whole = judged.integrity == "intact" and facts.coverage == "whole-file"
+    if judged.reason not in _sound(one, given) or unbound or not whole:
         raise Refused("PREPARED_NOT_SOUND", id=one.id, reason=judged.reason)
     return judged
 
