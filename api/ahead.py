@@ -10,7 +10,10 @@ from api.settings import Settings, load_settings
 from signer.sandbox import Judge, Limits
 
 # Which tasks of the judge process a command is going to need.
-_AHEAD = {"verify": ("gather",), "sign": ("prepare",), "upgrade": ("gather", "extend"), "demo": ("prepare", "gather")}
+_AHEAD = {
+    "verify": ("gather",), "sign": ("prepare",), "prepare": ("prepare",), "finish": ("gather",), "upgrade": ("gather", "extend"),
+    "demo": ("prepare", "gather"),
+}  # fmt: skip
 
 
 _SERVED_TASKS = 2000

@@ -32,8 +32,10 @@ from pki.errors import PkiError
 from pki.service_keys import is_service_ready, list_services
 from signer.credentials import STANDING, list_credentials
 from signer.documents import finished_revisions, open_intents
-from signer.errors import SignerError
+from signer.errors import Refused, SignerError
+from signer.handing_over import stored_file
 from signer.numbering import open_reservations
+from signer.prepared import TAKEN, WAITING, PreparedDocument, list_prepared
 from signer.validation.errors import ValidationError
 
 # An intent younger than this may belong to a signature that is being made.
@@ -173,8 +175,9 @@ def _register(installation: Installation) -> Iterator[Finding]:
         intents = search(session, now, CertificateQuery(state=State.INTENT, issued_before=before))
         lost = find_lost(session, MOST)
         revisions = finished_revisions(session)
+        waiting = list_prepared(session, (WAITING, TAKEN), MOST)
     for act in acts:
-        yield Finding("register", "wrong", "DOCTOR_ACT_OPEN", {"act": str(act.id), "credential": act.credential})
+        yield Finding("register", "wrong", "DOCTOR_ACT_OPEN", {"act": str(act.id), "credential": act.signed_by})
     for number in numbers:
         yield Finding("register", "wrong", "DOCTOR_NUMBER_OPEN", {"number": str(number)})
     # Issued in days that a restored backup does not know: nobody is at work on them, whatever their age.
@@ -183,11 +186,25 @@ def _register(installation: Installation) -> Iterator[Finding]:
     for intent in intents:
         if not is_lost(intent):
             yield Finding("register", "wrong", "DOCTOR_CERTIFICATE_INTENT", {"serial": intent.serial})
+    for one in waiting:
+        yield from _prepared(one, installation)
     for code, sha256 in revisions:
         try:
             installation.blobs.get(sha256)
         except SignerError as error:
             yield Finding("register", "wrong", f"DOCTOR_{error.code}", {"code": code, "sha256": sha256})
+
+
+def _prepared(one: PreparedDocument, installation: Installation) -> Iterator[Finding]:
+    """What waits for its signature is there as it was prepared, and nobody has died over it."""
+    now = installation.clock.now()
+    if one.expires_at <= now or (one.taken_at is not None and one.taken_at <= now - IN_PROGRESS):
+        yield Finding("register", "wrong", "DOCTOR_PREPARED_LEFT", {"id": one.id})
+    try:
+        stored_file(one, installation.blobs)
+    except Refused as error:
+        code = "DOCTOR_PREPARED_ALTERED" if error.code == "PREPARED_ALTERED" else "DOCTOR_PREPARED_MISSING"
+        yield Finding("register", "wrong", code, {"id": one.id})
 
 
 def _judge(installation: Installation) -> Iterator[Finding]:

@@ -39,8 +39,8 @@ from signer.appearance.errors import FontMissing
 from signer.appearance.images import Purpose
 from signer.credentials import credential_exists
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
+from signer.planning import DRAWN_STYLES
 from signer.sandbox import Judge
-from signer.signing import DRAWN_STYLES
 from signer.storage import write_once
 
 # The organisation of the authorities when nobody names one.

@@ -21,12 +21,14 @@ from pki.crl_due import list_due
 from pki.errors import PkiError
 from pki.roles import Permission, system_part
 from signer.batch_work import forget_orphans, has_waiting, work_off
+from signer.handing_over import clear_prepared, has_ended_prepared
 from signer.leveling import has_due, reach_due
 from signer.renewal import has_renewals, renew_due
 
 ACTOR = system_part(
-    "worker", Permission.SIGN_CRL, Permission.MANAGE_SERVICES, Permission.ISSUE, Permission.EXTEND_DOCUMENTS
-)
+    "worker", Permission.SIGN_CRL, Permission.MANAGE_SERVICES, Permission.ISSUE, Permission.EXTEND_DOCUMENTS,
+    Permission.EXPIRE_DOCUMENTS,
+)  # fmt: skip
 # How long an authority without changes is left alone: what is due by its age can wait that long.
 _LOOK_SECONDS = 30.0
 _SWEEP_SECONDS = 600.0
@@ -218,6 +220,21 @@ class BatchJob:
         return self._swept_at is None or time.monotonic() >= self._swept_at + _SWEEP_SECONDS
 
 
+@dataclass
+class PreparedJob:
+    """Ends prepared documents that nobody has signed in their time, and takes away files that are left of those that ended."""
+
+    installation: Installation
+    name: str = "prepared"
+    seconds: float = 60.0
+
+    def is_due(self) -> bool:
+        return has_ended_prepared(self.installation.handover)
+
+    def run(self) -> None:
+        clear_prepared(ACTOR, self.installation.handover)
+
+
 # A new job is one line more.
 JOBS: tuple[Callable[[Installation], Job], ...] = (
     CrlJob,
@@ -227,6 +244,7 @@ JOBS: tuple[Callable[[Installation], Job], ...] = (
     LevelJob,
     BatchJob,
     RenewalJob,
+    PreparedJob,
 )
 
 

@@ -15,14 +15,15 @@ from pki.audit import Actor, append
 from pki.revocation import revoke_intents
 from pki.roles import Permission, require
 from signer.documents import fail_act, open_intents
+from signer.handing_over import clear_prepared
 from signer.numbering import open_reservations, void_number
 
 _REASON = "ABANDONED"
 
 
 def mend(installation: Installation, actor: Actor) -> list[tuple[str, str]]:
-    """Close abandoned acts as failed, numbers as void and certificates as revoked, give keys their purpose, each with its audit
-    row; what was mended, as kind and name. The keys come last: what needs no token is mended without one.
+    """Close abandoned acts as failed, numbers as void, prepared documents as expired and certificates as revoked, give keys their
+    purpose, each with its audit row; what was mended, as kind and name. The keys come last: what needs no token is mended without one.
     """
     require(actor, Permission.MEND)
     clock = installation.clock
@@ -37,6 +38,7 @@ def mend(installation: Installation, actor: Actor) -> list[tuple[str, str]]:
             if void_number(session, one.agency, one.year, one.number, _REASON):
                 append(session, clock, actor, "number.void", "number", str(one), reason=_REASON, agency=one.agency)
                 closed.append(("number", str(one)))
+    closed += [("prepared", one) for one in clear_prepared(actor, installation.handover)]
     closed += [("certificate", serial) for serial in revoke_intents(now - IN_PROGRESS, actor, installation.revocation)]
     # A token that is away is named by the check of the keys, which comes next; the lists stay due.
     with contextlib.suppress(HSMError):

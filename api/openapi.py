@@ -10,9 +10,11 @@ from typing import Any
 
 from api.openapi_batches import batch_examples, batch_paths, batch_schemas
 from api.openapi_life import AT, Parts, issuing_paths, life_paths
-from api.openapi_register import search_operation, status_paths
+from api.openapi_prepared import prepared_paths, prepared_schemas
+from api.openapi_register import SUBFILTER, search_operation, status_paths
 from api.openapi_schemas import EXAMPLES, PROBLEM_EXAMPLE, Schema, build_schemas, ref
 from signer.levels import LEVELS
+from signer.subfilters import SUBFILTERS
 from signer.validation.verdict import software
 
 _PROBLEMS = {
@@ -60,7 +62,7 @@ def build_openapi() -> Schema:
         ],
         "paths": _document_paths() | _certificate_paths() | _protocol_paths() | _operation_paths(),
         "components": {
-            "schemas": build_schemas() | batch_schemas(),
+            "schemas": build_schemas() | batch_schemas() | prepared_schemas(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "antin token issue"}},
         },
     }
@@ -162,6 +164,7 @@ def _document_paths() -> Schema:
                 "description": "Form fields that nobody may change after this signature: FIELD,…, all, or all-but FIELD,…",
             },
             "password": password,
+            "subfilter": {"enum": list(SUBFILTERS), "description": SUBFILTER},
         },
     }
     return {
@@ -248,6 +251,7 @@ def _document_paths() -> Schema:
         },
         **batch_paths(Parts(_json, _binary, _problems, _curl, _BATCH_ID, _TOKEN_SENT), _IDEMPOTENCY_KEY),
         **status_paths(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT)),
+        **prepared_paths(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT), signing, _IDEMPOTENCY_KEY),
     }
 
 

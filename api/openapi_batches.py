@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from api.openapi_life import Parts
+from api.openapi_register import SUBFILTER
 from api.openapi_schemas import Schema, ref
 from signer.levels import LEVELS
+from signer.subfilters import SUBFILTERS
 
 _TOKEN: list[Schema] = [{"token": []}]
 
@@ -89,6 +91,7 @@ _FORM: Schema = {
         "level": {"enum": list(LEVELS), "description": "Default: the setting sign.level."},
         "metadata": {"type": "string", "description": "A JSON object as for one document; what all of them share."},
         "placement": {"type": "string", "description": "auto, none, required, or PAGE,X,Y in millimetres."},
+        "subfilter": {"enum": list(SUBFILTERS), "description": SUBFILTER},
         "documents": {
             "type": "string",
             "description": "A JSON list of one object for each file, in their order, with `reference` (your own name for it), "

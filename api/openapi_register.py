@@ -6,6 +6,10 @@ from api.openapi_life import Parts
 from api.openapi_schemas import Schema, ref
 
 _TOKEN: list[Schema] = [{"token": []}]
+SUBFILTER = (
+    "The form of the signature; default: the setting sign.subfilter. `pkcs7` (adbe.pkcs7.detached) is for viewers that know nothing newer, "
+    "and is no PAdES."
+)
 # What may be asked for; a test holds the names to those of signer/register_search.py.
 SEARCH = {
     "number": "The number, with its symbol or without: `7` or `7/QĐ-UBND`.",

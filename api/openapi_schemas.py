@@ -45,9 +45,23 @@ _CERTIFICATE = {
     "issuer": "issuing", "state": "active", "not_before": "2026-11-01T00:00:00Z", "not_after": "2029-11-01T00:00:00Z",
     "sha256": _SHA256, "revoked_at": None, "revocation_reason": None, "record_lost": None,
 }  # fmt: skip
+_PREPARED = {
+    "id": "5f0c9e1b7a2d4c38", "state": "waiting", "code": _CODE, "credential": None, "certificate": "4f1c2b", "name": "letter.pdf",
+    "intent": "approve", "level": "B-T", "subfilter": "pades", "number": None, "field": "Signature1", "placed": "anchor",
+    "signature_algorithm": "ecdsa-sha256", "digest_algorithm": "sha256", "document_digest": _SHA256, "to_be_signed": "MYGK…",
+    "hash": _SHA256, "room": 9120, "claimed_time": "2026-11-22T02:15:30Z", "expires_at": "2026-11-25T02:15:30Z", "failure": None,
+    "links": {"self": "/api/v1/prepared/5f0c9e1b7a2d4c38", "finish": "/api/v1/prepared/5f0c9e1b7a2d4c38/finish", "document": f"/v/{_CODE}"},
+}  # fmt: skip
 # What each operation answers when all goes well, by its operationId. A test holds them to the schemas.
 EXAMPLES: Schema = {
     "sign": {
+        "code": _CODE, "sha256": _SHA256, "status": "in-force", "issued": False, "number": None, "level": "B-T",
+        "pending_level": None, "links": _LINKS,
+    },
+    "prepareDocument": _PREPARED,
+    "getPrepared": _PREPARED,
+    "cancelPrepared": _PREPARED | {"state": "cancelled"},
+    "finishPrepared": {
         "code": _CODE, "sha256": _SHA256, "status": "in-force", "issued": False, "number": None, "level": "B-T",
         "pending_level": None, "links": _LINKS,
     },

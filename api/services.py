@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -51,8 +52,11 @@ from signer.credentials import find_by_certificate
 from signer.documents import Document, document_by_code, find_by_revisions, find_signed
 from signer.enrolment import EnrolmentDeps
 from signer.errors import UsageWrong
+from signer.given import Given
+from signer.handing_over import OutsideWish, cancel_document, finish_document, prepare_document
 from signer.lineage import Lineage, document_status, lineage_of
 from signer.password import NO_PASSWORD, Password
+from signer.prepared import PreparedDocument, find_prepared, get_prepared
 from signer.raising import upgrade_document
 from signer.recall import recall_document
 from signer.register_search import DocumentQuery, search_documents
@@ -93,7 +97,7 @@ class Services:
     def start(self) -> None:
         """Build what threads share, and start the judge processes that the first requests will want. Opens no key."""
         deps = self.installation
-        own = (deps.signing, deps.leveling, self.ocsp, deps.tsa, self.tokens, self.idempotency)
+        own = (deps.signing, deps.handover, deps.leveling, self.ocsp, deps.tsa, self.tokens, self.idempotency)
         for part in (*own, deps.twins, deps.approvals, deps.by_registration, deps.registrations):
             assert part is not None
         deps.judge.start()
@@ -133,6 +137,34 @@ class Services:
     def cancel_batch(self, code: str, actor: Actor) -> Batch:
         """Sign no more of a batch."""
         return cancel_batch(code, actor, self.installation.database, self.installation.clock)
+
+    def prepare(self, request: SignRequest, outside: OutsideWish | None, actor: Actor) -> PreparedDocument:
+        """Make a document ready for a signature that is made elsewhere or later."""
+        return prepare_document(request, actor, self.installation.handover, outside)
+
+    def prepared(self, prepared_id: str) -> PreparedDocument:
+        """A prepared document; UsageWrong PREPARED_UNKNOWN."""
+        with self.sources.reading() as session:
+            return get_prepared(session, prepared_id)
+
+    def prepared_since(
+        self, request: SignRequest, outside: OutsideWish | None, actor: Actor, since: datetime
+    ) -> PreparedDocument | None:
+        """What an actor prepared of these bytes for this signer, in the second of a moment or later."""
+        digest = hashlib.sha256(request.pdf).hexdigest()
+        who = {"credential": request.credential or None, "actor": actor.name, "subfilter": request.subfilter}
+        if outside is not None:
+            who["certificate_serial"] = serial_hex(outside.certificate.serial_number)
+        with self.sources.reading() as session:
+            return find_prepared(session, digest, who, since.replace(microsecond=0))
+
+    def finish_prepared(self, prepared_id: str, given: Given, actor: Actor) -> SignedDocument:
+        """Put a signature into a prepared document."""
+        return finish_document(prepared_id, given, actor, self.installation.handover)
+
+    def cancel_prepared(self, prepared_id: str, actor: Actor) -> PreparedDocument:
+        """Call a prepared document off."""
+        return cancel_document(prepared_id, actor, self.installation.handover)
 
     def document(self, code: str) -> Document:
         """A document by its code as people type it; UsageWrong CODE_MALFORMED or CODE_NOT_FOUND."""

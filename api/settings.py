@@ -18,6 +18,7 @@ from certs.strict import nearest, parse_text, parse_toml, read_table
 from hsm.spec import KeySpec
 from pki.approval_rules import DEFAULT_DAYS, Act
 from signer.levels import LEVELS
+from signer.subfilters import PADES, SUBFILTERS
 
 PREFIX = "ANTIN_"
 # Variables of the same prefix that are not settings: where the home is, the language, who acts, and what demo and tests read.
@@ -118,16 +119,18 @@ class SignSettings:
 
     level: str = "B-B"
     rsa_padding: str = "pss"
+    subfilter: str = PADES
+    prepared_hours: int = 72
     font: str = "/usr/share/fonts/truetype/croscore/Tinos-Regular.ttf"
     max_bytes: int = 200 * 1024 * 1024
     seal_diameter_mm: float = 36.0
     preparers: int = 2
 
     def __post_init__(self) -> None:
-        if self.level not in LEVELS:
-            refuse_value("sign.level", ", ".join(LEVELS), self.level)
-        if self.rsa_padding not in ("pss", "pkcs1v15"):
-            refuse_value("sign.rsa_padding", "pss or pkcs1v15", self.rsa_padding)
+        for name, valid in (("level", LEVELS), ("rsa_padding", ("pss", "pkcs1v15")), ("subfilter", SUBFILTERS)):
+            if getattr(self, name) not in valid:
+                refuse_value(f"sign.{name}", ", ".join(valid), getattr(self, name))
+        at_least("sign.prepared_hours", self.prepared_hours, 1)
         at_least("sign.max_bytes", self.max_bytes, 1)
         at_least("sign.preparers", self.preparers, 1)
         if not 20 <= self.seal_diameter_mm <= 60:
@@ -191,9 +194,8 @@ class WebSettings:
     public_metrics: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("workers", "judges", "signing_threads", "max_upload_mb"):
-            at_least(f"web.{name}", getattr(self, name), 1)
-        for name in ("upload_seconds", "anonymous_per_second", "token_per_second"):
+        rates = ("upload_seconds", "anonymous_per_second", "token_per_second")
+        for name in ("workers", "judges", "signing_threads", "max_upload_mb", *rates):
             at_least(f"web.{name}", getattr(self, name), 1)
         for address in self.trusted_proxies:
             try:

@@ -50,6 +50,7 @@ from signer.batch_work import BatchDeps
 from signer.credentials import CredentialDesk
 from signer.evidence import OwnEvidence
 from signer.extending import Extender
+from signer.handing_over import HandoverDeps
 from signer.images import ImageShelf
 from signer.judging import JudgeDesk
 from signer.leveling import LevelingDeps
@@ -279,6 +280,12 @@ class Installation:
     @cached_property
     def leveling(self) -> LevelingDeps:
         return self.raising()
+
+    @cached_property
+    def handover(self) -> HandoverDeps:
+        """What documents that wait for their signature are made and finished with."""
+        wanted = self.settings.sign
+        return HandoverDeps(self.signing, self.upgrading, timedelta(hours=wanted.prepared_hours), wanted.rsa_padding)
 
     @cached_property
     def signing(self) -> SigningDeps:

@@ -33,6 +33,7 @@ class Permission(StrEnum):
     SIGN_DOCUMENTS = "document.sign"
     RECALL_DOCUMENTS = "document.recall"
     EXTEND_DOCUMENTS = "document.extend"  # add proofs behind signatures
+    EXPIRE_DOCUMENTS = "document.expire"  # end prepared ones that nobody has signed in their time
     REGISTER = "registration.manage"  # add, confirm, refuse
     BACK_UP = "backup.create"  # and restore
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
@@ -20,6 +21,7 @@ DATA = "1.2.840.113549.1.7.1"
 TST_INFO = "1.2.840.113549.1.9.16.1.4"
 _SIGNED_DATA = der.oid("1.2.840.113549.1.7.2")
 _CONTENT_TYPE = der.oid("1.2.840.113549.1.9.3")
+_SIGNING_TIME = der.oid("1.2.840.113549.1.9.5")
 _MESSAGE_DIGEST = der.oid("1.2.840.113549.1.9.4")
 _SIGNING_CERTIFICATE_V2 = der.oid("1.2.840.113549.1.9.16.2.47")
 
@@ -32,17 +34,17 @@ class SignerTemplate:
         self._content_type_oid = der.oid(content_type)
         # RFC 5652 5.1: version 3 when the content is not id-data, else 1; our signers are named by issuer and serial.
         self._version = der.integer(1 if content_type == DATA else 3)
-        self._certificate = certificate.public_bytes(Encoding.DER)
+        self.certificate = certificate.public_bytes(Encoding.DER)
         self._digest_id = der.algorithm(DIGEST_OIDS[scheme.digest])  # RFC 5754 2: parameters absent
         self._content_type = der.sequence(_CONTENT_TYPE, der.set_of([self._content_type_oid]))
-        certificate_hash = der.octets(hashlib.new(scheme.digest, self._certificate).digest())
+        certificate_hash = der.octets(hashlib.new(scheme.digest, self.certificate).digest())
         # ESSCertIDv2 (RFC 5035 3): SHA-256 is the DEFAULT and so must not be written in DER.
         ess_id = der.sequence(*(() if scheme.digest == "sha256" else (self._digest_id,)), certificate_hash)
         self._signing_certificate = der.sequence(
             _SIGNING_CERTIFICATE_V2, der.set_of([der.sequence(der.sequence(ess_id))])
         )
         # The very octets of the issuer's name: readers compare them (RFC 5652 10.2.4).
-        issuer = asn1_x509.Certificate.load(self._certificate).issuer.dump()
+        issuer = asn1_x509.Certificate.load(self.certificate).issuer.dump()
         self._signer_head = (
             der.integer(1) + der.sequence(issuer, der.integer(certificate.serial_number)) + self._digest_id
         )
@@ -60,12 +62,15 @@ class SignerTemplate:
 
     def certificates(self, chain: Sequence[x509.Certificate]) -> bytes:
         """The certificates field: [0] IMPLICIT SET, the signer's own and `chain`."""
-        return der.set_of([self._certificate, *(each.public_bytes(Encoding.DER) for each in chain)], tag=0xA0)
+        return der.set_of([self.certificate, *(each.public_bytes(Encoding.DER) for each in chain)], tag=0xA0)
 
-    def signed_attributes(self, content_digest: bytes) -> bytes:
+    def signed_attributes(self, content_digest: bytes, signing_time: datetime | None = None) -> bytes:
         """The attributes to be signed, as the DER SET that is hashed (RFC 5652 5.4)."""
         message_digest = der.sequence(_MESSAGE_DIGEST, der.set_of([der.octets(content_digest)]))
-        return der.set_of([self._content_type, message_digest, self._signing_certificate])
+        attributes = [self._content_type, message_digest, self._signing_certificate]
+        if signing_time is not None:
+            attributes.append(der.sequence(_SIGNING_TIME, der.set_of([der.certificate_time(signing_time)])))  # 11.3
+        return der.set_of(attributes)
 
     def content_info(
         self, head: bytes, signed_attributes: bytes, signature: bytes, unsigned_attributes: bytes = b""

@@ -66,6 +66,7 @@ class _Turn:
     credential: str
     intent: str | None
     level: str
+    subfilter: str
     documents: tuple[_Waiting, ...]
 
 
@@ -119,7 +120,7 @@ def _next(session: Session) -> _Turn | None:
         if taken and octets > _MOST_OCTETS:
             break
         taken.append(_Waiting(each.id, each.position, each.input_sha256, each.name, each.placement, each.details))
-    return _Turn(row.id, row.code, row.token_id, row.credential, row.intent, row.level, tuple(taken))
+    return _Turn(row.id, row.code, row.token_id, row.credential, row.intent, row.level, row.subfilter, tuple(taken))
 
 
 def _close_dead(session: Session, system: Actor, clock: Clock) -> None:
@@ -151,7 +152,16 @@ def _sign(turn: _Turn, deps: BatchDeps) -> Exception | None:
                 results[each.id] = InputUnreadable(error.code, **error.facts)
                 continue
             requests.append(
-                SignRequest(pdf, each.name, turn.credential, turn.intent, turn.level, each.details, each.placement)
+                SignRequest(
+                    pdf,
+                    each.name,
+                    turn.credential,
+                    turn.intent,
+                    turn.level,
+                    each.details,
+                    each.placement,
+                    subfilter=turn.subfilter,
+                )
             )
             places.append(each)
         ledger = _Ledger(places, deps)

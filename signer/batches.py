@@ -18,6 +18,7 @@ from pki.roles import Permission, require
 from signer.credentials import get_credential
 from signer.errors import UsageWrong
 from signer.metadata import Metadata
+from signer.subfilters import PADES
 from signer.tables import BatchDocumentRow, BatchRow
 from signer.uploads import UploadStore
 
@@ -48,6 +49,7 @@ class NewBatch:
     intent: str | None
     level: str
     documents: Sequence[NewDocument]
+    subfilter: str = PADES
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ def add_batch(new: NewBatch, actor: Actor, database: Database, uploads: UploadSt
     with database.write() as session:
         row = BatchRow(
             code=code, token_id=new.token_id, actor=actor.name, request_sha256=new.request_sha256,
-            credential=new.credential, intent=new.intent, level=new.level, state=OPEN, total=len(new.documents),
-            created_at=now,
+            credential=new.credential, intent=new.intent, level=new.level, subfilter=new.subfilter, state=OPEN,
+            total=len(new.documents), created_at=now,
         )  # fmt: skip
         session.add(row)
         session.flush()

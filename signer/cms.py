@@ -5,6 +5,8 @@ What every CMS of ours shares (attributes, SignerInfo, certificates) is pki/sign
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from cryptography import x509
 
 from hsm import der
@@ -27,13 +29,14 @@ class CmsTemplate:
         self.scheme = scheme
         self._signer = SignerTemplate(certificate, scheme)
         self._head = self._signer.head() + self._signer.certificates(chain)
+        self.certificate = self._signer.certificate
 
-    def signed_attributes(self, document_digest: bytes) -> bytes:
+    def signed_attributes(self, document_digest: bytes, signing_time: datetime | None = None) -> bytes:
         """The attributes to be signed, as the DER SET that is hashed.
 
-        No signing-time: PAdES takes the time from /M (ETSI EN 319 142-1 6.3).
+        `signing_time` only for adbe.pkcs7.detached: PAdES takes the time from /M (ETSI EN 319 142-1 6.3).
         """
-        return self._signer.signed_attributes(document_digest)
+        return self._signer.signed_attributes(document_digest, signing_time)
 
     def assemble(self, signed_attributes: bytes, signature: bytes, unsigned_attributes: bytes = b"") -> bytes:
         """The whole ContentInfo in DER. `unsigned_attributes`: an encoded [1] IMPLICIT SET, or nothing."""

@@ -63,10 +63,10 @@ class CredentialSummary:
 
 
 @dataclass(frozen=True)
-class Credential:
-    """A credential ready to sign."""
+class Signatory:
+    """Whose signature it will be, wherever the key is. `name`: the credential's, None for a certificate from outside (outside.py)."""
 
-    name: str
+    name: str | None
     role: str
     agency: str
     common_name: str
@@ -75,6 +75,13 @@ class Credential:
     diameter_mm: float | None
     template: CmsTemplate
     public_key: PublicKey
+
+
+@dataclass(frozen=True)
+class Credential(Signatory):
+    """A credential ready to sign."""
+
+    name: str
     public_key_der: bytes
     authorities: tuple[str, ...]
     keys: KeyStore
@@ -198,7 +205,7 @@ class CredentialDesk:
     def _refuse_any(self, standings: Iterable[Standing], credential: Credential) -> None:
         now = self._clock.now()
         for standing in standings:
-            _refuse(standing, credential.name, now)
+            refuse_out_of_force(standing, credential.name, now)
 
     def any_officer(self, serials: Iterable[str]) -> bool:
         """Whether one of these certificates of ours belongs to a person who signs for an agency."""
@@ -251,7 +258,8 @@ def _serial(authority: AuthorityRecord) -> str:
     return authority.serial
 
 
-def _refuse(record: Standing, name: str, now: datetime) -> None:
+def refuse_out_of_force(record: Standing, name: str, now: datetime) -> None:
+    """Refused unless a certificate may sign now."""
     if record.state is State.REVOKED:
         when = rfc3339(record.revoked_at) if record.revoked_at else ""
         raise Refused("CREDENTIAL_REVOKED", name=name, when=when, reason=record.revocation_reason or "unspecified")

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, CursorResult, Table, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, CursorResult, Table, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from signer.codes import is_mistyped, new_code, parse_code
 from signer.errors import UsageWrong
 from signer.level_requests import LevelRequest, waiting_requests
 from signer.search_words import search_words
-from signer.tables import DocumentRow, SigningActRow
+from signer.tables import DocumentRow, PreparedRow, SigningActRow
 
 IN_FORCE = "in-force"
 # What takes signatures and can be recalled. A corrected document is read together with its correction, and stays in force (ND30 Đ.18).
@@ -59,7 +59,7 @@ FIND_BY_REVISIONS = (
 
 @dataclass(frozen=True)
 class SigningAct:
-    """One use of a credential on a document. `state`: intent, done, failed.
+    """One use of a credential, or of a certificate from outside (then `credential` is None), on a document. `state`: intent, done, failed.
 
     `output_sha256` is the signed revision; a file whose level needed more goes on behind it (`extended_sha256`). `level` is what was
     asked for while the act is an intent, and what was reached once it is done.
@@ -67,7 +67,7 @@ class SigningAct:
 
     id: int
     state: str
-    credential: str
+    credential: str | None
     intent: str
     level: str
     field: str
@@ -79,6 +79,11 @@ class SigningAct:
     failure: str | None
     extended_sha256: str | None = None
     input_sha256: str = ""
+
+    @property
+    def signed_by(self) -> str:
+        """The credential, or the serial of the certificate from outside, as people are told."""
+        return self.credential or self.certificate_serial
 
     @property
     def sha256(self) -> str | None:
@@ -135,7 +140,7 @@ class Document:
 class ActIntent:
     """What is about to be signed, as the intent row keeps it. Digests in lower-case hex."""
 
-    credential: str
+    credential: str | None
     intent: str
     level: str
     field: str
@@ -188,6 +193,14 @@ def find_by_revisions(session: Session | Connection, sha256s: Sequence[str]) -> 
     """The document one of whose finished revisions has one of these digests."""
     found = session.execute(FIND_BY_REVISIONS, {"sha256s": list(sha256s)}).one_or_none()
     return None if found is None else Registered(*found)
+
+
+def find_by_code(session: Session | Connection, code: str) -> Registered | None:
+    """The document of a code, finished or not."""
+    row = session.execute(
+        select(DOCUMENTS.c.id, DOCUMENTS.c.code, DOCUMENTS.c.status, DOCUMENTS.c.number).where(DOCUMENTS.c.code == code)
+    ).one_or_none()
+    return None if row is None else Registered(*row)
 
 
 @dataclass(frozen=True)
@@ -253,18 +266,20 @@ def list_documents(session: Session, limit: int = 1000) -> list[Document]:
 
 
 def open_document(
-    session: Session, *, agency: str, name: str, details: dict[str, Any], now: datetime
+    session: Session, *, agency: str, name: str, details: dict[str, Any], now: datetime, code: str | None = None
 ) -> tuple[int, str]:
     """A new record; its id and its fresh code, which every later signature keeps."""
-    values = document_values(agency=agency, name=name, details=details, now=now)
+    values = document_values(agency=agency, name=name, details=details, now=now, code=code)
     return session.execute(_INSERT_DOCUMENT, values).scalar_one(), values["code"]
 
 
-def document_values(*, agency: str, name: str, details: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """The row of a new document, with a fresh code."""
-    name = _storable(name)[:255]
+def document_values(
+    *, agency: str, name: str, details: dict[str, Any], now: datetime, code: str | None = None
+) -> dict[str, Any]:
+    """The row of a new document, with a fresh code unless one was promised."""
+    name = storable(name)[:255]
     return {
-        "code": new_code(),
+        "code": code or new_code(),
         "status": IN_FORCE,
         "agency": agency,
         "name": name,
@@ -297,7 +312,7 @@ def merge_details(session: Session, document_id: int, details: dict[str, Any]) -
     row.search_text, row.agency_text = words["search_text"], words["agency_text"]
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """A name as its file or a stranger's form has it: no database stores half a surrogate pair, and PostgreSQL no U+0000."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
@@ -310,7 +325,7 @@ def begin_act(session: Session | Connection, document_id: int, intent: ActIntent
 
 def act_values(intent: ActIntent) -> dict[str, Any]:
     """The row of an intent, but for its document."""
-    return {"state": "intent", **vars(intent), "field": _storable(intent.field)}
+    return {"state": "intent", **vars(intent), "field": storable(intent.field)}
 
 
 def finish_act(
@@ -345,8 +360,10 @@ def fail_act(session: Session, act_id: int, *, failure: str, now: datetime) -> b
 
 def open_intents(session: Session, before: datetime) -> list[SigningAct]:
     """Acts that began before a moment and never ended: a process died between intent and result."""
+    # A prepared document claims the time at which it was prepared: that somebody is at work on it, says when it was taken up.
+    at_work = exists().where(PreparedRow.act_id == SigningActRow.id, PreparedRow.taken_at >= before)
     rows = session.scalars(
-        select(SigningActRow).where(SigningActRow.state == "intent", SigningActRow.claimed_time < before)
+        select(SigningActRow).where(SigningActRow.state == "intent", SigningActRow.claimed_time < before, ~at_work)
     )
     return [_act(row) for row in rows]
 
@@ -363,7 +380,8 @@ def finished_revisions(session: Session) -> list[tuple[str, str]]:
 
 
 def stored_revisions(session: Session) -> Iterator[str]:
-    """The SHA-256 of every file that was signed and stored, some at a time."""
+    """The SHA-256 of every file that was signed and stored, or waits for its signature, some at a time."""
     done = select(_STORED).where(SigningActRow.state == "done", SigningActRow.output_sha256.is_not(None))
-    for (sha256,) in session.execute(done.execution_options(yield_per=1000)):
+    open_ones = select(PreparedRow.blob_sha256).where(PreparedRow.state.in_(("waiting", "taken")))
+    for (sha256,) in session.execute(done.union_all(open_ones).execution_options(yield_per=1000)):
         yield str(sha256)

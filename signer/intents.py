@@ -86,15 +86,16 @@ _FINISH = select(_DONE.c.id).add_cte(*appended_by(_DONE))
 
 def begin_fresh(
     within: Session | Connection, clock: Clock, actor: Actor, intent: ActIntent, *, agency: str, name: str,
-    details: dict[str, Any],
+    details: dict[str, Any], facts: dict[str, str], code: str | None = None,
 ) -> tuple[Registered, int] | None:  # fmt: skip
     """Open a document for a file without earlier signatures and store what is about to be signed; the document, the act's id.
 
-    None, and nothing stored, when the register knows the file after all.
+    None, and nothing stored, when the register knows the file after all. `facts`: who signs, for the audit row. `code`: one that
+    was promised to somebody before.
     """
-    facts = {"credential": intent.credential, "digest": intent.digest}
+    facts = facts | {"digest": intent.digest}
     now, connection = intent.claimed_time, connection_of(within)
-    opening = document_values(agency=agency, name=name, details=details, now=now)
+    opening = document_values(agency=agency, name=name, details=details, now=now, code=code)
     values = _prefixed("document", opening) | _prefixed("act", act_values(intent))
     if connection.dialect.name != "postgresql":
         if _KNOWN.run(connection, values):
@@ -110,14 +111,14 @@ def begin_fresh(
 
 
 def finish_fresh(
-    connection: Connection, clock: Clock, actor: Actor, document: Registered, act: int, credential: str,
+    connection: Connection, clock: Clock, actor: Actor, document: Registered, act: int, facts: dict[str, str],
     *, output_sha256: str, output_size: int, now: datetime, reached: Reached = NOTHING_MORE,
 ) -> bool:  # fmt: skip
     """The signature exists, was checked and is stored: with its audit row.
 
     False, and nothing changed, when its document went out of force meanwhile.
     """
-    facts = {"credential": credential, "sha256": reached.extended_sha256 or output_sha256}
+    facts = facts | {"sha256": reached.extended_sha256 or output_sha256}
     values = finish_values(act, output_sha256=output_sha256, output_size=output_size, now=now, reached=reached)
     if connection.dialect.name == "postgresql":
         values |= audit_values(clock, actor, _FINISH_AUDITED, "document", document.code, **facts)

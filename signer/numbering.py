@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from certs.clock import VIETNAM
 from certs.db import hold
 from signer.errors import Refused
-from signer.tables import NumberRow
+from signer.tables import NumberRow, PreparedRow
 
 
 def year_of(moment: datetime) -> int:
@@ -81,7 +81,16 @@ class Reservation:
 
 def open_reservations(session: Session, before: datetime) -> list[Reservation]:
     """Numbers reserved before a moment that no document bears and nobody has voided."""
-    rows = session.scalars(select(NumberRow).where(NumberRow.state == "reserved", NumberRow.reserved_at < before))
+    # That of a prepared document waits with it.
+    held = exists().where(
+        PreparedRow.state.in_(("waiting", "taken")),
+        PreparedRow.agency == NumberRow.agency,
+        PreparedRow.number == NumberRow.number,
+        PreparedRow.number_day == NumberRow.reserved_at,
+    )
+    rows = session.scalars(
+        select(NumberRow).where(NumberRow.state == "reserved", NumberRow.reserved_at < before, ~held)
+    )
     return [Reservation(row.agency, row.year, row.number) for row in rows]
 
 

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from hsm.spec import PrivateKey, PublicKey
 from pki.schemes import SignatureMismatch, check_signature, sign_message
@@ -80,14 +81,10 @@ def embed_cms(prepared: PreparedPdf, cms: bytes) -> bytes:
 
 
 def sign_prepared(
-    prepared: PreparedPdf,
-    template: CmsTemplate,
-    key: PrivateKey,
-    stamp: Callable[[bytes], bytes] | None = None,
-    digest: bytes | None = None,
+    prepared: PreparedPdf, template: CmsTemplate, key: PrivateKey, stamp: Callable[[bytes], bytes] | None = None
 ) -> bytes:
-    """Sign a prepared file: the bytes of the finished PDF. The key is used once. `digest`: its digest, where the caller has it."""
-    attributes = template.signed_attributes(digest or document_digest(prepared, template.scheme.digest))
+    """Sign a prepared file: the bytes of the finished PDF. The key is used once."""
+    attributes = template.signed_attributes(document_digest(prepared, template.scheme.digest))
     return embed_signature(prepared, template, attributes, sign_message(key, template.scheme, attributes), stamp)
 
 
@@ -98,9 +95,9 @@ def embed_signature(
     signature: bytes,
     stamp: Callable[[bytes], bytes] | None = None,
 ) -> bytes:
-    """The bytes of the finished PDF, from the signature over its attributes.
+    """The finished PDF for a signature value over its signed attributes, whoever made it.
 
-    `stamp` gives a time-stamp token over the signature value, which makes it B-T; one that gives nothing leaves it at B-B.
+    `stamp` gives a time-stamp token over the value, which makes it B-T; one that gives nothing leaves it at B-B.
     """
     # EN 319 142-1 6.3: the time-stamp of B-T is over the signature value, so it can only come after it.
     token = stamp(signature) if stamp is not None else b""
@@ -114,6 +111,7 @@ def check_output(
     template: CmsTemplate,
     public_key: PublicKey,
     stamped: tuple[bytes, bytes] | None = None,
+    signing_time: datetime | None = None,
 ) -> None:
     """Check our own output before anybody gets it, from its own octets: digest, signature value, certificates, time-stamp.
 
@@ -121,7 +119,7 @@ def check_output(
     when it came. Raises OwnOutputBroken.
     """
     start, end = prepared.hole
-    attributes = template.signed_attributes(_digest_around(output, prepared.hole, template.scheme.digest))
+    attributes = template.signed_attributes(_digest_around(output, prepared.hole, template.scheme.digest), signing_time)
     # The template decides every octet of the CMS but the signature value and the time-stamp token.
     hole = bytes.fromhex(output[start + 1 : end - 1].decode("ascii"))
     parts = template.parts_of(hole, attributes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from signer.plain_pdf import NotPlain, read_plain
 from signer.plain_revision import PlainRevision, with_annotation
 from signer.plan import Plan, Prepared
+from signer.subfilters import SUBFILTERS
 
 _HIDDEN_LOCKED = 132  # Print and Locked (ISO 32000-2 table 167), as for a field that shows nothing
 
@@ -37,7 +38,8 @@ def prepare_plain(pdf: bytes, plan: Plan, field: str) -> Prepared:
         % (field.encode("ascii"), _HIDDEN_LOCKED, base.page_number, signature),
     )
     claimed = plan.claimed_time.strftime("%Y%m%d%H%M%SZ").encode("ascii")
-    entries = b"/Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /M (D:%b)" % claimed
+    subfilter = SUBFILTERS[plan.subfilter].encode("ascii")
+    entries = b"/Type /Sig /Filter /Adobe.PPKLite /SubFilter /%b /M (D:%b)" % (subfilter, claimed)
     revision.write_signature(signature, entries, plan.contents_octets)
     tail, hole = revision.finish()
     assert hole is not None

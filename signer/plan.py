@@ -12,6 +12,7 @@ from signer.appearance.fonts import EmbeddedFont, Style, pack_font, unpack_font
 from signer.appearance.images import StampImage
 from signer.password import NO_PASSWORD, Password
 from signer.protection import NO_PROTECTION, Protection
+from signer.subfilters import PADES
 
 Kind = Literal["signature", "seal"]
 Message = tuple[dict[str, Any], list[bytes]]
@@ -26,7 +27,7 @@ class Plan:
     signers' places apart. `ready_seal_mm` leaves an empty field for a seal of that diameter, because a field that comes
     later would be a change to what this signature covers. `values` go into text fields of those names where they are
     empty, and are locked then. `protection` is what the signature is to forbid besides; `keeps_open` are fields that it never locks, and
-    with `keeps_signatures` no empty signature field either.
+    with `keeps_signatures` no empty signature field either. `subfilter` is one of SUBFILTERS.
     """
 
     kind: Kind
@@ -45,6 +46,7 @@ class Plan:
     keeps_open: tuple[str, ...] = ()
     keeps_signatures: bool = False
     password: Password = NO_PASSWORD
+    subfilter: str = PADES
 
     def to_message(self) -> Message:
         """Header and blobs for the preparing process."""
@@ -63,6 +65,7 @@ class Plan:
             "keeps_open": list(self.keeps_open),
             "keeps_signatures": self.keeps_signatures,
             "password": self.password.text,
+            "subfilter": self.subfilter,
             "image": None,
         }
         header["fonts"] = list(self.fonts)

@@ -53,6 +53,7 @@ from signer.plain_increment import prepare_plain
 from signer.plain_pdf import NotPlain
 from signer.plan import Message, Plan, Prepared
 from signer.revision_writer import RevisionWriter
+from signer.subfilters import SUBFILTERS
 from signer.tagging import tag_field
 from signer.unlocking import Rights, refuse_unless_allowed, unlock_for_writing
 
@@ -363,7 +364,9 @@ def _append_signature(
             # After the signature's own field: of two annotations the later one lies on top, and the seal goes over it.
             _add_ready_seal(writer, wants.seal_field, target.place, plan.ready_seal_mm, tags=wants.tags)
     signature = SignatureObject(
-        timestamp=plan.claimed_time, subfilter=SigSeedSubFilter.PADES, bytes_reserved=2 * plan.contents_octets
+        timestamp=plan.claimed_time,
+        subfilter=SigSeedSubFilter("/" + SUBFILTERS[plan.subfilter]),
+        bytes_reserved=2 * plan.contents_octets,
     )
     steps.send(SigObjSetup(signature, rules))
     answer, output = steps.send(SigIOSetup(_RULES_DIGEST))

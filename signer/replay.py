@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from pki.audit import AuditRecord
 from signer.documents import OPEN
 from signer.lineage import CORRECTED, RECALLED, REPLACED
-from signer.tables import DocumentRow, NumberRow, StatusChangeRow
+from signer.numbering import year_of
+from signer.tables import DocumentRow, NumberRow, PreparedRow, StatusChangeRow
 
 # Why a number is used of which the register has no document.
 RESTORED = "RESTORED"
@@ -66,15 +67,40 @@ def _is_noted(session: Session, document_id: int, status: str, by: str | None) -
     return session.scalar(same) is not None
 
 
+def _end_prepared(session: Session, act: AuditRecord) -> bool:
+    """A prepared document was taken up or ended: finished once more, there would be two documents of one code."""
+    row = session.get(PreparedRow, act.subject_id, with_for_update=True)
+    if row is None:
+        return True
+    if row.state in ("waiting", "taken"):
+        row.state, row.failure, row.ended_at = "cancelled", RESTORED, act.time
+        session.flush()
+    # Whether it was issued under its number nobody knows any more.
+    if (
+        act.action == "document.prepare.take"
+        and row.number is not None
+        and row.number_fresh
+        and row.number_day is not None
+    ):
+        number = _number(session, row.agency, year_of(row.number_day), row.number)
+        if number is not None and number.state == "reserved":
+            number.state, number.reason = "used", RESTORED
+            session.flush()
+    return True
+
+
 _STATUSES = {"document.recall": RECALLED, "document.replace": REPLACED, "document.correct": CORRECTED}
 # What is done again.
 REPLAYED: Mapping[str, Deed] = {
     "number.reserve": _reserve,
     "number.void": _void,
     **dict.fromkeys(_STATUSES, _change_status),
+    **dict.fromkeys(("document.prepare.take", "document.prepare.cancel", "document.prepare.expire"), _end_prepared),
 }
-# What cannot be: a signed or extended file that was stored after the backup, a key or certificate that was made after it.
-LOST = frozenset({"document.sign", "document.extend", "credential.create", "credential.renew", "batch.add"})
+# What cannot be: a signed, extended or prepared file that was stored after the backup, a key or certificate that was made after it.
+LOST = frozenset(
+    {"document.sign", "document.extend", "document.prepare", "credential.create", "credential.renew", "batch.add"}
+)
 # What leaves nothing behind but its row. A level that waits in the backup is tried for again, and ends as it ended. Of a batch that waits
 # in it nothing more is signed, whether or not it was called off: its files are in no backup, or they could be signed a second time.
 TRACELESS = frozenset(

@@ -1,42 +1,54 @@
 """The signing cycle: one document from a request to a stored, registered signature, in one straight function.
 
 What is decided on the way is signing_case.py's, the rows are signing_rows.py's. Many documents that share their commits go
-through signing_batch.py, by the same steps.
+through signing_batch.py, by the same steps; one that waits between them for its signature, through handing_over.py.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from certs.errors import DatabaseUnavailable
 from pki.audit import Actor
 from pki.roles import Permission, require
+from pki.schemes import sign_message
 from signer.admission import out_of_force
+from signer.credentials import Credential, Signatory
 from signer.errors import Refused
 from signer.numbering import GivenNumber
-from signer.pades import sign_prepared
-from signer.signing_case import (
+from signer.signing_case import embed_and_raise, open_case, prepare_case, reason_of, signed_document
+from signer.signing_parts import (
     APPROVE,
-    DRAWN_STYLES,
     ISSUE,
     Case,
+    Claim,
+    EarlierSignatures,
+    Made,
     Outcome,
+    Preparer,
     Ready,
-    check_and_raise,
-    one_stamp,
-    open_case,
-    prepare_case,
-    reason_of,
-    signed_document,
+    SignedDocument,
+    SigningDeps,
+    SignRequest,
 )
-from signer.signing_parts import EarlierSignatures, Preparer, SignedDocument, SigningDeps, SignRequest
-from signer.signing_rows import Begun, Failure, begin_all, fail_all, finish_all, finish_simple, is_simple, reserve_all
+from signer.signing_rows import (
+    Begun,
+    Failure,
+    begin_all,
+    begin_claimed,
+    fail_all,
+    fail_claimed,
+    finish_all,
+    finish_claimed,
+    finish_simple,
+    is_simple,
+    reserve_all,
+)
 
 # What a caller of the cycle needs, from one place.
 __all__ = [
     "APPROVE",
-    "DRAWN_STYLES",
     "ISSUE",
     "EarlierSignatures",
     "Preparer",
@@ -54,27 +66,39 @@ def sign_document(request: SignRequest, actor: Actor, deps: SigningDeps) -> Sign
     """
     require(actor, Permission.SIGN_DOCUMENTS)
     # 1. May this credential do this now? Its certificate and all above it are in force, or nothing else happens.
-    credential = deps.desk.usable(request.credential)
+    ready = make_ready(request, actor, deps.desk.usable(request.credential), deps)
+    with void_on_failure(ready.case, ready.number):
+        return complete(ready, sign_with_key)
+
+
+def make_ready(request: SignRequest, actor: Actor, signatory: Signatory, deps: SigningDeps) -> Ready:
+    """Steps 2 and 3: everything that comes before the key, for a signatory who may sign. Only a number of the series is committed."""
     # 2. Level, size, and what others have signed before.
-    case = open_case(request, actor, credential, deps)
+    case = open_case(request, actor, signatory, deps)
     # 3. Number and date belong into what the seal signs, so they are fixed before. A gap keeps its reason.
     number = _reserve(case)
-    with _void_on_failure(case, number):
-        ready = prepare_case(case, number)
-        # 4. Commit what we are about to sign. From here on a death leaves a trace.
-        begun = _begin(ready)
-        with _fail_act_on_failure(begun):
-            # 5. The only line here that uses the credential's key.
-            stamp = one_stamp(case)
-            signed = sign_prepared(
-                ready.prepared, credential.template, credential.key(), stamp.timestamp if stamp else None, ready.digest
-            )
-            # 6. Its own octets are checked. 7. Proofs go behind it; then the bytes are on disk before the register says so.
-            raised = check_and_raise(ready, signed, stamp)
-            outcome = Outcome(signed, raised, deps.blobs.put(raised.content))
-            # 8. Result, level, number and audit row move together or not at all.
-            _finish(begun, outcome)
+    with void_on_failure(case, number):
+        return prepare_case(case, number)
+
+
+def complete(ready: Ready, make: Callable[[Ready], Made], claim: Claim | None = None) -> SignedDocument:
+    """Steps 4 to 8: from a prepared file to a stored, registered signature. `make` signs, checks and raises; `claim`: a stored one's."""
+    # 4. Commit what we are about to sign. From here on a death leaves a trace.
+    begun = _begin(ready, claim)
+    with _fail_act_on_failure(begun, claim):
+        # 5. The signature. 6. Its own octets are checked. 7. Proofs go behind it; then the bytes are on disk before the register says so.
+        made = make(ready)
+        outcome = Outcome(made.signed, made.raised, ready.case.deps.blobs.put(made.raised.content))
+        # 8. Result, level, number and audit row move together or not at all.
+        _finish(begun, outcome, claim)
     return signed_document(ready, begun.document, outcome)
+
+
+def sign_with_key(ready: Ready) -> Made:
+    """Steps 5 to 7 with the key of a credential of ours: the only line here that uses it."""
+    credential, attributes = ready.case.signatory, ready.attributes()
+    assert isinstance(credential, Credential)
+    return embed_and_raise(ready, attributes, sign_message(credential.key(), credential.template.scheme, attributes))
 
 
 def _reserve(case: Case) -> GivenNumber | None:
@@ -87,17 +111,19 @@ def _reserve(case: Case) -> GivenNumber | None:
     return number
 
 
-def _begin(ready: Ready) -> Begun:
+def _begin(ready: Ready, claim: Claim | None) -> Begun:
     with ready.case.deps.database.write_rows() as connection:
+        if claim is not None:
+            return begin_claimed(connection, ready, claim)
         (begun,) = begin_all(connection, [ready])
         if isinstance(begun, Refused):
             raise begun
     return begun
 
 
-def _finish(begun: Begun, outcome: Outcome) -> None:
+def _finish(begun: Begun, outcome: Outcome, claim: Claim | None) -> None:
     database = begun.ready.case.deps.database
-    if is_simple(begun, outcome):
+    if claim is None and is_simple(begun, outcome):
         # One statement, which is its own transaction.
         with database.at_once() as connection:
             done = finish_simple(connection, begun, outcome)
@@ -106,13 +132,17 @@ def _finish(begun: Begun, outcome: Outcome) -> None:
                 raise out_of_force(session, begun.document)
         return
     with database.write_rows() as connection:
+        if claim is not None:
+            finish_claimed(connection, begun, outcome, claim)
+            return
         (refused,) = finish_all(connection, [(begun, outcome)])
         if refused is not None:
             raise refused
 
 
 @contextlib.contextmanager
-def _void_on_failure(case: Case, number: GivenNumber | None) -> Iterator[None]:
+def void_on_failure(case: Case, number: GivenNumber | None) -> Iterator[None]:
+    """What goes wrong inside makes the number that was reserved for it a gap."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
@@ -122,15 +152,18 @@ def _void_on_failure(case: Case, number: GivenNumber | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _fail_act_on_failure(begun: Begun) -> Iterator[None]:
+def _fail_act_on_failure(begun: Begun, claim: Claim | None) -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        _note(Failure(begun.ready.case, None, begun.act, reason_of(error)))
+        _note(Failure(begun.ready.case, None, begun.act, reason_of(error)), claim)
         raise
 
 
-def _note(failure: Failure) -> None:
+def _note(failure: Failure, claim: Claim | None = None) -> None:
     """If the database is what failed, act and number stay open and the doctor names them."""
     with contextlib.suppress(DatabaseUnavailable), failure.case.deps.database.write_rows() as connection:
-        fail_all(connection, [failure])
+        if claim is not None:
+            fail_claimed(connection, failure, claim)
+        else:
+            fail_all(connection, [failure])

@@ -26,21 +26,9 @@ from pki.schemes import sign_messages
 from signer.appearance.errors import AppearanceError
 from signer.credentials import Credential
 from signer.errors import Refused, SignerError, Unavailable
-from signer.extending import Raised
 from signer.numbering import GivenNumber
-from signer.pades import embed_signature
-from signer.signing_case import (
-    Case,
-    Outcome,
-    Ready,
-    check_and_raise,
-    one_stamp,
-    open_case,
-    prepare_case,
-    reason_of,
-    signed_document,
-)
-from signer.signing_parts import SignedDocument, SigningDeps, SignRequest
+from signer.signing_case import embed_and_raise, open_case, prepare_case, reason_of, signed_document
+from signer.signing_parts import Case, Made, Outcome, Ready, SignedDocument, SigningDeps, SignRequest
 from signer.signing_rows import Begun, Failure, begin_all, fail_all, finish_all, reserve_all
 
 # What more of them share is little, and what a death leaves is more.
@@ -259,31 +247,33 @@ class _Run:
         """By credential: a key is asked once for many. While it signs, this process checks and stores what has come."""
         by_key: dict[str, list[int]] = {}
         for place, begun in self._begun.items():
-            by_key.setdefault(begun.ready.case.credential.serial, []).append(place)
-        raised: dict[int, tuple[bytes, Raised]] = {}
+            by_key.setdefault(begun.ready.case.signatory.serial, []).append(place)
+        made: dict[int, Made] = {}
         for places in by_key.values():
-            for place, signature in zip(places, self._signatures(places), strict=True):
+            attributes = [self._begun[place].ready.attributes() for place in places]
+            signatures = self._signatures(places, attributes)
+            for place, signed, signature in zip(places, attributes, signatures, strict=True):
                 if isinstance(signature, Exception):
                     self._results[place] = signature
                     continue
                 try:
-                    raised[place] = _complete(self._begun[place].ready, signature)
+                    made[place] = embed_and_raise(self._begun[place].ready, signed, signature)
                 except _ERRORS as error:
                     self._results[place] = error
-        stored = self._deps.blobs.put_all([each.content for _, each in raised.values()])
-        for (place, (signed, each)), sha256 in zip(raised.items(), stored, strict=True):
+        stored = self._deps.blobs.put_all([each.raised.content for each in made.values()])
+        for (place, each), sha256 in zip(made.items(), stored, strict=True):
             if isinstance(sha256, Unavailable):
                 self._results[place] = sha256
             else:
-                self._outcomes[place] = Outcome(signed, each, sha256)
+                self._outcomes[place] = Outcome(each.signed, each.raised, sha256)
 
-    def _signatures(self, places: Sequence[int]) -> Iterator[bytes | Exception]:
-        credential = self._begun[places[0]].ready.case.credential
-        template = credential.template
-        attributes = [template.signed_attributes(self._begun[place].ready.digest) for place in places]
+    def _signatures(self, places: Sequence[int], attributes: Sequence[bytes]) -> Iterator[bytes | Exception]:
+        credential = self._begun[places[0]].ready.case.signatory
+        assert isinstance(credential, Credential)
+        keys, public_key_der, scheme = credential.keys, credential.public_key_der, credential.template.scheme
 
         def sign(messages: Sequence[bytes]) -> list[bytes]:
-            return sign_messages(credential.keys, credential.public_key_der, template.scheme, messages)
+            return sign_messages(keys, public_key_der, scheme, messages)
 
         came = 0
         try:
@@ -333,14 +323,6 @@ class _Run:
         if self._failures or more:
             fail_all(connection, [*self._failures, *more])
             self._failures = []
-
-
-def _complete(ready: Ready, signature: bytes) -> tuple[bytes, Raised]:
-    """The signature in its file, checked, and the proofs behind it."""
-    template, stamp = ready.case.credential.template, one_stamp(ready.case)
-    attributes = template.signed_attributes(ready.digest)
-    signed = embed_signature(ready.prepared, template, attributes, signature, stamp.timestamp if stamp else None)
-    return signed, check_and_raise(ready, signed, stamp)
 
 
 def _failure(ready: Ready, act: int | None, error: BaseException) -> Failure:

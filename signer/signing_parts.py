@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
+
+from sqlalchemy.orm import Session
 
 from certs.clock import Clock
 from certs.db import Database
+from pki.audit import Actor
 from signer.appearance.fonts import EmbeddedFont, Style
 from signer.appearance.images import Purpose, StampImage
-from signer.credentials import CredentialDesk
-from signer.extending import Extender
+from signer.credentials import CredentialDesk, Signatory
+from signer.documents import Reached
+from signer.extending import Extender, Raised
 from signer.metadata import Metadata
+from signer.numbering import GivenNumber
+from signer.pades import PreparedPdf
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Plan, Prepared
 from signer.protection import NO_PROTECTION, Protection
 from signer.storage import BlobStore
+from signer.subfilters import PADES, PKCS7
+
+APPROVE, ISSUE = "approve", "issue"
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,10 @@ class EarlierJudge(Protocol):
 
 @dataclass(frozen=True)
 class SignRequest:
-    """One document to be signed. `name` is the file's base name, for people. `intent` None: the credential's usual one."""
+    """One document to be signed. `name` is the file's base name, for people. `intent` None: the credential's usual one.
+
+    `room`: octets to reserve for the CMS at the least; ours reserves what it needs without being told.
+    """
 
     pdf: bytes
     name: str
@@ -64,6 +78,8 @@ class SignRequest:
     field: str | None = None
     protection: Protection = NO_PROTECTION
     password: Password = NO_PASSWORD
+    subfilter: str = PADES
+    room: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,3 +127,96 @@ class SigningDeps:
     extender: Extender | None = None
     # How many files the preparer works on at a time.
     prepared_at_once: int = 1
+
+
+@dataclass(frozen=True)
+class Case:
+    """The decisions that stand once the request is admitted. `now` is the time that file and register will both say."""
+
+    request: SignRequest
+    actor: Actor
+    signatory: Signatory
+    intent: str
+    now: datetime
+    deps: SigningDeps
+    earlier: EarlierSignatures
+
+    @property
+    def sealing(self) -> str | None:
+        """The credential that is to issue the document, None for a person's signature."""
+        return self.signatory.name if self.intent == ISSUE else None
+
+    @property
+    def signed_by(self) -> dict[str, str]:
+        """Who signs, as audit rows say it."""
+        name = self.signatory.name
+        return {"certificate": self.signatory.serial} if name is None else {"credential": name}
+
+    @property
+    def signing_time(self) -> datetime | None:
+        """What stands in the CMS: nothing for PAdES, whose time is /M (EN 319 142-1 6.3)."""
+        return self.now if self.request.subfilter == PKCS7 else None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A case whose revision is appended: all that is still to come is the signature. `digest`: what it will be over."""
+
+    case: Case
+    number: GivenNumber | None
+    prepared: PreparedPdf
+    digest: bytes
+    placed: str | None
+    filled: tuple[str, ...]
+
+    def attributes(self) -> bytes:
+        """The octets that the signer's key signs, wherever it is: the signed attributes, which hold the digest."""
+        return self.case.signatory.template.signed_attributes(self.digest, self.case.signing_time)
+
+
+class Claim(Protocol):
+    """What a prepared document that was stored adds to the two commits of its signature, so that it is signed once (prepared.py)."""
+
+    @property
+    def code(self) -> str:
+        """The lookup code that its document was promised."""
+        ...
+
+    def take(self, session: Session) -> None:
+        """First in the commit of the intent; Refused when somebody else has it, or it may not be signed any more."""
+        ...
+
+    def begun(self, session: Session, act: int) -> None:
+        """The act that it became."""
+        ...
+
+    def finish(self, session: Session, act: int) -> None:
+        """First in the commit of the result; Refused when somebody else has taken it over."""
+        ...
+
+    def release(self, session: Session, act: int, reason: str) -> None:
+        """Nothing came of it: it waits on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Made:
+    """The signed revision, and the file that goes on behind it with the proofs of its level."""
+
+    signed: bytes
+    raised: Raised
+
+
+@dataclass(frozen=True)
+class Outcome(Made):
+    """The same with the file stored, under its digest."""
+
+    sha256: str
+
+    def reached(self) -> Reached:
+        if self.raised.content is self.signed:
+            return Reached(self.raised.level)
+        return Reached(self.raised.level, self.sha256, len(self.raised.content), self.raised.renew_at)
+
+    def signed_sha256(self) -> str:
+        return self.sha256 if self.raised.content is self.signed else hashlib.sha256(self.signed).hexdigest()

@@ -14,11 +14,13 @@ from sqlalchemy import Connection
 from certs.db import unit_of_work
 from pki.audit import Act, append_all
 from signer.admission import out_of_force, refuse_closed_document, refuse_second_issue
+from signer.credentials import Credential
 from signer.documents import (
     ActIntent,
     Registered,
     begin_act,
     fail_act,
+    find_by_code,
     find_by_revisions,
     finish_act,
     issue_facts,
@@ -28,8 +30,10 @@ from signer.documents import (
 from signer.errors import Refused
 from signer.intents import begin_fresh, finish_fresh
 from signer.level_requests import add_request
+from signer.levels import reaches
 from signer.numbering import GivenNumber, reserve_number, use_number, void_number, year_of
-from signer.signing_case import ISSUE, Case, Outcome, Ready, intent_of
+from signer.signing_case import intent_of
+from signer.signing_parts import ISSUE, Case, Claim, Outcome, Ready
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def reserve_all(connection: Connection, cases: Sequence[Case]) -> list[GivenNumb
     }
     acts: list[Act] = []
     # One agency after the other: two who reserve for the same ones do not wait for each other for ever.
-    for place in sorted(range(len(cases)), key=lambda place: cases[place].credential.agency):
+    for place in sorted(range(len(cases)), key=lambda place: cases[place].signatory.agency):
         if place not in results:
             results[place] = _reserve(connection, cases[place], acts)
     if acts:
@@ -71,7 +75,7 @@ def reserve_all(connection: Connection, cases: Sequence[Case]) -> list[GivenNumb
 
 
 def _reserve(connection: Connection, case: Case, acts: list[Act]) -> GivenNumber | Refused:
-    agency = case.credential.agency
+    agency = case.signatory.agency
     with unit_of_work(connection) as session:
         known = issue_facts(session, case.earlier.revisions)
         if known.number is not None and known.issued_at is not None:
@@ -86,12 +90,15 @@ def _reserve(connection: Connection, case: Case, acts: list[Act]) -> GivenNumber
     return reserved
 
 
-def begin_all(connection: Connection, readies: Sequence[Ready]) -> list[Begun | Refused]:
-    """Store what is about to be signed; from the commit on a death leaves a trace. Refused for one that may not be any more."""
+def begin_all(connection: Connection, readies: Sequence[Ready], promised: str | None = None) -> list[Begun | Refused]:
+    """Store what is about to be signed; from the commit on a death leaves a trace. Refused for one that may not be any more.
+
+    `promised`: the code that was given to the only one before it was signed.
+    """
     results: dict[int, Begun | Refused] = _unusable(connection, readies)
     intents = [intent_of(ready) for ready in readies]
     acts: list[Act] = []
-    for place, document in _known(connection, readies, intents):
+    for place, document in _known(connection, readies, intents, promised):
         if place not in results:
             results[place] = _begin_known(connection, readies[place], intents[place], document, acts)
     for place, (ready, intent) in enumerate(zip(readies, intents, strict=True)):
@@ -99,8 +106,8 @@ def begin_all(connection: Connection, readies: Sequence[Ready]) -> list[Begun | 
             continue
         case = ready.case
         begun = begin_fresh(
-            connection, case.deps.clock, case.actor, intent, agency=case.credential.agency, name=case.request.name,
-            details=case.request.metadata,
+            connection, case.deps.clock, case.actor, intent, agency=case.signatory.agency, name=case.request.name,
+            details=case.request.metadata, facts=case.signed_by, code=promised,
         )  # fmt: skip
         if begun is not None:
             results[place] = Begun(ready, *begun)
@@ -116,23 +123,28 @@ def begin_all(connection: Connection, readies: Sequence[Ready]) -> list[Begun | 
 def _unusable(connection: Connection, readies: Sequence[Ready]) -> dict[int, Begun | Refused]:
     """Revoked since the request came? This commit decides."""
     results: dict[int, Begun | Refused] = {}
-    by_serial = {ready.case.credential.serial: ready.case for ready in readies}
+    by_serial = {ready.case.signatory.serial: ready.case for ready in readies}
     for serial, case in sorted(by_serial.items()):
+        credential = case.signatory
+        if not isinstance(credential, Credential):
+            continue  # one from outside is its claim's to ask for
         try:
-            case.deps.desk.refuse_if_unusable(connection, case.credential, keep=True)
+            case.deps.desk.refuse_if_unusable(connection, credential, keep=True)
         except Refused as error:
-            results |= {at: error for at, ready in enumerate(readies) if ready.case.credential.serial == serial}
+            results |= {at: error for at, ready in enumerate(readies) if ready.case.signatory.serial == serial}
     return results
 
 
 def _known(
-    connection: Connection, readies: Sequence[Ready], intents: Sequence[ActIntent]
+    connection: Connection, readies: Sequence[Ready], intents: Sequence[ActIntent], promised: str | None
 ) -> list[tuple[int, Registered]]:
     """Those of the files that the register knows by the signatures they bear, in the order of their documents."""
     found = []
     for place, (ready, intent) in enumerate(zip(readies, intents, strict=True)):
         revisions = ready.case.earlier.revisions
         document = find_by_revisions(connection, (intent.input_sha256, *revisions)) if revisions else None
+        if document is None and promised is not None:
+            document = find_by_code(connection, promised)  # an attempt before this one came to nothing
         if document is not None:
             found.append((place, document))
     return sorted(found, key=lambda each: each[1].id)
@@ -151,15 +163,26 @@ def _begin_known(
         with unit_of_work(connection) as session:
             merge_details(session, document.id, case.request.metadata)
     act = begin_act(connection, document.id, intent)
-    facts = {"credential": case.credential.name, "digest": intent.digest}
-    acts.append(Act("document.sign.intent", "act", str(act), facts))
+    acts.append(Act("document.sign.intent", "act", str(act), case.signed_by | {"digest": intent.digest}))
     return Begun(ready, document, act)
+
+
+def begin_claimed(connection: Connection, ready: Ready, claim: Claim) -> Begun:
+    """`begin_all` for a document that was prepared before: whoever takes it up has it alone. Raises Refused."""
+    with unit_of_work(connection) as session:
+        claim.take(session)
+    (begun,) = begin_all(connection, [ready], claim.code)
+    if isinstance(begun, Refused):
+        raise begun
+    with unit_of_work(connection) as session:
+        claim.begun(session, begun.act)
+    return begun
 
 
 def is_simple(begun: Begun, outcome: Outcome) -> bool:
     """Whether the result is one row and its audit row: no number, and nothing that is still to be reached."""
     case = begun.ready.case
-    return case.intent != ISSUE and outcome.raised.level == case.request.level
+    return case.intent != ISSUE and reaches(outcome.raised.level, case.request.level)
 
 
 def finish_all(connection: Connection, made: Sequence[tuple[Begun, Outcome]]) -> list[Refused | None]:
@@ -186,7 +209,7 @@ def finish_simple(connection: Connection, begun: Begun, outcome: Outcome) -> boo
     """The result of one that `is_simple`; False when its document went out of force meanwhile."""
     case = begun.ready.case
     return finish_fresh(
-        connection, case.deps.clock, case.actor, begun.document, begun.act, case.credential.name,
+        connection, case.deps.clock, case.actor, begun.document, begun.act, case.signed_by,
         output_sha256=outcome.signed_sha256(), output_size=len(outcome.signed), now=case.deps.clock.now(),
         reached=outcome.reached(),
     )  # fmt: skip
@@ -195,9 +218,9 @@ def finish_simple(connection: Connection, begun: Begun, outcome: Outcome) -> boo
 def _finish_more(connection: Connection, begun: Begun, outcome: Outcome, acts: list[Act]) -> Refused | None:
     case, document, number = begun.ready.case, begun.document, begun.ready.number
     now, raised = case.deps.clock.now(), outcome.raised
-    if case.intent == ISSUE:
+    if case.sealing is not None:
         try:
-            refuse_second_issue(connection, document, case.earlier.revisions, case.credential.name)
+            refuse_second_issue(connection, document, case.earlier.revisions, case.sealing)
         except Refused as error:
             return error
     if not finish_act(
@@ -205,13 +228,13 @@ def _finish_more(connection: Connection, begun: Begun, outcome: Outcome, acts: l
         reached=outcome.reached(),
     ):  # fmt: skip
         return out_of_force(connection, document)
-    facts = {"credential": case.credential.name, "sha256": outcome.sha256}
+    facts = case.signed_by | {"sha256": outcome.sha256}
     with unit_of_work(connection) as session:
         if number is not None and number.fresh:
             year = year_of(number.day)
-            use_number(session, case.credential.agency, year, number.number, document.id)
+            use_number(session, case.signatory.agency, year, number.number, document.id)
             mark_issued(session, document.id, number=number.number, year=year, now=number.day)
-        if raised.level != case.request.level:
+        if not reaches(raised.level, case.request.level):
             failure = raised.failure.code if raised.failure else ""
             add_request(
                 session, act_id=begun.act, document_id=document.id, level=case.request.level, failure=failure, now=now
@@ -219,6 +242,15 @@ def _finish_more(connection: Connection, begun: Begun, outcome: Outcome, acts: l
             facts |= {"level": raised.level, "pending": case.request.level}
     acts.append(Act("document.sign", "document", document.code, facts))
     return None
+
+
+def finish_claimed(connection: Connection, begun: Begun, outcome: Outcome, claim: Claim) -> None:
+    """`finish_all` for one that was prepared before: it is finished by whoever has it. Raises Refused."""
+    with unit_of_work(connection) as session:
+        claim.finish(session, begun.act)
+    (refused,) = finish_all(connection, [(begun, outcome)])
+    if refused is not None:
+        raise refused
 
 
 def fail_all(connection: Connection, failures: Sequence[Failure]) -> None:
@@ -233,7 +265,15 @@ def fail_all(connection: Connection, failures: Sequence[Failure]) -> None:
             number = each.number
             if number is None or not number.fresh:
                 continue
-            if void_number(session, each.case.credential.agency, year_of(number.day), number.number, each.reason):
+            if void_number(session, each.case.signatory.agency, year_of(number.day), number.number, each.reason):
                 acts.append(Act("number.void", "number", str(number), {"reason": each.reason}))
     if acts:
         append_all(connection, failures[0].case.deps.clock, failures[0].case.actor, acts)
+
+
+def fail_claimed(connection: Connection, failure: Failure, claim: Claim) -> None:
+    """`fail_all` for one that was prepared before: it waits on."""
+    if failure.act is not None:
+        with unit_of_work(connection) as session:
+            claim.release(session, failure.act, failure.reason)
+    fail_all(connection, [failure])

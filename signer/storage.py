@@ -105,6 +105,14 @@ class BlobStore:
         except OSError as error:
             raise _unavailable(error, self._folder) from error
 
+    def remove(self, sha256: str) -> None:
+        """Take a blob away that nothing speaks of any more; nothing happens when it is not there. Raises Unavailable."""
+        path = self.path_of(sha256)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unavailable(error, path) from error
+
     def get(self, sha256: str) -> bytes:
         """The bytes of a blob; Unavailable when missing or when they no longer have that digest."""
         path = self.path_of(sha256)

@@ -89,7 +89,8 @@ class SigningActRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     document_id: Mapped[int] = mapped_column(ForeignKey("documents.id"), index=True)
     state: Mapped[str] = mapped_column(String(8), index=True)
-    credential: Mapped[str] = mapped_column(ForeignKey("credentials.name"))
+    # None: with a certificate from outside, which is none of the inventory's.
+    credential: Mapped[str | None] = mapped_column(ForeignKey("credentials.name"))
     intent: Mapped[str] = mapped_column(String(16))
     level: Mapped[str] = mapped_column(String(8))
     # As long as whoever made the form liked it.
@@ -126,6 +127,54 @@ class LevelRequestRow(Base):
     asked_at: Mapped[datetime]
     next_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+
+class PreparedRow(Base):
+    """A document that waits for its signature, with all that its signature will be made and checked with.
+
+    `state` is waiting, taken, finished, cancelled or expired; `is_kept`: the prepared file is still stored.
+    """
+
+    __tablename__ = "prepared_documents"
+    __table_args__ = (Index("ix_prepared_documents_state_expires_at", "state", "expires_at"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    state: Mapped[str] = mapped_column(String(9))
+    code: Mapped[str] = mapped_column(String(20))
+    credential: Mapped[str | None] = mapped_column(ForeignKey("credentials.name"))
+    certificate_serial: Mapped[str] = mapped_column(String(40))
+    # From outside: the signer's certificate and those above it; the roots that it was checked with. DER, one after the other.
+    certificates: Mapped[bytes | None] = mapped_column(LargeBinary)
+    anchors: Mapped[bytes | None] = mapped_column(LargeBinary)
+    scheme: Mapped[str] = mapped_column(String(32))
+    subfilter: Mapped[str] = mapped_column(String(8))
+    intent: Mapped[str] = mapped_column(String(16))
+    level: Mapped[str] = mapped_column(String(8))
+    name: Mapped[str] = mapped_column(String(255))
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    agency: Mapped[str] = mapped_column(String(64))
+    number: Mapped[int | None] = mapped_column(BigInteger)
+    number_day: Mapped[datetime | None]
+    number_fresh: Mapped[bool]
+    field: Mapped[str] = mapped_column(Text)
+    placed: Mapped[str | None] = mapped_column(String(16))
+    filled: Mapped[list[str]] = mapped_column(JSON)
+    input_sha256: Mapped[str] = mapped_column(String(64))
+    input_size: Mapped[int]
+    blob_sha256: Mapped[str] = mapped_column(String(64))
+    blob_size: Mapped[int]
+    is_kept: Mapped[bool]
+    hole_start: Mapped[int]
+    hole_end: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(128))
+    to_be_signed: Mapped[bytes] = mapped_column(LargeBinary)
+    actor: Mapped[str] = mapped_column(String(255))
+    claimed_time: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    taken_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    act_id: Mapped[int | None] = mapped_column(ForeignKey("signing_acts.id"), index=True)
+    failure: Mapped[str] = mapped_column(String(64))
 
 
 class NumberRow(Base):
@@ -173,6 +222,7 @@ class BatchRow(Base):
     credential: Mapped[str] = mapped_column(String(32))
     intent: Mapped[str | None] = mapped_column(String(16))
     level: Mapped[str] = mapped_column(String(8))
+    subfilter: Mapped[str] = mapped_column(String(8))
     state: Mapped[str] = mapped_column(String(8), index=True)
     total: Mapped[int]
     created_at: Mapped[datetime]

@@ -185,7 +185,7 @@ def _print_one(document: Document, lineage: Lineage, words: Words, out: TextIO) 
     for act in document.acts:
         signed = {
             "level": act.level,
-            "credential": act.credential,
+            "credential": act.signed_by,
             "intent": act.intent,
             "state": act.state,
             "time": for_people(act.claimed_time),

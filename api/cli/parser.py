@@ -12,10 +12,12 @@ from api.cli.backup_arguments import add_backup
 from api.cli.cert_arguments import Shared, add_life, add_past
 from api.cli.document_arguments import add_document
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
+from api.cli.prepared_arguments import prepared_arguments
 from api.cli.upgrade_arguments import upgrade_arguments
 from api.cli.usage import Parser
 from api.words import Words
 from signer.levels import LEVELS
+from signer.subfilters import SUBFILTERS
 
 INTENTS = ("approve", "issue")
 SCOPES = ("sign", "verify", "ra", "ca", "audit")
@@ -58,6 +60,7 @@ def build_parser(words: Words | None = None) -> Parser:
     _init(add)
     _sign(add)
     _verify(add)
+    prepared_arguments(add, Shared(_json, _acts, typed_path, _number), INTENTS)
     upgrade_arguments(add, typed_path, _password, _acts, _json)
     _cert(add)
     _ca(add)
@@ -122,6 +125,7 @@ def _sign(add: Sub) -> None:
     )
     sign.add_argument("--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes")
     sign.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
+    sign.add_argument("--subfilter", choices=SUBFILTERS, help="default: the setting sign.subfilter")
     present = sign.add_mutually_exclusive_group()
     present.add_argument("--force", action="store_true", help="replace an existing output")
     present.add_argument(

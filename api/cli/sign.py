@@ -10,7 +10,7 @@ from api.cli.context import acting, print_json, read_input, refuse_existing
 from api.cli.sign_again import done_before
 from api.cli.sign_jobs import SignJob, is_one, sign_jobs
 from api.cli.sign_many import GROWTH, ManyFiles, sign_request
-from api.cli.sign_report import as_json, say_signed
+from api.cli.sign_report import say_signed, signed_json
 from api.errors import UsageError
 from api.wiring import Installation, open_installation
 from pki.audit import Actor
@@ -29,14 +29,14 @@ def run(options: argparse.Namespace, call: Call) -> int:
     parse_protection(options.certify, options.lock)
     with open_installation(call.environment, judge=call.judge) as installation:
         jobs = sign_jobs(options)
-        metadata = _metadata(options)
+        metadata = read_metadata(options)
         actor = acting(call, installation)
         if not is_one(options):
             return ManyFiles(jobs, metadata, options, installation, actor, call).sign()
         (job,) = jobs
         document = _sign(job, metadata, options, installation, actor)
         if options.json:
-            print_json(call.out, as_json(job, document))
+            print_json(call.out, signed_json(job.source.typed, job.target.typed, document))
         else:
             say_signed(job, document, call, is_stamped=options.placement != "none")
         return 0
@@ -57,7 +57,8 @@ def _sign(
     return document
 
 
-def _metadata(options: argparse.Namespace) -> Metadata:
+def read_metadata(options: argparse.Namespace) -> Metadata:
+    """What `--metadata` names; UsageError METADATA_NOT_JSON."""
     if options.metadata is None:
         return {}
     raw = read_input(options.metadata, _METADATA_FILE)

@@ -14,7 +14,7 @@ from api.cli.interruption import Interruption
 from api.cli.progress import Progress
 from api.cli.sign_again import done_before
 from api.cli.sign_jobs import SignJob
-from api.cli.sign_report import as_json, say_signed
+from api.cli.sign_report import say_signed, signed_json
 from api.errors import UsageError
 from api.wiring import Installation
 from api.words import one_line
@@ -60,6 +60,7 @@ def sign_request(
         field=options.field,
         protection=parse_protection(options.certify, options.lock),
         password=read_password(options.password_file),
+        subfilter=options.subfilter or settings.sign.subfilter,
     )
 
 
@@ -166,7 +167,7 @@ class ManyFiles:
                 self._say_refused(place, place.error)
             elif place.document is not None:
                 self._done += 1
-                self._results.append(as_json(place.job, place.document))
+                self._results.append(signed_json(place.job.source.typed, place.job.target.typed, place.document))
                 if not self._options.json:
                     say_signed(place.job, place.document, self._call, is_stamped=self._options.placement != "none")
             # Its octets are on disk.

@@ -1,4 +1,4 @@
-"""What `antin sign` says of a signed file: a line for people, an object for programs."""
+"""What `antin sign` and `antin finish` say of a signed file: a line for people, an object for programs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from signer.numbering import written
 from signer.signing import SignedDocument
 
 
-def as_json(job: SignJob, document: SignedDocument) -> dict[str, Any]:
+def signed_json(source: str, output: str, document: SignedDocument) -> dict[str, Any]:
     """The object of a file."""
     return {
-        "file": job.source.typed,
-        "output": job.target.typed,
+        "file": source,
+        "output": output,
         "code": document.code,
         "sha256": document.sha256,
         "field": document.field,
@@ -29,18 +29,23 @@ def as_json(job: SignJob, document: SignedDocument) -> dict[str, Any]:
     }
 
 
-def say_signed(job: SignJob, document: SignedDocument, call: Call, *, is_stamped: bool) -> None:
-    """The line of a file, and what else there is to know of it. `is_stamped`: a visible stamp was asked for."""
+def print_signed(source: str, output: str, document: SignedDocument, call: Call) -> None:
+    """The line of a file, and of the level it has not reached yet."""
     words = call.words
     facts = {
-        "file": job.source.typed,
-        "output": job.target.typed,
+        "file": source,
+        "output": output,
         "code": grouped(document.code),
         "number": written(document.number) if document.number is not None else "",
     }
     call.out.write(words.say("SIGNED_NUMBERED" if document.number is not None else "SIGNED", facts) + "\n")
     if document.pending is not None:
-        waiting = {"file": job.source.typed, "level": document.level, "pending": document.pending}
+        waiting = {"file": source, "level": document.level, "pending": document.pending}
         call.err.write(one_line(words.say("SIGNED_BELOW", waiting)) + "\n")
+
+
+def say_signed(job: SignJob, document: SignedDocument, call: Call, *, is_stamped: bool) -> None:
+    """The line of a file, and what else there is to know of it. `is_stamped`: a visible stamp was asked for."""
+    print_signed(job.source.typed, job.target.typed, document, call)
     if document.placed is None and is_stamped:
-        call.err.write(one_line(words.say("SIGNED_UNSEEN", facts)) + "\n")
+        call.err.write(one_line(call.words.say("SIGNED_UNSEEN", {"file": job.source.typed})) + "\n")

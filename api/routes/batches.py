@@ -18,6 +18,7 @@ from api.forms import BatchForm, read_batch_form
 from api.problems import sentence_of
 from api.routes.reading import idempotency_key
 from api.services import Services
+from api.settings import SignSettings
 from certs.clock import rfc3339
 from certs.errors import CertsError
 from signer.appearance.geometry import parse_placement
@@ -26,8 +27,9 @@ from signer.errors import UsageWrong
 from signer.levels import LEVELS
 from signer.metadata import Metadata, parse_metadata
 from signer.signing import APPROVE, ISSUE
+from signer.subfilters import SUBFILTERS
 
-_FIELDS = ("credential", "intent", "level", "metadata", "placement", "documents")
+_FIELDS = ("credential", "intent", "level", "metadata", "placement", "subfilter", "documents")
 _OF_ONE = ("reference", "metadata", "placement")
 _LONGEST_REFERENCE = 100
 # What signer/errors.py calls OwnOutputBroken.
@@ -70,7 +72,7 @@ def _of_this(token: TokenRecord, batch: Batch) -> Batch:
 
 
 def _add(services: Services, token: TokenRecord, form: BatchForm, key: str | None) -> dict[str, Any]:
-    wanted = _wanted(form, token, services.installation.settings.sign.level)
+    wanted = _wanted(form, token, services.installation.settings.sign)
     if key is None:
         return _describe(services.add_batch(wanted, token.actor))
 
@@ -93,16 +95,19 @@ def _add(services: Services, token: TokenRecord, form: BatchForm, key: str | Non
     return answer
 
 
-def _wanted(form: BatchForm, token: TokenRecord, level: str) -> NewBatch:
+def _wanted(form: BatchForm, token: TokenRecord, settings: SignSettings) -> NewBatch:
     fields = form.fields
     if not fields.get("credential"):
         raise RequestError("FORM_FIELD_MISSING", field="credential")
-    level = fields.get("level") or level
+    level = fields.get("level") or settings.level
     if level not in LEVELS:
         raise RequestError("FORM_VALUE_WRONG", field="level", valid=", ".join(LEVELS))
     intent = fields.get("intent") or None
     if intent not in (None, APPROVE, ISSUE):
         raise RequestError("FORM_VALUE_WRONG", field="intent", valid=f"{APPROVE}, {ISSUE}")
+    subfilter = fields.get("subfilter") or settings.subfilter
+    if subfilter not in SUBFILTERS:
+        raise RequestError("FORM_VALUE_WRONG", field="subfilter", valid=", ".join(SUBFILTERS))
     contents = form.contents()
     digests = [hashlib.sha256(each).hexdigest() for each in contents]
     said = _said_of_each(fields, len(contents))
@@ -112,7 +117,7 @@ def _wanted(form: BatchForm, token: TokenRecord, level: str) -> NewBatch:
     ]
     written = json.dumps([sorted(fields.items()), form.names, digests])
     request_sha256 = hashlib.sha256(written.encode()).hexdigest()
-    return NewBatch(token.id, request_sha256, fields["credential"], intent, level, documents)
+    return NewBatch(token.id, request_sha256, fields["credential"], intent, level, documents, subfilter)
 
 
 def _said_of_each(fields: dict[str, str], count: int) -> list[tuple[str, str, Metadata]]:

@@ -22,6 +22,7 @@ from api.forms import PASSWORD, Form, read_form
 from api.lineage_report import describe_lineage
 from api.routes.reading import idempotency_key, read_json
 from api.services import Services
+from api.settings import SignSettings
 from certs.clock import rfc3339
 from certs.errors import CertsError
 from signer.appearance.geometry import parse_placement
@@ -33,9 +34,13 @@ from signer.metadata import parse_metadata
 from signer.protection import parse_protection
 from signer.register_search import MOST, NAMES, parse_query
 from signer.signing import APPROVE, ISSUE, SignedDocument, SignRequest
+from signer.subfilters import SUBFILTERS
 from signer.succession import Succession
 
-_FIELDS = ("credential", "intent", "level", "metadata", "placement", "field", "certify", "lock", PASSWORD)
+# What a form says of a signature besides the file.
+FIELDS = (
+    "credential", "intent", "level", "metadata", "placement", "field", "certify", "lock", "subfilter", PASSWORD,
+)  # fmt: skip
 _FILE_MEDIA_TYPE = "application/pdf"
 # Who may see more of a document than its code shows everybody.
 _READERS = ("sign", "verify", "audit")
@@ -49,7 +54,7 @@ async def sign(request: Request) -> Response:
     state = request.app.state
     token: TokenRecord = await state.access.require(request, "sign")
     key = idempotency_key(request)
-    async with read_form(request, _FIELDS) as form:
+    async with read_form(request, FIELDS) as form:
         answer, level = await state.lanes.sign.run(_sign, state.services, token, form, key)
     if level:
         state.metrics.count_signed(level)
@@ -163,7 +168,7 @@ class _Wish:
 
 def _sign(services: Services, token: TokenRecord, form: Form, key: str | None) -> tuple[dict[str, Any], str]:
     """The answer, and the level when something was signed just now."""
-    wish = _wish(form, services.installation.settings.sign.level)
+    wish = _wish(form, services.installation.settings.sign)
     if key is None:
         answer = _carry_out(services, token, wish)
         return answer, answer["level"]
@@ -186,7 +191,7 @@ def _sign(services: Services, token: TokenRecord, form: Form, key: str | None) -
 def _carry_out(services: Services, token: TokenRecord, wish: _Wish) -> dict[str, Any]:
     # The register is not asked again: should it fall silent now, the document would be said to have failed, and be signed twice.
     signed = services.sign(wish.request, token.actor)
-    return _signed(signed, signed.sha256, signed.level, signed.pending)
+    return describe_signed(signed, signed.sha256, signed.level, signed.pending)
 
 
 def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetime) -> dict[str, Any] | None:
@@ -196,7 +201,7 @@ def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetim
     if document is None or document.sha256 is None:
         return None
     reached = next((act.level for act in reversed(document.acts) if act.state == "done"), wish.request.level)
-    return _signed(document, document.sha256, reached, document.pending.level if document.pending else None)
+    return describe_signed(document, document.sha256, reached, document.pending.level if document.pending else None)
 
 
 def _forget(services: Services, token: TokenRecord, key: str) -> None:
@@ -205,13 +210,22 @@ def _forget(services: Services, token: TokenRecord, key: str) -> None:
         services.idempotency.forget(token.id, key)
 
 
-def _wish(form: Form, level: str) -> _Wish:
-    fields = form.fields
-    if not fields.get("credential"):
+def _wish(form: Form, settings: SignSettings) -> _Wish:
+    if not form.fields.get("credential"):
         raise RequestError("FORM_FIELD_MISSING", field="credential")
-    level = fields.get("level") or level
+    request = sign_request(form, settings)
+    return _Wish(request, body_sha256(form.fields, request.pdf))
+
+
+def sign_request(form: Form, settings: SignSettings) -> SignRequest:
+    """What a form asks to be signed; RequestError for a value that cannot be meant."""
+    fields = form.fields
+    level = fields.get("level") or settings.level
     if level not in LEVELS:
         raise RequestError("FORM_VALUE_WRONG", field="level", valid=", ".join(LEVELS))
+    subfilter = fields.get("subfilter") or settings.subfilter
+    if subfilter not in SUBFILTERS:
+        raise RequestError("FORM_VALUE_WRONG", field="subfilter", valid=", ".join(SUBFILTERS))
     intent = fields.get("intent") or None
     if intent not in (None, APPROVE, ISSUE):
         raise RequestError("FORM_VALUE_WRONG", field="intent", valid=f"{APPROVE}, {ISSUE}")
@@ -221,16 +235,14 @@ def _wish(form: Form, level: str) -> _Wish:
         metadata = json.loads(fields["metadata"]) if fields.get("metadata") else {}
     except (ValueError, RecursionError):
         raise UsageWrong("METADATA_NOT_OBJECT") from None
-    request = SignRequest(
-        pdf=form.content(), name=form.name, credential=fields["credential"], intent=intent, level=level,
-        metadata=parse_metadata(metadata), placement=placement, field=fields.get("field") or None,
-        protection=parse_protection(fields.get("certify") or None, fields.get("lock") or None),
-        password=form.password(),
+    return SignRequest(
+        pdf=form.content(), name=form.name, credential=fields.get("credential", ""), intent=intent, level=level,
+        metadata=parse_metadata(metadata), placement=placement, field=fields.get("field") or None, subfilter=subfilter,
+        protection=parse_protection(fields.get("certify") or None, fields.get("lock") or None), password=form.password(),
     )  # fmt: skip
-    return _Wish(request, _body_sha256(form.fields, request.pdf))
 
 
-def _body_sha256(fields: dict[str, str], pdf: bytes) -> str:
+def body_sha256(fields: dict[str, str], pdf: bytes) -> str:
     """What makes two requests the same one: file and fields, however the form around them was written."""
     # Without the password: this is stored, and a password that people choose can be guessed from its hash.
     said = sorted(item for item in fields.items() if item[0] != PASSWORD)
@@ -252,8 +264,10 @@ def _links(code: str) -> dict[str, str]:
     return {"self": own, "file": f"{own}/file", "verify": f"/v/{code}"}
 
 
-def _signed(document: SignedDocument | Document, sha256: str, level: str, pending: str | None) -> dict[str, Any]:
-    """`pending_level`: what was asked for, where it is still to be reached."""
+def describe_signed(
+    document: SignedDocument | Document, sha256: str, level: str, pending: str | None
+) -> dict[str, Any]:
+    """What signing answers. `pending_level`: what was asked for, where it is still to be reached."""
     return {
         "code": document.code,
         "sha256": sha256,

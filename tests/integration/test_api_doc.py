@@ -53,7 +53,10 @@ def objects(text: str) -> list[dict]:
 
 
 def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -> None:
-    ready, token, signed, fetched, sealed, many, verified, recalled, published, stamped, issued, lived, refused = said
+    (
+        ready, token, signed, fetched, sealed, many, verified, recalled, waited, published, stamped, issued, lived,
+        refused,
+    ) = said  # fmt: skip
     assert objects(ready)[0]["status"] == "ready"
     assert token.strip() == ""
     (document,) = objects(signed)
@@ -69,6 +72,8 @@ def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -
     assert (verdict["conclusion"], len(verdict["signatures"])) == ("valid", 2)
     status, after = objects(recalled)
     assert (status["status"], after["conclusion"], after["reason"]) == ("recalled", "valid", "DOC_RECALLED")
+    prepared, finished = objects(waited)
+    assert (prepared["state"], finished["code"]) == ("waiting", prepared["code"])
     assert "nextUpdate" in published
     assert "officer.pem: good" in published
     assert "Response verify OK" in (service.user.folder / "errors").read_text()

@@ -43,6 +43,8 @@ from pki.voting import approve, reject
 from signer.batches import NewBatch, NewDocument, add_batch, cancel_batch
 from signer.credential_renewal import CredentialRenewal, rekey_credential, renew_credential
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
+from signer.given import Given
+from signer.handing_over import cancel_document, clear_prepared, finish_document, prepare_document
 from signer.leveling import reach_due
 from signer.raising import upgrade_document, upgrade_file
 from signer.recall import recall_document
@@ -61,12 +63,14 @@ _SERVES_DEEDS = {
     "pki/audit.py:append", "pki/audit.py:audit_values", "pki/approval.py:use", "pki/approval_records.py:note",
     "pki/roles.py:require", "pki/tsa/authority.py:write_tally", "signer/intents.py:begin_fresh",
     "signer/signing_case.py:open_case", "signer/batch_work.py:work_off", "api/cli/sign_again.py:done_before",
-    "signer/intents.py:finish_fresh", "signer/newest.py:put_in_place", "pki/audit.py:append_all", "pki/issuing_cycle.py:issue_orders", "api/services.py:signed_since", "api/service_upkeep.py:make_services",
+    "signer/intents.py:finish_fresh", "signer/newest.py:put_in_place", "signer/signing.py:make_ready", "signer/prepared.py:give_up_act",
+    "api/services.py:prepared_since", "pki/audit.py:append_all", "pki/issuing_cycle.py:issue_orders",
+    "api/services.py:signed_since", "api/service_upkeep.py:make_services",
 }  # fmt: skip
 
 
 def deeds(
-    home: Installation, code: str, later: str, pdf: bytes, environment: dict[str, str]
+    home: Installation, code: str, later: str, prepared: str, pdf: bytes, environment: dict[str, str]
 ) -> dict[str, Callable[[Actor], object]]:
     """Each privileged deed as one call that would succeed for an admin."""
     subject, database, clock = parse_subject(OFFICER_NAME), home.database, home.clock
@@ -144,6 +148,10 @@ def deeds(
         "signer/signing_batch.py:sign_documents": lambda a: sign_documents([sign], a, home.signing),
         "signer/signing_batch.py:prepare_chunk": lambda a: prepare_chunk([sign], a, home.signing),
         "signer/signing_chunks.py:sign_in_chunks": lambda a: list(sign_in_chunks([sign], a, home.signing)),
+        "signer/handing_over.py:prepare_document": lambda a: prepare_document(sign, a, home.handover),
+        "signer/handing_over.py:finish_document": lambda a: finish_document(prepared, Given(), a, home.handover),
+        "signer/handing_over.py:cancel_document": lambda a: cancel_document(prepared, a, home.handover),
+        "signer/handing_over.py:clear_prepared": lambda a: clear_prepared(a, home.handover),
         "api/auth/tokens.py:issue_token": lambda a: issue_token(persons, a, scopes=["sign"]),
         "api/auth/tokens.py:revoke_token": lambda a: revoke_token(database, clock, a, "kiosk"),
         "api/backup/create.py:create_backup": lambda a: create_backup(
@@ -158,6 +166,9 @@ def deeds(
         "api/mending.py:mend": lambda a: mend(home, a),
         "api/publishing.py:publish": lambda a: publish(home, a, everything=True),
         "api/services.py:sign": lambda a: services.sign(sign, a),
+        "api/services.py:prepare": lambda a: services.prepare(sign, None, a),
+        "api/services.py:finish_prepared": lambda a: services.finish_prepared(prepared, Given(), a),
+        "api/services.py:cancel_prepared": lambda a: services.cancel_prepared(prepared, a),
         "api/services.py:issue": lambda a: services.issue(registered, "x", a),
         "api/services.py:issue_registered": lambda a: services.issue_registered(1, a),
         "api/services.py:recall": lambda a: services.recall(code, "nhầm", a),
@@ -184,6 +195,7 @@ def state(home: Installation) -> str:
 def test_no_privileged_deed_is_done_by_an_auditor_or_by_an_actor_without_roles(user: User) -> None:
     code = user.sign("paper.pdf", "officer", "a.pdf", "--placement", "none")["code"]
     later = user.sign("paper.pdf", "officer", "b.pdf", "--placement", "none")["code"]
+    prepared = user.json("prepare", "paper.pdf", "--as", "officer", "--placement", "none")["id"]
     user.antin("token", "issue", "--scope", "sign", "--name", "kiosk")
     user.antin("registration", "add", "--profile", "officer", "--subject", OFFICER_NAME)
     for name in ("an", "cuc"):
@@ -192,7 +204,7 @@ def test_no_privileged_deed_is_done_by_an_auditor_or_by_an_actor_without_roles(u
     user.refused(6, "person", "grant", "cuc", "registration-officer", ANTIN_APPROVALS__ACTS="person.grant")
     environment = user.surroundings()
     with open_installation(environment) as home:
-        calls = deeds(home, code, later, (user.folder / "paper.pdf").read_bytes(), environment)
+        calls = deeds(home, code, later, prepared, (user.folder / "paper.pdf").read_bytes(), environment)
         before = state(home)
         for name, deed in calls.items():
             for actor in (AUDITOR, NOBODY):

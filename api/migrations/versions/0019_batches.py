@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("credential", sa.String(32), nullable=False),
         sa.Column("intent", sa.String(16)),
         sa.Column("level", sa.String(8), nullable=False),
+        sa.Column("subfilter", sa.String(8), nullable=False),
         sa.Column("state", sa.String(8), nullable=False),
         sa.Column("total", sa.Integer, nullable=False),
         sa.Column("created_at", moment, nullable=False),

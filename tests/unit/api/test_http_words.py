@@ -23,6 +23,7 @@ from api.routes import (
     manual,
     manual_tables,
     ocsp,
+    prepared,
     publications,
     tsa,
     verify,
@@ -65,7 +66,19 @@ def test_persons_numbers_are_masked_and_agencies_are_not(subject: str, shown: st
 
 
 def test_every_route_is_in_the_openapi_document_and_the_reverse() -> None:
-    modules = (verify, documents, batches, certificates, certificate_deeds, issuing, ocsp, publications, tsa, health)
+    modules = (
+        verify,
+        documents,
+        batches,
+        prepared,
+        certificates,
+        certificate_deeds,
+        issuing,
+        ocsp,
+        publications,
+        tsa,
+        health,
+    )
     made = {
         (route.path.replace(":path}", "}"), method.lower())
         for module in modules

@@ -27,6 +27,7 @@ from pki.history import _ACTS, Past
 from pki.tsa.answer import Objection
 from signer.errors import SignerError
 from signer.metadata import LENGTHS
+from signer.prepared import STATES
 from signer.validation.facts import TRUST_KINDS, ChangeFacts, SignatureFacts
 from signer.validation.reasons import REASONS
 
@@ -298,6 +299,7 @@ def _families() -> dict[str, Callable[[], list[str]]]:
     return {
         "COLUMN_*": _column_codes,
         "TSA_*": lambda: [f"TSA_{objection}" for objection in Objection],
+        "STATE_*": lambda: [f"STATE_{state}" for state in STATES],
         "STATUS_*": lambda: [f"STATUS_{status}" for status in document["status"]["enum"]],
         "CONCLUSION_*": lambda: [f"CONCLUSION_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],
         "SIGNATURES_*": lambda: [f"SIGNATURES_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],
@@ -310,7 +312,7 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "METADATUM_*": lambda: [f"METADATUM_{name.replace('.', '_')}" for name in LENGTHS],
         "DOCTOR_*_OK": lambda: [f"DOCTOR_{name.upper()}_OK" for name in _CHECKS],
         "DOCTOR_*": lambda: [f"DOCTOR_{code}" for code in _codes_of_blobs()],
-        "MENDED_*": lambda: ["MENDED_ACT", "MENDED_NUMBER", "MENDED_CERTIFICATE", "MENDED_PURPOSE"],
+        "MENDED_*": lambda: ["MENDED_ACT", "MENDED_NUMBER", "MENDED_CERTIFICATE", "MENDED_PURPOSE", "MENDED_PREPARED"],
         "PAST_*": lambda: [f"PAST_{state.value}" for state in Past if state is not Past.SUSPECT],
         "TODAY_*": lambda: ["TODAY_same", "TODAY_revoked", "TODAY_raised", "TODAY_suspect"],
         "LATER_*": lambda: [f"LATER_{act}" for act in _ACTS],

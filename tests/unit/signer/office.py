@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from pki.service_keys import ServiceKind, list_services
 from signer.credentials import CredentialDesk, NewCredential, register_credential
 from signer.evidence import OwnEvidence
 from signer.extending import Extender
+from signer.handing_over import HandoverDeps
 from signer.judging import JudgeDesk
 from signer.sandbox import Judge
 from signer.signing import SignedDocument, SigningDeps, SignRequest, sign_document
 from signer.storage import BlobStore
 from signer.timestamps import OwnTimestamper
+from signer.upgrading import UpgradeDeps
+from signer.validation.facts import ValidationInputs
 from tests.attacks.documents import page_pdf
 from tests.unit.pki.services import Services, build_services
 from tests.world import ADMIN, AGENCY, World, build_world
@@ -45,8 +49,8 @@ class Office:
     def sign(self, level: str = "B-T", pdf: bytes = PDF) -> bytes:
         return self.signed(level, pdf).content
 
-    def signed(self, level: str = "B-T", pdf: bytes = PDF) -> SignedDocument:
-        request = SignRequest(pdf=pdf, name="a.pdf", credential="officer", level=level, placement="none")
+    def signed(self, level: str = "B-T", pdf: bytes = PDF, **wishes: Any) -> SignedDocument:
+        request = SignRequest(pdf=pdf, name="a.pdf", credential="officer", level=level, placement="none", **wishes)
         return sign_document(request, ADMIN, self.deps)
 
     def judged(self, pdf: bytes, **how: object):
@@ -57,6 +61,20 @@ class Office:
         """Rows of the database, by SQL."""
         with self.world.database.read() as session:
             return [tuple(row) for row in session.execute(text(query))]
+
+    def upgrading(self, extra: ValidationInputs | None = None) -> UpgradeDeps:
+        assert self.deps.extender is not None
+        return UpgradeDeps(
+            self.world.database,
+            self.world.clock,
+            self.deps.extender,
+            lambda: self.judging.verifier(None, extra),
+            self.judging.serial_of,
+        )
+
+    @property
+    def handover(self) -> HandoverDeps:
+        return HandoverDeps(self.deps, self.upgrading, timedelta(days=3), "pss")
 
     @property
     def tsa_serial(self) -> str:

@@ -27,6 +27,7 @@ from signer.batches import (
 )
 from signer.errors import Refused, UsageWrong
 from signer.storage import BlobStore
+from signer.subfilters import PKCS7
 from signer.uploads import UploadStore
 from tests.fakes.clock import START
 from tests.signing_world import CLERK, SigningWorld, plain_paper
@@ -96,6 +97,15 @@ def test_a_batch_is_signed_and_says_what_became_of_each(desk: Desk) -> None:
     assert list(desk.folder.iterdir()) == []
     assert desk.signing.actions()[-5:] == ["batch.add", *["document.sign.intent"] * 2, *["document.sign"] * 2]
     assert {actor for (actor,) in desk.signing.rows("SELECT actor FROM signing_acts")} == {CLERK.name}
+
+
+def test_a_batch_has_the_form_of_signature_that_was_asked_for(desk: Desk) -> None:
+    batch = desk.add(PAPERS[0], subfilter=PKCS7)
+    desk.work()
+    (outcome,) = (each.outcome for each in desk.now(batch).documents)
+    assert outcome is not None
+    (judged,) = desk.signing.verdict(desk.signing.deps.blobs.get(outcome["sha256"])).judged.signatures
+    assert (judged.conclusion, judged.facts.level) == ("valid", "PDF-PKCS7")
 
 
 def test_only_who_may_sign_hands_in_and_calls_off(desk: Desk) -> None:

@@ -16,6 +16,7 @@ from tests.fakes.clock import START
 from tests.signing_world import CLERK, SigningWorld
 
 _OUTPUT = "22" * 32
+_FACTS = {"credential": "officer"}
 
 
 def _begin(
@@ -28,13 +29,15 @@ def _begin(
     )  # fmt: skip
     details = {"Subject": "Về việc thử", "CodeNotation": "STN"}
     with world.database.write() as session:
-        return begin_fresh(session, world.clock, CLERK, intent, agency="Sở", name="a\x00.pdf", details=details)
+        return begin_fresh(
+            session, world.clock, CLERK, intent, agency="Sở", name="a\x00.pdf", details=details, facts=_FACTS
+        )
 
 
 def _finish(signing: SigningWorld, document: Registered, act: int) -> bool:
     with signing.world.database.at_once() as connection:
         return finish_fresh(
-            connection, signing.world.clock, CLERK, document, act, "officer",
+            connection, signing.world.clock, CLERK, document, act, _FACTS,
             output_sha256=_OUTPUT, output_size=7, now=START,
         )  # fmt: skip
 

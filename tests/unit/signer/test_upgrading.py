@@ -42,14 +42,7 @@ def pki() -> Pki:
 
 
 def upgrading(office: Office, extra: ValidationInputs | None = None) -> UpgradeDeps:
-    assert office.deps.extender is not None
-    return UpgradeDeps(
-        office.world.database,
-        office.world.clock,
-        office.deps.extender,
-        lambda: office.judging.verifier(None, extra),
-        office.judging.serial_of,
-    )
+    return office.upgrading(extra)
 
 
 def raised(office: Office, pdf: bytes, level: str, extra: ValidationInputs | None = None) -> bytes:

@@ -1,0 +1,96 @@
+"""The words of `antin prepare`, `finish` and `prepared`. What they do stands in modules of these names. Quick to import."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from api.cli.cert_arguments import Shared
+from signer.levels import LEVELS
+from signer.subfilters import SUBFILTERS
+
+_MOST_ROOM = 1024 * 1024
+
+
+def prepared_arguments(add: Callable[..., argparse.ArgumentParser], shared: Shared, intents: tuple[str, ...]) -> None:
+    """The three commands."""
+    _prepare(
+        add("prepare", help="make a document ready for a signature that is made elsewhere or later"), shared, intents
+    )
+    finish = add("finish", help="put the signature into a prepared document")
+    finish.add_argument("id", metavar="ID")
+    given = finish.add_mutually_exclusive_group()
+    given.add_argument(
+        "--signature", type=shared.path, metavar="FILE", help="the value over the octets that prepare gave, as it is"
+    )
+    given.add_argument("--cms", type=shared.path, metavar="FILE", help="a whole detached CMS in DER (.p7s)")
+    finish.add_argument("-o", "--output", required=True, type=shared.path, metavar="OUT")
+    finish.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        type=shared.path,
+        metavar="PEM",
+        help="judge the signer's certificate also by these roots and revocation lists",
+    )
+    finish.add_argument("--force", action="store_true", help="replace an existing output")
+    shared.acts(finish)
+    shared.json(finish)
+    actions = add("prepared", help="documents that wait for their signature").add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    listing = actions.add_parser("list", help="those that wait, newest first")
+    listing.add_argument("--all", action="store_true", help="also those that have ended")
+    shared.json(listing)
+    show = actions.add_parser("show", help="one of them, and what is to be signed")
+    show.add_argument("id", metavar="ID")
+    show.add_argument("-o", "--output", type=shared.path, metavar="FILE", help="write the octets to be signed here")
+    show.add_argument(
+        "--content",
+        type=shared.path,
+        metavar="FILE",
+        help="write what the signature covers here, for tools that make a CMS",
+    )
+    show.add_argument("--force", action="store_true", help="replace an existing output")
+    shared.json(show)
+    cancel = actions.add_parser("cancel", help="nobody will sign it: its number becomes a gap")
+    cancel.add_argument("id", metavar="ID")
+    shared.acts(cancel)
+    shared.json(cancel)
+
+
+def _prepare(prepare: argparse.ArgumentParser, shared: Shared, intents: tuple[str, ...]) -> None:
+    prepare.add_argument("file", metavar="FILE", type=shared.path)
+    who = prepare.add_mutually_exclusive_group(required=True)
+    who.add_argument("--as", dest="credential", metavar="CREDENTIAL", help="for this credential")
+    who.add_argument("--certificate", type=shared.path, metavar="CERT", help="for a certificate whose key is elsewhere")
+    prepare.add_argument(
+        "--chain",
+        action="append",
+        default=[],
+        type=shared.path,
+        metavar="PEM",
+        help="who stands above that certificate",
+    )
+    prepare.add_argument(
+        "-o", "--output", type=shared.path, metavar="OUT", help="write the octets to be signed here (DER)"
+    )
+    prepare.add_argument("--intent", choices=intents, help="default: officer approve, seal issue")
+    prepare.add_argument("--level", choices=LEVELS, help="default: the setting sign.level")
+    prepare.add_argument(
+        "--metadata", type=shared.path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"
+    )
+    prepare.add_argument(
+        "--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes"
+    )
+    prepare.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
+    prepare.add_argument("--subfilter", choices=SUBFILTERS, help="default: the setting sign.subfilter")
+    prepare.add_argument(
+        "--room",
+        type=shared.number(1, _MOST_ROOM),
+        metavar="N",
+        help="octets for the CMS, where more is needed than usual",
+    )
+    prepare.add_argument("--force", action="store_true", help="replace an existing output")
+    shared.acts(prepare)
+    shared.json(prepare)

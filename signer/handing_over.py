@@ -1,0 +1,400 @@
+"""Stages that hand over: a document is prepared, waits, and is finished with a signature made elsewhere or later (docs/signing-stages.md).
+
+The steps are those of signing.py; here is what lies between them: the record, the stored file, and what comes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cryptography import x509
+from sqlalchemy.orm import Session
+
+from certs.errors import CertsError
+from pki.audit import Actor, append
+from pki.roles import Permission, require
+from signer.codes import new_code
+from signer.credentials import Credential, Signatory
+from signer.documents import find_by_revisions
+from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable
+from signer.extending import Raised
+from signer.given import Given, accept_value, check_cms
+from signer.levels import B_B, B_T, LEVELS, reaches
+from signer.numbering import GivenNumber, void_number, year_of
+from signer.outside import Outside, der_of, outside_signatory, refuse_if_ended
+from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms, embed_signature
+from signer.prepared import (
+    CANCELLED,
+    EXPIRED,
+    WAITING,
+    PreparedDocument,
+    StoredClaim,
+    add_prepared,
+    end_prepared,
+    expired_prepared,
+    get_prepared,
+    give_up_act,
+    left_files,
+    left_taken,
+    let_wait,
+    new_id,
+    note_file_gone,
+    refuse_ended,
+)
+from signer.signing import complete, make_ready, sign_with_key, void_on_failure
+from signer.signing_case import check_order, embed_and_raise, embed_value, judge_before
+from signer.signing_parts import Case, Made, Ready, SignedDocument, SigningDeps, SignRequest
+from signer.storage import BlobStore
+from signer.subfilters import PADES
+from signer.upgrading import UpgradeDeps, raise_file
+from signer.validation.facts import TrustAnchor, ValidationInputs
+from signer.validation.policy import JudgedSignature
+from signer.verification import verify_file
+
+_SOUND = frozenset({"VALID", "VALID_EXTENDED"})
+_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class HandoverDeps:
+    """What it works with; built once in api/wiring.py. `upgrading(extra)` judges and raises with what a caller trusts besides."""
+
+    signing: SigningDeps
+    upgrading: Callable[[ValidationInputs | None], UpgradeDeps]
+    lifetime: timedelta
+    rsa_padding: str
+
+
+@dataclass(frozen=True)
+class OutsideWish:
+    """With which certificate from outside a document is to be signed, and what stands above it."""
+
+    certificate: x509.Certificate
+    others: tuple[x509.Certificate, ...] = ()
+
+
+def prepare_document(
+    request: SignRequest, actor: Actor, deps: HandoverDeps, outside: OutsideWish | None = None
+) -> PreparedDocument:
+    """Append field, stamp and hole, store the file and let it wait. With `outside` the request's credential counts for nothing."""
+    require(actor, Permission.SIGN_DOCUMENTS)
+    signing = deps.signing
+    signatory = _wished(request, deps, outside)
+    ready = make_ready(request, actor, signatory, signing)
+    with void_on_failure(ready.case, ready.number):
+        one = _record(ready, actor, deps)
+        signing.blobs.put(ready.prepared.content)
+        try:
+            with signing.database.write() as session:
+                _refuse_ended_signatory(session, signatory, signing)
+                add_prepared(session, one)
+                append(
+                    session, signing.clock, actor, "document.prepare", "prepared", one.id, **ready.case.signed_by,
+                    digest=one.digest, code=one.code,
+                )  # fmt: skip
+        except BaseException:
+            with contextlib.suppress(SignerError):
+                signing.blobs.remove(one.blob_sha256)
+            raise
+    return one
+
+
+def finish_document(prepared_id: str, given: Given, actor: Actor, deps: HandoverDeps) -> SignedDocument:
+    """Put the signature in and go on as for any other. Whatever is wrong with it is Refused, and the document waits on."""
+    require(actor, Permission.SIGN_DOCUMENTS)
+    signing = deps.signing
+    with signing.database.read() as session:
+        one = get_prepared(session, prepared_id)
+    refuse_ended(one, signing.clock.now())
+    signatory = _announced(one, deps)
+    try:
+        prepared = stored_file(one, signing.blobs)
+    except Refused:
+        # Who finished it in this moment took the file away with it.
+        with signing.database.read() as session:
+            refuse_ended(get_prepared(session, prepared_id), signing.clock.now())
+        raise
+    ready = _ready(one, prepared, signatory, actor, deps)
+    if ready.attributes() != one.to_be_signed:
+        raise Refused("PREPARED_ALTERED", id=one.id)
+    make = _maker(one, ready, given, deps)
+    check_order(ready.case)
+    claim = _Claim(one.id, one.code, actor, signing.clock, signatory)
+    signed = complete(ready, make, claim)
+    _discard(one, deps)
+    return signed
+
+
+def cancel_document(prepared_id: str, actor: Actor, deps: HandoverDeps) -> PreparedDocument:
+    """Nobody will sign it: its number becomes a gap, its file goes."""
+    require(actor, Permission.SIGN_DOCUMENTS)
+    with deps.signing.database.read() as session:
+        one = get_prepared(session, prepared_id)
+    _end(one, CANCELLED, actor, deps)
+    with deps.signing.database.read() as session:
+        return get_prepared(session, prepared_id)
+
+
+def has_ended_prepared(deps: HandoverDeps) -> bool:
+    """Whether any prepared document's time is over, a death has left one, or the file of one that ended is still there."""
+    now = deps.signing.clock.now()
+    with deps.signing.database.read() as session:
+        return bool(expired_prepared(session, now, 1) or left_taken(session, now, 1) or left_files(session, 1))
+
+
+def clear_prepared(actor: Actor, deps: HandoverDeps) -> list[str]:
+    """End those whose time is over, let those that somebody died over wait again, and take away the files of all that have ended.
+
+    The ids of those that expired.
+    """
+    require(actor, Permission.EXPIRE_DOCUMENTS)
+    signing = deps.signing
+    now = signing.clock.now()
+    with signing.database.read() as session:
+        due = expired_prepared(session, now, _AT_ONCE)
+        dead = [one for one in left_taken(session, now, _AT_ONCE) if one.expires_at > now]
+        left = left_files(session, _AT_ONCE)
+    for one in dead:
+        with signing.database.write() as session:
+            if let_wait(session, one):
+                give_up_act(session, one.act_id, actor, signing.clock)
+    expired = []
+    for one in due:
+        # Refused: somebody has taken it up or ended it in this moment.
+        with contextlib.suppress(Refused):
+            _end(one, EXPIRED, actor, deps)
+            expired.append(one.id)
+    for one in left:
+        _discard(one, deps)
+    return expired
+
+
+@dataclass(frozen=True)
+class _Claim(StoredClaim):
+    """The claim, which also asks whether a certificate from outside is still in force: the commit of the intent decides."""
+
+    signatory: Signatory
+
+    def take(self, session: Session) -> None:
+        super().take(session)
+        if isinstance(self.signatory, Outside):
+            refuse_if_ended(session, self.signatory, self.clock.now())
+
+
+def _wished(request: SignRequest, deps: HandoverDeps, outside: OutsideWish | None) -> Signatory:
+    if outside is None:
+        return deps.signing.desk.usable(request.credential)
+    now = deps.signing.clock.now()
+    return outside_signatory(outside.certificate, outside.others, now, rsa_padding=deps.rsa_padding)
+
+
+def _refuse_ended_signatory(session: Session, signatory: Signatory, signing: SigningDeps) -> None:
+    if isinstance(signatory, Credential):
+        signing.desk.refuse_if_unusable(session, signatory, keep=True)
+    elif isinstance(signatory, Outside):
+        refuse_if_ended(session, signatory, signing.clock.now())
+
+
+def _record(ready: Ready, actor: Actor, deps: HandoverDeps) -> PreparedDocument:
+    case, prepared, signatory = ready.case, ready.prepared, ready.case.signatory
+    request, input_sha256 = case.request, hashlib.sha256(case.request.pdf).hexdigest()
+    with deps.signing.database.read() as session:
+        known = find_by_revisions(session, (input_sha256, *case.earlier.revisions))
+    outside = signatory if isinstance(signatory, Outside) else None
+    return PreparedDocument(
+        id=new_id(),
+        state=WAITING,
+        code=known.code if known is not None else new_code(),
+        credential=signatory.name,
+        certificate_serial=signatory.serial,
+        certificates=der_of((outside.certificate, *outside.above)) if outside else (),
+        anchors=der_of(outside.roots) if outside else (),
+        scheme=signatory.template.scheme,
+        subfilter=request.subfilter,
+        intent=case.intent,
+        level=request.level,
+        name=request.name[:255],
+        details=dict(request.metadata),
+        agency=signatory.agency,
+        number=ready.number,
+        field=prepared.field,
+        placed=ready.placed,
+        filled=ready.filled,
+        input_sha256=input_sha256,
+        input_size=len(request.pdf),
+        blob_sha256=hashlib.sha256(prepared.content).hexdigest(),
+        blob_size=len(prepared.content),
+        hole=prepared.hole,
+        digest=ready.digest.hex(),
+        to_be_signed=ready.attributes(),
+        actor=actor.name,
+        claimed_time=case.now,
+        expires_at=case.now + deps.lifetime,
+    )
+
+
+def _announced(one: PreparedDocument, deps: HandoverDeps) -> Signatory:
+    """Who was to sign it, if he may sign now."""
+    if one.credential is None:
+        certificate, *above = (x509.load_der_x509_certificate(each) for each in one.certificates)
+        roots = [x509.load_der_x509_certificate(each) for each in one.anchors]
+        return outside_signatory(certificate, [*above, *roots], deps.signing.clock.now(), scheme=one.scheme)
+    credential = deps.signing.desk.usable(one.credential)
+    if credential.serial != one.certificate_serial:
+        # The certificate is named in what is signed: another one cannot take its place.
+        raise Refused("PREPARED_CERTIFICATE_CHANGED", id=one.id, name=one.credential)
+    return credential
+
+
+def stored_file(one: PreparedDocument, blobs: BlobStore) -> PreparedPdf:
+    """The file as it was prepared, octet for octet; PREPARED_MISSING, PREPARED_ALTERED."""
+    try:
+        content = blobs.get(one.blob_sha256)
+        original = content[: one.input_size]
+        prepared = accept_prepared(original, content[one.input_size :], one.hole, one.field)
+    except Unavailable as error:
+        code = "PREPARED_ALTERED" if error.code == "BLOB_ALTERED" else "PREPARED_MISSING"
+        raise Refused(code, id=one.id) from error
+    except OwnOutputBroken as error:
+        raise Refused("PREPARED_ALTERED", id=one.id) from error
+    if hashlib.sha256(original).hexdigest() != one.input_sha256:
+        raise Refused("PREPARED_ALTERED", id=one.id)
+    return prepared
+
+
+def _ready(
+    one: PreparedDocument, prepared: PreparedPdf, signatory: Signatory, actor: Actor, deps: HandoverDeps
+) -> Ready:
+    """As it was when it was prepared, but for who finishes it and what the file's earlier signatures are worth now."""
+    request = SignRequest(
+        pdf=prepared.content[: one.input_size],
+        name=one.name,
+        credential=one.credential or "",
+        intent=one.intent,
+        level=one.level,
+        metadata=one.details,
+        subfilter=one.subfilter,
+    )
+    earlier = judge_before(request, deps.signing)
+    case = Case(request, actor, signatory, one.intent, one.claimed_time, deps.signing, earlier)
+    digest = document_digest(prepared, signatory.template.scheme.digest)
+    return Ready(case, one.number, prepared, digest, one.placed, one.filled)
+
+
+def _maker(one: PreparedDocument, ready: Ready, given: Given, deps: HandoverDeps) -> Callable[[Ready], Made]:
+    """What makes the signed file. What was given is checked here, before anything is written."""
+    signatory, prepared = ready.case.signatory, ready.prepared
+    if given.cms is not None:
+        check_cms(given.cms, prepared, one.subfilter, one.id)
+        signed = embed_cms(prepared, given.cms)
+        reached = _judge(signed, one, given, deps).facts.reached
+        return lambda _ready: Made(signed, _raise(signed, reached, one, given, deps))
+    if given.signature is not None:
+        value = accept_value(given.signature, one.to_be_signed, signatory, one.id)
+        if isinstance(signatory, Credential):
+            return lambda ready: embed_and_raise(ready, one.to_be_signed, value)
+        _judge(embed_signature(prepared, signatory.template, one.to_be_signed, value), one, given, deps)
+        return lambda ready: _make_outside(ready, value, one, given, deps)
+    if isinstance(signatory, Credential):
+        return sign_with_key
+    raise Refused("PREPARED_KEY_ELSEWHERE", id=one.id)
+
+
+def _make_outside(ready: Ready, value: bytes, one: PreparedDocument, given: Given, deps: HandoverDeps) -> Made:
+    signed, stamp = embed_value(ready, one.to_be_signed, value)
+    if stamp is None or stamp.failure is not None:
+        return Made(signed, Raised(signed, B_B, stamp.failure if stamp else None))
+    return Made(signed, _raise(signed, B_T, one, given, deps))
+
+
+def _raise(signed: bytes, reached: str, one: PreparedDocument, given: Given, deps: HandoverDeps) -> Raised:
+    """The file as high as it can be had now; the signature is never lost for it."""
+    failure: SignerError | None = None
+    for wanted in reversed(LEVELS):
+        if reaches(reached, wanted):
+            break
+        if not reaches(one.level, wanted):
+            continue
+        try:
+            raised = raise_file(signed, wanted, deps.upgrading(_extra(one, given, deps)))
+            return Raised(raised.content, wanted, failure, raised.renew_at)
+        except OwnOutputBroken:
+            raise
+        except SignerError as error:
+            failure = failure or error
+    return Raised(signed, reached, failure)
+
+
+def _judge(signed: bytes, one: PreparedDocument, given: Given, deps: HandoverDeps) -> JudgedSignature:
+    """The finished file by the same eyes that people will judge it with; Refused unless the announced certificate signed it well."""
+    verdict = verify_file(signed, "", deps.upgrading(_extra(one, given, deps)).verifier())
+    if verdict.reason == "JUDGE_UNAVAILABLE":
+        raise Unavailable("JUDGE_UNAVAILABLE")
+    judged = next((each for each in verdict.judged.signatures if each.facts.field == one.field), None)
+    if judged is None:
+        raise InputUnreadable("INPUT_DAMAGED", kind=verdict.reason)
+    facts = judged.facts
+    if facts.signer is None or facts.signer.sha256 != _announced_sha256(one, deps):
+        raise Refused("PREPARED_SIGNED_BY_ANOTHER", id=one.id, subject=facts.signer.subject if facts.signer else "")
+    if facts.signature_ok is False:
+        raise Refused("PREPARED_SIGNATURE_WRONG", id=one.id, algorithm=facts.signature_algorithm or "")
+    unbound = one.subfilter == PADES and facts.ess != "ok"
+    whole = judged.integrity == "intact" and facts.coverage == "whole-file"
+    if judged.reason not in _sound(one, given) or unbound or not whole:
+        raise Refused("PREPARED_NOT_SOUND", id=one.id, reason=judged.reason)
+    return judged
+
+
+def _sound(one: PreparedDocument, given: Given) -> frozenset[str]:
+    """What a signature may be and still leave the house: of somebody else's certificate the state, or who issued it, may be unknown."""
+    if one.credential is not None:
+        return _SOUND
+    named = bool(one.anchors or given.anchors)
+    return _SOUND | ({"UNKNOWN_REVOCATION"} if named else {"UNKNOWN_REVOCATION", "UNKNOWN_ISSUER"})
+
+
+def _announced_sha256(one: PreparedDocument, deps: HandoverDeps) -> str:
+    if one.certificates:
+        return hashlib.sha256(one.certificates[0]).hexdigest()
+    signatory = deps.signing.desk.usable(one.credential or "")
+    return hashlib.sha256(signatory.template.certificate).hexdigest()
+
+
+def _extra(one: PreparedDocument, given: Given, deps: HandoverDeps) -> ValidationInputs | None:
+    """What the signer's certificate is judged by besides what this installation knows."""
+    anchors: Sequence[TrustAnchor] = (*(TrustAnchor(each, "unknown") for each in one.anchors), *given.anchors)
+    if not (anchors or given.crls or one.certificates):
+        return None
+    return ValidationInputs(deps.signing.clock.now(), tuple(anchors), one.certificates[1:], given.crls)
+
+
+def _end(one: PreparedDocument, state: str, actor: Actor, deps: HandoverDeps) -> None:
+    signing = deps.signing
+    now = signing.clock.now()
+    with signing.database.write() as session:
+        give_up_act(session, end_prepared(session, one.id, state, now), actor, signing.clock)
+        _void(session, one.number, one.agency, state.upper(), actor, signing)
+        append(session, signing.clock, actor, f"document.prepare.{_ENDINGS[state]}", "prepared", one.id, code=one.code)
+    _discard(one, deps)
+
+
+_ENDINGS = {CANCELLED: "cancel", EXPIRED: "expire"}
+
+
+def _void(
+    session: Session, number: GivenNumber | None, agency: str, reason: str, actor: Actor, signing: SigningDeps
+) -> None:
+    if number is not None and number.fresh and void_number(session, agency, year_of(number.day), number.number, reason):
+        append(session, signing.clock, actor, "number.void", "number", str(number), reason=reason, agency=agency)
+
+
+def _discard(one: PreparedDocument, deps: HandoverDeps) -> None:
+    """Take the prepared file away. Should it fail, the next round of the worker does."""
+    with contextlib.suppress(SignerError, CertsError):
+        deps.signing.blobs.remove(one.blob_sha256)
+        with deps.signing.database.write() as session:
+            note_file_gone(session, one.id)
