@@ -53,5 +53,5 @@ def _describe_signature(number: int, judged: JudgedSignature, words: Words) -> l
     for change in facts.changes:
         page = words.say("REPORT_PAGE", {"page": str(change.page)}) if change.page else ""
         detail = {"kind": words.say(f"CHANGE_{change.kind}") + page, "text": change.text}
-        lines.append(f"    {words.say('REPORT_CHANGE', detail)}")
+        lines.append("    " + words.say("REPORT_CHANGE" if change.text else "REPORT_CHANGE_ALONE", detail))
     return lines

@@ -34,27 +34,28 @@ def run(options: argparse.Namespace, call: Call) -> int:
         if not is_one(options):
             return ManyFiles(jobs, metadata, options, installation, actor, call).sign()
         (job,) = jobs
-        document = _sign(job, metadata, options, installation, actor)
+        document, is_new = _sign(job, metadata, options, installation, actor)
         if options.json:
             print_json(call.out, signed_json(job.source.typed, job.target.typed, document))
         else:
-            say_signed(job, document, call, is_stamped=options.placement != "none")
+            say_signed(job, document, call, is_stamped=is_new and options.placement != "none")
         return 0
 
 
 def _sign(
     job: SignJob, metadata: Metadata, options: argparse.Namespace, installation: Installation, actor: Actor
-) -> SignedDocument:
+) -> tuple[SignedDocument, bool]:
+    """The document, and whether it was signed now, not in a run before."""
     request = sign_request(job, metadata, options, installation)
     before = done_before(request, job, actor, installation) if options.resume else None
     if before is not None and before.is_written:
-        return before.document
+        return before.document, False
     refuse_existing(job.target.path, job.target.typed, force=options.force)
     # The output's space is taken before the key is used: a full disk must not cost a signature.
     with OutputFile(job.target.path, expected_size=len(request.pdf) + GROWTH, replace=options.force) as file:
         document = before.document if before is not None else sign_document(request, actor, installation.signing)
         file.publish(document.content)
-    return document
+    return document, before is None
 
 
 def read_metadata(options: argparse.Namespace) -> Metadata:

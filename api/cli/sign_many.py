@@ -32,9 +32,10 @@ GROWTH = 512 * 1024
 
 @dataclass
 class _Place:
-    """One file in its row. Without document and error it is still to come."""
+    """One file in its row. Without document and error it is still to come. `is_new`: signed now, not in a run before."""
 
     job: SignJob
+    is_new: bool = True
     output: OutputFile | None = None
     document: SignedDocument | None = None
     error: Exception | None = None
@@ -130,6 +131,7 @@ class ManyFiles:
         job, options = place.job, self._options
         request = sign_request(job, self._metadata, options, self._installation)
         before = done_before(request, job, self._actor, self._installation) if options.resume else None
+        place.is_new = before is None
         if before is not None and before.is_written:
             place.document = before.document
             return None
@@ -169,7 +171,8 @@ class ManyFiles:
                 self._done += 1
                 self._results.append(signed_json(place.job.source.typed, place.job.target.typed, place.document))
                 if not self._options.json:
-                    say_signed(place.job, place.document, self._call, is_stamped=self._options.placement != "none")
+                    is_stamped = place.is_new and self._options.placement != "none"
+                    say_signed(place.job, place.document, self._call, is_stamped=is_stamped)
             # Its octets are on disk.
             place.document = None
         self._call.out.flush()

@@ -45,7 +45,7 @@ def print_signed(source: str, output: str, document: SignedDocument, call: Call)
 
 
 def say_signed(job: SignJob, document: SignedDocument, call: Call, *, is_stamped: bool) -> None:
-    """The line of a file, and what else there is to know of it. `is_stamped`: a visible stamp was asked for."""
+    """The line of a file, and what else there is to know of it. `is_stamped`: it was signed now, and a visible stamp was asked for."""
     print_signed(job.source.typed, job.target.typed, document, call)
     if document.placed is None and is_stamped:
         call.err.write(one_line(call.words.say("SIGNED_UNSEEN", {"file": job.source.typed})) + "\n")

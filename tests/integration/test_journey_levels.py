@@ -134,6 +134,7 @@ def test_certification_and_locks_from_the_command_line(user: User) -> None:
     user.antin("sign", "a.pdf", "--as", "seal", "-o", "b.pdf", "--lock", "all")
     assert b"/FieldMDP" in (user.folder / "b.pdf").read_bytes()
     assert user.json("verify", "b.pdf")["conclusion"] == "valid"
+    assert "\n    Since then: validation data was added\n" in user.antin("verify", "b.pdf")
     present = user.files()
     user.refused(2, "sign", "paper.pdf", "--as", "officer", "-o", "c.pdf", "--certify", "4")
     user.refused(2, "sign", "paper.pdf", "--as", "officer", "-o", "c.pdf", "--lock", "all-but")

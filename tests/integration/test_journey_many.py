@@ -77,6 +77,8 @@ def test_resume_signs_only_what_is_not_signed_yet(user: User) -> None:
     assert same == {"in/0000.pdf", "in/0001.pdf", "in/0003.pdf"}
     assert done_acts(user) == 5
     assert written(user) == names
+    said = user.run("sign", "in", "--as", "officer", "-o", "out", "--resume")
+    assert (said.returncode, said.stderr) == (0, "")  # how it was stamped then, is not told
     # What stands there and is not of this input is nobody's to replace.
     (user.folder / "out" / "0003.pdf").write_text("mine")
     third = user.json("sign", "in", "--as", "officer", "-o", "out", "--resume", code=2)
