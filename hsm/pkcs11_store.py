@@ -276,8 +276,8 @@ class Pkcs11Store:
         """Use every idle session and renew a lost login; to be called more often than the token drops idle sessions."""
         self._pool.keep_alive()
 
-    def canary(self) -> None:
-        """Raise unless the token signs a fixed text with some key of ours, or gives random octets when there is none.
+    def canary(self) -> bytes | None:
+        """Raise unless the token signs a fixed text with some key of ours, or gives random octets when there is none; that key.
 
         The text is no DER, so its signature can be taken for nothing that a key of ours signs.
         """
@@ -285,8 +285,10 @@ class Pkcs11Store:
         checked = self._ladder.run(
             lambda work: canary_signature(work, opened.module.sign, opened.mechanisms, self._check_login), "C_Sign"
         )
-        if checked is not None:
-            self._verify(*checked)
+        if checked is None:
+            return None
+        self._verify(*checked)
+        return spki_der(checked[0])
 
     def bench(self, spec: KeySpec, sessions: int, seconds: float) -> float:
         """Signatures a second with that many sessions at once; their keys are session objects and vanish with them."""

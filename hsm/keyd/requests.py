@@ -147,15 +147,24 @@ class Requests:
             elif each is not None and not isinstance(each, KeyNotFound | KeyPurposeWrong):
                 yield place, self._failed(each)
 
+    def canary(self) -> None:
+        """Sign the canary. Its key is one that is here: a process that nobody has asked yet knows by it when the token has gone."""
+        der = self._store.canary()
+        if der is not None:
+            self._note(der)
+
     def check_token(self) -> None:
         """See whether the token is still there, as the next signature would; on_fatal hears when it is not."""
         try:
-            for der in tuple(self._seen)[-_LOOKED_AT:]:
-                with contextlib.suppress(KeyDestroyed):  # its tombstone is there
-                    self._deed(Op.CHECK, {"key": octets(der)})
-            self._store.canary()
+            self._look_for_seen()
+            self.canary()
         except HSMError as error:
             self._failed(error)
+
+    def _look_for_seen(self) -> None:
+        for der in tuple(self._seen)[-_LOOKED_AT:]:
+            with contextlib.suppress(KeyDestroyed):  # its tombstone is there
+                self._deed(Op.CHECK, {"key": octets(der)})
 
     def _answer_or_refuse(self, message: bytes) -> Sequence[bytes] | MessageRefused:
         try:
@@ -191,11 +200,15 @@ class Requests:
             return self._again(error, octets_of(body, "key"), lambda: _DEEDS[op](self._store, body))
 
     def _again(self, error: KeyNotFound, der: bytes, act: Callable[[], Told]) -> Told:
-        """What becomes of an act that did not find a key which was here: the token is gone only when it is not found twice.
+        """What becomes of an act that did not find a key: of one which was here, the token is gone only when it is not found twice.
 
-        While another token process writes the tombstone, SoftHSM shows for a moment neither key nor tombstone here.
+        While another token process writes the tombstone, SoftHSM shows for a moment neither key nor tombstone here. A key that was
+        never here may be on a token that has gone, too: what was here tells.
         """
-        if type(error) is not KeyNotFound or der not in self._seen:
+        if type(error) is not KeyNotFound:
+            raise error
+        if der not in self._seen:
+            self._look_for_seen()
             raise error
         self._pause(_WRITING_SECONDS)
         try:

@@ -82,7 +82,7 @@ class TokenProcess:
         """Open the token, sign the canary, serve until the end."""
         self._start(self._beat, "heartbeat")
         try:
-            self._store.canary()
+            self._requests.canary()
             self._limit = self._store.status().session_limit
         except HSMError as error:
             self._tell_failed(error)

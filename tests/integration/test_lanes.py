@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hsm.client import read_state
-from hsm.connections import Connection
-from hsm.errors import KeyDestroyed, KeyPurposeSet, MessageRefused, TokenAway
+from hsm.connections import Broken, Connection, NotSent
+from hsm.errors import HSMError, KeyDestroyed, KeyPurposeSet, MessageRefused, TokenAway
 from hsm.keyd.places import LOCK, count_lanes, is_locked, socket_name
 from hsm.keyd.refs import ref_from_json
 from hsm.spec import KeyRef, KeySpec, Purpose
@@ -114,6 +115,31 @@ def test_when_one_is_killed_the_others_serve_and_it_is_replaced_alone(lanes):
         after = lanes.state()
         assert after.processes[number].pid != before.processes[number].pid
         assert after.processes[1 - number].pid == before.processes[1 - number].pid
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_one_that_has_served_nobody_notices_too_that_the_token_was_away(lanes, asked):
+    """SoftHSM that has seen its folder gone finds none of its keys ever after: whoever stays with it is blind."""
+    ref = document_key(lanes.store())
+    for number in LANES:
+        before = lanes.state().processes[number].pid
+        kill(before)
+        assert until(lambda number=number, before=before: lanes.state().processes[number].pid != before)
+        assert until(lambda: all_serve(lanes))
+    away = lanes.tokens.rename(lanes.home / "away")
+    for lane in LANES if asked else LANES[1:]:
+        with pytest.raises(HSMError):
+            sign_in(lanes, lane, ref)
+    away.rename(lanes.tokens)
+    for lane in LANES:
+        assert until(lambda lane=lane: signs_in(lanes, lane, ref))
+
+
+def signs_in(home: KeyProcessHome, lane: int, ref: KeyRef) -> bool:
+    with suppress(HSMError, OSError, Broken, NotSent):
+        sign_in(home, lane, ref)
+        return True
+    return False
 
 
 def test_one_that_hangs_is_degraded_and_not_away(lanes):

@@ -145,6 +145,25 @@ def test_a_token_whose_keys_were_destroyed_is_still_there_and_one_without_them_i
     assert isinstance(requests.fatal, TokenMissing)
 
 
+def test_a_process_that_served_nobody_knows_by_its_canary_that_the_token_has_gone(softhsm_token, store, ref):
+    by_check, by_question = requests_of(store), requests_of(store)
+    for requests in (by_check, by_question):
+        requests.canary()
+    # A key that is nowhere is no sign of it.
+    stranger = spki_der(ec.generate_private_key(ec.SECP256R1()).public_key())
+    assert outcome(by_question.answer(asked(stranger, attributes(0)))) is KeyNotFound
+    assert by_question.fatal is None
+    emptied = softhsm_token.store()
+    with emptied._ladder.session("test") as work:
+        for found in work.session.get_objects():
+            found.destroy()
+    emptied.close()
+    by_question.answer(asked(stranger, attributes(0)))
+    by_check.check_token()
+    assert isinstance(by_question.fatal, TokenMissing)
+    assert isinstance(by_check.fatal, TokenMissing)
+
+
 @pytest.fixture
 def hidden(softhsm_token, store, ref):
     """A key that was used and is not found any more, as while another process writes; and what brings it back."""
