@@ -22,18 +22,28 @@ class Job:
 def plan_outputs(files: list[TypedPath], output: TypedPath | None) -> list[Job]:
     """Which file becomes which; refused before anything is signed when two would become one."""
     if len(files) == 1 and not (output and output.path.is_dir()):
-        return _distinct([Job(files[0], output or _default_target(files[0]))])
+        return distinct([Job(files[0], output or beside(files[0]))])
     if output is None:
-        return _distinct([Job(file, _default_target(file)) for file in files])
+        return distinct([Job(file, beside(file)) for file in files])
     if output.path.exists() and not output.path.is_dir():
         raise UsageError("OUTPUT_NOT_FOLDER", path=output.typed)
     writable_folder(output.path, output.typed)
-    return _distinct(
-        [Job(file, TypedPath(str(Path(output.typed) / file.path.name), output.path / file.path.name)) for file in files]
-    )
+    return distinct([Job(file, below(output, Path(file.path.name))) for file in files])
 
 
-def _distinct(jobs: list[Job]) -> list[Job]:
+def below(folder: TypedPath, within: Path) -> TypedPath:
+    """A path in a folder."""
+    return TypedPath(str(Path(folder.typed) / within), folder.path / within)
+
+
+def beside(source: TypedPath) -> TypedPath:
+    """Where the signed form of a file goes when nothing is said of it."""
+    name = f"{source.path.stem}-signed.pdf"
+    return TypedPath(str(Path(source.typed).parent / name), source.path.parent / name)
+
+
+def distinct(jobs: list[Job]) -> list[Job]:
+    """The jobs, unless two would write one file, or one would write over an input."""
     inputs = {(status.st_dev, status.st_ino) for job in jobs if (status := _status(job.source.path))}
     seen: set[Path] = set()
     for job in jobs:
@@ -53,8 +63,3 @@ def _status(path: Path) -> os.stat_result | None:
         return path.stat()
     except OSError:
         return None  # said when it is read or written
-
-
-def _default_target(source: TypedPath) -> TypedPath:
-    name = f"{source.path.stem}-signed.pdf"
-    return TypedPath(str(Path(source.typed).parent / name), source.path.parent / name)

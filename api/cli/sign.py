@@ -7,8 +7,9 @@ import json
 
 from api.cli.call import Call
 from api.cli.context import acting, print_json, read_input, refuse_existing
+from api.cli.outputs import Job
 from api.cli.sign_again import done_before
-from api.cli.sign_jobs import SignJob, is_one, sign_jobs
+from api.cli.sign_jobs import is_one, sign_jobs
 from api.cli.sign_many import GROWTH, ManyFiles, sign_request
 from api.cli.sign_report import say_signed, signed_json
 from api.errors import UsageError
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
 
 
 def _sign(
-    job: SignJob, metadata: Metadata, options: argparse.Namespace, installation: Installation, actor: Actor
+    job: Job, metadata: Metadata, options: argparse.Namespace, installation: Installation, actor: Actor
 ) -> tuple[SignedDocument, bool]:
     """The document, and whether it was signed now, not in a run before."""
     request = sign_request(job, metadata, options, installation)

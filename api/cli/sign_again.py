@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
-from api.cli.sign_jobs import SignJob
+from api.cli.outputs import Job
 from api.wiring import Installation
 from pki.audit import Actor
 from signer.documents import OPEN, find_signed
@@ -24,7 +24,7 @@ class DoneBefore:
     is_written: bool
 
 
-def done_before(request: SignRequest, job: SignJob, actor: Actor, installation: Installation) -> DoneBefore | None:
+def done_before(request: SignRequest, job: Job, actor: Actor, installation: Installation) -> DoneBefore | None:
     """What the same person made of the same octets, with this credential, for the same level; None when it is still to be signed."""
     since = installation.clock.now() - _WITHIN
     digest = hashlib.sha256(request.pdf).hexdigest()
@@ -49,7 +49,7 @@ def done_before(request: SignRequest, job: SignJob, actor: Actor, installation: 
     )  # fmt: skip
 
 
-def _is_one_of(job: SignJob, digests: set[str | None]) -> bool:
+def _is_one_of(job: Job, digests: set[str | None]) -> bool:
     try:
         with job.target.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() in digests

@@ -11,9 +11,9 @@ from api.cli.call import Call
 from api.cli.context import print_json, read_input, read_password, refuse_existing
 from api.cli.failures import describe
 from api.cli.interruption import Interruption
+from api.cli.outputs import Job
 from api.cli.progress import Progress
 from api.cli.sign_again import done_before
-from api.cli.sign_jobs import SignJob
 from api.cli.sign_report import say_signed, signed_json
 from api.errors import UsageError
 from api.wiring import Installation
@@ -34,7 +34,7 @@ GROWTH = 512 * 1024
 class _Place:
     """One file in its row. Without document and error it is still to come. `is_new`: signed now, not in a run before."""
 
-    job: SignJob
+    job: Job
     is_new: bool = True
     output: OutputFile | None = None
     document: SignedDocument | None = None
@@ -45,9 +45,7 @@ class _Place:
         return self.document is not None or self.error is not None
 
 
-def sign_request(
-    job: SignJob, metadata: Metadata, options: argparse.Namespace, installation: Installation
-) -> SignRequest:
+def sign_request(job: Job, metadata: Metadata, options: argparse.Namespace, installation: Installation) -> SignRequest:
     """The request for a file, which is read."""
     settings = installation.settings
     return SignRequest(
@@ -70,7 +68,7 @@ class ManyFiles:
 
     def __init__(
         self,
-        jobs: Sequence[SignJob],
+        jobs: Sequence[Job],
         metadata: Metadata,
         options: argparse.Namespace,
         installation: Installation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.cli.call import Call
-from api.cli.sign_jobs import SignJob
+from api.cli.outputs import Job
 from api.words import one_line
 from signer.codes import grouped
 from signer.numbering import written
@@ -44,7 +44,7 @@ def print_signed(source: str, output: str, document: SignedDocument, call: Call)
         call.err.write(one_line(words.say("SIGNED_BELOW", waiting)) + "\n")
 
 
-def say_signed(job: SignJob, document: SignedDocument, call: Call, *, is_stamped: bool) -> None:
+def say_signed(job: Job, document: SignedDocument, call: Call, *, is_stamped: bool) -> None:
     """The line of a file, and what else there is to know of it. `is_stamped`: it was signed now, and a visible stamp was asked for."""
     print_signed(job.source.typed, job.target.typed, document, call)
     if document.placed is None and is_stamped:
