@@ -354,12 +354,6 @@ def rsa_keys_since(session: Session, since: datetime | None) -> list[KnownKey]:
     return [KnownKey(*row) for row in session.execute(query)]
 
 
-def count_by_state(session: Session) -> dict[State, int]:
-    """How many certificates there are in each stored state."""
-    rows = session.execute(select(CertificateRow.state, func.count()).group_by(CertificateRow.state))
-    return {State(state): number for state, number in rows}
-
-
 def fold(text: str) -> str:
     """Plain small letters for searching: marks off, đ as d (which Unicode does not decompose)."""
     base = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from certs.inventory import CertificateRecord, State, fold
 from certs.names import parse_subject
-from certs.tables import CertificateRow
+from certs.tables import NOT_ACTIVE, CertificateRow
 from hsm.spec import key_id_of
 
 _TABLE = cast("Table", CertificateRow.__table__)
@@ -39,7 +39,9 @@ def is_lost(record: CertificateRecord) -> bool:
 def find_lost(session: Session, most: int) -> list[str]:
     """Serials of lost certificates that nobody has revoked."""
     c = _TABLE.c
-    query = select(c.serial).where(c.state == State.INTENT.value, func.length(c.tbs) == 0).order_by(c.serial)
+    query = (
+        select(c.serial).where(c.state == State.INTENT.value, NOT_ACTIVE, func.length(c.tbs) == 0).order_by(c.serial)
+    )
     return list(session.scalars(query.limit(most)))
 
 

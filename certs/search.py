@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from certs.inventory import CertificateRecord, State, fold, record_of
-from certs.tables import CertificateRow, IdentifierRow
+from certs.tables import NOT_ACTIVE, CertificateRow, IdentifierRow
 
 MOST = 1000
 _LIVING = (State.ACTIVE.value, State.SUSPENDED.value)
@@ -87,7 +87,7 @@ def _is_in(state: State, now: datetime) -> ColumnElement[bool]:
         return and_(row.state.in_(_LIVING), row.not_after < now)
     if state.value in _LIVING:
         return and_(row.state == state.value, row.not_after >= now)
-    return row.state == state.value
+    return and_(row.state == state.value, NOT_ACTIVE)
 
 
 def _begins(
