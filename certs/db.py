@@ -251,6 +251,8 @@ class Database:
                 "synchronous=FULL",
                 "foreign_keys=ON",
                 f"query_only={int(query_only)}",
+                # Every checkpoint writes and syncs each page that was touched since the last one, mostly the same ones. 16 MB of log.
+                "wal_autocheckpoint=4000",
             ):
                 connection.execute(f"PRAGMA {pragma}").close()
 
