@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 
-from hsm.connections import Broken, Connections, NotSent, no_answer, not_running
+from hsm.ahead import SignedAhead
+from hsm.connections import Broken, Connection, Connections, NotSent, no_answer, not_running
 from hsm.errors import (
     HSMError,
     KeyNotFound,
@@ -25,12 +27,12 @@ from hsm.errors import (
     StoreClosed,
     TokenAway,
 )
-from hsm.handles import SIGNING_DIGESTS, Scheme, check_scheme, sign_only_key
+from hsm.handles import SIGNING_DIGESTS, Scheme, check_scheme, sign_only_key, verify_signature
 from hsm.keyd.asking import read_state
 from hsm.keyd.refs import ref_from_json
 from hsm.keyd.state import KeyState
 from hsm.messages import Message
-from hsm.spec import KeyRef, KeySpec, PrivateKey, Purpose, TokenStatus, key_id_of, load_public_key
+from hsm.spec import KeyRef, KeySpec, PrivateKey, PublicKey, Purpose, TokenStatus, key_id_of, load_public_key
 from hsm.wire import (
     FIRST_ONLY,
     MESSAGES_LIMIT,
@@ -79,7 +81,7 @@ class ClientStore:
         def sign(message: Message, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
             return self._sign(der, (message,), scheme, digest)[0]
 
-        return sign_only_key(public_key, sign, _verified_before)
+        return sign_only_key(public_key, sign, _verified_before, partial(self._sign_ahead, public_key, der))
 
     def sign_many(
         self, public_key_der: bytes, messages: Sequence[bytes], scheme: Scheme, digest: hashes.HashAlgorithm
@@ -169,6 +171,36 @@ class ClientStore:
             seconds = _LONG_SECONDS
         return parse_body(self._ask(request(op, body), repeatable=repeatable, seconds=seconds))
 
+    def _sign_ahead(
+        self, public_key: PublicKey, der: bytes, message: Message, scheme: Scheme, digest: hashes.HashAlgorithm
+    ) -> SignedAhead:
+        asked = sign_request(der, (message,), scheme, digest.name, Op.SIGN_AHEAD)
+        answer, connection = self._ask_and_keep(asked, is_short=True)
+        try:
+            made = parse_signatures(answer)
+            if len(made) != 1:
+                raise refused("another number of signatures")
+        except HSMError:
+            connection.close()
+            raise
+
+        def confirm() -> None:
+            try:
+                self._hear_verified(connection)
+            except (Broken, TokenAway):
+                # The token process has ended in between. Whoever sees that it is right, sees it.
+                verify_signature(public_key, made[0], message, scheme, digest)
+
+        return SignedAhead(made[0], confirm, connection.close)
+
+    def _hear_verified(self, connection: Connection) -> None:
+        try:
+            connection.hear(is_short=True)
+        except BaseException:
+            connection.close()
+            raise
+        self._connections.give_back(connection)
+
     def _ask(
         self,
         pieces: Sequence[Message],
@@ -177,6 +209,19 @@ class ClientStore:
         seconds: float | None = None,
         is_short: bool = False,
     ) -> bytes:
+        answer, connection = self._ask_and_keep(pieces, repeatable=repeatable, seconds=seconds, is_short=is_short)
+        self._connections.give_back(connection)
+        return answer
+
+    def _ask_and_keep(
+        self,
+        pieces: Sequence[Message],
+        *,
+        repeatable: bool = True,
+        seconds: float | None = None,
+        is_short: bool = False,
+    ) -> tuple[bytes, Connection]:
+        """The answer, and the connection that it came on, which is the caller's now."""
         connections = self._connections
         repeated = False
         first = pieces[0][1] in FIRST_ONLY
@@ -216,8 +261,7 @@ class ClientStore:
                 connection.close()  # an answer to this question must not be taken for one to the next
                 raise
             else:
-                connections.give_back(connection)
-                return answer
+                return answer, connection
 
 
 def _verified_before(*_: object) -> None:

@@ -84,6 +84,10 @@ class Connection:
             raise no_answer() from None
         except OSError as error:
             raise NotSent from error
+        return self.hear(is_short=is_short)
+
+    def hear(self, *, is_short: bool = False) -> bytes:
+        """The next answer to what was asked; Broken, or TokenAway when none comes in time."""
         try:
             message = receive_short(self._socket) if is_short else receive(self._socket)
         except BlockingIOError:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.utils import Buffer
 
+from hsm.ahead import SignedAhead
 from hsm.errors import MechanismUnavailable, SigningFailed
 from hsm.messages import FileMessage, Message
 from hsm.spec import PrivateKey, PublicKey
@@ -37,6 +38,8 @@ _PKCS1V15 = padding.PKCS1v15()
 
 # The whole message, never its digest: a key process must be able to see what it signs.
 SignCall = Callable[[Message, Scheme, hashes.HashAlgorithm], bytes]
+# The same for one who verifies it himself meanwhile.
+AheadCall = Callable[[Message, Scheme, hashes.HashAlgorithm], SignedAhead]
 # Public key, signature, message, scheme, digest: returns, or raises SigningFailed.
 Verify = Callable[[PublicKey, bytes, Message, Scheme, hashes.HashAlgorithm], None]
 
@@ -44,10 +47,13 @@ Verify = Callable[[PublicKey, bytes, Message, Scheme, hashes.HashAlgorithm], Non
 class SignOnlyRSAKey(rsa.RSAPrivateKey):
     """An RSA private key that signs through a store."""
 
-    def __init__(self, public_key: rsa.RSAPublicKey, sign_call: SignCall, verify: Verify) -> None:
+    def __init__(
+        self, public_key: rsa.RSAPublicKey, sign_call: SignCall, verify: Verify, ahead_call: AheadCall | None
+    ) -> None:
         self._public_key = public_key
         self._sign_call = sign_call
         self._verify = verify
+        self._ahead_call = ahead_call
 
     @property
     def key_size(self) -> int:
@@ -64,6 +70,14 @@ class SignOnlyRSAKey(rsa.RSAPrivateKey):
         signature = self._sign_call(message, scheme, digest)
         self._verify(self._public_key, signature, message, scheme, digest)
         return signature
+
+    def sign_ahead(self, message: Message, scheme: Scheme, digest: hashes.HashAlgorithm) -> SignedAhead:
+        """A signature that the store verifies while its asker does."""
+        check_scheme(self._public_key, scheme, digest)
+        if self._ahead_call is not None:
+            return self._ahead_call(message, scheme, digest)
+        signature = self._sign_call(message, scheme, digest)
+        return SignedAhead(signature, lambda: self._verify(self._public_key, signature, message, scheme, digest))
 
     def decrypt(self, ciphertext: bytes, padding: object) -> NoReturn:  # noqa: ARG002 overrides
         _only_signs("decrypt")
@@ -87,10 +101,13 @@ class SignOnlyRSAKey(rsa.RSAPrivateKey):
 class SignOnlyECKey(ec.EllipticCurvePrivateKey):
     """An elliptic-curve private key that signs through a store."""
 
-    def __init__(self, public_key: ec.EllipticCurvePublicKey, sign_call: SignCall, verify: Verify) -> None:
+    def __init__(
+        self, public_key: ec.EllipticCurvePublicKey, sign_call: SignCall, verify: Verify, ahead_call: AheadCall | None
+    ) -> None:
         self._public_key = public_key
         self._sign_call = sign_call
         self._verify = verify
+        self._ahead_call = ahead_call
 
     @property
     def curve(self) -> ec.EllipticCurve:
@@ -116,6 +133,14 @@ class SignOnlyECKey(ec.EllipticCurvePrivateKey):
         self._verify(self._public_key, signature, message, Scheme.ECDSA, digest)
         return signature
 
+    def sign_ahead(self, message: Message, scheme: Scheme, digest: hashes.HashAlgorithm) -> SignedAhead:
+        """A signature that the store verifies while its asker does."""
+        check_scheme(self._public_key, scheme, digest)
+        if self._ahead_call is not None:
+            return self._ahead_call(message, scheme, digest)
+        signature = self._sign_call(message, scheme, digest)
+        return SignedAhead(signature, lambda: self._verify(self._public_key, signature, message, scheme, digest))
+
     def exchange(self, algorithm: object, peer_public_key: object) -> NoReturn:  # noqa: ARG002 overrides
         _only_signs("agree on a secret")
 
@@ -135,11 +160,17 @@ class SignOnlyECKey(ec.EllipticCurvePrivateKey):
         _only_signs("be pickled")
 
 
-def sign_only_key(public_key: PublicKey, sign_call: SignCall, verify: Verify | None = None) -> PrivateKey:
-    """The private-key object that goes with a public key. `verify` is verify_signature, or the store's own around it."""
+def sign_only_key(
+    public_key: PublicKey, sign_call: SignCall, verify: Verify | None = None, ahead_call: AheadCall | None = None
+) -> PrivateKey:
+    """The private-key object that goes with a public key. `verify` is verify_signature, or the store's own around it.
+
+    `ahead_call`: how to sign where another process verifies; without it this one does, when the signature is to be confirmed.
+    """
+    check = verify or verify_signature
     if isinstance(public_key, rsa.RSAPublicKey):
-        return SignOnlyRSAKey(public_key, sign_call, verify or verify_signature)
-    return SignOnlyECKey(public_key, sign_call, verify or verify_signature)
+        return SignOnlyRSAKey(public_key, sign_call, check, ahead_call)
+    return SignOnlyECKey(public_key, sign_call, check, ahead_call)
 
 
 def check_scheme(public_key: PublicKey, scheme: Scheme, digest: hashes.HashAlgorithm) -> None:

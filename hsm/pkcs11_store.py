@@ -15,14 +15,8 @@ from pathlib import Path
 import pkcs11
 from cryptography.hazmat.primitives import hashes
 
-from hsm.errors import (
-    HSMError,
-    KeyDestroyed,
-    KeyNotFound,
-    KeyPurposeSet,
-    SigningFailed,
-    TokenFailed,
-)
+from hsm.ahead import SignedAhead
+from hsm.errors import HSMError, KeyDestroyed, KeyNotFound, KeyPurposeSet, SigningFailed, TokenFailed
 from hsm.handles import Scheme, check_scheme, sign_only_key, signature_check, verify_signature
 from hsm.ladder import Ladder
 from hsm.login import LoginTurns, OnEvent
@@ -144,9 +138,7 @@ class Pkcs11Store:
         known = self._ladder.run(lambda work: self._find(work, der), "C_FindObjects")
 
         def sign(message: Message, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
-            known = self._look_up(der)
-            check_purpose(known.ref.purpose, message, der)
-            return self._sign(der, self._way(known, scheme, digest), [bytes(message)])[0]
+            return self.sign_ahead(der, message, scheme, digest).signature
 
         return sign_only_key(known.public_key, sign, self._verify)
 
@@ -163,6 +155,17 @@ class Pkcs11Store:
         for signature, message in zip(signatures, wholes, strict=True):
             self._check(known, way, signature, message)
         return signatures
+
+    def sign_ahead(
+        self, public_key_der: bytes, message: Message, scheme: Scheme, digest: hashes.HashAlgorithm
+    ) -> SignedAhead:
+        """A signature, verified when it is confirmed."""
+        der, whole = bytes(public_key_der), bytes(message)
+        known = self._look_up(der)
+        check_purpose(known.ref.purpose, message, der)
+        way = self._way(known, scheme, digest)
+        signature = self._sign(der, way, [whole])[0]
+        return SignedAhead(signature, lambda: self._check(known, way, signature, whole))
 
     def sign_apart(
         self, public_key_der: bytes, messages: Sequence[bytes], scheme: Scheme, digest: hashes.HashAlgorithm

@@ -50,6 +50,7 @@ class Op(IntEnum):
     DESTROY = 9
     STATUS = 10
     BENCH = 11
+    SIGN_AHEAD = 12
     STATE = 32
     STEP_ASIDE = 33
 
@@ -68,7 +69,8 @@ class Status(IntEnum):
 
 # How a request to sign begins.
 SIGN: Final = _HEADER.pack(VERSION, Op.SIGN)
-_SIGN_OP: Final = int(Op.SIGN)
+# The same for one message, with two answers: the signature, and that it verifies. A failure is the last answer.
+SIGN_AHEAD: Final = _HEADER.pack(VERSION, Op.SIGN_AHEAD)
 _DONE: Final = _HEADER.pack(VERSION, Status.DONE)
 
 # The errors that cross the socket. Any other code arrives as KeyProcessFailed.
@@ -99,13 +101,15 @@ def request(op: Op, body: dict[str, Any] | None = None) -> list[bytes]:
     return [_HEADER.pack(VERSION, op), b"" if body is None else json.dumps(body).encode()]
 
 
-def sign_request(public_key_der: bytes, messages: Sequence[Message], scheme: str, digest: str) -> list[Message]:
+def sign_request(
+    public_key_der: bytes, messages: Sequence[Message], scheme: str, digest: str, op: Op = Op.SIGN
+) -> list[Message]:
     """A request to sign. MessageRefused for what the other side would refuse."""
     if len(messages) > MESSAGES_LIMIT or len(public_key_der) > 0xFFFF:
         raise refused("more than fits into one request")
     if max(map(len, messages), default=0) > BODY_LIMIT:
         raise refused("larger than a request may be")
-    start = _SIGN_START.pack(VERSION, _SIGN_OP, SCHEMES.index(scheme), DIGESTS.index(digest), len(public_key_der))
+    start = _SIGN_START.pack(VERSION, op, SCHEMES.index(scheme), DIGESTS.index(digest), len(public_key_der))
     if len(messages) == 1:
         return [start, public_key_der, _ONE_OF.pack(1, len(messages[0])), messages[0]]
     pieces: list[Message] = [start, public_key_der, _U16.pack(len(messages))]

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from hsm import der
+from hsm.ahead import SignedAhead
 from hsm.spec import PublicKey
 from pki.errors import SignedOtherBytes
 from pki.schemes import Scheme, SignatureMismatch, check_signature
 
-# What an issuer's key is asked for: one signature for each of these octets, in their order, or an error and none.
-Sign = Callable[[Sequence[bytes]], Sequence[bytes]]
+# What an issuer's key is asked for: one signature for each of these octets, in their order, or an error and none. `assemble` verifies
+# each, so its store need not have done so yet.
+Sign = Callable[[Sequence[bytes]], Sequence[SignedAhead]]
+Signed = TypeVar("Signed", bytes, SignedAhead)
 # Large enough that the question itself costs nothing, small enough that the last piece is soon verified.
 _PIECE = 25
 # Two at a time: the token has the next piece before it has finished one, and of several token processes two sign.
 _AT_ONCE = 2
 
 
-def sign_in_pieces(sign: Sign, messages: Sequence[bytes]) -> Iterator[bytes]:
+def sign_in_pieces(sign: Callable[[Sequence[bytes]], Sequence[Signed]], messages: Sequence[bytes]) -> Iterator[Signed]:
     """One signature for each message, in their order, as they come. An error of one piece is raised in its place, when nothing
     is being signed any more.
     """

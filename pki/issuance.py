@@ -20,6 +20,7 @@ from certs.inventory import CertificateRecord, State, rsa_keys_since
 from certs.names import SubjectName, parse_subject
 from certs.profile import Profile, check_common_name, check_key_spec, check_san, check_subject, decide_validity
 from certs.shared_primes import KnownKey, KnownModuli
+from hsm.ahead import SignedAhead
 from hsm.spec import PrivateKey, PublicKey, spec_of
 from pki.approval import Approval, Deed, demand
 from pki.approval_rules import Act, ApprovalRules
@@ -29,7 +30,7 @@ from pki.issuer import Issuer
 from pki.issuing_cycle import Cycle, Draft, Order, TwinKeys, issue_orders, refuse_ended_issuer
 from pki.registration_records import Confirmed, Wanted, check_confirmed, get_registration, rests_on_registration
 from pki.roles import Permission, require
-from pki.schemes import scheme_for, sign_message
+from pki.schemes import scheme_for, sign_ahead
 
 # Whoever decides finds what a decision is made of here.
 __all__ = [
@@ -275,8 +276,8 @@ def issue_draft(
     require(actor, permission_to_issue(draft.profile))
     scheme = scheme_for(key.public_key())
 
-    def sign(messages: Sequence[bytes]) -> list[bytes]:
-        return [sign_message(key, scheme, message) for message in messages]
+    def sign(messages: Sequence[bytes]) -> list[SignedAhead]:
+        return [sign_ahead(key, scheme, message) for message in messages]
 
     cycle = Cycle(database, clock, twins, key.public_key(), sign)
     result = issue_orders([Order(draft, approval)], actor, cycle)[0]

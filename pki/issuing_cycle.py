@@ -140,11 +140,15 @@ def issue_orders(orders: Sequence[Order], actor: Actor, cycle: Cycle) -> list[Re
         # 5. What was signed must be what was linted and stored, by the key that the issuer's certificate names.
         finished: dict[str, bytes] = {}
         scheme = scheme_for(cycle.issuer_key)
-        for each, signature in zip(intended, signatures, strict=True):
+        for each, signed in zip(intended, signatures, strict=True):
             try:
-                finished[each.serial] = assemble(each.serial, each.new.tbs, scheme, signature, cycle.issuer_key)
+                with signed:
+                    octets = assemble(each.serial, each.new.tbs, scheme, signed.signature, cycle.issuer_key)
+                    signed.confirm()
             except SignedOtherBytes as error:
                 results[each.place] = error
+            else:
+                finished[each.serial] = octets
         # 6. Inventory and audit move together or not at all.
         _complete(intended, finished, results, actor, cycle)
     return [results[place] for place in range(len(orders))]

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from hsm import der
+from hsm.ahead import SignedAhead
 from hsm.handles import Scheme as KeyScheme
 from hsm.handles import SignOnlyECKey, SignOnlyRSAKey
 from hsm.messages import FileMessage, Message
@@ -93,6 +94,13 @@ def sign_message(key: PrivateKey, scheme: Scheme, message: Message) -> bytes:
         message = bytes(message)
     sign: Callable[..., bytes] = key.sign
     return sign(message, *_HOW[scheme])
+
+
+def sign_ahead(key: PrivateKey, scheme: Scheme, message: bytes) -> SignedAhead:
+    """The same for whoever checks the signature himself, while the key's store does."""
+    if isinstance(key, SignOnlyECKey | SignOnlyRSAKey):
+        return key.sign_ahead(message, _KEY_SCHEMES[scheme], scheme.hash)
+    return SignedAhead(sign_message(key, scheme, message), lambda: None)
 
 
 def sign_messages(keys: KeyStore, public_key_der: bytes, scheme: Scheme, messages: Sequence[bytes]) -> list[bytes]:

@@ -14,10 +14,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from hsm.channel import close_quietly, limit_times, receive, send
 from hsm.errors import MessageRefused
-from hsm.wire import SIGN, Op, failed
+from hsm.wire import SIGN, SIGN_AHEAD, Op, failed
 
 _SEND_SECONDS = 5.0  # a client that does not read its answer
 # One event and then silence until it is asked for again: no two threads serve one connection.
@@ -28,7 +29,10 @@ _SAMPLE, _WAITING_SECONDS, _ASK_AGAIN_SECONDS = 32, 0.001, 60.0
 # So many are answered together at most, and no more than fit into this time: the first of them waits for the last. What is
 # answered at once wakes its askers at once, and the processor is not taken from the token for each of them.
 _TOGETHER, _TOGETHER_SECONDS = 8, 0.004
-_QUICK = frozenset(bytes((op,)) for op in (Op.SIGN, Op.GET, Op.HELLO, Op.STATUS))
+_QUICK = frozenset(bytes((op,)) for op in (Op.SIGN, Op.SIGN_AHEAD, Op.GET, Op.HELLO, Op.STATUS))
+
+
+GiveFirst = Callable[[Sequence[bytes]], None]
 
 
 class Counter:
@@ -36,7 +40,7 @@ class Counter:
 
     def __init__(
         self,
-        answer: Callable[[bytes], Sequence[bytes]],
+        answer: Callable[[bytes, GiveFirst], Sequence[bytes]],
         answer_together: Callable[[Sequence[bytes]], list[Sequence[bytes] | MessageRefused]],
         on_gone: Callable[[socket.socket], None],
         on_event: Callable[[str, dict[str, str]], None],
@@ -161,18 +165,21 @@ class Counter:
 
     def _deal_with(self, connection: socket.socket, message: bytes) -> None:
         try:
-            answer = self._signed(message) if message[:2] == SIGN else self._answer(message)
+            signs = message[:2] in (SIGN, SIGN_AHEAD)
+            answer = (
+                self._signed(connection, message) if signs else self._answer(message, partial(_give_first, connection))
+            )
         except (MessageRefused, OSError, MemoryError) as error:
             self._end(connection, error)
             return
         self._give(connection, answer)
 
-    def _signed(self, message: bytes) -> Sequence[bytes]:
+    def _signed(self, connection: socket.socket, message: bytes) -> Sequence[bytes]:
         begun, work_begun = time.monotonic(), time.thread_time()
         thread = threading.get_ident()
         self._signing[thread] = begun
         try:
-            answer = self._answer(message)
+            answer = self._answer(message, partial(_give_first, connection))
         finally:
             del self._signing[thread]
         self._note(begun, work_begun)
@@ -220,3 +227,9 @@ class Counter:
         self._connections.pop(descriptor, None)
         close_quietly(connection)
         self._on_gone(connection)
+
+
+def _give_first(connection: socket.socket, answer: Sequence[bytes]) -> None:
+    """The first of two answers. To a client that does not take it the second comes alone, and is none to what was asked."""
+    with contextlib.suppress(OSError):
+        send(connection, answer)

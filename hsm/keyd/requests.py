@@ -33,6 +33,7 @@ from hsm.spec import KeySpec, Purpose
 from hsm.wire import (
     FIRST_ONLY,
     SIGN,
+    SIGN_AHEAD,
     Op,
     done,
     failed,
@@ -60,6 +61,8 @@ _WRITING_SECONDS = 0.05
 _LOOKED_AT = 3  # a search of a full token takes long
 
 Told = TypeVar("Told")
+# Sends the first of two answers. What is the matter with the connection shows when the last one is sent.
+GiveFirst = Callable[[Sequence[bytes]], None]
 
 
 class _Vanished(TokenMissing):
@@ -87,13 +90,15 @@ class Requests:
         # Keys that were here once. SoftHSM whose folder was taken away says only that it finds no key.
         self._seen: dict[bytes, None] = {}
 
-    def answer(self, message: bytes) -> Sequence[bytes]:
-        """The answer to a request. MessageRefused, for which a connection is closed, is raised."""
+    def answer(self, message: bytes, give_first: GiveFirst | None = None) -> Sequence[bytes]:
+        """The answer to a request; of two, the last. MessageRefused, for which a connection is closed, is raised."""
         try:
             if self.fatal is not None:
                 return failed(going(self.fatal))
             if message[:2] == SIGN:
                 return self._sign(message)
+            if message[:2] == SIGN_AHEAD:
+                return self._sign_ahead(message, give_first or _give_nobody)
             op = parse_request(message)
             body = parse_body(message)
             told = self._deed(op, body)
@@ -191,6 +196,23 @@ class Requests:
             self._note(der)
         return signatures(made)
 
+    def _sign_ahead(self, message: bytes, give_first: GiveFirst) -> Sequence[bytes]:
+        asked = parse_sign_request(message)
+        if len(asked.messages) != 1:
+            raise refused("not one message")
+        der, whole = asked.public_key_der, asked.messages[0]
+        how = _SCHEMES[asked.scheme], _DIGESTS[asked.digest]
+        try:
+            made = self._store.sign_ahead(der, whole, *how)
+        except KeyNotFound as error:
+            made = self._again(error, der, lambda: self._store.sign_ahead(der, whole, *how))
+        if der not in self._seen:
+            self._note(der)
+        # The other side goes on while this one verifies.
+        give_first(signatures([made.signature]))
+        made.confirm()
+        return done()
+
     def _deed(self, op: Op, body: dict[str, Any]) -> dict[str, Any]:
         if op in FIRST_ONLY and not self._is_first:
             raise refused("not for this token process")
@@ -232,6 +254,10 @@ class Requests:
         # only the key has gone, it has never seen it, and says that.
         status = self._store.status()
         return _Vanished("a key that was here has gone", token=status.token, module=status.module)
+
+
+def _give_nobody(_answer: Sequence[bytes]) -> None:
+    """For requests that have one answer only."""
 
 
 def is_final(error: HSMError) -> bool:

@@ -225,6 +225,32 @@ class KeyStoreContract:
                     how = (rsa_padding(scheme, digest), digest) if ref.spec.is_rsa else (ec.ECDSA(digest),)
                     public_key.verify(signature, message, *how)
 
+    def test_a_signature_ahead_of_its_verification_counts_when_it_is_confirmed(self, store, ref):
+        key, public_key = store.get(ref.public_key_der), ref.public_key()
+        schemes = (Scheme.RSA_PKCS1V15, Scheme.RSA_PSS) if ref.spec.is_rsa else (Scheme.ECDSA,)
+        for number, (scheme, digest) in enumerate((scheme, digest) for scheme in schemes for digest in DIGESTS):
+            if scheme is Scheme.RSA_PSS and "CKM_SHA256_RSA_PKCS_PSS" in LACKING:
+                continue
+            message = attributes(number)
+            with key.sign_ahead(message, scheme, digest) as made:
+                how = (rsa_padding(scheme, digest), digest) if ref.spec.is_rsa else (ec.ECDSA(digest),)
+                public_key.verify(made.signature, message, *how)
+                if number % 2:  # whoever has changed his mind leaves nothing behind that others would read
+                    made.confirm()
+        sign_and_verify(key)
+
+    def test_ahead_or_not_the_same_is_refused(self, store, p256):
+        key = store.get(p256.public_key_der)
+        with pytest.raises(KeyPurposeWrong):
+            key.sign_ahead(content(Content.CERTIFICATE), Scheme.ECDSA, SHA256)
+        with pytest.raises(MechanismUnavailable):
+            key.sign_ahead(MESSAGE, Scheme.ECDSA, hashes.SHA1())
+        with pytest.raises(MechanismUnavailable):
+            key.sign_ahead(MESSAGE, Scheme.RSA_PSS, SHA256)
+        store.destroy(p256.public_key_der)
+        with pytest.raises(KeyDestroyed):
+            key.sign_ahead(MESSAGE, Scheme.ECDSA, SHA256)
+
     def test_no_message_at_all_gets_no_signature_but_the_key_must_be_there(self, store, p256):
         assert store.sign_many(p256.public_key_der, [], Scheme.ECDSA, SHA256) == []
         store.destroy(p256.public_key_der)

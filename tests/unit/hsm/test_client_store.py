@@ -1,11 +1,14 @@
+import socket
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hsm.client import ClientStore, read_state
 from hsm.connections import Connections
-from hsm.errors import KeyNotFound, MechanismUnavailable, StoreClosed, TokenAway
+from hsm.errors import KeyNotFound, MechanismUnavailable, SigningFailed, StoreClosed, TokenAway
 from hsm.handles import Scheme
 from hsm.spec import KeySpec, Purpose, spki_der
+from hsm.wire import signatures
 from tests.key_process import KeyProcessHome
 from tests.signable import SHA256, attributes, revocation_list
 from tests.unit.hsm.contract import KeyStoreContract, sign_and_verify
@@ -50,6 +53,34 @@ def test_an_answer_that_does_not_fit_into_one_datagram_arrives(store):
     assert sum(map(len, signatures)) > 65536
     for message, signature in zip(messages, signatures, strict=True):
         ref.public_key().verify(signature, message, ec.ECDSA(SHA256))
+
+
+@pytest.mark.parametrize("is_right", [True, False], ids=["right", "wrong"])
+def test_a_signature_whose_token_process_ends_before_its_word_is_verified_here(running, is_right):
+    store = running.store()
+    ref = store.generate(KeySpec.P_256, "ahead", Purpose.DOCUMENT)
+    key, wrong = store.get(ref.public_key_der), attributes(2)
+    message = attributes(1)
+    with key.sign_ahead(message if is_right else wrong, Scheme.ECDSA, SHA256) as other:
+        signature = other.signature
+    # The answer of a process that goes silent for ever behind it.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.send(b"".join(signatures([signature])))
+    theirs.shutdown(socket.SHUT_WR)
+    taken = store._connections.take()
+    taken._socket.close()
+    taken._socket = ours
+    store._connections.give_back(taken)
+    with key.sign_ahead(message, Scheme.ECDSA, SHA256) as made:
+        assert made.signature == signature
+        if is_right:
+            made.confirm()
+        else:
+            with pytest.raises(SigningFailed):
+                made.confirm()
+    theirs.close()
+    sign_and_verify(key)
+    store.close()
 
 
 def test_status_tells_the_token_and_its_process(store, running):

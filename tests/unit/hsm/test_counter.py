@@ -56,7 +56,9 @@ def clients(
     together: Callable[[Sequence[bytes]], list[Sequence[bytes] | MessageRefused]] | None = None,
 ) -> Iterator[list[socket.socket]]:
     gone: list[socket.socket] = []
-    counter = Counter(answer, together or partial(_each, answer), gone.append, lambda *_: None, few, MOST)
+    counter = Counter(
+        lambda message, _: answer(message), together or partial(_each, answer), gone.append, lambda *_: None, few, MOST
+    )
     counter.open()
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)]
     for _, theirs in pairs:
@@ -186,7 +188,9 @@ def test_only_a_signature_that_takes_long_lets_every_thread_work(asked, working)
         assert release.wait(10)
         return done()
 
-    counter = Counter(answer, partial(_each, answer), lambda _: None, lambda *_: None, 1, MOST)
+    counter = Counter(
+        lambda message, _: answer(message), partial(_each, answer), lambda _: None, lambda *_: None, 1, MOST
+    )
     counter.open()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     counter.admit(theirs)

@@ -16,12 +16,13 @@ from hsm.errors import (
     MechanismUnavailable,
     MessageRefused,
     SessionUnavailable,
+    SigningFailed,
     TokenAway,
     TokenMissing,
 )
 from hsm.keyd.requests import Requests
 from hsm.spec import KeySpec, Purpose, spki_der
-from hsm.wire import Op, parse_answer, parse_signatures, request, sign_request
+from hsm.wire import Op, done, parse_answer, parse_signatures, request, sign_request
 from tests.signable import SHA256, attributes, revocation_list
 
 ECDSA = ec.ECDSA(SHA256)
@@ -44,8 +45,8 @@ def requests_of(store, **settings) -> Requests:
     return Requests(store, failures.append, failures.append, **settings)
 
 
-def asked(key: bytes, *messages: bytes, scheme: str = "ecdsa") -> bytes:
-    return b"".join(sign_request(key, messages, scheme, "sha256"))
+def asked(key: bytes, *messages: bytes, scheme: str = "ecdsa", op: Op = Op.SIGN) -> bytes:
+    return b"".join(sign_request(key, messages, scheme, "sha256", op))
 
 
 def outcome(answer) -> list[bytes] | type[HSMError]:
@@ -106,6 +107,42 @@ def test_many_values_in_one_request_are_answered_too(store, ref):
         ref.public_key().verify(signature, message, ECDSA)
     # The same request of two clients gets a signature each.
     assert outcome(answers[1]) != outcome(answers[2])
+
+
+def test_a_signature_goes_ahead_of_the_word_that_it_verifies(store, ref):
+    first: list[bytes] = []
+    last = requests_of(store).answer(
+        asked(ref.public_key_der, attributes(1), op=Op.SIGN_AHEAD), lambda answer: first.append(b"".join(answer))
+    )
+    (signature,) = outcome(first)
+    ref.public_key().verify(signature, attributes(1), ECDSA)
+    assert parse_answer(b"".join(last)) == b"".join(done())
+
+
+def test_the_word_on_a_signature_ahead_that_does_not_verify_is_that(store, ref, monkeypatch):
+    store.get(ref.public_key_der)
+    monkeypatch.setattr("hsm.pkcs11_store.sign_in_token", lambda *_: b"\x30\x06\x02\x01\x01\x02\x01\x01")
+    first: list[bytes] = []
+    last = requests_of(store).answer(
+        asked(ref.public_key_der, attributes(1), op=Op.SIGN_AHEAD), lambda answer: first.append(b"".join(answer))
+    )
+    assert len(outcome(first)) == 1
+    assert outcome(last) is SigningFailed
+
+
+def test_only_one_message_is_signed_ahead(store, ref):
+    first: list[object] = []
+    for messages in ((), (attributes(1), attributes(2))):
+        with pytest.raises(MessageRefused):
+            requests_of(store).answer(asked(ref.public_key_der, *messages, op=Op.SIGN_AHEAD), first.append)
+    assert first == []
+
+
+def test_what_cannot_be_signed_ahead_has_one_answer(store, ref):
+    first: list[object] = []
+    ahead = asked(ref.public_key_der, revocation_list(), op=Op.SIGN_AHEAD)
+    assert outcome(requests_of(store).answer(ahead, first.append)) is KeyPurposeWrong
+    assert first == []
 
 
 def test_when_no_session_comes_free_all_have_waited_together(store, ref):
