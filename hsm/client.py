@@ -79,7 +79,12 @@ class ClientStore:
         def sign(message: Message, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
             return self._sign(der, (message,), scheme, digest)[0]
 
-        return sign_only_key(public_key, sign, _verified_before)
+        def sign_meanwhile(
+            message: Message, scheme: Scheme, digest: hashes.HashAlgorithm, meanwhile: Callable[[], None]
+        ) -> bytes:
+            return self._sign(der, (message,), scheme, digest, meanwhile)[0]
+
+        return sign_only_key(public_key, sign, _verified_before, sign_meanwhile)
 
     def sign_many(
         self, public_key_der: bytes, messages: Sequence[bytes], scheme: Scheme, digest: hashes.HashAlgorithm
@@ -154,9 +159,15 @@ class ClientStore:
         self._connections.close()
 
     def _sign(
-        self, der: bytes, messages: Sequence[Message], scheme: Scheme, digest: hashes.HashAlgorithm
+        self,
+        der: bytes,
+        messages: Sequence[Message],
+        scheme: Scheme,
+        digest: hashes.HashAlgorithm,
+        meanwhile: Callable[[], None] | None = None,
     ) -> list[bytes]:
-        answer = self._ask(sign_request(der, messages, scheme, digest.name), is_short=len(messages) == 1)
+        asked = sign_request(der, messages, scheme, digest.name)
+        answer = self._ask(asked, is_short=len(messages) == 1, meanwhile=meanwhile)
         signatures = parse_signatures(answer)
         if len(signatures) != len(messages):
             raise refused("another number of signatures")
@@ -176,6 +187,7 @@ class ClientStore:
         repeatable: bool = True,
         seconds: float | None = None,
         is_short: bool = False,
+        meanwhile: Callable[[], None] | None = None,
     ) -> bytes:
         connections = self._connections
         repeated = False
@@ -183,7 +195,8 @@ class ClientStore:
         while True:
             connection = connections.take(first=first)
             try:
-                answer = connection.ask(pieces, seconds or connections.wait_seconds, is_short=is_short)
+                now, meanwhile = meanwhile, None  # once, however often it is asked
+                answer = connection.ask(pieces, seconds or connections.wait_seconds, is_short=is_short, meanwhile=now)
             except NotSent:
                 # Never asked, so this is no repetition: the process had gone, or told this connection to go.
                 connection.close()

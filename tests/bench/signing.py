@@ -209,9 +209,10 @@ def _lasting(
         plan = Plan("signature", datetime.now(UTC), credential.template.reserved_octets(), placement="none")
         prepared = prepare(pdf, plan)
         accepted = accept_prepared(pdf, prepared.tail, prepared.hole, prepared.field)
-        stamp = OneStamp(extender.timestamper)
+        ahead = extender.ahead((credential.serial,), B_LT)
+        stamp = OneStamp(extender.timestamper, ahead.gather)
         signed = sign_prepared(accepted, credential.template, credential.key(), stamp.timestamp)
-        raised = extender.raise_signed(signed, accepted.hole, B_LT, (credential.serial,), stamp.stamped_by)
+        raised = extender.raise_signed(signed, accepted.hole, B_LT, (credential.serial,), stamp.stamped_by, ahead=ahead)
         assert raised.level == B_LT, raised.failure
         return raised.content
 
