@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
-from signer.plain_pdf import NotPlain, PlainPdf
+from signer.plain_pdf import NotPlain, PlainPdf, RawDictionary
 
 _RANGE_WIDTH = 48
 
@@ -31,11 +32,11 @@ class PlainRevision:
         self._offsets[number] = self._start + len(self._out)
         self._out += b"%d 0 obj\n%b\nendobj\n" % (number, text)
 
-    def write_stream(self, octets: bytes) -> int:
-        """A stream of these octets as they are; its number."""
+    def write_stream(self, octets: bytes, entries: bytes = b"") -> int:
+        """A stream of these octets as they are, with these entries in its dictionary; its number."""
         number = self.new_number()
         self._offsets[number] = self._start + len(self._out)
-        self._out += b"%d 0 obj\n<< /Length %d >>\nstream\n" % (number, len(octets))
+        self._out += b"%d 0 obj\n<< %b/Length %d >>\nstream\n" % (number, entries, len(octets))
         self._out += octets
         self._out += b"\nendstream\nendobj\n"
         return number
@@ -61,12 +62,22 @@ class PlainRevision:
         return bytes(self._out), self._hole
 
 
-def with_annotation(base: PlainPdf, number: int) -> bytes:
-    """The first page with one annotation more. An array elsewhere in the file is left to the library."""
-    present = base.page.entries.get(b"/Annots", b"[]")
+def with_annotation(base: PlainPdf, *numbers: int) -> bytes:
+    """The first page with some annotations more. An array elsewhere in the file is left to the library."""
+    return annotated(base.page, numbers)
+
+
+def annotated(page: RawDictionary, numbers: Sequence[int]) -> bytes:
+    """The same of any page."""
+    present = page.entries.get(b"/Annots", b"[]")
     if not present.startswith(b"["):
         raise NotPlain("annotations of their own object")
-    return base.page.with_entry(b"/Annots", b"%b %d 0 R]" % (present[:-1].rstrip(), number))
+    return page.with_entry(b"/Annots", with_references(present, numbers))
+
+
+def with_references(array: bytes, numbers: Sequence[int]) -> bytes:
+    """An array with some references more at its end."""
+    return b"%b%b]" % (array[:-1].rstrip(), b"".join(b" %d 0 R" % number for number in numbers))
 
 
 def _cross_references(base: PlainPdf, offsets: dict[int, int], at: int) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from signer.appearance.fonts import EmbeddedFont, Style, pack_font, unpack_font
+from signer.appearance.fonts import EmbeddedFont, Style, unpack_font
 from signer.appearance.images import StampImage
 from signer.password import NO_PASSWORD, Password
 from signer.protection import NO_PROTECTION, Protection
@@ -69,7 +69,7 @@ class Plan:
             "image": None,
         }
         header["fonts"] = list(self.fonts)
-        blobs = [pack_font(font) for font in self.fonts.values()]
+        blobs = [font.packed for font in self.fonts.values()]
         if self.image:
             header["image"] = {
                 name: value for name, value in asdict(self.image).items() if name not in ("rgb", "alpha")

@@ -6,6 +6,7 @@ its own, only when the cache has no answer.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -78,6 +79,16 @@ class EmbeddedFont:
     italic_angle: float
     stem_v: int
     flags: int
+
+    @functools.cached_property
+    def widths_text(self) -> bytes:
+        """All widths, as they stand in a file."""
+        return " ".join(map(str, self.widths)).encode("ascii")
+
+    @functools.cached_property
+    def packed(self) -> bytes:
+        """The font as a derived file, and as it travels to the judge process."""
+        return pack_font(self)
 
     def covers(self, text: str) -> bool:
         """Whether every letter has a glyph."""
