@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from signer.appearance.errors import PlacementCoversText, PlacementOffPage, SurveyFailed
 from signer.appearance.geometry import PageBox, Place, Placement, Rect, mm_to_pt, parse_placement, seal_rect
 from signer.appearance.placement import Wanted, check_blank, find_place
-from signer.appearance.stamps import Appearance, seal_stamp, signature_stamp, text_stamp
+from signer.appearance.stamps import Appearance, signature_stamp
 from signer.errors import Refused
 from signer.plan import Plan
 
@@ -158,19 +158,13 @@ def ready_seal(fields: Sequence[SignatureField], diameter_mm: float) -> Signatur
 
 def stamp_of(plan: Plan, place: Place | None) -> Appearance:
     """What is drawn, as large as its place: a viewer stretches an appearance to its field (ISO 32000-2 12.5.5)."""
-    if plan.image is None:
-        stamp = text_stamp(plan.text, plan.fonts["regular"])
-    elif plan.kind == "seal":
-        stamp = seal_stamp(plan.image, plan.diameter_mm or 0.0)
-    else:
-        stamp = signature_stamp(plan.image)
     if place is None:
-        return stamp
+        return plan.stamp
     shown = PageBox((0.0, 0.0, 0.0, 0.0), place.rotation).to_display(place.rect)
     width, height = shown[2] - shown[0], shown[3] - shown[1]
     if plan.kind == "signature" and plan.image is not None:
         return signature_stamp(plan.image, width, height)
-    return _centred(stamp, width, height)
+    return _centred(plan.stamp, width, height)
 
 
 def _centred(stamp: Appearance, width: float, height: float) -> Appearance:

@@ -7,6 +7,7 @@ there stays octet for octet: the answer is only the tail.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import re
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigMDP
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
 from signer.appearance.errors import AppearanceError
+from signer.appearance.fonts import unpack_font
 from signer.appearance.geometry import Place, Rect, parse_placement, seal_rect
 from signer.appearance.pdf_objects import PdfParts
 from signer.appearance.stamps import empty_stamp
@@ -58,6 +60,7 @@ from signer.unlocking import Rights, refuse_unless_allowed, unlock_for_writing
 
 _HEADER = re.compile(rb"%PDF-\d\.\d")
 _HEADER_WITHIN = 1024  # readers look this far for it (ISO 32000-1 annex H, implementation note 13)
+_MOST_FONTS = 8
 # Only written where a rule refers to it; the document's digest is the parent's to take.
 _RULES_DIGEST = "sha256"
 # What a screen reader says of a field (/TU).
@@ -69,11 +72,13 @@ class PrepareTask:
 
     def __init__(self) -> None:
         self._places = PlaceShelf()
+        # The same few fonts come with every plan that draws text.
+        self._unpack = functools.lru_cache(maxsize=_MOST_FONTS)(unpack_font)
 
     def __call__(self, header: dict[str, Any], blobs: list[bytes]) -> Message:
         """Blob 0 is the file, the rest the plan's. A refusal is an answer, not a failure."""
         try:
-            prepared = prepare(blobs[0], Plan.from_message(header, blobs[1:]), self._places)
+            prepared = prepare(blobs[0], Plan.from_message(header, blobs[1:], self._unpack), self._places)
         except SignerError as error:
             return {"error": type(error).__name__, "code": error.code, "facts": error.facts}, []
         except AppearanceError as error:
