@@ -186,7 +186,9 @@ def _visible(pdf: bytes, installation: Installation, rounds: int) -> list[Row]:
     stamped, plain = interleaved([lambda: whole("required"), lambda: whole("none")], 2 * rounds)
     return [
         faster("visible seal, its place known: added, of 0.5 ms", max(seen - unseen, 1e-6), 0.0005, rounds, 1.0),
-        faster("visible signature in sign_document: added, of 1 ms", max(stamped - plain, 1e-6), 0.001, 2 * rounds, 1.0),
+        faster(
+            "visible signature in sign_document: added, of 1 ms", max(stamped - plain, 1e-6), 0.001, 2 * rounds, 1.0
+        ),
     ]
 
 
