@@ -69,6 +69,8 @@ class PlainForm:
 
     def with_fields(self, numbers: Sequence[int]) -> bytes:
         """The form with some fields more, which bear signatures."""
+        if not self.dictionary.entries:
+            return b"<< /Fields %b /SigFlags 3 >>" % with_references(b"[]", numbers)
         present = self.dictionary.entries.get(b"/Fields", b"[]")
         text = self.dictionary.with_entry(b"/Fields", with_references(present, numbers))
         return read_dictionary(text, 0).with_entry(b"/SigFlags", b"3")

@@ -27,11 +27,13 @@ _WHITE = rb"[\x00\t\n\x0c\r ]"
 _NAME = rb"/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*+"
 _WORDS = rb"(?:[+\-.0-9A-Za-z\x00\t\n\x0c\r ]++|" + _NAME + rb"|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>)"
 _INNER = rb"(?:" + _WORDS + rb"|\[" + _WORDS + rb"*+\]|<<" + _WORDS + rb"*+>>)"
-_ENTRY = re.compile(
-    rb"(" + _NAME + rb")" + _WHITE + rb"*+"
-    rb"(\d{1,10}+" + _WHITE + rb"++\d{1,5}+" + _WHITE + rb"++R\b|[+\-.0-9A-Za-z]++|" + _NAME + rb"|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>"
-    rb"|\[" + _INNER + rb"*+\]|<<" + _INNER + rb"*+>>)" + _WHITE + rb"*+"
+_VALUE = (
+    rb"\d{1,10}+" + _WHITE + rb"++\d{1,5}+" + _WHITE + rb"++R\b|[+\-.0-9A-Za-z]++|" + _NAME
+    + rb"|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>|\[" + _INNER + rb"*+\]|<<" + _INNER + rb"*+>>"
 )  # fmt: skip
+_ENTRY = re.compile(rb"(" + _NAME + rb")" + _WHITE + rb"*+(" + _VALUE + rb")" + _WHITE + rb"*+")
+# All entries of a dictionary, where each is of that kind.
+_ENTRIES = re.compile(rb"(?:" + _NAME + _WHITE + rb"*+(?:" + _VALUE + rb")" + _WHITE + rb"*+)*+(?=>>)")
 _FIRST_ARCHIVE = re.compile(rb"pdfaid:part(?:\s*=\s*[\"']|\s*>)\s*1")
 _ROW_OCTETS = 20
 _DEEPEST = 40
@@ -205,6 +207,18 @@ def read_dictionary(data: bytes, at: int) -> RawDictionary:
     if data[at : at + 2] != b"<<":
         raise NotPlain("no dictionary")
     start, at = at, _blank(data, at + 2)
+    whole = _ENTRIES.match(data, at)
+    if whole is not None:
+        pairs = _ENTRY.findall(data, at, whole.end())
+        entries = dict(pairs)
+        text = data[start : whole.end() + 2]
+        if len(entries) == len(pairs) and b"#" not in text:
+            return RawDictionary(text, entries)
+    return _read_by_entry(data, start, at)
+
+
+def _read_by_entry(data: bytes, start: int, at: int) -> RawDictionary:
+    """The same where something is odd, from the first entry on."""
     entries: dict[bytes, bytes] = {}
     while data[at : at + 2] != b">>":
         whole = _ENTRY.match(data, at)
