@@ -92,5 +92,5 @@ class SignerTemplate:
             der.octets(signature),
             unsigned_attributes,
         )
-        signed_data = der.sequence(head, der.set_of([signer_info]))
+        signed_data = der.sequence(head, der.tlv(der.SET, signer_info))
         return der.sequence(_SIGNED_DATA, der.explicit(0, signed_data))

@@ -17,6 +17,7 @@ from pki.schemes import SignatureMismatch, check_signature, sign_message
 from signer.cms import CmsTemplate, timestamp_attribute
 from signer.errors import OwnOutputBroken
 
+_DIGESTS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 _BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
 
 
@@ -70,7 +71,7 @@ def document_digest(prepared: PreparedPdf, algorithm: str) -> bytes:
 
 def _digest_around(content: bytes, hole: tuple[int, int], algorithm: str) -> bytes:
     view = memoryview(content)
-    digest = hashlib.new(algorithm, view[: hole[0]])
+    digest = _DIGESTS[algorithm](view[: hole[0]])
     digest.update(view[hole[1] :])
     return digest.digest()
 

@@ -16,8 +16,8 @@ from signer.appearance.stamps import Appearance, signature_stamp
 from signer.errors import Refused
 from signer.plan import Plan
 
-READY_SEAL_STEM = "Seal"
-_STEMS = {"signature": "Signature", "seal": READY_SEAL_STEM}
+SIGNATURE_STEM, READY_SEAL_STEM = "Signature", "Seal"
+_STEMS = {"signature": SIGNATURE_STEM, "seal": READY_SEAL_STEM}
 # How many places a process remembers; each is a few hundred octets.
 _MOST_PLACES = 512
 

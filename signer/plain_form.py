@@ -64,6 +64,8 @@ class PlainForm:
 
     def fresh_name(self, stem: str) -> str:
         """The stem with the lowest number that no field has yet."""
+        if not self.fields:
+            return f"{stem}1"
         taken = {field.name for field in self.fields}
         return next(name for name in (f"{stem}{at}" for at in range(1, len(taken) + 2)) if name not in taken)
 

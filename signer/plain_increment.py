@@ -10,7 +10,16 @@ from collections.abc import Sequence
 
 from signer.appearance.geometry import Place, seal_rect
 from signer.appearance.stamps import empty_stamp
-from signer.placing import READY_SEAL_STEM, PlaceShelf, SignatureField, Target, choose, ready_seal, stamp_of
+from signer.placing import (
+    READY_SEAL_STEM,
+    SIGNATURE_STEM,
+    PlaceShelf,
+    SignatureField,
+    Target,
+    choose,
+    ready_seal,
+    stamp_of,
+)
 from signer.plain_form import PlainForm, PlainPage, annotation_array, read_form, read_pages, signature_fields
 from signer.plain_paper import paper_digest
 from signer.plain_pdf import NotPlain, PlainPdf, RawDictionary, read_dictionary, read_plain, reference
@@ -31,20 +40,22 @@ def prepare_plain(pdf: bytes, plan: Plan, places: PlaceShelf | None = None) -> P
     if b"/Perms" in base.catalog.entries:
         raise NotPlain("an earlier signature forbids something")
     form = read_form(base)
-    _refuse_what_is_named(plan, form)
-    pages = [PlainPage(base.page_number, base.page, 0)]
-    fields: list[SignatureField] = []
-    find = None
-    if plan.placement != "none" or plan.kind == "seal":
+    if form.fields or plan.field is not None:
+        _refuse_what_is_named(plan, form)
+    if plan.placement == "none" and plan.kind == "signature":
+        # The commonest of all: nothing is drawn, and no seal's field waits for it.
+        target, room = Target(plan.field or form.fresh_name(SIGNATURE_STEM), exists=False, place=None, how=None), None
+        pages = [PlainPage(base.page_number, base.page, 0)]
+    else:
         _refuse_claims(pdf, base, form)
         pages = read_pages(base)
         fields = signature_fields(base, form, pages)
         paper = paper_digest(pdf, base) if places is not None else None
         find = places.finder(pdf, paper) if places is not None and paper is not None else None
-    target = choose(pdf, plan, fields, lambda stem: plan.field or form.fresh_name(stem), find)
-    if target.page >= len(pages):
-        raise NotPlain("a page that is counted in another way")
-    room = form.fresh_name(READY_SEAL_STEM) if _leaves_room(plan, form, fields, target) else None
+        target = choose(pdf, plan, fields, lambda stem: plan.field or form.fresh_name(stem), find)
+        if target.page >= len(pages):
+            raise NotPlain("a page that is counted in another way")
+        room = form.fresh_name(READY_SEAL_STEM) if _leaves_room(plan, form, fields, target) else None
     tail, hole = _write(PlainRevision(pdf, base), base, form, pages, plan, target, room)
     return Prepared(tail, hole, target.name, target.how, (), lenient=False, signed=form.signed)
 
@@ -110,9 +121,15 @@ def _write(
         revision.write(widget, _field(target.name, rect, page.number, drawn))
     if room is not None and seal is not None and target.place is not None:
         _write_room(revision, seal, room, target.place, page.number, plan.ready_seal_mm or 0.0)
-    claimed = plan.claimed_time.strftime("%Y%m%d%H%M%SZ").encode("ascii")
+    claimed = plan.claimed_time
+    day, time = (claimed.year, claimed.month, claimed.day), (claimed.hour, claimed.minute, claimed.second)
     subfilter = SUBFILTERS[plan.subfilter].encode("ascii")
-    entries = b"/Type /Sig /Filter /Adobe.PPKLite /SubFilter /%b /M (D:%b)" % (subfilter, claimed)
+    # By numbers: the words of strftime take several times as long.
+    entries = b"/Type /Sig /Filter /Adobe.PPKLite /SubFilter /%b /M (D:%04d%02d%02d%02d%02d%02dZ)" % (
+        subfilter,
+        *day,
+        *time,
+    )
     revision.write_signature(signature, entries, plan.contents_octets)
     tail, hole = revision.finish()
     assert hole is not None

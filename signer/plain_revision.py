@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Sequence
 
 from signer.plain_pdf import NotPlain, PlainPdf, RawDictionary
@@ -77,7 +77,8 @@ def annotated(page: RawDictionary, numbers: Sequence[int]) -> bytes:
 
 def with_references(array: bytes, numbers: Sequence[int]) -> bytes:
     """An array with some references more at its end."""
-    return b"%b%b]" % (array[:-1].rstrip(), b"".join(b" %d 0 R" % number for number in numbers))
+    more = b"".join([b" %d 0 R" % number for number in numbers])
+    return b"%b%b]" % (array[:-1].rstrip(), more)
 
 
 def _cross_references(base: PlainPdf, offsets: dict[int, int], at: int) -> bytes:
@@ -91,10 +92,11 @@ def _cross_references(base: PlainPdf, offsets: dict[int, int], at: int) -> bytes
         lines.append(b"%d %d\n" % (numbers[position], run))
         lines += [b"%010d 00000 n \n" % offsets[number] for number in numbers[position : position + run]]
         position += run
-    kept = b"".join(
-        b" %b %b" % (key, base.trailer.entries[key]) for key in (b"/Root", b"/Info") if key in base.trailer.entries
-    )
-    size = max(base.size, *(number + 1 for number in numbers))
+    trailer = base.trailer.entries
+    kept = b" /Root %b" % trailer[b"/Root"]
+    if b"/Info" in trailer:
+        kept += b" /Info %b" % trailer[b"/Info"]
+    size = max(base.size, numbers[-1] + 1)
     lines.append(b"trailer\n<< /Size %d%b%b /Prev %d >>\n" % (size, kept, _file_id(base), base.start))
     lines.append(b"startxref\n%d\n%%%%EOF\n" % at)
     return b"".join(lines)
@@ -102,7 +104,7 @@ def _cross_references(base: PlainPdf, offsets: dict[int, int], at: int) -> bytes
 
 def _file_id(base: PlainPdf) -> bytes:
     """The first identifier stays, the second is new with every revision (ISO 32000-2 14.4)."""
-    fresh = secrets.token_hex(16).upper().encode("ascii")
+    fresh = os.urandom(16).hex().upper().encode("ascii")
     present = base.trailer.entries.get(b"/ID", b"")
     first, _, _ = present.strip(b"[] \r\n\t").partition(b">")
     if not present.startswith(b"[") or not first.startswith(b"<"):

@@ -91,9 +91,10 @@ def prepare(pdf: bytes, plan: Plan, places: PlaceShelf | None = None) -> Prepare
     """Append the revision; Refused or InputUnreadable when it cannot be. Uses no key. `places`: what was found before."""
     if _HEADER.search(pdf, 0, _HEADER_WITHIN) is None:
         raise InputUnreadable("INPUT_NOT_PDF")
-    with contextlib.suppress(NotPlain):
+    try:
         return prepare_plain(pdf, plan, places)
-    return prepare_by_library(pdf, plan)
+    except NotPlain:
+        return prepare_by_library(pdf, plan)
 
 
 def prepare_by_library(pdf: bytes, plan: Plan) -> Prepared:
