@@ -81,7 +81,13 @@ class ClientStore:
         def sign(message: Message, scheme: Scheme, digest: hashes.HashAlgorithm) -> bytes:
             return self._sign(der, (message,), scheme, digest)[0]
 
-        return sign_only_key(public_key, sign, _verified_before, partial(self._sign_ahead, public_key, der))
+        def sign_meanwhile(
+            message: Message, scheme: Scheme, digest: hashes.HashAlgorithm, meanwhile: Callable[[], None]
+        ) -> bytes:
+            return self._sign(der, (message,), scheme, digest, meanwhile)[0]
+
+        ahead = partial(self._sign_ahead, public_key, der)
+        return sign_only_key(public_key, sign, _verified_before, sign_meanwhile, ahead)
 
     def sign_many(
         self, public_key_der: bytes, messages: Sequence[bytes], scheme: Scheme, digest: hashes.HashAlgorithm
@@ -156,9 +162,15 @@ class ClientStore:
         self._connections.close()
 
     def _sign(
-        self, der: bytes, messages: Sequence[Message], scheme: Scheme, digest: hashes.HashAlgorithm
+        self,
+        der: bytes,
+        messages: Sequence[Message],
+        scheme: Scheme,
+        digest: hashes.HashAlgorithm,
+        meanwhile: Callable[[], None] | None = None,
     ) -> list[bytes]:
-        answer = self._ask(sign_request(der, messages, scheme, digest.name), is_short=len(messages) == 1)
+        asked = sign_request(der, messages, scheme, digest.name)
+        answer = self._ask(asked, is_short=len(messages) == 1, meanwhile=meanwhile)
         signatures = parse_signatures(answer)
         if len(signatures) != len(messages):
             raise refused("another number of signatures")
@@ -208,8 +220,11 @@ class ClientStore:
         repeatable: bool = True,
         seconds: float | None = None,
         is_short: bool = False,
+        meanwhile: Callable[[], None] | None = None,
     ) -> bytes:
-        answer, connection = self._ask_and_keep(pieces, repeatable=repeatable, seconds=seconds, is_short=is_short)
+        answer, connection = self._ask_and_keep(
+            pieces, repeatable=repeatable, seconds=seconds, is_short=is_short, meanwhile=meanwhile
+        )
         self._connections.give_back(connection)
         return answer
 
@@ -220,6 +235,7 @@ class ClientStore:
         repeatable: bool = True,
         seconds: float | None = None,
         is_short: bool = False,
+        meanwhile: Callable[[], None] | None = None,
     ) -> tuple[bytes, Connection]:
         """The answer, and the connection that it came on, which is the caller's now."""
         connections = self._connections
@@ -228,7 +244,8 @@ class ClientStore:
         while True:
             connection = connections.take(first=first)
             try:
-                answer = connection.ask(pieces, seconds or connections.wait_seconds, is_short=is_short)
+                now, meanwhile = meanwhile, None  # once, however often it is asked
+                answer = connection.ask(pieces, seconds or connections.wait_seconds, is_short=is_short, meanwhile=now)
             except NotSent:
                 # Never asked, so this is no repetition: the process had gone, or told this connection to go.
                 connection.close()

@@ -70,10 +70,17 @@ class Connection:
             self._socket.close()
             raise
 
-    def ask(self, pieces: Sequence[Message], seconds: float | None = None, *, is_short: bool = False) -> bytes:
+    def ask(
+        self,
+        pieces: Sequence[Message],
+        seconds: float | None = None,
+        *,
+        is_short: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> bytes:
         """The answer to a request, raising what it tells; NotSent, Broken, or TokenAway when none comes in time.
 
-        `is_short`: what would not fit into a message of the socket is no answer to this.
+        `is_short`: what would not fit into a message of the socket is no answer to this. `meanwhile`: done once it is sent.
         """
         if seconds is not None and seconds != self.seconds:
             limit_times(self._socket, receiving=seconds)
@@ -84,6 +91,8 @@ class Connection:
             raise no_answer() from None
         except OSError as error:
             raise NotSent from error
+        if meanwhile is not None:
+            meanwhile()
         return self.hear(is_short=is_short)
 
     def hear(self, *, is_short: bool = False) -> bytes:

@@ -5,6 +5,7 @@ Structures of strangers beyond a request's few fields are left to asn1crypto.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -77,6 +78,7 @@ def certificate_time(moment: datetime) -> bytes:
     return tlv(UTC_TIME, b"%02d%02d%02d%02d%02d%02dZ" % (moment.year % 100, moment.month, moment.day, *clock))
 
 
+@functools.lru_cache(maxsize=256)  # a few dozen are in use
 def oid(dotted: str) -> bytes:
     """OBJECT IDENTIFIER from its dotted form (X.690 8.19)."""
     first, second, *rest = (int(arc) for arc in dotted.split("."))

@@ -40,6 +40,8 @@ _PKCS1V15 = padding.PKCS1v15()
 SignCall = Callable[[Message, Scheme, hashes.HashAlgorithm], bytes]
 # The same for one who verifies it himself meanwhile.
 AheadCall = Callable[[Message, Scheme, hashes.HashAlgorithm], SignedAhead]
+# The same, and something to be done once while another process makes the signature.
+SignMeanwhile = Callable[[Message, Scheme, hashes.HashAlgorithm, Callable[[], None]], bytes]
 # Public key, signature, message, scheme, digest: returns, or raises SigningFailed.
 Verify = Callable[[PublicKey, bytes, Message, Scheme, hashes.HashAlgorithm], None]
 
@@ -48,12 +50,18 @@ class SignOnlyRSAKey(rsa.RSAPrivateKey):
     """An RSA private key that signs through a store."""
 
     def __init__(
-        self, public_key: rsa.RSAPublicKey, sign_call: SignCall, verify: Verify, ahead_call: AheadCall | None
+        self,
+        public_key: rsa.RSAPublicKey,
+        sign_call: SignCall,
+        verify: Verify,
+        sign_meanwhile: SignMeanwhile | None = None,
+        ahead_call: AheadCall | None = None,
     ) -> None:
         self._public_key = public_key
         self._sign_call = sign_call
         self._verify = verify
         self._ahead_call = ahead_call
+        self._sign_meanwhile = sign_meanwhile
 
     @property
     def key_size(self) -> int:
@@ -62,12 +70,21 @@ class SignOnlyRSAKey(rsa.RSAPrivateKey):
     def public_key(self) -> rsa.RSAPublicKey:
         return self._public_key
 
-    def sign(self, data: Buffer | FileMessage, padding: object, algorithm: object) -> bytes:
-        """Sign a whole message with PKCS #1 v1.5 or PSS (RFC 8017 8.2, 8.1)."""
+    def sign(
+        self,
+        data: Buffer | FileMessage,
+        padding: object,
+        algorithm: object,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> bytes:
+        """Sign a whole message with PKCS #1 v1.5 or PSS (RFC 8017 8.2, 8.1). `meanwhile`: see sign_only_key."""
         digest = _digest(algorithm)
         scheme = _rsa_scheme(padding, digest)
         message = data if isinstance(data, FileMessage) else bytes(data)
-        signature = self._sign_call(message, scheme, digest)
+        if meanwhile is not None and self._sign_meanwhile is not None:
+            signature = self._sign_meanwhile(message, scheme, digest, meanwhile)
+        else:
+            signature = self._sign_call(message, scheme, digest)
         self._verify(self._public_key, signature, message, scheme, digest)
         return signature
 
@@ -102,12 +119,18 @@ class SignOnlyECKey(ec.EllipticCurvePrivateKey):
     """An elliptic-curve private key that signs through a store."""
 
     def __init__(
-        self, public_key: ec.EllipticCurvePublicKey, sign_call: SignCall, verify: Verify, ahead_call: AheadCall | None
+        self,
+        public_key: ec.EllipticCurvePublicKey,
+        sign_call: SignCall,
+        verify: Verify,
+        sign_meanwhile: SignMeanwhile | None = None,
+        ahead_call: AheadCall | None = None,
     ) -> None:
         self._public_key = public_key
         self._sign_call = sign_call
         self._verify = verify
         self._ahead_call = ahead_call
+        self._sign_meanwhile = sign_meanwhile
 
     @property
     def curve(self) -> ec.EllipticCurve:
@@ -120,8 +143,13 @@ class SignOnlyECKey(ec.EllipticCurvePrivateKey):
     def public_key(self) -> ec.EllipticCurvePublicKey:
         return self._public_key
 
-    def sign(self, data: Buffer | FileMessage, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
-        """Sign a whole message with ECDSA; the signature is an Ecdsa-Sig-Value (RFC 3279 2.2.3)."""
+    def sign(
+        self,
+        data: Buffer | FileMessage,
+        signature_algorithm: ec.EllipticCurveSignatureAlgorithm,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> bytes:
+        """Sign a whole message with ECDSA; the signature is an Ecdsa-Sig-Value (RFC 3279 2.2.3). `meanwhile`: see sign_only_key."""
         if not isinstance(signature_algorithm, ec.ECDSA):
             raise MechanismUnavailable("only ECDSA is signed", mechanism=type(signature_algorithm).__name__)
         if signature_algorithm.deterministic_signing:
@@ -129,7 +157,10 @@ class SignOnlyECKey(ec.EllipticCurvePrivateKey):
             raise MechanismUnavailable("deterministic ECDSA is not signed", mechanism="deterministic ECDSA")
         digest = _digest(signature_algorithm.algorithm)
         message = data if isinstance(data, FileMessage) else bytes(data)
-        signature = self._sign_call(message, Scheme.ECDSA, digest)
+        if meanwhile is not None and self._sign_meanwhile is not None:
+            signature = self._sign_meanwhile(message, Scheme.ECDSA, digest, meanwhile)
+        else:
+            signature = self._sign_call(message, Scheme.ECDSA, digest)
         self._verify(self._public_key, signature, message, Scheme.ECDSA, digest)
         return signature
 
@@ -161,16 +192,22 @@ class SignOnlyECKey(ec.EllipticCurvePrivateKey):
 
 
 def sign_only_key(
-    public_key: PublicKey, sign_call: SignCall, verify: Verify | None = None, ahead_call: AheadCall | None = None
+    public_key: PublicKey,
+    sign_call: SignCall,
+    verify: Verify | None = None,
+    sign_meanwhile: SignMeanwhile | None = None,
+    ahead_call: AheadCall | None = None,
 ) -> PrivateKey:
     """The private-key object that goes with a public key. `verify` is verify_signature, or the store's own around it.
 
-    `ahead_call`: how to sign where another process verifies; without it this one does, when the signature is to be confirmed.
+    `sign_meanwhile` and `ahead_call`: of a store that waits for another process. With the first, what is given to `sign` as `meanwhile`
+    is called at most once while that process works; without it, never. With the second that process verifies what is signed
+    ahead; without it this one does, when the signature is to be confirmed.
     """
     check = verify or verify_signature
     if isinstance(public_key, rsa.RSAPublicKey):
-        return SignOnlyRSAKey(public_key, sign_call, check, ahead_call)
-    return SignOnlyECKey(public_key, sign_call, check, ahead_call)
+        return SignOnlyRSAKey(public_key, sign_call, check, sign_meanwhile, ahead_call)
+    return SignOnlyECKey(public_key, sign_call, check, sign_meanwhile, ahead_call)
 
 
 def check_scheme(public_key: PublicKey, scheme: Scheme, digest: hashes.HashAlgorithm) -> None:

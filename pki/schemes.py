@@ -68,6 +68,7 @@ _ECDSA_SHA256, _ECDSA_SHA384 = Scheme.ECDSA_SHA256, Scheme.ECDSA_SHA384
 _PSS_SHA256, _PKCS1_SHA256 = Scheme.PSS_SHA256, Scheme.PKCS1_SHA256
 _HASHES = {each: hashes.SHA384() if each is _ECDSA_SHA384 else hashes.SHA256() for each in Scheme}
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
+_OF_STORES = (SignOnlyECKey, SignOnlyRSAKey)
 # What `cryptography` wants to be told besides the message, by a private key to sign and by a public one to verify.
 _HOW: dict[Scheme, tuple[object, ...]] = {
     _ECDSA_SHA256: (ec.ECDSA(_HASHES[_ECDSA_SHA256]),),
@@ -88,12 +89,17 @@ def scheme_for(public_key: PublicKey, *, rsa_padding: str = "pss") -> Scheme:
     return _PKCS1_SHA256 if rsa_padding == "pkcs1v15" else _PSS_SHA256
 
 
-def sign_message(key: PrivateKey, scheme: Scheme, message: Message) -> bytes:
-    """Sign a whole message, which only keys of a store take as a file. The only function here that touches a key."""
-    if isinstance(message, FileMessage) and not isinstance(key, SignOnlyECKey | SignOnlyRSAKey):
-        message = bytes(message)
+def sign_message(
+    key: PrivateKey, scheme: Scheme, message: Message, meanwhile: Callable[[], None] | None = None
+) -> bytes:
+    """Sign a whole message, which only keys of a store take as a file. The only function here that touches a key.
+
+    `meanwhile` may be called, once, while another process makes the signature: what it does must not depend on that.
+    """
     sign: Callable[..., bytes] = key.sign
-    return sign(message, *_HOW[scheme])
+    if isinstance(key, _OF_STORES):
+        return sign(message, *_HOW[scheme], meanwhile)
+    return sign(bytes(message) if isinstance(message, FileMessage) else message, *_HOW[scheme])
 
 
 def sign_ahead(key: PrivateKey, scheme: Scheme, message: bytes) -> SignedAhead:

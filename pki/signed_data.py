@@ -49,6 +49,10 @@ class SignerTemplate:
             der.integer(1) + der.sequence(issuer, der.integer(certificate.serial_number)) + self._digest_id
         )
         self._signature_id = scheme.algorithm_identifier()
+        # The attributes but for the digest's octets. Their order in the SET never depends on those: their OIDs stand before.
+        self._digest_octets = hashlib.new(scheme.digest).digest_size
+        blank = b"\xff" * self._digest_octets
+        self._before_digest, self._after_digest = self._attributes_of(blank).split(blank)
 
     @property
     def octets(self) -> int:
@@ -66,11 +70,16 @@ class SignerTemplate:
 
     def signed_attributes(self, content_digest: bytes, signing_time: datetime | None = None) -> bytes:
         """The attributes to be signed, as the DER SET that is hashed (RFC 5652 5.4)."""
-        message_digest = der.sequence(_MESSAGE_DIGEST, der.set_of([der.octets(content_digest)]))
-        attributes = [self._content_type, message_digest, self._signing_certificate]
         if signing_time is not None:
-            attributes.append(der.sequence(_SIGNING_TIME, der.set_of([der.certificate_time(signing_time)])))  # 11.3
-        return der.set_of(attributes)
+            when = der.sequence(_SIGNING_TIME, der.set_of([der.certificate_time(signing_time)]))  # 11.3
+            return self._attributes_of(content_digest, when)
+        if len(content_digest) != self._digest_octets:
+            return self._attributes_of(content_digest)
+        return self._before_digest + content_digest + self._after_digest
+
+    def _attributes_of(self, content_digest: bytes, *more: bytes) -> bytes:
+        message_digest = der.sequence(_MESSAGE_DIGEST, der.set_of([der.octets(content_digest)]))
+        return der.set_of([self._content_type, message_digest, self._signing_certificate, *more])
 
     def content_info(
         self, head: bytes, signed_attributes: bytes, signature: bytes, unsigned_attributes: bytes = b""
@@ -83,5 +92,5 @@ class SignerTemplate:
             der.octets(signature),
             unsigned_attributes,
         )
-        signed_data = der.sequence(head, der.set_of([signer_info]))
+        signed_data = der.sequence(head, der.tlv(der.SET, signer_info))
         return der.sequence(_SIGNED_DATA, der.explicit(0, signed_data))

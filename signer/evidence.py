@@ -5,23 +5,24 @@ For strangers' certificates it is the caller who gives lists (upgrading.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from asn1crypto import ocsp as asn1_ocsp
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock, rfc3339
 from certs.db import Database
 from certs.errors import CertsError
 from certs.inventory import get_certificate
+from hsm import der
 from hsm.errors import HSMError
 from pki.authorities import get_authority
 from pki.crl_archive import crl_octets, find_latest
 from pki.errors import PkiError
 from pki.ocsp import OcspResponder
-from signer.errors import Unavailable
+from signer.errors import SignerError, Unavailable
 from signer.extension import ValidationData, join
 
 # As long as a process goes on with what it once read of a service (pki/service_keys.py).
@@ -115,6 +116,27 @@ class OwnEvidence:
         return own
 
 
+class EvidenceAhead:
+    """Evidence about certificates of ours, asked for while something else is waited for. What is not had then is asked for again."""
+
+    def __init__(self, evidence: OwnEvidence, serials: Sequence[str]) -> None:
+        self._evidence = evidence
+        self._serials = tuple(serials)
+        self._found: dict[str, ValidationData] = {}
+
+    def gather(self) -> None:
+        """Ask for what is not there yet. No failure: `collect` will meet it."""
+        with contextlib.suppress(SignerError):
+            for serial in self._serials:
+                self.collect(serial)
+
+    def collect(self, serial: str) -> ValidationData:
+        """As `OwnEvidence.collect`, fresh; Unavailable."""
+        if serial not in self._found:
+            self._found[serial] = self._evidence.collect(serial, fresh=True)
+        return self._found[serial]
+
+
 def _read(session: Session, serial: str) -> _Own:
     record = get_certificate(session, serial)
     assert record.der is not None, "an intent is in no path"
@@ -124,5 +146,11 @@ def _read(session: Session, serial: str) -> _Own:
 
 def _responder_certificates(answer: bytes) -> tuple[bytes, ...]:
     """The certificates that came with an answer of our own: in the store they are dated by the time-stamp over it."""
-    basic = asn1_ocsp.OCSPResponse.load(answer).basic_ocsp_response
-    return tuple(each.dump() for each in basic["certs"])
+    _, start, end = der.element(answer, 0)
+    _, (_, start, end) = der.elements(answer, start, end)  # responseStatus, responseBytes [0]
+    _, start, end = der.element(answer, start)
+    _, (_, start, _) = der.elements(answer, start, end)  # responseType, response
+    _, start, end = der.element(answer, start)
+    *_, (_, start, end) = der.elements(answer, start, end)  # …, certs [0]
+    _, start, end = der.element(answer, start)
+    return tuple(der.tlv(der.SEQUENCE, answer[first:last]) for _, first, last in der.elements(answer, start, end))

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from signer.errors import OwnOutputBroken, SignerError, Unavailable
-from signer.evidence import OwnEvidence
+from signer.evidence import EvidenceAhead, OwnEvidence
 from signer.extension import Appended, ExtensionPlan, ValidationData, join
 from signer.levels import B_LT, B_LTA, B_T, reaches
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms
@@ -56,6 +56,13 @@ class Extender:
     appender: Appender
     strangers: StrangerEvidence | None = None
 
+    def ahead(self, serials: Sequence[str], wanted: str) -> EvidenceAhead:
+        """What `raise_signed` will ask for about these certificates of ours, to be asked for once the signature value exists.
+
+        Not before: what it proves is that a certificate was in force when it had signed.
+        """
+        return EvidenceAhead(self.evidence, serials if reaches(wanted, B_LT) else ())
+
     def raise_signed(
         self,
         signed: bytes,
@@ -64,6 +71,7 @@ class Extender:
         serials: Sequence[str],
         stamped_by: StampedBy | None,
         password: Password = NO_PASSWORD,
+        ahead: EvidenceAhead | None = None,
     ) -> Raised:
         """Raise a file that we have just signed at B-T. `serials`: our certificates behind its signatures, the newest first.
 
@@ -73,7 +81,8 @@ class Extender:
         if not reaches(wanted, B_LT):
             return Raised(signed, B_T)
         try:
-            data = self._evidence(serials, stamped_by, archive=wanted == B_LTA)
+            ahead = ahead or self.ahead(serials, wanted)
+            data = self._evidence([ahead.collect(each) for each in serials], stamped_by, archive=wanted == B_LTA)
             plan = ExtensionPlan(data, (vri_name(signed, hole),), password=password)
         except SignerError as error:
             return Raised(signed, B_T, error)
@@ -114,8 +123,10 @@ class Extender:
         by = self.timestamper.stamped_by(token, hashed)
         return Extended(output, by.renew_at if by is not None else None)
 
-    def _evidence(self, serials: Sequence[str], stamped_by: StampedBy | None, *, archive: bool) -> ValidationData:
-        parts = [self.evidence.collect(serial, fresh=True) for serial in serials]
+    def _evidence(
+        self, signers: Sequence[ValidationData], stamped_by: StampedBy | None, *, archive: bool
+    ) -> ValidationData:
+        parts = [*signers]
         if stamped_by is not None and stamped_by.serial is None:
             parts.append(self.stranger(stamped_by.path))
         # What comes next is stamped by the same certificate of ours, as a rule: then both are proved at once.

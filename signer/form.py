@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pyhanko.pdf_utils import generic
@@ -17,26 +16,13 @@ from signer.appearance.fonts import EmbeddedFont, Style
 from signer.appearance.pdf_objects import PdfParts
 from signer.appearance.stamps import Align, value_stamp
 from signer.errors import Refused
+from signer.placing import SignatureField
 
 _READ_ONLY = 1  # /Ff bit 1, ISO 32000-2 table 227
 _USUAL_SIZE = 13.0  # the size of an office's text (ND30 PL1); also what "0 Tf", automatic, becomes
 _DEFAULT_APPEARANCE = re.compile(r"/(\S+)\s+([\d.]+)\s+Tf")
 _KINDS = ("/Sig", "/Tx", "/Btn", "/Ch", None)
 _ALIGN: dict[int, Align] = {0: "left", 1: "centre", 2: "right"}
-
-
-@dataclass(frozen=True)
-class SignatureField:
-    """A signature field: `box` (x0, y0, x1, y1) and `page` are None where it has no visible place; `free` when it has no value.
-
-    `rotation` is its page's /Rotate.
-    """
-
-    name: str
-    free: bool
-    box: tuple[float, float, float, float] | None
-    page: int | None
-    rotation: int = 0
 
 
 def signature_fields(writer: IncrementalPdfFileWriter) -> list[SignatureField]:

@@ -66,7 +66,7 @@ class OutsideTimestamper:
     def serial(self) -> str | None:
         return None
 
-    def timestamp(self, signature: bytes) -> bytes:
+    def timestamp(self, signature: bytes, meanwhile: Callable[[], None] | None = None) -> bytes:  # noqa: ARG002  whoever waits for the network waits for that alone
         return self.timestamp_digest(hashlib.new(DIGEST, signature).digest())
 
     def timestamp_digest(self, hashed: bytes) -> bytes:
@@ -142,14 +142,17 @@ class TimestamperChain:
         except Unavailable:
             return None  # the next one will stamp, and that is somebody else's
 
-    def timestamp(self, signature: bytes) -> bytes:
-        return self.timestamp_digest(hashlib.new(DIGEST, signature).digest())
+    def timestamp(self, signature: bytes, meanwhile: Callable[[], None] | None = None) -> bytes:
+        return self._first(lambda server: server.timestamp(signature, meanwhile))
 
     def timestamp_digest(self, hashed: bytes) -> bytes:
+        return self._first(lambda server: server.timestamp_digest(hashed))
+
+    def _first(self, ask: Callable[[Timestamper], bytes]) -> bytes:
         failures: list[SignerError] = []
         for server in self._servers:
             try:
-                return server.timestamp_digest(hashed)
+                return ask(server)
             except Unavailable as error:
                 failures.append(error)
         if len(failures) == 1:

@@ -21,6 +21,20 @@ _REFERENCE = re.compile(rb"(\d{1,10})\s+(\d{1,5})\s+R\b")
 _PLAIN_TOKEN = re.compile(rb"/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*|[+\-.0-9A-Za-z]+")
 _HEX = re.compile(rb"<[0-9A-Fa-f\x00\t\n\x0c\r ]*>")
 _STRING_PIECE = re.compile(rb"[()\\]")
+# A whole entry in one step, where its value holds neither comment nor parenthesis and lies at most two levels deep; nearly all do. It is
+# what `_skip` would pass over token by token, and nothing else. Possessive: no octet is looked at in two ways.
+_WHITE = rb"[\x00\t\n\x0c\r ]"
+_NAME = rb"/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*+"
+_WORDS = rb"(?:[+\-.0-9A-Za-z\x00\t\n\x0c\r ]++|" + _NAME + rb"|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>)"
+_INNER = rb"(?:" + _WORDS + rb"|\[" + _WORDS + rb"*+\]|<<" + _WORDS + rb"*+>>)"
+_VALUE = (
+    rb"\d{1,10}+" + _WHITE + rb"++\d{1,5}+" + _WHITE + rb"++R\b|[+\-.0-9A-Za-z]++|" + _NAME
+    + rb"|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>|\[" + _INNER + rb"*+\]|<<" + _INNER + rb"*+>>"
+)  # fmt: skip
+_GAP = rb"(?:" + _WHITE + rb"++|%[^\r\n]*+)*+"
+_ENTRY = re.compile(rb"(" + _NAME + rb")" + _GAP + rb"(" + _VALUE + rb")" + _GAP)
+# All entries of a dictionary, where each is of that kind.
+_ENTRIES = re.compile(rb"(?:" + _NAME + _GAP + rb"(?:" + _VALUE + rb")" + _GAP + rb")*+(?=>>)")
 _FIRST_ARCHIVE = re.compile(rb"pdfaid:part(?:\s*=\s*[\"']|\s*>)\s*1")
 _ROW_OCTETS = 20
 _DEEPEST = 40
@@ -58,6 +72,7 @@ class PlainPdf:
     catalog: RawDictionary
     page_number: int
     page: RawDictionary
+    objects: _Sections
 
 
 def read_plain(pdf: bytes) -> PlainPdf:
@@ -70,7 +85,7 @@ def read_plain(pdf: bytes) -> PlainPdf:
     trailer = sections.trailer
     if trailer.entries.keys() & {b"/Encrypt", b"/XRefStm"}:
         raise NotPlain("encrypted or hybrid")
-    catalog_number = _reference(trailer.entries.get(b"/Root"))
+    catalog_number = reference(trailer.entries.get(b"/Root"))
     catalog = sections.dictionary(catalog_number)
     if catalog.entries.get(b"/Type") != b"/Catalog":
         raise NotPlain("the root is no catalog")
@@ -81,11 +96,11 @@ def read_plain(pdf: bytes) -> PlainPdf:
     size = trailer.entries.get(b"/Size", b"")
     if not size.isdigit() or not 0 < int(size) < 10_000_000:
         raise NotPlain("no size")
-    return PlainPdf(int(found[1]), int(size), trailer, catalog_number, catalog, page_number, page)
+    return PlainPdf(int(found[1]), int(size), trailer, catalog_number, catalog, page_number, page, sections)
 
 
 def _first_page(sections: _Sections, catalog: RawDictionary) -> tuple[int, RawDictionary]:
-    number = _reference(catalog.entries.get(b"/Pages"))
+    number = reference(catalog.entries.get(b"/Pages"))
     for _ in range(_DEEPEST):
         node = sections.dictionary(number)
         kind = node.entries.get(b"/Type")
@@ -95,16 +110,19 @@ def _first_page(sections: _Sections, catalog: RawDictionary) -> tuple[int, RawDi
         first = _REFERENCE.match(kids, _blank(kids, 1)) if kids.startswith(b"[") else None
         if kind != b"/Pages" or first is None:
             break
-        number = _reference(first[0])
+        number = reference(first[0])
     raise NotPlain("no first page")
 
 
 class _Sections:
-    """The chain of classic cross-reference sections, newest first. Rows are read where they stand, one at a time."""
+    """The chain of classic cross-reference sections, newest first. Rows are read where they stand, one at a time.
+
+    `subsections`: first number, count, and where the rows begin.
+    """
 
     def __init__(self, pdf: bytes, start: int) -> None:
         self._pdf = pdf
-        self._subsections: list[tuple[int, int, int]] = []
+        self.subsections: list[tuple[int, int, int]] = []
         trailers = []
         seen: set[int] = set()
         at: int | None = start
@@ -133,12 +151,23 @@ class _Sections:
             if line is None:
                 raise NotPlain("a broken section")
             first, count = int(line[1]), int(line[2])
-            self._subsections.append((first, count, line.end()))
+            self.subsections.append((first, count, line.end()))
             at = line.end() + count * _ROW_OCTETS
 
     def dictionary(self, number: int) -> RawDictionary:
         """The dictionary that an object number stands for."""
-        for first, count, at in self._subsections:
+        return read_dictionary(self._pdf, self._place(number))
+
+    def array(self, number: int) -> bytes:
+        """The array that an object number stands for, as it stands in the file."""
+        at = self._place(number)
+        if self._pdf[at : at + 1] != b"[":
+            raise NotPlain("no array")
+        return self._pdf[at : _skip(self._pdf, at, 0)]
+
+    def _place(self, number: int) -> int:
+        """Where the object of a number has its value."""
+        for first, count, at in self.subsections:
             if first <= number < first + count:
                 row = _ROW.fullmatch(
                     self._pdf, at + (number - first) * _ROW_OCTETS, at + (number - first + 1) * _ROW_OCTETS
@@ -148,15 +177,30 @@ class _Sections:
                 head = _OBJECT.match(self._pdf, int(row[1]))
                 if head is None or int(head[1]) != number or int(head[2]) != 0:
                     raise NotPlain("no object where the row points")
-                return read_dictionary(self._pdf, _blank(self._pdf, head.end()))
+                return _blank(self._pdf, head.end())
         raise NotPlain("an object without a row")
 
 
-def _reference(raw: bytes | None) -> int:
+def reference(raw: bytes | None) -> int:
+    """The object number of a reference; NotPlain for anything else, and for objects of a later generation."""
     found = _REFERENCE.fullmatch(raw or b"")
     if found is None or int(found[2]) != 0:
         raise NotPlain("no plain reference")
     return int(found[1])
+
+
+def references(raw: bytes) -> list[int]:
+    """The object numbers of an array of references; NotPlain when anything else is in it."""
+    at, found = _blank(raw, 1), []
+    while raw.startswith(b"[") and raw[at : at + 1] != b"]":
+        each = _REFERENCE.match(raw, at)
+        if each is None:
+            break
+        found.append(reference(each[0]))
+        at = _blank(raw, each.end())
+    if raw[at:] != b"]":
+        raise NotPlain("no array of references")
+    return found
 
 
 def read_dictionary(data: bytes, at: int) -> RawDictionary:
@@ -164,8 +208,28 @@ def read_dictionary(data: bytes, at: int) -> RawDictionary:
     if data[at : at + 2] != b"<<":
         raise NotPlain("no dictionary")
     start, at = at, _blank(data, at + 2)
+    whole = _ENTRIES.match(data, at)
+    if whole is not None:
+        pairs = _ENTRY.findall(data, at, whole.end())
+        entries = dict(pairs)
+        text = data[start : whole.end() + 2]
+        if len(entries) == len(pairs) and b"#" not in text:
+            return RawDictionary(text, entries)
+    return _read_by_entry(data, start, at)
+
+
+def _read_by_entry(data: bytes, start: int, at: int) -> RawDictionary:
+    """The same where something is odd, from the first entry on."""
     entries: dict[bytes, bytes] = {}
     while data[at : at + 2] != b">>":
+        whole = _ENTRY.match(data, at)
+        if whole is not None:
+            name, value_octets = whole.groups()
+            if b"#" in name or name in entries:
+                raise NotPlain("no plain key")
+            entries[name] = value_octets
+            at = whole.end()
+            continue
         key = _PLAIN_TOKEN.match(data, at)
         if key is None or not key[0].startswith(b"/") or b"#" in key[0] or key[0] in entries:
             raise NotPlain("no plain key")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
+import os
+from collections.abc import Sequence
 
-from signer.plain_pdf import NotPlain, PlainPdf
+from signer.plain_pdf import NotPlain, PlainPdf, RawDictionary
 
 _RANGE_WIDTH = 48
 
@@ -31,11 +32,11 @@ class PlainRevision:
         self._offsets[number] = self._start + len(self._out)
         self._out += b"%d 0 obj\n%b\nendobj\n" % (number, text)
 
-    def write_stream(self, octets: bytes) -> int:
-        """A stream of these octets as they are; its number."""
+    def write_stream(self, octets: bytes, entries: bytes = b"") -> int:
+        """A stream of these octets as they are, with these entries in its dictionary; its number."""
         number = self.new_number()
         self._offsets[number] = self._start + len(self._out)
-        self._out += b"%d 0 obj\n<< /Length %d >>\nstream\n" % (number, len(octets))
+        self._out += b"%d 0 obj\n<< %b/Length %d >>\nstream\n" % (number, entries, len(octets))
         self._out += octets
         self._out += b"\nendstream\nendobj\n"
         return number
@@ -61,12 +62,23 @@ class PlainRevision:
         return bytes(self._out), self._hole
 
 
-def with_annotation(base: PlainPdf, number: int) -> bytes:
-    """The first page with one annotation more. An array elsewhere in the file is left to the library."""
-    present = base.page.entries.get(b"/Annots", b"[]")
+def with_annotation(base: PlainPdf, *numbers: int) -> bytes:
+    """The first page with some annotations more. An array elsewhere in the file is left to the library."""
+    return annotated(base.page, numbers)
+
+
+def annotated(page: RawDictionary, numbers: Sequence[int]) -> bytes:
+    """The same of any page."""
+    present = page.entries.get(b"/Annots", b"[]")
     if not present.startswith(b"["):
         raise NotPlain("annotations of their own object")
-    return base.page.with_entry(b"/Annots", b"%b %d 0 R]" % (present[:-1].rstrip(), number))
+    return page.with_entry(b"/Annots", with_references(present, numbers))
+
+
+def with_references(array: bytes, numbers: Sequence[int]) -> bytes:
+    """An array with some references more at its end."""
+    more = b"".join([b" %d 0 R" % number for number in numbers])
+    return b"%b%b]" % (array[:-1].rstrip(), more)
 
 
 def _cross_references(base: PlainPdf, offsets: dict[int, int], at: int) -> bytes:
@@ -80,10 +92,11 @@ def _cross_references(base: PlainPdf, offsets: dict[int, int], at: int) -> bytes
         lines.append(b"%d %d\n" % (numbers[position], run))
         lines += [b"%010d 00000 n \n" % offsets[number] for number in numbers[position : position + run]]
         position += run
-    kept = b"".join(
-        b" %b %b" % (key, base.trailer.entries[key]) for key in (b"/Root", b"/Info") if key in base.trailer.entries
-    )
-    size = max(base.size, *(number + 1 for number in numbers))
+    trailer = base.trailer.entries
+    kept = b" /Root %b" % trailer[b"/Root"]
+    if b"/Info" in trailer:
+        kept += b" /Info %b" % trailer[b"/Info"]
+    size = max(base.size, numbers[-1] + 1)
     lines.append(b"trailer\n<< /Size %d%b%b /Prev %d >>\n" % (size, kept, _file_id(base), base.start))
     lines.append(b"startxref\n%d\n%%%%EOF\n" % at)
     return b"".join(lines)
@@ -91,7 +104,7 @@ def _cross_references(base: PlainPdf, offsets: dict[int, int], at: int) -> bytes
 
 def _file_id(base: PlainPdf) -> bytes:
     """The first identifier stays, the second is new with every revision (ISO 32000-2 14.4)."""
-    fresh = secrets.token_hex(16).upper().encode("ascii")
+    fresh = os.urandom(16).hex().upper().encode("ascii")
     present = base.trailer.entries.get(b"/ID", b"")
     first, _, _ = present.strip(b"[] \r\n\t").partition(b">")
     if not present.startswith(b"[") or not first.startswith(b"<"):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from signer.appearance.fonts import EmbeddedFont, Style, pack_font, unpack_font
+from signer.appearance.fonts import EmbeddedFont, Style, unpack_font
 from signer.appearance.images import StampImage
+from signer.appearance.stamps import Appearance, seal_stamp, signature_stamp, text_stamp
 from signer.password import NO_PASSWORD, Password
 from signer.protection import NO_PROTECTION, Protection
 from signer.subfilters import PADES
@@ -48,6 +50,15 @@ class Plan:
     password: Password = NO_PASSWORD
     subfilter: str = PADES
 
+    @functools.cached_property
+    def stamp(self) -> Appearance:
+        """What is drawn, in its own size."""
+        if self.image is None:
+            return text_stamp(self.text, self.fonts["regular"])
+        if self.kind == "seal":
+            return seal_stamp(self.image, self.diameter_mm or 0.0)
+        return signature_stamp(self.image)
+
     def to_message(self) -> Message:
         """Header and blobs for the preparing process."""
         header: dict[str, Any] = {
@@ -69,7 +80,7 @@ class Plan:
             "image": None,
         }
         header["fonts"] = list(self.fonts)
-        blobs = [pack_font(font) for font in self.fonts.values()]
+        blobs = [font.packed for font in self.fonts.values()]
         if self.image:
             header["image"] = {
                 name: value for name, value in asdict(self.image).items() if name not in ("rgb", "alpha")
@@ -78,8 +89,13 @@ class Plan:
         return header, blobs
 
     @classmethod
-    def from_message(cls, header: Mapping[str, Any], blobs: list[bytes]) -> Plan:
-        """The plan of `to_message`."""
+    def from_message(
+        cls,
+        header: Mapping[str, Any],
+        blobs: list[bytes],
+        unpack: Callable[[bytes], EmbeddedFont] = unpack_font,
+    ) -> Plan:
+        """The plan of `to_message`. `unpack`: `unpack_font`, by who remembers fonts."""
         values = dict(header)
         values["claimed_time"] = datetime.fromisoformat(values["claimed_time"])
         values["text"] = tuple(values["text"])
@@ -87,7 +103,7 @@ class Plan:
         values["keeps_open"] = tuple(values["keeps_open"])
         values["password"] = Password(values["password"])
         styles = values["fonts"]
-        values["fonts"] = {style: unpack_font(blob) for style, blob in zip(styles, blobs[: len(styles)], strict=True)}
+        values["fonts"] = {style: unpack(blob) for style, blob in zip(styles, blobs[: len(styles)], strict=True)}
         if values["image"] is not None:
             rgb, alpha = blobs[len(styles) :]
             values["image"] = StampImage(rgb=rgb, alpha=alpha, **values["image"])

@@ -7,9 +7,10 @@ there stays octet for octet: the answer is only the tail.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from pyhanko.pdf_utils import generic
@@ -27,15 +28,14 @@ from pyhanko.sign.fields import (
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigMDPSetup, SigObjSetup
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
-from signer.appearance.errors import AppearanceError, PlacementCoversText, PlacementOffPage, SurveyFailed
-from signer.appearance.geometry import PageBox, Place, Rect, mm_to_pt, parse_placement, seal_rect
+from signer.appearance.errors import AppearanceError
+from signer.appearance.fonts import unpack_font
+from signer.appearance.geometry import Place, Rect, parse_placement, seal_rect
 from signer.appearance.pdf_objects import PdfParts
-from signer.appearance.placement import Wanted, check_blank, find_place
-from signer.appearance.stamps import Appearance, empty_stamp, seal_stamp, signature_stamp, text_stamp
+from signer.appearance.stamps import empty_stamp
 from signer.conformance import conformance_of
 from signer.errors import InputUnreadable, Refused, SignerError
 from signer.form import (
-    SignatureField,
     fields_of,
     fill_text_fields,
     form_fields,
@@ -49,6 +49,7 @@ from signer.form import (
     with_locked,
 )
 from signer.password import Password
+from signer.placing import READY_SEAL_STEM, PlaceShelf, SignatureField, Target, box_of, choose, ready_seal, stamp_of
 from signer.plain_increment import prepare_plain
 from signer.plain_pdf import NotPlain
 from signer.plan import Message, Plan, Prepared
@@ -59,32 +60,45 @@ from signer.unlocking import Rights, refuse_unless_allowed, unlock_for_writing
 
 _HEADER = re.compile(rb"%PDF-\d\.\d")
 _HEADER_WITHIN = 1024  # readers look this far for it (ISO 32000-1 annex H, implementation note 13)
-READY_SEAL_STEM = "Seal"
+_MOST_FONTS = 8
 # Only written where a rule refers to it; the document's digest is the parent's to take.
 _RULES_DIGEST = "sha256"
-_STEMS = {"signature": "Signature", "seal": READY_SEAL_STEM}
 # What a screen reader says of a field (/TU).
 _SPOKEN = {"signature": "Chữ ký số", "seal": "Con dấu"}
 
 
-def prepare_task(header: dict[str, Any], blobs: list[bytes]) -> Message:
-    """The judge process's task `prepare`: blob 0 is the file, the rest the plan's. A refusal is an answer, not a failure."""
-    try:
-        prepared = prepare(blobs[0], Plan.from_message(header, blobs[1:]))
-    except SignerError as error:
-        return {"error": type(error).__name__, "code": error.code, "facts": error.facts}, []
-    except AppearanceError as error:
-        return {"error": Refused.__name__, "code": error.code, "facts": error.facts}, []
-    answer, tail = prepared.to_message()
-    return answer, tail
+class PrepareTask:
+    """The judge process's task `prepare`; what it remembers ends with the process."""
+
+    def __init__(self) -> None:
+        self._places = PlaceShelf()
+        # The same few fonts come with every plan that draws text.
+        self._unpack = functools.lru_cache(maxsize=_MOST_FONTS)(unpack_font)
+
+    def __call__(self, header: dict[str, Any], blobs: list[bytes]) -> Message:
+        """Blob 0 is the file, the rest the plan's. A refusal is an answer, not a failure."""
+        try:
+            prepared = prepare(blobs[0], Plan.from_message(header, blobs[1:], self._unpack), self._places)
+        except SignerError as error:
+            return {"error": type(error).__name__, "code": error.code, "facts": error.facts}, []
+        except AppearanceError as error:
+            return {"error": Refused.__name__, "code": error.code, "facts": error.facts}, []
+        answer, tail = prepared.to_message()
+        return answer, tail
 
 
-def prepare(pdf: bytes, plan: Plan) -> Prepared:
-    """Append the revision; Refused or InputUnreadable when it cannot be. Uses no key."""
+def prepare(pdf: bytes, plan: Plan, places: PlaceShelf | None = None) -> Prepared:
+    """Append the revision; Refused or InputUnreadable when it cannot be. Uses no key. `places`: what was found before."""
     if _HEADER.search(pdf, 0, _HEADER_WITHIN) is None:
         raise InputUnreadable("INPUT_NOT_PDF")
-    with contextlib.suppress(NotPlain):
-        return prepare_plain(pdf, plan, plan.field or f"{_STEMS[plan.kind]}1")
+    try:
+        return prepare_plain(pdf, plan, places)
+    except NotPlain:
+        return prepare_by_library(pdf, plan)
+
+
+def prepare_by_library(pdf: bytes, plan: Plan) -> Prepared:
+    """The same for any file."""
     with contextlib.suppress(_LibraryTrouble):
         return _guarded(pdf, plan, strict=True)
     # Strict first; hybrid cross-references and dangling references of honest files only pass leniently.
@@ -113,20 +127,6 @@ def _guarded(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
 
 
 @dataclass(frozen=True)
-class _Target:
-    """The field that gets the signature, and where its stamp is drawn; `how` says what found the place."""
-
-    name: str
-    exists: bool
-    place: Place | None
-    how: str | None
-
-    @property
-    def page(self) -> int:
-        return self.place.page_index if self.place else 0
-
-
-@dataclass(frozen=True)
 class _Wants:
     """What only the first signature may bring besides itself: to an earlier one it would be a change that nobody asked for.
 
@@ -151,7 +151,7 @@ def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
     signed = sum(not field.free for field in fields)
     if plan.protection.certify is not None:
         refuse_second_certification(writer, signed)
-    leave_room = rights.new_field and not signed and plan.ready_seal_mm and not _ready_seal(fields, plan.ready_seal_mm)
+    leave_room = rights.new_field and not signed and plan.ready_seal_mm and not ready_seal(fields, plan.ready_seal_mm)
     room = fresh_name(writer, READY_SEAL_STEM) if leave_room else None
     waiting = [*(each.name for each in fields if each.free), *([room] if room else [])]
     rules = _rules(writer, plan, target, waiting, filled)
@@ -162,7 +162,7 @@ def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
 
 def _target(
     pdf: bytes, plan: Plan, writer: IncrementalPdfFileWriter, fields: list[SignatureField], rights: Rights
-) -> _Target:
+) -> Target:
     name = plan.field
     if name is None and not rights.new_field:
         # Where nobody may make a field, the one that waits is what the author meant.
@@ -172,85 +172,15 @@ def _target(
         named = next((each for each in fields if each.name == name), None)
         if named is not None:
             # Somebody has decided where: the field's own box, or nowhere if it has none.
-            place = _box_of(named, plan)
+            place = box_of(named, plan)
             if place is None and parse_placement(plan.placement).kind == "required":
                 raise Refused("PLACEMENT_NOWHERE")
-            return _Target(named.name, True, place, "field" if place else None)
-    if plan.kind == "seal" and parse_placement(plan.placement).kind != "given":
-        ready = _ready_seal(fields, plan.diameter_mm or 0.0)
-        if ready is not None:
-            place = None if plan.placement == "none" else _box_of(ready, plan)
-            return _Target(ready.name, True, place, "reserved" if place else None)
-    place = _search(pdf, plan, fields)
-    if place is None and parse_placement(plan.placement).kind == "required":
-        raise Refused("PLACEMENT_NOWHERE")
-    if place is not None and place.field is not None:
-        return _Target(place.field, True, place, place.how)
-    return _Target(name or fresh_name(writer, _STEMS[plan.kind]), False, place, place.how if place else None)
-
-
-def _search(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> Place | None:
-    """Where the stamp may stand without covering anything; None for nowhere, or for a page that cannot be rendered."""
-    placement = parse_placement(plan.placement)
-    if placement.kind == "none":
-        return None
-    stamp = _stamp(plan, None)
-    wanted = Wanted(
-        width=stamp.width,
-        height=stamp.height,
-        seal_mm=plan.ready_seal_mm,
-        signer=plan.signer,
-        role=plan.kind,
-        open_fields=frozenset(each.name for each in fields if each.free and plan.field is None),
-    )
-    try:
-        if plan.kind == "seal" and placement.kind in ("auto", "required"):
-            beside = _beside_signature(pdf, plan, fields)
-            if beside is not None:
-                return beside
-        return find_place(pdf, wanted, placement, plan.password.text)
-    except SurveyFailed:
-        if placement.kind == "auto":
-            return None  # what cannot be looked at gets no stamp, and the caller warns
-        raise
-
-
-def _beside_signature(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> Place | None:
-    """The seal's place by the rule of ND30 PL1, over the left third of the newest visible signature, if it covers nothing else."""
-    for signed in reversed(fields):
-        if signed.free or signed.box is None or signed.page is None or plan.diameter_mm is None:
-            continue
-        rect = seal_rect(signed.box, plan.diameter_mm, signed.rotation)
-        with contextlib.suppress(PlacementCoversText, PlacementOffPage):
-            ignored = frozenset({signed.name})
-            check_blank(pdf, signed.page, rect, is_round=True, ignored_fields=ignored, password=plan.password.text)
-            return Place(signed.page, rect, signed.rotation, "field")
-    return None
-
-
-def _box_of(field: SignatureField, plan: Plan) -> Place | None:
-    """An existing field's own box. A seal is never scaled: a box that is too small for it is refused."""
-    if field.box is None or field.page is None or plan.placement == "none":
-        return None
-    x0, y0, x1, y1 = field.box
-    if plan.diameter_mm is not None and min(x1 - x0, y1 - y0) < mm_to_pt(plan.diameter_mm) - 0.5:
-        raise Refused("FIELD_TOO_SMALL", field=field.name, diameter_mm=f"{plan.diameter_mm:g}")
-    return Place(field.page, field.box, field.rotation, "field", field.name)
-
-
-def _ready_seal(fields: list[SignatureField], diameter_mm: float) -> SignatureField | None:
-    """The empty field that an earlier signature of ours left for the seal, if the seal fits in it."""
-    least = mm_to_pt(diameter_mm) - 0.5
-    for field in fields:
-        if field.free and field.box and field.name.startswith(READY_SEAL_STEM):
-            x0, y0, x1, y1 = field.box
-            if min(x1 - x0, y1 - y0) >= least:
-                return field
-    return None
+            return Target(named.name, True, place, "field" if place else None)
+    return choose(pdf, plan, fields, lambda stem: name or fresh_name(writer, stem))
 
 
 def _rules(
-    writer: IncrementalPdfFileWriter, plan: Plan, target: _Target, open_fields: list[str], filled: list[str]
+    writer: IncrementalPdfFileWriter, plan: Plan, target: Target, open_fields: list[str], filled: list[str]
 ) -> SigMDPSetup | None:
     """What the signature forbids: as asked for, as the field's own dictionary says (ISO 32000-2 12.7.5.5), and the values filled in."""
     certify = plan.protection.certify
@@ -301,31 +231,6 @@ def _field_spec(name: str, page: int, box: Rect | None) -> SigFieldSpec:
     return SigFieldSpec(name, on_page=page, box=cast("Any", box), empty_field_appearance=False)
 
 
-def _stamp(plan: Plan, place: Place | None) -> Appearance:
-    """What is drawn, as large as its place: a viewer stretches an appearance to its field (ISO 32000-2 12.5.5)."""
-    if plan.image is None:
-        stamp = text_stamp(plan.text, plan.fonts["regular"])
-    elif plan.kind == "seal":
-        stamp = seal_stamp(plan.image, plan.diameter_mm or 0.0)
-    else:
-        stamp = signature_stamp(plan.image)
-    if place is None:
-        return stamp
-    shown = PageBox((0.0, 0.0, 0.0, 0.0), place.rotation).to_display(place.rect)
-    width, height = shown[2] - shown[0], shown[3] - shown[1]
-    if plan.kind == "signature" and plan.image is not None:
-        return signature_stamp(plan.image, width, height)
-    return _centred(stamp, width, height)
-
-
-def _centred(stamp: Appearance, width: float, height: float) -> Appearance:
-    """The stamp in the middle of a larger box, its size kept; in a smaller one it is reduced (never a seal: see _box_of)."""
-    scale = min(1.0, width / stamp.width, height / stamp.height)
-    left, bottom = (width - stamp.width * scale) / 2, (height - stamp.height * scale) / 2
-    matrix = f"q {scale:.4f} 0 0 {scale:.4f} {left:.4f} {bottom:.4f} cm ".encode("ascii")
-    return replace(stamp, width=width, height=height, content=matrix + stamp.content + b" Q")
-
-
 def _open(pdf: bytes, password: Password, *, strict: bool) -> tuple[IncrementalPdfFileWriter, Rights]:
     writer = RevisionWriter(io.BytesIO(pdf), strict=strict)
     rights = unlock_for_writing(writer.prev, password)
@@ -337,7 +242,7 @@ def _open(pdf: bytes, password: Password, *, strict: bool) -> tuple[IncrementalP
 def _append_signature(
     writer: IncrementalPdfFileWriter,
     plan: Plan,
-    target: _Target,
+    target: Target,
     parts: PdfParts,
     rules: SigMDPSetup | None,
     wants: _Wants,
@@ -355,7 +260,7 @@ def _append_signature(
         field[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): parts.form(empty_stamp(0, 0))})
     if target.place:
         annotation = get_single_field_annot(field)
-        stamp = _stamp(plan, target.place)
+        stamp = stamp_of(plan, target.place)
         annotation[pdf_name("/AP")] = generic.DictionaryObject(
             {pdf_name("/N"): parts.form(stamp, target.place.rotation)}
         )

@@ -23,7 +23,7 @@ Task = Callable[[dict[str, Any], list[bytes]], tuple[dict[str, Any], list[bytes]
 
 TASKS: Mapping[str, str] = {
     "gather": "signer.validation.gathering:gather_task",
-    "prepare": "signer.preparing:prepare_task",
+    "prepare": "signer.preparing:PrepareTask",
     "extend": "signer.appending:extend_task",
 }
 
@@ -94,8 +94,10 @@ def _perform(
 
 
 def _load(tasks: Mapping[str, str], name: str) -> Task:
+    """A function, or a class whose one instance is the task: it may remember what it has found out before."""
     module, _, function = tasks[name].partition(":")
-    task: Task = getattr(importlib.import_module(module), function)
+    found = getattr(importlib.import_module(module), function)
+    task: Task = found() if isinstance(found, type) else found
     return task
 
 

@@ -7,6 +7,7 @@ The cycle of one is signing.py's, that of many signing_batch.py's; the rows are 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 from hsm.errors import HSMError
 from pki.audit import Actor
@@ -14,6 +15,7 @@ from signer.admission import refuse_closed_document
 from signer.credentials import OFFICER, SEAL, Signatory
 from signer.documents import ActIntent, Registered, find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError
+from signer.evidence import EvidenceAhead
 from signer.extending import Raised
 from signer.levels import B_B, B_T, LEVELS, reaches
 from signer.numbering import GivenNumber
@@ -106,13 +108,18 @@ def intent_of(ready: Ready) -> ActIntent:
     )
 
 
-def embed_value(ready: Ready, attributes: bytes, value: bytes) -> tuple[bytes, OneStamp | None]:
-    """The signed revision, checked, and who gave its time-stamp; `value` is the signature over the attributes of `ready`."""
+def embed_value(
+    ready: Ready, attributes: bytes, value: bytes, meanwhile: Callable[[], None] | None = None
+) -> tuple[bytes, OneStamp | None]:
+    """The signed revision, checked, and who gave its time-stamp; `value` is the signature over the attributes of `ready`.
+
+    `meanwhile` may be called while the time-stamp is being made.
+    """
     case, prepared = ready.case, ready.prepared
     template = case.signatory.template
     # A time-stamp that cannot be had costs no signature.
     extender = case.deps.extender if case.request.level != B_B else None
-    stamp = OneStamp(extender.timestamper) if extender is not None else None
+    stamp = OneStamp(extender.timestamper, meanwhile) if extender is not None else None
     signed = embed_signature(prepared, template, attributes, value, stamp.timestamp if stamp else None)
     # Nothing leaves that does not verify with the certificate people will be shown.
     stamped = stamp.checked if stamp is not None else None
@@ -122,11 +129,14 @@ def embed_value(ready: Ready, attributes: bytes, value: bytes) -> tuple[bytes, O
 
 def embed_and_raise(ready: Ready, attributes: bytes, value: bytes) -> Made:
     """For a certificate of ours: the signed revision, checked, and the proofs behind it, as far as they can be had."""
-    signed, stamp = embed_value(ready, attributes, value)
-    return Made(signed, _raise(ready, signed, stamp))
+    case, extender = ready.case, ready.case.deps.extender
+    serials = (case.signatory.serial, *case.earlier.signers)
+    ahead = extender.ahead(serials, case.request.level) if extender is not None else None
+    signed, stamp = embed_value(ready, attributes, value, ahead.gather if ahead else None)
+    return Made(signed, _raise(ready, signed, stamp, ahead))
 
 
-def _raise(ready: Ready, signed: bytes, stamp: OneStamp | None) -> Raised:
+def _raise(ready: Ready, signed: bytes, stamp: OneStamp | None, ahead: EvidenceAhead | None) -> Raised:
     case, extender = ready.case, ready.case.deps.extender
     if stamp is None or extender is None:
         return Raised(signed, B_B)
@@ -134,7 +144,7 @@ def _raise(ready: Ready, signed: bytes, stamp: OneStamp | None) -> Raised:
         return Raised(signed, B_B, stamp.failure)
     serials = (case.signatory.serial, *case.earlier.signers)
     raised = extender.raise_signed(
-        signed, ready.prepared.hole, case.request.level, serials, stamp.stamped_by, case.request.password
+        signed, ready.prepared.hole, case.request.level, serials, stamp.stamped_by, case.request.password, ahead
     )
     if not case.earlier.fields or raised.level == B_T:
         return raised

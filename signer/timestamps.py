@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -15,9 +16,10 @@ from certs.serial import serial_hex
 from hsm.der import SEQUENCE, Reader, tlv
 from hsm.errors import HSMError
 from pki.errors import PkiError, TokenWrong
+from pki.service_keys import Service
 from pki.tsa.authority import TimeStampingAuthority
 from pki.tsa.request import build_request
-from pki.tsa.token import check_token
+from pki.tsa.token import TokenCheck
 from signer.cms import TIMESTAMP_ROOM
 from signer.errors import OwnOutputBroken, SignerError, Unavailable
 
@@ -55,8 +57,11 @@ class Timestamper(Protocol):
         """The serial of our own certificate that the next token is signed by; None when somebody else's will be. Unavailable."""
         ...
 
-    def timestamp(self, signature: bytes) -> bytes:
-        """A token (ContentInfo in DER) over a signature value, with its certificates; Unavailable when there is none."""
+    def timestamp(self, signature: bytes, meanwhile: Callable[[], None] | None = None) -> bytes:
+        """A token (ContentInfo in DER) over a signature value, with its certificates; Unavailable when there is none.
+
+        `meanwhile` may be called, or not, while a token is being made; its time is taken by then.
+        """
         ...
 
     def timestamp_digest(self, hashed: bytes) -> bytes:
@@ -76,6 +81,22 @@ class Timestamper(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _OwnService:
+    """What never changes about one service of ours."""
+
+    check: TokenCheck
+    certificate: bytes
+    stamped_by: StampedBy
+
+    @classmethod
+    def of(cls, service: Service) -> _OwnService:
+        certificate = service.certificate
+        until = renewal_of(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+        by = StampedBy(serial_hex(certificate.serial_number), (), until)
+        return cls(TokenCheck(service), certificate.public_bytes(Encoding.DER), by)
+
+
 class OwnTimestamper:
     """Our own time-stamping authority, asked in process with the same bytes as over HTTP."""
 
@@ -83,6 +104,7 @@ class OwnTimestamper:
 
     def __init__(self, authority: TimeStampingAuthority) -> None:
         self._authority = authority
+        self._known: _OwnService | None = None
 
     def serial(self) -> str | None:
         try:
@@ -90,12 +112,15 @@ class OwnTimestamper:
         except (PkiError, HSMError, CertsError) as error:
             raise Unavailable("TIMESTAMP_UNAVAILABLE", reason=error.code) from error
 
-    def timestamp(self, signature: bytes) -> bytes:
-        return self.timestamp_digest(hashlib.new(DIGEST, signature).digest())
+    def timestamp(self, signature: bytes, meanwhile: Callable[[], None] | None = None) -> bytes:
+        return self._ask(hashlib.new(DIGEST, signature).digest(), meanwhile)
 
     def timestamp_digest(self, hashed: bytes) -> bytes:
+        return self._ask(hashed, None)
+
+    def _ask(self, hashed: bytes, meanwhile: Callable[[], None] | None) -> bytes:
         # The nonce ties the answer to this request (RFC 3161 2.4.1); in process it only keeps both ways alike.
-        answer = self._authority.answer(build_request(DIGEST, hashed, nonce=secrets.randbits(_NONCE_BITS)))
+        answer = self._authority.answer(build_request(DIGEST, hashed, nonce=secrets.randbits(_NONCE_BITS)), meanwhile)
         if answer.failure is not None:
             raise Unavailable("TIMESTAMP_UNAVAILABLE", reason=answer.failure.name) from answer.cause
         response = Reader(answer.der).enter()
@@ -107,7 +132,7 @@ class OwnTimestamper:
 
     def check_digest(self, token: bytes, hashed: bytes) -> datetime:
         try:
-            return check_token(token, DIGEST, hashed, self._authority.service())
+            return self._service().check.check(token, DIGEST, hashed)
         except TokenWrong as error:
             raise OwnOutputBroken("SELF_CHECK_FAILED", part="timestamp") from error
         except PkiError as error:
@@ -115,21 +140,27 @@ class OwnTimestamper:
 
     def stamped_by(self, token: bytes, hashed: bytes) -> StampedBy | None:  # noqa: ARG002  in the token's own words
         try:
-            certificate = self._authority.service().certificate
+            known = self._service()
         except (PkiError, HSMError, CertsError):
             return None
         # Its octets stand in the token, which was found right when it was made.
-        if certificate.public_bytes(Encoding.DER) not in token:
-            return None
-        until = renewal_of(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-        return StampedBy(serial_hex(certificate.serial_number), (), until)
+        return known.stamped_by if known.certificate in token else None
+
+    def _service(self) -> _OwnService:
+        """The service in force, which the desk makes anew when anything about it changed."""
+        service, known = self._authority.service(), self._known
+        if known is None or known.check.service is not service:
+            known = self._known = _OwnService.of(service)
+        return known
 
 
 class OneStamp:
     """A time-stamper for one signature: what it cannot give is remembered instead of raised, because a signature is never lost for it."""
 
-    def __init__(self, timestamper: Timestamper) -> None:
+    def __init__(self, timestamper: Timestamper, meanwhile: Callable[[], None] | None = None) -> None:
+        """`meanwhile` as for `Timestamper.timestamp`."""
         self._timestamper = timestamper
+        self._meanwhile = meanwhile
         self.failure: SignerError | None = None
         self.stamped_by: StampedBy | None = None
         # The signature value and the token over it, once that was found right.
@@ -138,7 +169,7 @@ class OneStamp:
     def timestamp(self, signature: bytes) -> bytes:
         """A token, or nothing."""
         try:
-            token = self._timestamper.timestamp(signature)
+            token = self._timestamper.timestamp(signature, self._meanwhile)
             self._timestamper.check(token, signature)
         except (Unavailable, OwnOutputBroken) as error:
             # A token that holds nothing is as good as none, and the signature is as good as before.

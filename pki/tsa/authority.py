@@ -8,6 +8,7 @@ and `write_tally` puts the counts into the audit trail: one row for a span of ti
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -69,14 +70,17 @@ class TimeStampingAuthority:
         self._lock = threading.Lock()
         self._tally = _Tally()
 
-    def answer(self, request_der: bytes) -> TimeStampAnswer:
-        """Answer one request, whatever it is and whatever fails; nothing is raised that a client or an outage can cause."""
+    def answer(self, request_der: bytes, meanwhile: Callable[[], None] | None = None) -> TimeStampAnswer:
+        """Answer one request, whatever it is and whatever fails; nothing is raised that a client or an outage can cause.
+
+        `meanwhile` as for sign_message: it begins after the token's time was taken.
+        """
         now = self._clock.now()
         try:
             request = parse_request(request_der)
             if request.policy not in (None, self._policy_oid):
                 raise RequestRefused(Failure.UNACCEPTED_POLICY, "another policy is asked for")  # noqa: TRY301  one way out
-            token = self._sign(request, now)
+            token = self._sign(request, now, meanwhile)
         except RequestRefused as refused:
             return self._refuse(refused.failure, refused, now)
         except (DatabaseUnavailable, HSMError, PkiError) as error:
@@ -107,12 +111,12 @@ class TimeStampingAuthority:
             raise
         return True
 
-    def _sign(self, request: TimeStampRequest, now: datetime) -> bytes:
+    def _sign(self, request: TimeStampRequest, now: datetime, meanwhile: Callable[[], None] | None) -> bytes:
         service = self._services.usable(ServiceKind.TSA, now)[-1]
         template = self._template
         if template is None or template.service is not service:
             template = self._template = TokenTemplate(service, self._policy.oid, self._policy.accuracy)
-        return template.sign(request, now)
+        return template.sign(request, now, meanwhile)
 
     def _refuse(self, failure: Failure, cause: Exception, now: datetime) -> TimeStampAnswer:
         self._count(now, failure)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -19,6 +21,8 @@ from pki.signed_data import TST_INFO, SignerTemplate
 from pki.tsa.request import TimeStampRequest
 
 _VERSION_1 = der.integer(1)
+# RFC 3161 2.4.2: seconds are always there, a fraction may be.
+_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{1,6}))?Z", re.ASCII)
 
 
 class TokenSigner(Protocol):
@@ -45,8 +49,8 @@ class TokenTemplate:
         self._signer = SignerTemplate(service.certificate, service.scheme, TST_INFO)
         self._certificates = self._signer.certificates(service.chain)
 
-    def sign(self, request: TimeStampRequest, moment: datetime) -> bytes:
-        """A token for a checked request: a ContentInfo in DER. The key is used once."""
+    def sign(self, request: TimeStampRequest, moment: datetime, meanwhile: Callable[[], None] | None = None) -> bytes:
+        """A token for a checked request: a ContentInfo in DER. The key is used once; `meanwhile` as for sign_message."""
         scheme = self.service.scheme
         content = der.sequence(
             _VERSION_1,
@@ -60,7 +64,7 @@ class TokenTemplate:
             b"" if request.nonce is None else der.integer(request.nonce),
         )
         attributes = self._signer.signed_attributes(hashlib.new(scheme.digest, content).digest())
-        signature = sign_message(self.service.key, scheme, attributes)
+        signature = sign_message(self.service.key, scheme, attributes, meanwhile)
         head = self._signer.head(content)
         if request.wants_certificates:
             head += self._certificates  # RFC 3161 2.4.1: certReq decides whether they are there at all
@@ -68,28 +72,40 @@ class TokenTemplate:
 
 
 def check_token(token: bytes, digest: str, hashed: bytes, service: TokenSigner, policy: str | None = None) -> datetime:
-    """The time of a token by this service over this hash, from the token's own octets; TokenWrong unless all of it is right.
+    """The time of a token by this service over this hash; see TokenCheck, which is for many tokens of one service."""
+    return TokenCheck(service).check(token, digest, hashed, policy)
 
-    `policy` in dotted form: the only one that will do. None: any.
-    """
-    try:
-        content, attributes, signature = _read_signed_data(token)
-        made_under, imprint, moment = _read_content(content)
-    except (ValueError, OverflowError) as error:
-        raise TokenWrong(f"not a token: {error}", part="structure") from error
-    if policy is not None and der.tlv(der.OID, made_under) != der.oid(policy):
-        raise TokenWrong("the policy is another", part="policy")
-    if imprint != der.algorithm(DIGEST_OIDS[digest]) + der.octets(hashed):
-        raise TokenWrong("the imprint is another", part="imprint")
-    signer = SignerTemplate(service.certificate, service.scheme, TST_INFO)
-    expected = signer.signed_attributes(hashlib.new(service.scheme.digest, content).digest())
-    if Reader(expected).take(der.SET) != attributes:
-        raise TokenWrong("the attributes are others", part="attributes")
-    try:
-        check_signature(service.public_key, service.scheme, signature, expected)
-    except SignatureMismatch as error:
-        raise TokenWrong(str(error), part="signature") from error
-    return moment
+
+class TokenCheck:
+    """Checks tokens of one service: what all of them must share is encoded once."""
+
+    def __init__(self, service: TokenSigner) -> None:
+        self.service = service
+        self._signer = SignerTemplate(service.certificate, service.scheme, TST_INFO)
+
+    def check(self, token: bytes, digest: str, hashed: bytes, policy: str | None = None) -> datetime:
+        """The time of a token over this hash, from the token's own octets; TokenWrong unless all of it is right.
+
+        `policy` in dotted form: the only one that will do. None: any.
+        """
+        service = self.service
+        try:
+            content, attributes, signature = _read_signed_data(token)
+            made_under, imprint, moment = _read_content(content)
+        except (ValueError, OverflowError) as error:
+            raise TokenWrong(f"not a token: {error}", part="structure") from error
+        if policy is not None and der.tlv(der.OID, made_under) != der.oid(policy):
+            raise TokenWrong("the policy is another", part="policy")
+        if imprint != der.algorithm(DIGEST_OIDS[digest]) + der.octets(hashed):
+            raise TokenWrong("the imprint is another", part="imprint")
+        expected = self._signer.signed_attributes(hashlib.new(service.scheme.digest, content).digest())
+        if Reader(expected).take(der.SET) != attributes:
+            raise TokenWrong("the attributes are others", part="attributes")
+        try:
+            check_signature(service.public_key, service.scheme, signature, expected)
+        except SignatureMismatch as error:
+            raise TokenWrong(str(error), part="signature") from error
+        return moment
 
 
 def embedded_certificates(token: bytes) -> list[x509.Certificate]:
@@ -139,6 +155,10 @@ def _read_content(content: bytes) -> tuple[bytes, bytes, datetime]:
     policy = info.take(der.OID)
     imprint = info.take(der.SEQUENCE)
     info.integer()
-    text = info.take(der.GENERALIZED_TIME).decode("ascii")
-    form = "%Y%m%d%H%M%S.%fZ" if "." in text else "%Y%m%d%H%M%SZ"
-    return policy, imprint, datetime.strptime(text, form).replace(tzinfo=UTC)
+    time = _TIME.fullmatch(info.take(der.GENERALIZED_TIME).decode("ascii"))
+    if time is None:
+        raise ValueError("no time")
+    *whole, fraction = time.groups()
+    year, month, day, hour, minute, second = map(int, whole)
+    moment = datetime(year, month, day, hour, minute, second, int((fraction or "").ljust(6, "0")), UTC)
+    return policy, imprint, moment

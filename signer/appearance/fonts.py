@@ -6,6 +6,7 @@ its own, only when the cache has no answer.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -55,6 +56,8 @@ def drawable(text: str) -> str:
     """
     composed = unicodedata.normalize("NFC", text)
     spaced = _SPACES.sub(" ", composed).strip()
+    if spaced.isprintable():
+        return spaced  # of the categories that have no picture, none is printable
     return "".join(char for char in spaced if unicodedata.category(char) not in _NO_GLYPH)
 
 
@@ -79,24 +82,43 @@ class EmbeddedFont:
     stem_v: int
     flags: int
 
+    @functools.cached_property
+    def widths_text(self) -> bytes:
+        """All widths, as they stand in a file."""
+        return " ".join(map(str, self.widths)).encode("ascii")
+
+    @functools.cached_property
+    def packed(self) -> bytes:
+        """The font as a derived file, and as it travels to the judge process."""
+        return pack_font(self)
+
+    @functools.cached_property
+    def _codes(self) -> dict[str, bytes]:
+        return {char: glyph.to_bytes(2, "big") for char, glyph in self.glyphs.items()}
+
+    @functools.cached_property
+    def _advances(self) -> dict[str, int]:
+        return {char: self.widths[glyph] for char, glyph in self.glyphs.items()}
+
     def covers(self, text: str) -> bool:
         """Whether every letter has a glyph."""
         return all(char in self.glyphs for char in drawable(text))
 
     def encode(self, text: str) -> bytes:
         """Glyph ids, two octets each, as Identity-H wants them; GlyphMissing for a letter that has none."""
-        out = bytearray()
-        for char in drawable(text):
-            glyph = self.glyphs.get(char)
-            if glyph is None:
-                raise glyph_missing(char)
-            out += glyph.to_bytes(2, "big")
-        return bytes(out)
+        codes = self._codes
+        try:
+            return b"".join([codes[char] for char in drawable(text)])
+        except KeyError as error:
+            raise glyph_missing(error.args[0]) from None
 
     def width(self, text: str, size: float) -> float:
         """Points the text takes at a size."""
-        codes = self.encode(text)
-        return sum(self.widths[(codes[at] << 8) | codes[at + 1]] for at in range(0, len(codes), 2)) * size / 1000
+        advances = self._advances
+        try:
+            return sum([advances[char] for char in drawable(text)]) * size / 1000
+        except KeyError as error:
+            raise glyph_missing(error.args[0]) from None
 
 
 def glyph_missing(char: str) -> GlyphMissing:

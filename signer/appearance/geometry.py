@@ -6,6 +6,7 @@ is what a reader sees: origin at the lower left of the visible page after `/Rota
 
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -150,6 +151,7 @@ class Placement:
     y: float = 0.0
 
 
+@functools.lru_cache(maxsize=64)  # nearly always one of three words
 def parse_placement(text: str) -> Placement:
     """`auto`, `none`, `required` or `PAGE,X,Y` as a value; PlacementMalformed otherwise."""
     word = text.strip().lower()

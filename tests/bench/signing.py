@@ -42,6 +42,7 @@ from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.extension import Appended, ExtensionPlan
 from signer.levels import B_LT
 from signer.pades import accept_prepared, sign_prepared
+from signer.placing import PlaceShelf
 from signer.plan import Plan
 from signer.preparing import prepare
 from signer.signing import SignedDocument, SignRequest, sign_document
@@ -55,12 +56,12 @@ _MANY = 500
 _TEXT = "Căn cứ Nghị định số 30/2020/NĐ-CP ngày 05 tháng 3 năm 2020 của Chính phủ về công tác văn thư. " * 2
 
 
-def pages(count: int) -> bytes:
+def pages(count: int, lines: int = 28) -> bytes:
     """A PDF of plain text pages."""
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=A4, invariant=1, pageCompression=0)
     for number in range(count):
-        for line in range(28):
+        for line in range(lines):
             canvas.drawString(
                 60, 780 - line * 24, f"{number + 1}.{line + 1} {_TEXT.encode('ascii', 'replace').decode()[:90]}"
             )
@@ -84,6 +85,7 @@ def run(home: Path, *, full: bool) -> list[Row]:
             _lasting("pades, B-LT with own TSA and OCSP, 3 pages, P-256", pages(3), installation, credential, peer, 20)
         )
         rows.append(_rsa(installation, session, pages(3), 60))
+        rows += _visible(pages(3, lines=12), installation, 60)
         if full:
             rows.append(_pades("pades, B-B, 1,000 pages, P-256", pages(1000), credential, peer, 10))
     return rows
@@ -152,6 +154,44 @@ def _bytes_to_bytes(pdf: bytes, credential: Credential) -> bytes:
     return sign_prepared(accepted, credential.template, credential.key())
 
 
+def _visible(pdf: bytes, installation: Installation, rounds: int) -> list[Row]:
+    """What a stamp adds, beside what it may add: the same paper with it and without, its place found once.
+
+    A number in the document information makes every input another document of the same paper.
+    """
+    seal, deps = installation.desk.usable("seal"), installation.signing
+    places = PlaceShelf()
+
+    def signed(placement: str) -> bytes:
+        assert seal.image_sha256 is not None
+        assert seal.diameter_mm is not None
+        image = deps.image(seal.image_sha256, "seal", seal.diameter_mm)
+        octets = seal.template.reserved_octets()
+        plan = Plan("seal", datetime.now(UTC), octets, placement, image=image, diameter_mm=seal.diameter_mm)
+        prepared = prepare(pdf, plan, places)
+        assert (prepared.placed is None) is (placement == "none")
+        accepted = accept_prepared(pdf, prepared.tail, prepared.hole, prepared.field)
+        return sign_prepared(accepted, seal.template, seal.key())
+
+    numbers = iter(range(1_000_000))
+
+    def whole(placement: str) -> SignedDocument:
+        content = pdf.replace(b"(ReportLab", b"(%09d" % next(numbers), 1)
+        assert content != pdf
+        document = sign_document(SignRequest(content, "bench.pdf", "officer", placement=placement), _ACTOR, deps)
+        assert (document.placed is None) is (placement == "none")
+        return document
+
+    seen, unseen = interleaved([lambda: signed("required"), lambda: signed("none")], rounds)
+    stamped, plain = interleaved([lambda: whole("required"), lambda: whole("none")], 2 * rounds)
+    return [
+        faster("visible seal, its place known: added, of 0.5 ms", max(seen - unseen, 1e-6), 0.0005, rounds, 1.0),
+        faster(
+            "visible signature in sign_document: added, of 1 ms", max(stamped - plain, 1e-6), 0.001, 2 * rounds, 1.0
+        ),
+    ]
+
+
 def _whole(name: str, pdf: bytes, installation: Installation, peer: PdfSigner, rounds: int) -> list[Row]:
     """One by one, and a hundred in a chunk. Two commits with synchronous=FULL, audit rows, the judge process, a synced blob, our own check of the output.
 
@@ -209,9 +249,10 @@ def _lasting(
         plan = Plan("signature", datetime.now(UTC), credential.template.reserved_octets(), placement="none")
         prepared = prepare(pdf, plan)
         accepted = accept_prepared(pdf, prepared.tail, prepared.hole, prepared.field)
-        stamp = OneStamp(extender.timestamper)
+        ahead = extender.ahead((credential.serial,), B_LT)
+        stamp = OneStamp(extender.timestamper, ahead.gather)
         signed = sign_prepared(accepted, credential.template, credential.key(), stamp.timestamp)
-        raised = extender.raise_signed(signed, accepted.hole, B_LT, (credential.serial,), stamp.stamped_by)
+        raised = extender.raise_signed(signed, accepted.hole, B_LT, (credential.serial,), stamp.stamped_by, ahead=ahead)
         assert raised.level == B_LT, raised.failure
         return raised.content
 

@@ -1,3 +1,4 @@
+import contextlib
 import socket
 
 import pytest
@@ -9,7 +10,9 @@ from hsm.errors import KeyNotFound, MechanismUnavailable, SigningFailed, StoreCl
 from hsm.handles import Scheme
 from hsm.spec import KeySpec, Purpose, spki_der
 from hsm.wire import signatures
-from tests.key_process import KeyProcessHome
+from pki.schemes import Scheme as PkiScheme
+from pki.schemes import check_signature, sign_message
+from tests.key_process import KeyProcessHome, kill
 from tests.signable import SHA256, attributes, revocation_list
 from tests.unit.hsm.contract import KeyStoreContract, sign_and_verify
 
@@ -147,3 +150,50 @@ def test_connections_are_kept_for_the_next_question(running):
     assert connections.take() is first
     connections.give_back(first)
     connections.close()
+
+
+def test_while_the_token_process_signs_another_signature_may_be_asked_for(store):
+    document, other = (store.generate(KeySpec.P_256, name, Purpose.DOCUMENT) for name in ("first", "second"))
+    made = []
+
+    def meanwhile():
+        made.append(sign_message(store.get(other.public_key_der), PkiScheme.ECDSA_SHA256, attributes(2)))
+
+    signature = sign_message(store.get(document.public_key_der), PkiScheme.ECDSA_SHA256, attributes(1), meanwhile)
+    document.public_key().verify(signature, attributes(1), ec.ECDSA(SHA256))
+    (within,) = made
+    other.public_key().verify(within, attributes(2), ec.ECDSA(SHA256))
+    # The same without anything to do, and with a key of RSA.
+    rsa = store.generate(KeySpec.RSA_2048, "third", Purpose.DOCUMENT)
+    signature = sign_message(store.get(rsa.public_key_der), PkiScheme.PSS_SHA256, attributes(3), meanwhile)
+    check_signature(rsa.public_key(), PkiScheme.PSS_SHA256, signature, attributes(3))
+    assert len(made) == 2
+
+
+def test_what_fails_meanwhile_leaves_no_answer_for_the_next_question(store):
+    ref = store.generate(KeySpec.P_256, "left", Purpose.DOCUMENT)
+    key = store.get(ref.public_key_der)
+
+    def fails():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        sign_message(key, PkiScheme.ECDSA_SHA256, attributes(1), fails)
+    signature = sign_message(key, PkiScheme.ECDSA_SHA256, attributes(2))
+    ref.public_key().verify(signature, attributes(2), ec.ECDSA(SHA256))
+
+
+def test_what_is_asked_again_does_nothing_a_second_time_meanwhile(key_home):
+    key_home.start()
+    store = key_home.store()
+    ref = store.generate(KeySpec.P_256, "again", Purpose.DOCUMENT)
+    key, calls = store.get(ref.public_key_der), []
+
+    def meanwhile():
+        calls.append(1)
+        kill(key_home.state().pid)
+
+    with contextlib.suppress(TokenAway):  # unless another process is there by then
+        sign_message(key, PkiScheme.ECDSA_SHA256, attributes(1), meanwhile)
+    assert calls == [1]
+    store.close()

@@ -16,7 +16,7 @@ from signer.appearance.errors import PlacementCoversText
 from signer.errors import InputUnreadable, Refused, SignerError
 from signer.pades import accept_prepared
 from signer.plan import Plan, Prepared
-from signer.preparing import prepare, prepare_task
+from signer.preparing import PrepareTask, prepare
 from signer.validation.verdict import Verdict
 from tests.fakes.clock import START
 from tests.signing_world import SigningWorld, plain_paper, raw_pdf
@@ -303,7 +303,7 @@ def test_a_given_place_on_text_is_refused(signing: SigningWorld) -> None:
 def test_a_refusal_in_the_judge_process_is_an_answer_with_its_facts() -> None:
     header, blobs = UNSEEN_IN("Boss").to_message()
     text = form_pdf("<< /FT /Tx /T (Boss) /Type /Annot /Subtype /Widget /Rect [50 50 200 150] /P 3 0 R >>")
-    answer, parts = prepare_task(header, [text, *blobs])
+    answer, parts = PrepareTask()(header, [text, *blobs])
     assert (answer, parts) == ({"error": "Refused", "code": "FIELD_EXISTS", "facts": {"field": "Boss"}}, [])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,10 +17,12 @@ from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
 from hsm import der
+from hsm.errors import TokenAway
 from hsm.spec import KeySpec
 from signer.cms import timestamp_attribute
 from signer.documents import open_intents
 from signer.errors import Refused
+from signer.evidence import OwnEvidence
 from signer.timestamps import OwnTimestamper
 from tests.attacks.documents import page_pdf
 from tests.unit.signer.office import open_office
@@ -230,14 +233,14 @@ def test_levels_that_are_not_there_are_refused(office):
 class StampsSomethingElse(OwnTimestamper):
     """A time-stamper whose answers belong to another signature."""
 
-    def timestamp(self, signature: bytes) -> bytes:
-        return super().timestamp(signature + b"x")
+    def timestamp(self, signature: bytes, meanwhile: Callable[[], None] | None = None) -> bytes:
+        return super().timestamp(signature + b"x", meanwhile)
 
 
 class StampsNothing(OwnTimestamper):
     """A time-stamper that answers with an element that is no token."""
 
-    def timestamp(self, signature: bytes) -> bytes:
+    def timestamp(self, signature: bytes, meanwhile: Callable[[], None] | None = None) -> bytes:
         return b"\x30\x00"
 
 
@@ -261,8 +264,8 @@ class StampsDocumentsWrong(OwnTimestamper):
 
     breaks = False
 
-    def timestamp(self, signature: bytes) -> bytes:
-        token = super().timestamp(signature)
+    def timestamp(self, signature: bytes, meanwhile: Callable[[], None] | None = None) -> bytes:
+        token = super().timestamp(signature, meanwhile)
         self.breaks = True
         return token
 
@@ -275,3 +278,42 @@ def test_a_wrong_archive_time_stamp_never_leaves_and_costs_neither_signature_nor
     assert (signed.level, signed.pending) == ("B-LT", "B-LTA")
     assert office.judged(signed.content).facts.level == "PAdES-B-LT"
     assert office.rows("SELECT failure FROM level_requests") == [("SELF_CHECK_FAILED",)]
+
+
+class WorksMeanwhile(OwnTimestamper):
+    """A time-stamper whose key is in another process: what may be done while that signs is done, twice because a second server may be asked."""
+
+    def timestamp(self, signature: bytes, meanwhile: Callable[[], None] | None = None) -> bytes:
+        assert meanwhile is not None
+        token = super().timestamp(signature)
+        meanwhile()
+        meanwhile()
+        return token
+
+
+class CountsAnswers:
+    """The responder, which fails as often as it is told to first."""
+
+    def __init__(self, responder, failures):
+        self.responder, self.failures, self.asked = responder, failures, []
+
+    def about(self, authority, serial):
+        self.asked.append(serial)
+        if self.failures:
+            self.failures -= 1
+            raise TokenAway("away", retry_after="1", reason="told to")
+        return self.responder.about(authority, serial)
+
+
+@pytest.mark.parametrize(("failures", "asked"), [(0, 1), (1, 2), (2, 3), (9, 3)])
+def test_evidence_is_asked_for_while_the_time_stamp_is_made_and_again_only_when_it_failed(office, failures, asked):
+    office.world.crls()
+    extender = office.deps.extender
+    answers = CountsAnswers(office.services.ocsp, failures)
+    evidence = OwnEvidence(office.world.database, office.world.clock, answers)
+    stamper = WorksMeanwhile(office.services.tsa)
+    office.deps = replace(office.deps, extender=replace(extender, timestamper=stamper, evidence=evidence))
+    signed = office.signed("B-LT")
+    assert signed.level == ("B-LT" if failures < 9 else "B-T")
+    assert answers.asked.count(office.serial) == asked
+    assert office.judged(signed.content).facts.level == f"PAdES-{signed.level}"
