@@ -187,7 +187,22 @@ def _document_paths() -> Schema:
                 "responses": {"200": _json("The verdict, whatever it is; also `unreadable`.", "Verdict", "verify")}
                 | _problems(400, 401, 403, 408, 413, 415, 429, 503, said=_TOKEN_SENT | _NO_FORM),
                 "x-codeSamples": _curl("-F file=@issued.pdf $BASE/api/v1/verify"),
-            }
+            },
+            "get": {
+                "operationId": "verifyKnown",
+                "tags": ["documents"],
+                "summary": "Judge a file of the register without sending it",
+                "description": "By its SHA-256 (a finished revision, or the whole file) or by a document's code: one of the two. "
+                "`HASH_NOT_FOUND` says that this register has no such file, and nothing against the file; `file` is what was asked.",
+                "security": _OPEN,
+                "parameters": [
+                    {"name": "sha256", "in": "query", "schema": {"type": "string", "maxLength": 200}},
+                    {"name": "code", "in": "query", "schema": {"type": "string", "maxLength": 100}},
+                ],
+                "responses": {"200": _json("The verdict; also that there is no such file.", "Verdict", "verify")}
+                | _problems(400, 401, 403, 404, 429, 503, said=_TOKEN_SENT),
+                "x-codeSamples": _curl('"$BASE/api/v1/verify?sha256=$(sha256sum issued.pdf | cut -c1-64)"'),
+            },
         },
         "/api/v1/documents": {
             "get": search_operation(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT)),

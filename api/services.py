@@ -54,6 +54,7 @@ from signer.enrolment import EnrolmentDeps
 from signer.errors import UsageWrong
 from signer.given import Given
 from signer.handing_over import OutsideWish, cancel_document, finish_document, prepare_document
+from signer.known_files import KnownFiles
 from signer.lineage import Lineage, document_status, lineage_of
 from signer.password import NO_PASSWORD, Password
 from signer.prepared import PreparedDocument, find_prepared, get_prepared
@@ -109,6 +110,12 @@ class Services:
         if verdict.sha256 is not None:
             self.sources.note_read()  # no verdict on a file that was read comes without the register
         return verdict
+
+    @cached_property
+    def known_files(self) -> KnownFiles:
+        """Files of the register, judged without anybody sending them."""
+        deps = self.installation
+        return KnownFiles(deps.database, deps.blobs, deps.clock, self.verify)
 
     def sign(self, request: SignRequest, actor: Actor) -> SignedDocument:
         """Sign one document by the whole signing cycle."""

@@ -148,7 +148,17 @@ def _sign(add: Sub) -> None:
 
 def _verify(add: Sub) -> None:
     verify = add("verify", help="judge signed files")
-    verify.add_argument("files", nargs="+", metavar="FILE", type=typed_path)
+    verify.add_argument("files", nargs="*", metavar="FILE", type=typed_path)
+    verify.add_argument(
+        "--sha256",
+        action="append",
+        default=[],
+        metavar="HASH",
+        help="a file of the register by its SHA-256, without the file",
+    )
+    verify.add_argument(
+        "--code", action="append", default=[], metavar="CODE", help="the newest file of a document by its code"
+    )
     verify.add_argument("--at", metavar="RFC3339", help="judge for this moment instead of now")
     verify.add_argument(
         "--trust",
@@ -159,6 +169,11 @@ def _verify(add: Sub) -> None:
         help="trust these certificates in this call",
     )
     verify.add_argument("--offline", action="store_true", help="never use the network")
+    verify.add_argument(
+        "--extract-revision", type=typed_path, metavar="OUT", help="write what was signed, as it was then, to a file"
+    )
+    verify.add_argument("--field", metavar="NAME", help="whose signed revision; without it that of the last signature")
+    verify.add_argument("--force", action="store_true", help="write over an existing file")
     _password(verify)
     _json(verify)
 

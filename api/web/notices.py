@@ -60,6 +60,9 @@ NOTICES = {
         Notice("CODE_MALFORMED", 404, asks_code=True),
         # Not "bad": a code that nobody has is mistyped more often than forged. The sentence says what to think of paper.
         Notice("CODE_UNKNOWN", 404, "unsure", asks_code=True),
+        # No word against the file: it may be another office's, or a page was added by a reader's program.
+        Notice("HASH_UNKNOWN", 404, "unsure"),
+        Notice("HASH_MALFORMED", 400),
         Notice("NOT_CERTIFICATE", 415),
         Notice("BIG_CERTIFICATE", 413),
         Notice("TIME_WRONG", 400),

@@ -5,10 +5,8 @@ What may take a while runs on the lanes; a page decides nothing about signatures
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
-import math
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 
@@ -19,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from api.even_time import even_time
 from api.forms import Form, read_form
 from api.services import Services
 from api.web.certificate_view import CertificateView, octets_of, view_certificate, view_unknown
@@ -38,8 +37,6 @@ from signer.credentials import ROLE_OF_PROFILE
 from signer.errors import UsageWrong
 from signer.validation.verdict import Verdict
 
-# Hit and miss answer at the end of such a step of time, so that the time tells nothing about what exists.
-_STEP_SECONDS = 0.25
 _CERTIFICATE_OCTETS = 64 * 1024
 _FINGERPRINT_DIGITS = 64
 
@@ -60,7 +57,7 @@ async def verify(request: Request) -> Response:
     if isinstance(view, Notice):
         return _say_notice(request, view, again="/")
     return _renderer(request).answer(
-        request, "result.html", view=view, file=shown(verdict.file), again="/",
+        request, "result.html", view=view, file=shown(verdict.file), by_hash=False, again="/",
         others=(view.headline.word, view.headline.sentence),
     )  # fmt: skip
 
@@ -81,13 +78,8 @@ async def document(request: Request) -> Response:
         return _say_notice(request, NOTICES["CODE_MALFORMED"], typed=shown(typed, 60), again="/")
     state = request.app.state
     await state.access.welcome(request)
-    clock = asyncio.get_running_loop()
-    begun = clock.time()
-    try:
+    async with even_time():
         found: tuple[DocumentView, VerdictView] | Notice = await state.lanes.judge.run(_look_up, state.services, typed)
-    finally:
-        spent = clock.time() - begun
-        await asyncio.sleep(math.ceil(spent / _STEP_SECONDS) * _STEP_SECONDS - spent)
     if isinstance(found, Notice):
         return _say_notice(request, found, typed=shown(typed, 60))
     view, verdict = found
@@ -130,8 +122,34 @@ async def check_certificate(request: Request) -> Response:
     return _answer_certificate(request, view, again="/certificates")
 
 
+async def verify_known(request: Request) -> Response:
+    """The verdict on a file of the register by its SHA-256. Without one it is the address of an upload's answer, opened again: the
+    file is gone, so the way leads back to the form.
+    """
+    typed = request.query_params.get("sha256", "")[:200]
+    if not typed.strip():
+        return await to_home(request)
+    state = request.app.state
+    await state.access.welcome(request)
+    try:
+        async with even_time():
+            answer: tuple[Verdict, VerdictView | Notice] = await state.lanes.judge.run(
+                _judge_hash, state.services, typed
+            )
+    except UsageWrong:
+        return _say_notice(request, NOTICES["HASH_MALFORMED"], typed=shown(typed, 80))
+    verdict, view = answer
+    state.metrics.count_verdict(verdict.conclusion)
+    if isinstance(view, Notice):
+        return _say_notice(request, view)
+    return _renderer(request).answer(
+        request, "result.html", view=view, file=f"SHA-256 {verdict.file}", by_hash=True,
+        others=(view.headline.word, view.headline.sentence),
+    )  # fmt: skip
+
+
 async def to_home(request: Request) -> Response:
-    """The address of an upload's answer, opened again: the file is gone, so the way leads back to the form."""
+    """The start."""
     return RedirectResponse(f"/?lang={language_of(request)}", 303, PAGE_HEADERS)
 
 
@@ -203,10 +221,23 @@ def _judge(services: Services, form: Form) -> tuple[Verdict, VerdictView | Notic
     verdict = services.verify(content, form.name)
     if verdict.conclusion == "unreadable":
         return verdict, notice_of_unreadable(verdict.judged.reason, content)
+    return verdict, _view(services, verdict)
+
+
+def _judge_hash(services: Services, typed: str) -> tuple[Verdict, VerdictView | Notice]:
+    verdict = services.known_files.by_hash(typed)
+    if verdict.judged.reason == "HASH_NOT_FOUND":
+        return verdict, NOTICES["HASH_UNKNOWN"]
+    if verdict.conclusion == "unreadable":
+        return verdict, notice_of_unreadable(verdict.judged.reason, b"%PDF-")
+    return verdict, _view(services, verdict)
+
+
+def _view(services: Services, verdict: Verdict) -> VerdictView:
     known = services.document(verdict.document.code) if verdict.document else None
     sealed_alone = known is not None and is_sealed_alone(known)
     own, sources = _own_signers(services, verdict), view_sources(services.sources.ask())
-    return verdict, view_verdict(verdict, own, sealed_alone=sealed_alone, sources=sources)
+    return view_verdict(verdict, own, sealed_alone=sealed_alone, sources=sources)
 
 
 def _look_up(services: Services, typed: str) -> tuple[DocumentView, VerdictView] | Notice:
@@ -277,7 +308,7 @@ router.routes.extend(
     [
         Route("/", home, methods=["GET"]),
         Route("/verify", verify, methods=["POST"]),
-        Route("/verify", to_home, methods=["GET"]),
+        Route("/verify", verify_known, methods=["GET"]),
         Route("/v", enter_code, methods=["GET"]),
         Route("/v/{code}", document, methods=["GET"]),
         Route("/certificates", certificates, methods=["GET"]),

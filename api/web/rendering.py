@@ -16,7 +16,7 @@ from api.web.headers import PAGE_HEADERS, SECURITY_HEADERS, STATIC_HEADERS
 from api.web.languages import NAMES, choose_language
 from api.web.sentences import Voices
 
-_MEDIA_TYPES = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
+_MEDIA_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,11 @@ def _in_language(request: Request, language: str, again: str) -> str:
     kept = (
         {}
         if again
-        else {name: request.query_params[name] for name in ("code", "serial", "at") if name in request.query_params}
+        else {
+            name: request.query_params[name]
+            for name in ("code", "serial", "at", "sha256")
+            if name in request.query_params
+        }
     )
     return f"{again or request.url.path}?{urlencode({**kept, 'lang': language})}"
 

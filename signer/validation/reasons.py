@@ -82,6 +82,8 @@ REASONS: Final[dict[str, Reason]] = {
         },
     ),
     **_rows("unreadable", 5, {"JUDGE_UNAVAILABLE": (None,)}),
+    # Asked by its hash alone: no document of the register, which is no word on the file.
+    **_rows(None, 3, {"HASH_NOT_FOUND": (None,)}),
     **_rows(None, 1, {"DOC_RECALLED": (None,), "DOC_REPLACED": (None,), "CODE_NOT_FOUND": (None,)}),
     **_rows(None, 0, {"DOC_CORRECTED": (None,)}),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
@@ -230,6 +231,23 @@ def test_a_page_with_all_that_belongs_to_it_is_light(window: Window, site: Site,
     visit(window, site, page, "vi")
     assert len([answer for answer in window.answers if "/static/" in answer.url]) >= 2
     assert window.weight() < PAGE_WEIGHT
+
+
+@pytest.mark.parametrize(("name", "word"), [("good", "HỢP LỆ"), ("tampered", "Sổ đăng ký này không có tệp đó")])
+def test_a_file_is_checked_without_being_sent(scripted: Window, site: Site, name, word):
+    visit(scripted, site, "/", "vi")
+    scripted.page.set_input_files("input[type=file]", site.files[name])
+    scripted.page.click("#hash-way button")
+    scripted.page.wait_for_url("**/verify**")
+    assert scripted.text("h1").startswith(word)
+    content = site.files[name].read_bytes()
+    assert scripted.page.url.endswith(f"&sha256={hashlib.sha256(content).hexdigest()}")
+    assert {each.request.method for each in scripted.answers} == {"GET"}
+
+
+def test_who_has_no_script_is_not_offered_what_only_a_script_can_do(window: Window, site: Site):
+    visit(window, site, "/", "vi")
+    assert not window.page.is_visible("#hash-way")
 
 
 # Text of less than 24 px (18.7 bold) against what is painted behind it: WCAG 2.2 1.4.3 asks for 4.5.

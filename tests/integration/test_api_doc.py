@@ -54,7 +54,7 @@ def objects(text: str) -> list[dict]:
 
 def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -> None:
     (
-        ready, token, signed, fetched, sealed, many, verified, recalled, waited, published, stamped, issued, lived,
+        ready, token, signed, fetched, sealed, many, verified, known, recalled, waited, published, stamped, issued, lived,
         refused,
     ) = said  # fmt: skip
     assert objects(ready)[0]["status"] == "ready"
@@ -70,6 +70,9 @@ def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -
     assert [each["reference"] for each in batch["documents"]] == ["case-17", "case-18"]
     (verdict,) = objects(verified)
     assert (verdict["conclusion"], len(verdict["signatures"])) == ("valid", 2)
+    by_hash, by_code = objects(known)
+    assert (by_hash["sha256"], by_hash["conclusion"]) == (verdict["sha256"], "valid")
+    assert by_code["document"]["code"] == document["code"]
     status, after = objects(recalled)
     assert (status["status"], after["conclusion"], after["reason"]) == ("recalled", "valid", "DOC_RECALLED")
     prepared, finished = objects(waited)

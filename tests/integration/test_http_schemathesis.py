@@ -52,6 +52,8 @@ def test_every_answer_is_one_that_was_promised(
     )
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
     def hold(case: Case) -> None:
+        # A form has no part for null or an empty list: nothing is wrong with what is sent.
+        hypothesis.assume(not (isinstance(case.body, dict) and any(each in (None, []) for each in case.body.values())))
         case.call_and_validate(headers=headers, excluded_checks=not_held, timeout=30)
 
     try:

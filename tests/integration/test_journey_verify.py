@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -136,3 +137,45 @@ def test_words_put_the_conclusion_first_and_never_break_out_of_their_line(user: 
     assert done.returncode == 4
     assert len([line for line in done.stdout.splitlines() if "VALID" in line]) == 1
     assert "\u202e" not in done.stdout
+
+
+def test_what_was_signed_is_written_as_it_was_then(user: User) -> None:
+    user.sign("paper.pdf", "officer", "a.pdf")
+    user.sign("a.pdf", "seal", "b.pdf")
+    assert "revision" in user.antin("verify", "b.pdf", "--extract-revision", "r.pdf", "--field", "Signature1")
+    assert (user.folder / "r.pdf").read_bytes() == (user.folder / "a.pdf").read_bytes()
+    # A program's answer stays one object.
+    assert judged(user, "b.pdf", "--extract-revision", "whole.pdf", code=0)["conclusion"] == "valid"
+    assert (user.folder / "whole.pdf").read_bytes() == (user.folder / "b.pdf").read_bytes()
+    damaged = (user.folder / "b.pdf").read_bytes() + b"% more\n"
+    (user.folder / "longer.pdf").write_bytes(damaged)
+    user.run("verify", "longer.pdf", "--extract-revision", "back.pdf")
+    assert (user.folder / "back.pdf").read_bytes() == (user.folder / "b.pdf").read_bytes()
+    assert "r.pdf" in user.refused(2, "verify", "b.pdf", "--extract-revision", "r.pdf")
+    assert "input" in user.refused(2, "verify", "b.pdf", "--extract-revision", "b.pdf", "--force")
+    assert "Other" in user.refused(1, "verify", "b.pdf", "--extract-revision", "o.pdf", "--field", "Other")
+    assert "no signature" in user.refused(1, "verify", "paper.pdf", "--extract-revision", "o.pdf")
+    assert "one FILE" in user.refused(2, "verify", "a.pdf", "b.pdf", "--extract-revision", "o.pdf")
+    assert not (user.folder / "o.pdf").exists()
+
+
+def test_the_register_answers_by_hash_and_by_code_without_the_file(user: User) -> None:
+    signed = user.sign("paper.pdf", "officer", "a.pdf")
+    verdict = judged(user, "--sha256", signed["sha256"], code=0)
+    assert (verdict["sha256"], verdict["conclusion"], verdict["document"]["code"]) == (
+        signed["sha256"],
+        "valid",
+        signed["code"],
+    )
+    unknown, by_code = judged(user, "--sha256", "0" * 64, "--code", signed["code"], code=3)
+    assert (unknown["reason"], by_code["conclusion"]) == ("HASH_NOT_FOUND", "valid")
+    assert "SHA-256" in user.refused(2, "verify", "--sha256", "12")
+    assert "--sha256" in user.refused(2, "verify")
+
+
+def test_the_signed_revision_is_found_by_its_hash_within_a_file_that_goes_on_behind_it(user: User) -> None:
+    user.sign("paper.pdf", "officer", "lt.pdf", "--level", "B-LT")
+    ((signed, whole),) = user.sql("SELECT output_sha256, extended_sha256 FROM signing_acts")
+    assert whole == hashlib.sha256((user.folder / "lt.pdf").read_bytes()).hexdigest()
+    levels = [judged(user, "--sha256", each, code=0)["signatures"][0]["level"] for each in (signed, whole)]
+    assert levels == ["PAdES-B-T", "PAdES-B-LT"]
