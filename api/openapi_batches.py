@@ -92,6 +92,13 @@ _FORM: Schema = {
         "metadata": {"type": "string", "description": "A JSON object as for one document; what all of them share."},
         "placement": {"type": "string", "description": "auto, none, required, or PAGE,X,Y in millimetres."},
         "subfilter": {"enum": list(SUBFILTERS), "description": SUBFILTER},
+        "certify": {"enum": ["1", "2", "3"], "description": "As for one document: what others may still do."},
+        "lock": {"type": "string", "description": "As for one document: FIELD,…, all, or all-but FIELD,…."},
+        "password": {
+            "type": "string",
+            "maxLength": 127,
+            "description": "What opens the files, where they are encrypted; sealed until the batch has ended.",
+        },
         "documents": {
             "type": "string",
             "description": "A JSON list of one object for each file, in their order, with `reference` (your own name for it), "

@@ -238,7 +238,7 @@ def _read(row: PreparedRow) -> PreparedDocument:
         number = GivenNumber(row.number, row.number_day, fresh=row.number_fresh)
     return PreparedDocument(
         id=row.id, state=row.state, code=row.code, credential=row.credential,
-        certificate_serial=row.certificate_serial, certificates=_each(row.certificates), anchors=_each(row.anchors),
+        certificate_serial=row.certificate_serial, certificates=der_values(row.certificates), anchors=der_values(row.anchors),
         scheme=Scheme(row.scheme), subfilter=row.subfilter, intent=row.intent, level=row.level, name=row.name,
         details=row.details, agency=row.agency, number=number, field=row.field, placed=row.placed,
         filled=tuple(row.filled), input_sha256=row.input_sha256, input_size=row.input_size,
@@ -248,7 +248,7 @@ def _read(row: PreparedRow) -> PreparedDocument:
     )  # fmt: skip
 
 
-def _each(joined: bytes | None) -> tuple[bytes, ...]:
+def der_values(joined: bytes | None) -> tuple[bytes, ...]:
     """DER values that stand one after the other."""
     out = []
     at = 0

@@ -11,7 +11,7 @@ from pki.audit import AuditRecord
 from signer.documents import OPEN
 from signer.lineage import CORRECTED, RECALLED, REPLACED
 from signer.numbering import year_of
-from signer.tables import DocumentRow, NumberRow, PreparedRow, StatusChangeRow
+from signer.tables import DocumentRow, NumberRow, OutsideCredentialRow, PreparedRow, StatusChangeRow
 
 # Why a number is used of which the register has no document.
 RESTORED = "RESTORED"
@@ -89,17 +89,35 @@ def _end_prepared(session: Session, act: AuditRecord) -> bool:
     return True
 
 
+def _end_credential(session: Session, act: AuditRecord) -> bool:
+    """A key elsewhere was lost, or its holder has another office. One that was enrolled after the backup is not there to sign."""
+    row = session.get(OutsideCredentialRow, act.subject_id, with_for_update=True)
+    if row is not None and row.ended_at is None:
+        row.ended_at, row.end_reason = act.time, act.details["reason"]
+        session.flush()
+    return True
+
+
 _STATUSES = {"document.recall": RECALLED, "document.replace": REPLACED, "document.correct": CORRECTED}
 # What is done again.
 REPLAYED: Mapping[str, Deed] = {
     "number.reserve": _reserve,
     "number.void": _void,
+    "credential.end": _end_credential,
     **dict.fromkeys(_STATUSES, _change_status),
     **dict.fromkeys(("document.prepare.take", "document.prepare.cancel", "document.prepare.expire"), _end_prepared),
 }
 # What cannot be: a signed, extended or prepared file that was stored after the backup, a key or certificate that was made after it.
 LOST = frozenset(
-    {"document.sign", "document.extend", "document.prepare", "credential.create", "credential.renew", "batch.add"}
+    {
+        "document.sign",
+        "document.extend",
+        "document.prepare",
+        "credential.create",
+        "credential.renew",
+        "credential.enrol",
+        "batch.add",
+    }
 )
 # What leaves nothing behind but its row. A level that waits in the backup is tried for again, and ends as it ended. Of a batch that waits
 # in it nothing more is signed, whether or not it was called off: its files are in no backup, or they could be signed a second time.

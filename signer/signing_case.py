@@ -69,9 +69,9 @@ def check_order(case: Case) -> None:
     if case.intent != ISSUE:
         return
     # ND30 Đ.32.2.d: the agency's seal goes only on a document that the authorised person has signed.
-    if not case.deps.desk.any_officer(earlier.signers):
+    if not case.deps.desk.any_officer(earlier.signers, earlier.enrolled):
         raise Refused("ISSUE_WITHOUT_OFFICER")
-    if case.signatory.serial in earlier.signers:
+    if case.signatory.serial in earlier.signers or case.signatory.name in earlier.enrolled:
         raise Refused("ALREADY_SEALED", name=case.signatory.name or "")
 
 

@@ -36,13 +36,15 @@ class EarlierSignatures:
     """What is known of the signatures a file already bears.
 
     `revisions`: SHA-256 of each signed revision. `fields`: names of the signed fields. `broken`: those whose content
-    changed or whose value is wrong. `signers`: serials of our own certificates behind valid signatures.
+    changed or whose value is wrong. `signers`: serials of our own certificates behind valid signatures. `enrolled`: credentials
+    whose key is elsewhere, behind whole signatures with the very certificate that they were enrolled with.
     """
 
     revisions: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     signers: tuple[str, ...] = ()
+    enrolled: tuple[str, ...] = ()
 
 
 class Preparer(Protocol):

@@ -28,6 +28,25 @@ class CredentialRow(Base):
     created_at: Mapped[datetime]
 
 
+class OutsideCredentialRow(Base):
+    """What a credential has whose key is elsewhere: its certificates, who holds the key and by what right, and its end."""
+
+    __tablename__ = "outside_credentials"
+
+    name: Mapped[str] = mapped_column(ForeignKey("credentials.name"), primary_key=True)
+    # The signer's certificate and those above it; the roots that it was checked with. DER, one after the other.
+    certificates: Mapped[bytes] = mapped_column(LargeBinary)
+    anchors: Mapped[bytes | None] = mapped_column(LargeBinary)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    common_name: Mapped[str] = mapped_column(String(64))
+    not_before: Mapped[datetime]
+    not_after: Mapped[datetime]
+    holder: Mapped[str] = mapped_column(String(100))
+    reference: Mapped[str] = mapped_column(String(200))
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None] = mapped_column(String(200))
+
+
 class DocumentRow(Base):
     """One document of the register, by its code."""
 
@@ -223,6 +242,8 @@ class BatchRow(Base):
     intent: Mapped[str | None] = mapped_column(String(16))
     level: Mapped[str] = mapped_column(String(8))
     subfilter: Mapped[str] = mapped_column(String(8))
+    # What the signatures are to forbid (protection.py).
+    protection: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     state: Mapped[str] = mapped_column(String(8), index=True)
     total: Mapped[int]
     created_at: Mapped[datetime]

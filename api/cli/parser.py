@@ -10,6 +10,7 @@ from pathlib import Path
 
 from api.cli.backup_arguments import add_backup
 from api.cli.cert_arguments import Shared, add_life, add_past
+from api.cli.credential_arguments import credential_arguments
 from api.cli.document_arguments import add_document
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.prepared_arguments import prepared_arguments
@@ -60,7 +61,8 @@ def build_parser(words: Words | None = None) -> Parser:
     _init(add)
     _sign(add)
     _verify(add)
-    prepared_arguments(add, Shared(_json, _acts, typed_path, _number), INTENTS)
+    prepared_arguments(add, Shared(_json, _acts, typed_path, _number), INTENTS, _password)
+    credential_arguments(add, Shared(_json, _acts, typed_path, _number))
     upgrade_arguments(add, typed_path, _password, _acts, _json)
     _cert(add)
     _ca(add)

@@ -12,11 +12,16 @@ from signer.subfilters import SUBFILTERS
 _MOST_ROOM = 1024 * 1024
 
 
-def prepared_arguments(add: Callable[..., argparse.ArgumentParser], shared: Shared, intents: tuple[str, ...]) -> None:
+def prepared_arguments(
+    add: Callable[..., argparse.ArgumentParser],
+    shared: Shared,
+    intents: tuple[str, ...],
+    password: Callable[[argparse.ArgumentParser], None],
+) -> None:
     """The three commands."""
-    _prepare(
-        add("prepare", help="make a document ready for a signature that is made elsewhere or later"), shared, intents
-    )
+    prepare = add("prepare", help="make a document ready for a signature that is made elsewhere or later")
+    _prepare(prepare, shared, intents)
+    password(prepare)
     finish = add("finish", help="put the signature into a prepared document")
     finish.add_argument("id", metavar="ID")
     given = finish.add_mutually_exclusive_group()
@@ -33,6 +38,7 @@ def prepared_arguments(add: Callable[..., argparse.ArgumentParser], shared: Shar
         metavar="PEM",
         help="judge the signer's certificate also by these roots and revocation lists",
     )
+    password(finish)
     finish.add_argument("--force", action="store_true", help="replace an existing output")
     shared.acts(finish)
     shared.json(finish)
