@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.openapi_intents import INTENT, PARTICULARS
 from api.openapi_life import Parts
 from api.openapi_register import SUBFILTER
 from api.openapi_schemas import Schema, ref
@@ -87,7 +88,8 @@ _FORM: Schema = {
             "description": "The PDF files: the part `file` once for each.",
         },
         "credential": {"type": "string", "pattern": "^[a-z0-9-]{1,32}$", "description": "Who signs all of them."},
-        "intent": {"enum": ["approve", "issue"], "description": "Default: officer approve, seal issue."},
+        "intent": INTENT,
+        **PARTICULARS,
         "level": {"enum": list(LEVELS), "description": "Default: the setting sign.level."},
         "metadata": {"type": "string", "description": "A JSON object as for one document; what all of them share."},
         "placement": {"type": "string", "description": "auto, none, required, or PAGE,X,Y in millimetres."},

@@ -21,6 +21,7 @@ from signer.appearance.errors import AppearanceError, FontMissing, ImageUnreadab
 from signer.batches import DONE, FAILED, OPEN, WAITING, end_cancelled, end_if_over, open_batches
 from signer.documents import fail_act
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, Unavailable, UsageWrong
+from signer.particulars import Particulars
 from signer.password import Password
 from signer.protection import NO_PROTECTION, Protection
 from signer.signing_batch import MOST, sign_documents
@@ -70,6 +71,7 @@ class _Turn:
     level: str
     subfilter: str
     protection: Protection
+    particulars: Particulars
     documents: tuple[_Waiting, ...]
 
 
@@ -125,7 +127,8 @@ def _next(session: Session) -> _Turn | None:
         taken.append(_Waiting(each.id, each.position, each.input_sha256, each.name, each.placement, each.details))
     return _Turn(
         row.id, row.code, row.token_id, row.credential, row.intent, row.level, row.subfilter,
-        Protection.from_json(row.protection) if row.protection else NO_PROTECTION, tuple(taken),
+        Protection.from_json(row.protection) if row.protection else NO_PROTECTION,
+        Particulars.from_json(row.particulars), tuple(taken),
     )  # fmt: skip
 
 
@@ -170,6 +173,7 @@ def _sign(turn: _Turn, deps: BatchDeps) -> Exception | None:
                     subfilter=turn.subfilter,
                     protection=turn.protection,
                     password=password,
+                    particulars=turn.particulars,
                 )
             )
             places.append(each)

@@ -18,6 +18,7 @@ from pki.roles import Permission, require
 from signer.credentials import SEAL, get_credential
 from signer.errors import UsageWrong
 from signer.metadata import Metadata
+from signer.particulars import NOTHING_PARTICULAR, Particulars
 from signer.password import NO_PASSWORD, Password
 from signer.protection import NO_PROTECTION, Protection, refuse_protection
 from signer.subfilters import PADES
@@ -53,6 +54,7 @@ class NewBatch:
     documents: Sequence[NewDocument]
     subfilter: str = PADES
     protection: Protection = NO_PROTECTION
+    particulars: Particulars = NOTHING_PARTICULAR
     password: Password = NO_PASSWORD
 
 
@@ -103,7 +105,7 @@ def add_batch(new: NewBatch, actor: Actor, database: Database, uploads: UploadSt
         row = BatchRow(
             code=code, token_id=new.token_id, actor=actor.name, request_sha256=new.request_sha256,
             credential=new.credential, intent=new.intent, level=new.level, subfilter=new.subfilter,
-            protection=new.protection.to_json() if new.protection else None, state=OPEN,
+            protection=new.protection.to_json() if new.protection else None, particulars=new.particulars.to_json(), state=OPEN,
             total=len(new.documents), created_at=now,
         )  # fmt: skip
         session.add(row)

@@ -25,7 +25,7 @@ from signer.extending import Raised
 from signer.given import Given, accept_value, check_cms
 from signer.handed_back import HandedBack
 from signer.levels import B_B, B_T
-from signer.numbering import GivenNumber, void_number, year_of
+from signer.numbering import GivenNumber, number_facts, void_number, year_of
 from signer.outside import Outside, der_of, outside_signatory
 from signer.outside_credentials import is_outside, refuse_ended_outside, usable_outside
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms, embed_signature
@@ -220,6 +220,7 @@ def _record(ready: Ready, actor: Actor, deps: HandoverDeps) -> PreparedDocument:
         level=request.level,
         name=request.name[:255],
         details=dict(request.metadata),
+        particulars=request.particulars,
         agency=signatory.agency,
         number=ready.number,
         field=prepared.field,
@@ -285,6 +286,7 @@ def _ready(
         metadata=one.details,
         subfilter=one.subfilter,
         password=given.password,
+        particulars=one.particulars,
     )
     earlier = judge_before(request, deps.signing)
     case = Case(request, actor, signatory, one.intent, one.claimed_time, deps.signing, earlier)
@@ -335,8 +337,11 @@ _ENDINGS = {CANCELLED: "cancel", EXPIRED: "expire"}
 def _void(
     session: Session, number: GivenNumber | None, agency: str, reason: str, actor: Actor, signing: SigningDeps
 ) -> None:
-    if number is not None and number.fresh and void_number(session, agency, year_of(number.day), number.number, reason):
-        append(session, signing.clock, actor, "number.void", "number", str(number), reason=reason, agency=agency)
+    if number is None or not number.fresh:
+        return
+    if void_number(session, agency, year_of(number.day), number.number, reason, number.series):
+        facts = number_facts(agency, number.series)
+        append(session, signing.clock, actor, "number.void", "number", str(number), reason=reason, **facts)
 
 
 def _discard(one: PreparedDocument, deps: HandoverDeps) -> None:

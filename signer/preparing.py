@@ -27,6 +27,7 @@ from pyhanko.sign.fields import (
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigMDPSetup, SigObjSetup
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
+from signer.appearance.corner import find_corner
 from signer.appearance.errors import AppearanceError, PlacementCoversText, PlacementOffPage, SurveyFailed
 from signer.appearance.geometry import PageBox, Place, Rect, mm_to_pt, parse_placement, seal_rect
 from signer.appearance.pdf_objects import PdfParts
@@ -62,9 +63,9 @@ _HEADER_WITHIN = 1024  # readers look this far for it (ISO 32000-1 annex H, impl
 READY_SEAL_STEM = "Seal"
 # Only written where a rule refers to it; the document's digest is the parent's to take.
 _RULES_DIGEST = "sha256"
-_STEMS = {"signature": "Signature", "seal": READY_SEAL_STEM}
+_STEMS = {"signature": "Signature", "seal": READY_SEAL_STEM, "block": "Text"}
 # What a screen reader says of a field (/TU).
-_SPOKEN = {"signature": "Chữ ký số", "seal": "Con dấu"}
+_SPOKEN = {"signature": "Chữ ký số", "seal": "Con dấu", "block": "Chữ ký số của cơ quan"}
 
 
 def prepare_task(header: dict[str, Any], blobs: list[bytes]) -> Message:
@@ -195,12 +196,14 @@ def _search(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> Place | Non
     if placement.kind == "none":
         return None
     stamp = _stamp(plan, None)
+    if plan.corner is not None and placement.kind != "given":
+        return find_corner(pdf, stamp.width, stamp.height, plan.corner, plan.password.text)
     wanted = Wanted(
         width=stamp.width,
         height=stamp.height,
         seal_mm=plan.ready_seal_mm,
         signer=plan.signer,
-        role=plan.kind,
+        role="seal" if plan.kind == "seal" else "signature",
         open_fields=frozenset(each.name for each in fields if each.free and plan.field is None),
     )
     try:
@@ -304,7 +307,7 @@ def _field_spec(name: str, page: int, box: Rect | None) -> SigFieldSpec:
 def _stamp(plan: Plan, place: Place | None) -> Appearance:
     """What is drawn, as large as its place: a viewer stretches an appearance to its field (ISO 32000-2 12.5.5)."""
     if plan.image is None:
-        stamp = text_stamp(plan.text, plan.fonts["regular"])
+        stamp = text_stamp(plan.text, plan.fonts["regular"], plan.text_width, plan.text_size)
     elif plan.kind == "seal":
         stamp = seal_stamp(plan.image, plan.diameter_mm or 0.0)
     else:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from certs.clock import Clock
+from certs.clock import VIETNAM, Clock
 from certs.db import Database
 from pki.audit import Actor
 from signer.appearance.fonts import EmbeddedFont, Style
@@ -21,14 +21,14 @@ from signer.documents import Reached
 from signer.extending import Extender, Raised
 from signer.metadata import Metadata
 from signer.numbering import GivenNumber
+from signer.office_policy import ISSUE, IntentRule, OfficePolicy, policy_on
 from signer.pades import PreparedPdf
+from signer.particulars import NOTHING_PARTICULAR, Particulars
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Plan, Prepared
 from signer.protection import NO_PROTECTION, Protection
 from signer.storage import BlobStore
 from signer.subfilters import PADES, PKCS7
-
-APPROVE, ISSUE = "approve", "issue"
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ class SignRequest:
     password: Password = NO_PASSWORD
     subfilter: str = PADES
     room: int = 0
+    particulars: Particulars = NOTHING_PARTICULAR
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,16 @@ class Case:
     now: datetime
     deps: SigningDeps
     earlier: EarlierSignatures
+
+    @property
+    def policy(self) -> OfficePolicy:
+        """The office's policy of the day on which it is signed."""
+        return policy_on(self.now.astimezone(VIETNAM).date())
+
+    @property
+    def rule(self) -> IntentRule:
+        """The policy's rules for this intent."""
+        return self.policy.rule(self.intent)
 
     @property
     def sealing(self) -> str | None:

@@ -12,6 +12,7 @@ from api.cli.backup_arguments import add_backup
 from api.cli.cert_arguments import Shared, add_life, add_past
 from api.cli.credential_arguments import credential_arguments
 from api.cli.document_arguments import add_document
+from api.cli.intent_arguments import intent_arguments
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.prepared_arguments import prepared_arguments
 from api.cli.upgrade_arguments import upgrade_arguments
@@ -20,7 +21,6 @@ from api.words import Words
 from signer.levels import LEVELS
 from signer.subfilters import SUBFILTERS
 
-INTENTS = ("approve", "issue")
 SCOPES = ("sign", "verify", "ra", "ca", "audit")
 ROLES = ("admin", "registration-officer", "auditor")
 # RFC 5280 5.3.1; removeFromCRL is not a reason a person gives.
@@ -61,7 +61,7 @@ def build_parser(words: Words | None = None) -> Parser:
     _init(add)
     _sign(add)
     _verify(add)
-    prepared_arguments(add, Shared(_json, _acts, typed_path, _number), INTENTS, _password)
+    prepared_arguments(add, Shared(_json, _acts, typed_path, _number), _password)
     credential_arguments(add, Shared(_json, _acts, typed_path, _number))
     upgrade_arguments(add, typed_path, _password, _acts, _json)
     _cert(add)
@@ -120,7 +120,7 @@ def _sign(add: Sub) -> None:
     sign.add_argument(
         "-o", "--output", type=typed_path, metavar="OUT", help="a file for one input, a folder for several"
     )
-    sign.add_argument("--intent", choices=INTENTS, help="default: officer approve, seal issue")
+    intent_arguments(sign)
     sign.add_argument("--level", choices=LEVELS, help="default: the setting sign.level")
     sign.add_argument(
         "--metadata", type=typed_path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"

@@ -19,6 +19,7 @@ from api.wiring import open_installation
 from signer.appearance.geometry import parse_placement
 from signer.handing_over import OutsideWish, prepare_document
 from signer.outside import read_certificates
+from signer.particulars import parse_particulars
 from signer.signing_parts import SignRequest
 from signer.storage import OutputFile
 
@@ -45,6 +46,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
             password=read_password(options.password_file),
             subfilter=options.subfilter or settings.subfilter,
             room=options.room or 0,
+            particulars=parse_particulars(options.main, options.copy_form, options.copy_source, options.comment),
         )
         actor = acting(call, installation)
         if options.output is None:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from api.cli.cert_arguments import Shared
+from api.cli.intent_arguments import intent_arguments
 from signer.levels import LEVELS
 from signer.subfilters import SUBFILTERS
 
@@ -15,12 +16,11 @@ _MOST_ROOM = 1024 * 1024
 def prepared_arguments(
     add: Callable[..., argparse.ArgumentParser],
     shared: Shared,
-    intents: tuple[str, ...],
     password: Callable[[argparse.ArgumentParser], None],
 ) -> None:
     """The three commands."""
     prepare = add("prepare", help="make a document ready for a signature that is made elsewhere or later")
-    _prepare(prepare, shared, intents)
+    _prepare(prepare, shared)
     password(prepare)
     finish = add("finish", help="put the signature into a prepared document")
     finish.add_argument("id", metavar="ID")
@@ -65,7 +65,7 @@ def prepared_arguments(
     shared.json(cancel)
 
 
-def _prepare(prepare: argparse.ArgumentParser, shared: Shared, intents: tuple[str, ...]) -> None:
+def _prepare(prepare: argparse.ArgumentParser, shared: Shared) -> None:
     prepare.add_argument("file", metavar="FILE", type=shared.path)
     who = prepare.add_mutually_exclusive_group(required=True)
     who.add_argument("--as", dest="credential", metavar="CREDENTIAL", help="for this credential")
@@ -81,7 +81,7 @@ def _prepare(prepare: argparse.ArgumentParser, shared: Shared, intents: tuple[st
     prepare.add_argument(
         "-o", "--output", type=shared.path, metavar="OUT", help="write the octets to be signed here (DER)"
     )
-    prepare.add_argument("--intent", choices=intents, help="default: officer approve, seal issue")
+    intent_arguments(prepare)
     prepare.add_argument("--level", choices=LEVELS, help="default: the setting sign.level")
     prepare.add_argument(
         "--metadata", type=shared.path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"

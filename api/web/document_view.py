@@ -13,7 +13,7 @@ from signer.codes import grouped
 from signer.documents import Document
 from signer.lineage import CORRECTED, REPLACED, Lineage
 from signer.numbering import written
-from signer.signing import APPROVE, ISSUE
+from signer.office_policy import APPROVE, COMMENT, ISSUE
 
 # Word, sentence and advice for a document that is out of force.
 _ENDED = {
@@ -96,7 +96,7 @@ def _headline(document: Document, verdict: VerdictView) -> tuple[str, str, str, 
     if document.status == CORRECTED:
         return "unsure", "WEB_WORD_DOC_CORRECTED", "DOC_CORRECTED", "CORRECTED"
     done = [act.intent for act in document.acts if act.state == "done"]
-    if document.issued_at is None and all(intent == APPROVE for intent in done):
+    if document.issued_at is None and all(intent in (APPROVE, COMMENT) for intent in done):
         return "unsure", "WEB_WORD_NOT_ISSUED", "WEB_DOCUMENT_NOT_ISSUED", "NOT_ISSUED"
     return "good", "WEB_WORD_IN_FORCE", "WEB_DOCUMENT_IN_FORCE", "DOCUMENT"
 

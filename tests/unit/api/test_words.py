@@ -27,6 +27,7 @@ from pki.history import _ACTS, Past
 from pki.tsa.answer import Objection
 from signer.errors import SignerError
 from signer.metadata import LENGTHS
+from signer.office_policy import policy_files
 from signer.prepared import STATES
 from signer.validation.facts import TRUST_KINDS, ChangeFacts, SignatureFacts
 from signer.validation.reasons import REASONS
@@ -190,6 +191,9 @@ def _all_codes() -> dict[str, str]:
     codes = dict.fromkeys(REASONS, "signer/validation/reasons.py")
     codes |= dict.fromkeys(_families()["DATABASE_*"](), "api/cli/failures.py")
     codes |= {code: "api/cli/usage.py" for _, code in _FORMS}
+    codes |= {
+        need.refused: policy.name for policy in policy_files() for rule in policy.rules.values() for need in rule.needs
+    }
     codes |= {code: where for code, _, where in _error_classes()}
     return codes | {code: saying.where for saying in _sayings() for code in saying.codes}
 
