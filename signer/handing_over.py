@@ -6,6 +6,7 @@ The steps are those of signing.py; here is what lies between them: the record, t
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from signer.given import Given, accept_value, check_cms
 from signer.handed_back import HandedBack
 from signer.levels import B_B, B_T
 from signer.numbering import GivenNumber, number_facts, void_number, year_of
+from signer.office_rules import find_mandates
 from signer.outside import Outside, der_of, outside_signatory
 from signer.outside_credentials import is_outside, refuse_ended_outside, usable_outside
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms, embed_signature
@@ -290,6 +292,7 @@ def _ready(
     )
     earlier = judge_before(request, deps.signing)
     case = Case(request, actor, signatory, one.intent, one.claimed_time, deps.signing, earlier)
+    case = dataclasses.replace(case, mandates=find_mandates(case))
     digest = document_digest(prepared, signatory.template.scheme.digest)
     return Ready(case, one.number, prepared, digest, one.placed, one.filled)
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from signer.credentials import Signatory
 from signer.documents import DOCUMENTS, OPEN, Registered, document_by_code, find_by_revisions
 from signer.errors import Refused, UsageWrong
+from signer.mandates import mandates_for
 from signer.office_policy import INCOME, INTENTS, OfficePolicy
 from signer.signing_parts import Case, SignRequest
 from signer.tables import DocumentRow, SigningActRow
@@ -37,6 +38,15 @@ def check_needs(case: Case) -> None:
     for need in case.rule.needs:
         if not _MEANINGS[need.need](case):
             raise Refused(need.refused, **_facts(case))
+
+
+def find_mandates(case: Case) -> tuple[int, ...]:
+    """What the position rests on that the metadata show; Refused where the signer has no such right today."""
+    position = case.request.metadata.get("SignerInfo", {}).get("Position", "")
+    if not (case.rule.mandate and position):
+        return ()
+    with case.deps.database.read() as session:
+        return mandates_for(session, case.signatory.name, position, case.deps.clock.now())
 
 
 def main_document_line(case: Case) -> tuple[int, str]:

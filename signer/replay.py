@@ -12,7 +12,7 @@ from signer.documents import OPEN
 from signer.lineage import CORRECTED, RECALLED, REPLACED
 from signer.numbering import HELD, IN, OUT, USED, VOID, year_of
 from signer.office_policy import INCOME
-from signer.tables import DocumentRow, NumberRow, OutsideCredentialRow, PreparedRow, StatusChangeRow
+from signer.tables import DocumentRow, MandateRow, NumberRow, OutsideCredentialRow, PreparedRow, StatusChangeRow
 
 # Why a number is used of which the register has no document.
 RESTORED = "RESTORED"
@@ -122,6 +122,14 @@ def _end_credential(session: Session, act: AuditRecord) -> bool:
     return True
 
 
+def _end_mandate(session: Session, act: AuditRecord) -> bool:
+    row = session.get(MandateRow, int(act.subject_id), with_for_update=True)
+    if row is not None and row.ended_at is None:
+        row.ended_at, row.end_reason = act.time, act.details["reason"]
+        session.flush()
+    return True
+
+
 _STATUSES = {"document.recall": RECALLED, "document.replace": REPLACED, "document.correct": CORRECTED}
 # What is done again.
 REPLAYED: Mapping[str, Deed] = {
@@ -129,6 +137,7 @@ REPLAYED: Mapping[str, Deed] = {
     "number.void": _void,
     "number.hold": _hold,
     "credential.end": _end_credential,
+    "mandate.end": _end_mandate,
     **dict.fromkeys(_STATUSES, _change_status),
     **dict.fromkeys(("document.prepare.take", "document.prepare.cancel", "document.prepare.expire"), _end_prepared),
 }
@@ -141,6 +150,7 @@ LOST = frozenset(
         "credential.create",
         "credential.renew",
         "credential.enrol",
+        "mandate.add",
         "batch.add",
     }
 )

@@ -6,6 +6,7 @@ The cycle of one is signing.py's, that of many signing_batch.py's; the rows are 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 
 from certs.clock import VIETNAM
@@ -19,7 +20,7 @@ from signer.extending import Raised
 from signer.levels import B_B, B_T, LEVELS, reaches
 from signer.numbering import GivenNumber
 from signer.office_policy import ISSUE, policy_on
-from signer.office_rules import check_needs, intent_for
+from signer.office_rules import check_needs, find_mandates, intent_for
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, embed_signature
 from signer.planning import build_plan
 from signer.protection import refuse_protection
@@ -47,7 +48,7 @@ def open_case(request: SignRequest, actor: Actor, signatory: Signatory, deps: Si
     # What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
     case = Case(request, actor, signatory, intent, now, deps, judge_before(request, deps))
     check_order(case)
-    return case
+    return dataclasses.replace(case, mandates=find_mandates(case))
 
 
 def judge_before(request: SignRequest, deps: SigningDeps) -> EarlierSignatures:

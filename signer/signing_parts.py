@@ -143,6 +143,8 @@ class Case:
     now: datetime
     deps: SigningDeps
     earlier: EarlierSignatures
+    # What the signer's position rests on (mandates.py).
+    mandates: tuple[int, ...] = ()
 
     @property
     def policy(self) -> OfficePolicy:
@@ -163,7 +165,8 @@ class Case:
     def signed_by(self) -> dict[str, str]:
         """Who signs, as audit rows say it."""
         name = self.signatory.name
-        return {"certificate": self.signatory.serial} if name is None else {"credential": name}
+        who = {"certificate": self.signatory.serial} if name is None else {"credential": name}
+        return who | ({"mandates": " ".join(map(str, self.mandates))} if self.mandates else {})
 
     @property
     def signing_time(self) -> datetime | None:
