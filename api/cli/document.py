@@ -120,6 +120,7 @@ def _as_json(document: Document) -> dict[str, Any]:
                 "claimed_time": rfc3339(act.claimed_time),
                 "sha256": act.sha256,
                 "actor": act.actor,
+                "particulars": act.particulars or {},
                 "failure": act.failure,
             }
             for act in document.acts
@@ -186,11 +187,14 @@ def _print_one(document: Document, lineage: Lineage, words: Words, out: TextIO) 
         signed = {
             "level": act.level,
             "credential": act.signed_by,
-            "intent": act.intent,
+            "intent": words.say(f"INTENT_{act.intent}"),
             "state": act.state,
             "time": for_people(act.claimed_time),
         }
         out.write("  " + words.say("ACT_LINE", signed) + "\n")
+        main = (act.particulars or {}).get("main")
+        if main:
+            out.write("    " + words.say("APPENDIX_OF", {"main": grouped(main)}) + "\n")
     if document.pending is not None:
         waits = document.pending
         facts_of = {"level": waits.level, "time": for_people(waits.asked_at), "reason": waits.failure}

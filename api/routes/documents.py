@@ -328,6 +328,7 @@ def _describe_inside(document: Document) -> dict[str, Any]:
                 "claimed_time": rfc3339(act.claimed_time),
                 "sha256": act.sha256,
                 "actor": act.actor,
+                "particulars": act.particulars or {},
             }
             for act in document.acts
         ],
