@@ -12,7 +12,7 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock, for_people
@@ -86,7 +86,7 @@ def enrol_outside(new: NewOutside, actor: Actor, deps: OutsideDeps) -> OutsideCr
     signatory = outside_signatory(new.certificate, new.others, deps.clock.now(), rsa_padding=deps.rsa_padding)
     agency = _text("agency", new.agency or signatory.agency)
     with deps.database.read() as session:
-        _refuse_taken(session, new.name, signatory.sha256)
+        _refuse_taken(session, new.name, _key_of(new))
         refuse_if_ended(session, signatory, deps.clock.now())
     deed = Deed(
         Act.CREDENTIAL_ENROL,
@@ -100,12 +100,13 @@ def enrol_outside(new: NewOutside, actor: Actor, deps: OutsideDeps) -> OutsideCr
     approval = demand(deed, deps.approvals.needed(Act.CREDENTIAL_ENROL), actor, deps)
     now = deps.clock.now()
     with deps.database.write() as session:
+        hold(session, "outside credentials")
         hold(session, f"credential {new.name}")
-        _refuse_taken(session, new.name, signatory.sha256)
+        _refuse_taken(session, new.name, _key_of(new))
         use(session, approval, deed, actor, deps.clock)
         credential = CredentialRow(
             name=new.name, role=new.role, activation=OUTSIDE, agency=agency,
-            public_key_der=new.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+            public_key_der=_key_of(new),
             certificate_serial=signatory.serial, scheme=signatory.template.scheme.value, image_sha256=new.image_sha256,
             diameter_mm=new.diameter_mm, created_at=now,
         )  # fmt: skip
@@ -209,15 +210,20 @@ def _rows(session: Session, name: str) -> tuple[CredentialRow, OutsideCredential
     return found
 
 
-def _refuse_taken(session: Session, name: str, sha256: str) -> None:
+def _key_of(new: NewOutside) -> bytes:
+    return new.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _refuse_taken(session: Session, name: str, public_key_der: bytes) -> None:
     if credential_exists(session, name):
         raise UsageWrong("CREDENTIAL_EXISTS", name=name)
-    query = select(OutsideCredentialRow.name).where(
-        OutsideCredentialRow.sha256 == sha256, OutsideCredentialRow.ended_at.is_(None)
+    query = select(CredentialRow.name).where(
+        CredentialRow.public_key_der == public_key_der,
+        ~exists().where(OutsideCredentialRow.name == CredentialRow.name, OutsideCredentialRow.ended_at.is_not(None)),
     )
-    other = session.scalar(query)
+    other = session.scalars(query).first()
     if other is not None:
-        # One key has one role: counted as two, an officer's card could seal what it has signed.
+        # One key has one role, whichever certificate says so: counted as two, an officer's card could seal what it has signed.
         raise Refused("CERTIFICATE_ENROLLED", name=other)
 
 

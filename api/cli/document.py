@@ -10,6 +10,7 @@ from api.cli.context import acting, print_json, print_table, refuse_existing
 from api.cli.parser import TypedPath
 from api.lineage_report import describe_lineage, lineage_lines
 from api.metadata_report import metadata_rows
+from api.web.purposes import awaits_seal
 from api.wiring import open_installation
 from api.words import Words
 from certs.clock import for_people, rfc3339
@@ -146,7 +147,10 @@ def _number(document: Document) -> str:
 
 def _issued(document: Document, words: Words) -> str:
     """When the agency's seal made it a document of the agency."""
-    return for_people(document.issued_at) if document.issued_at else words.say("NOT_ISSUED")
+    if document.issued_at is not None:
+        return for_people(document.issued_at)
+    # What arrived, a copy or an appendix waits for no seal.
+    return words.say("NOT_ISSUED") if awaits_seal(document) else "–"
 
 
 def _print_list(documents: list[Document], words: Words, out: TextIO) -> None:

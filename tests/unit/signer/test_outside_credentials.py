@@ -195,6 +195,9 @@ def test_a_certificate_is_enrolled_once_and_one_that_may_not_sign_never(office: 
     card = make_card()
     enrol(office, card)
     assert refusal(lambda: enrol(office, card, "seal", "seal")) == "CERTIFICATE_ENROLLED"
+    # The same key with another certificate, and a key of the house, are no second signer either.
+    twin = make_card(card.person.key)
+    assert refusal(lambda: enrol(office, twin, "seal", "seal")) == "CERTIFICATE_ENROLLED"
     old = make_card(not_after=NOW - timedelta(days=1))
     assert refusal(lambda: enrol(office, old, "old")) == "CREDENTIAL_EXPIRED"
 
