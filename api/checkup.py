@@ -35,6 +35,7 @@ from signer.documents import finished_revisions, open_intents
 from signer.errors import Refused, SignerError
 from signer.handing_over import stored_file
 from signer.numbering import open_reservations
+from signer.outside_credentials import list_outside
 from signer.prepared import TAKEN, WAITING, PreparedDocument, list_prepared
 from signer.validation.errors import ValidationError
 
@@ -136,6 +137,19 @@ def _credentials(installation: Installation) -> Iterator[Finding]:
                 yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_ENDS", facts)
             elif credential.activation == STANDING:
                 yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_STANDING", facts)
+    yield from _outside_credentials(installation)
+
+
+def _outside_credentials(installation: Installation) -> Iterator[Finding]:
+    """Certificates whose key is elsewhere are renewed elsewhere: whoever enrols has to be told in time."""
+    now = installation.clock.now()
+    with installation.database.read() as session:
+        for one in list_outside(session):
+            facts = {"name": one.name, "state": State.EXPIRED.value, "until": for_people(one.not_after)}
+            if one.ended_at is None and one.not_after < now:
+                yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_NOT_ACTIVE", facts)
+            elif one.ended_at is None and one.not_after - now < timedelta(days=30):
+                yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_ENDS", facts)
 
 
 def _crl(installation: Installation) -> Iterator[Finding]:

@@ -25,17 +25,23 @@ _FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 @dataclass
-class Form:
-    """What was sent: one file, and the plain fields by name."""
+class _Fields:
+    """The plain fields of a form by name."""
 
     fields: dict[str, str] = field(repr=False)  # a password may be among them
-    name: str
-    _file: UploadFile
 
     def password(self) -> Password:
         """What opens the file, if the form brings it; UsageWrong for what can be no password."""
         typed = self.fields.get(PASSWORD)
         return parse_password(typed.encode("utf-8")) if typed else NO_PASSWORD
+
+
+@dataclass
+class Form(_Fields):
+    """What was sent: one file, and the plain fields by name."""
+
+    name: str
+    _file: UploadFile
 
     def content(self) -> bytes:
         """The file's bytes. Blocks: call it on a thread."""
@@ -44,10 +50,9 @@ class Form:
 
 
 @dataclass
-class BatchForm:
+class BatchForm(_Fields):
     """What was sent: many files, and the plain fields by name."""
 
-    fields: dict[str, str]
     names: list[str]
     _files: list[UploadFile]
 

@@ -46,6 +46,10 @@ class Home:
         return self.root / "uploads"
 
     @property
+    def uploads_key(self) -> Path:
+        return self.root / "secrets" / "uploads.key"
+
+    @property
     def images(self) -> Path:
         return self.root / "images"
 

@@ -35,7 +35,7 @@ def mend(installation: Installation, actor: Actor) -> list[tuple[str, str]]:
                 append(session, clock, actor, "document.sign.fail", "act", str(act.id), reason=_REASON)
                 closed.append(("act", str(act.id)))
         for one in open_reservations(session, now - IN_PROGRESS):
-            if void_number(session, one.agency, one.year, one.number, _REASON):
+            if void_number(session, one.agency, one.year, one.number, _REASON, one.series):
                 append(session, clock, actor, "number.void", "number", str(one), reason=_REASON, agency=one.agency)
                 closed.append(("number", str(one)))
     closed += [("prepared", one) for one in clear_prepared(actor, installation.handover)]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.openapi_batches import batch_examples, batch_paths, batch_schemas
+from api.openapi_intents import INTENT, PARTICULARS
 from api.openapi_life import AT, Parts, issuing_paths, life_paths
 from api.openapi_prepared import prepared_paths, prepared_schemas
 from api.openapi_register import SUBFILTER, search_operation, status_paths
@@ -142,7 +143,8 @@ def _document_paths() -> Schema:
                 "pattern": "^[a-z0-9-]{1,32}$",
                 "description": "Who signs, like officer or seal.",
             },
-            "intent": {"enum": ["approve", "issue"], "description": "Default: officer approve, seal issue."},
+            "intent": INTENT,
+            **PARTICULARS,
             "level": {"enum": list(LEVELS), "description": "Default: the setting sign.level."},
             "metadata": {
                 "type": "string",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.openapi_intents import INTENT, PARTICULARS
 from api.openapi_life import Parts
 from api.openapi_register import SUBFILTER
 from api.openapi_schemas import Schema, ref
@@ -87,11 +88,19 @@ _FORM: Schema = {
             "description": "The PDF files: the part `file` once for each.",
         },
         "credential": {"type": "string", "pattern": "^[a-z0-9-]{1,32}$", "description": "Who signs all of them."},
-        "intent": {"enum": ["approve", "issue"], "description": "Default: officer approve, seal issue."},
+        "intent": INTENT,
+        **PARTICULARS,
         "level": {"enum": list(LEVELS), "description": "Default: the setting sign.level."},
         "metadata": {"type": "string", "description": "A JSON object as for one document; what all of them share."},
         "placement": {"type": "string", "description": "auto, none, required, or PAGE,X,Y in millimetres."},
         "subfilter": {"enum": list(SUBFILTERS), "description": SUBFILTER},
+        "certify": {"enum": ["1", "2", "3"], "description": "As for one document: what others may still do."},
+        "lock": {"type": "string", "description": "As for one document: FIELD,…, all, or all-but FIELD,…."},
+        "password": {
+            "type": "string",
+            "maxLength": 127,
+            "description": "What opens the files, where they are encrypted; sealed until the batch has ended.",
+        },
         "documents": {
             "type": "string",
             "description": "A JSON list of one object for each file, in their order, with `reference` (your own name for it), "

@@ -153,12 +153,17 @@ def prepared_schemas() -> Schema:
     finishing: Schema = {
         "type": "object",
         "additionalProperties": False,
-        "maxProperties": 1,
-        "description": "Nothing: the key of the credential signs.",
+        "description": "Neither `signature` nor `cms`: the key of the credential signs.",
+        "not": {"required": ["signature", "cms"]},
         "properties": {
             "signature": base64
             | {"description": "The value over `to_be_signed`; ECDSA as DER or as r and s side by side."},
             "cms": base64 | {"description": "A whole detached CMS in DER."},
+            "password": text
+            | {
+                "maxLength": 127,
+                "description": "What opens the file, where it is encrypted: it is kept nowhere, so it comes again.",
+            },
         },
     }
     return {"PreparedDocument": prepared, "FinishRequest": finishing}

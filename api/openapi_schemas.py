@@ -31,6 +31,7 @@ _INSIDE = {
         {
             "state": "done", "credential": "officer", "intent": "approve", "level": "B-T", "field": "Signature1",
             "certificate": "4f1c2a", "claimed_time": "2026-11-22T02:15:30Z", "sha256": _SHA256, "actor": "token:kiosk",
+            "particulars": {},
         }
     ],
 }  # fmt: skip
@@ -151,8 +152,9 @@ def build_schemas() -> Schema:
     reason: Schema = {"type": "string", "minLength": 1, "maxLength": 500, "description": "Why. Everybody may read it."}
     codes: Schema = {"type": "array", "items": text}
     signature = _object(
-        state={"enum": ["intent", "done", "failed"]}, credential=text, intent=text, level=text, field=text, certificate=text,
+        state={"enum": ["intent", "done", "failed"]}, credential=_or_null(text), intent=text, level=text, field=text, certificate=text,
         claimed_time=time, sha256=_or_null(sha256), actor=text,
+        particulars={"type": "object", "additionalProperties": text},
     )  # fmt: skip
     inside = {
         "name": text,

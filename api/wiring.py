@@ -54,6 +54,7 @@ from signer.handing_over import HandoverDeps
 from signer.images import ImageShelf
 from signer.judging import JudgeDesk
 from signer.leveling import LevelingDeps
+from signer.outside_credentials import OutsideDeps
 from signer.outside_timestamps import OutsideServer, OutsideTimestamper, TimestamperChain
 from signer.sandbox import Judge
 from signer.signing import SigningDeps
@@ -288,6 +289,11 @@ class Installation:
         return HandoverDeps(self.signing, self.upgrading, timedelta(hours=wanted.prepared_hours), wanted.rsa_padding)
 
     @cached_property
+    def outside(self) -> OutsideDeps:
+        """What enrolling certificates from outside needs."""
+        return OutsideDeps(self.database, self.clock, self.approvals, self.settings.sign.rsa_padding)
+
+    @cached_property
     def signing(self) -> SigningDeps:
         return SigningDeps(
             database=self.database,
@@ -306,7 +312,7 @@ class Installation:
 
     @cached_property
     def uploads(self) -> UploadStore:
-        return UploadStore(self.home.uploads)
+        return UploadStore(self.home.uploads, self.home.uploads_key)
 
     @cached_property
     def batches(self) -> BatchDeps:

@@ -18,6 +18,7 @@ class Act(StrEnum):
     CERTIFICATE_REVOKE = "certificate.revoke"
     CERTIFICATE_REINSTATE = "certificate.reinstate"
     AUTHORITY_CREATE = "authority.create"
+    CREDENTIAL_ENROL = "credential.enrol"
     PERSON_ADD = "person.add"
     PERSON_GRANT = "person.grant"
     PERSON_WITHDRAW = "person.withdraw"
@@ -32,6 +33,7 @@ PERMISSION_OF: dict[Act, Permission] = {
     Act.CERTIFICATE_REVOKE: Permission.REVOKE,
     Act.CERTIFICATE_REINSTATE: Permission.SUSPEND,
     Act.AUTHORITY_CREATE: Permission.CREATE_AUTHORITY,
+    Act.CREDENTIAL_ENROL: Permission.MANAGE_CREDENTIALS,
     Act.PERSON_ADD: Permission.MANAGE_PERSONS,
     Act.PERSON_GRANT: Permission.MANAGE_PERSONS,
     Act.PERSON_WITHDRAW: Permission.MANAGE_PERSONS,

@@ -21,6 +21,9 @@ from signer.appearance.errors import AppearanceError, FontMissing, ImageUnreadab
 from signer.batches import DONE, FAILED, OPEN, WAITING, end_cancelled, end_if_over, open_batches
 from signer.documents import fail_act
 from signer.errors import InputUnreadable, OwnOutputBroken, Refused, Unavailable, UsageWrong
+from signer.particulars import Particulars
+from signer.password import Password
+from signer.protection import NO_PROTECTION, Protection
 from signer.signing_batch import MOST, sign_documents
 from signer.signing_case import reason_of
 from signer.signing_parts import SignedDocument, SigningDeps, SignRequest
@@ -67,6 +70,8 @@ class _Turn:
     intent: str | None
     level: str
     subfilter: str
+    protection: Protection
+    particulars: Particulars
     documents: tuple[_Waiting, ...]
 
 
@@ -120,7 +125,11 @@ def _next(session: Session) -> _Turn | None:
         if taken and octets > _MOST_OCTETS:
             break
         taken.append(_Waiting(each.id, each.position, each.input_sha256, each.name, each.placement, each.details))
-    return _Turn(row.id, row.code, row.token_id, row.credential, row.intent, row.level, row.subfilter, tuple(taken))
+    return _Turn(
+        row.id, row.code, row.token_id, row.credential, row.intent, row.level, row.subfilter,
+        Protection.from_json(row.protection) if row.protection else NO_PROTECTION,
+        Particulars.from_json(row.particulars), tuple(taken),
+    )  # fmt: skip
 
 
 def _close_dead(session: Session, system: Actor, clock: Clock) -> None:
@@ -144,6 +153,7 @@ def _sign(turn: _Turn, deps: BatchDeps) -> Exception | None:
     places: list[_Waiting] = []
     try:
         actor = deps.actor_of(turn.token_id)
+        password = _password(turn, deps)
         for each in turn.documents:
             try:
                 pdf = deps.uploads.read(turn.code, each.position, each.sha256)
@@ -161,6 +171,9 @@ def _sign(turn: _Turn, deps: BatchDeps) -> Exception | None:
                     each.details,
                     each.placement,
                     subfilter=turn.subfilter,
+                    protection=turn.protection,
+                    password=password,
+                    particulars=turn.particulars,
                 )
             )
             places.append(each)
@@ -177,6 +190,14 @@ def _sign(turn: _Turn, deps: BatchDeps) -> Exception | None:
     _note(results, deps)
     away = [each for each in (*results.values(), *came) if isinstance(each, Exception) and not _is_final(each)]
     return away[0] if away else None
+
+
+def _password(turn: _Turn, deps: BatchDeps) -> Password:
+    try:
+        return deps.uploads.password(turn.code)
+    except Unavailable as error:
+        # It does not come back by itself, and other batches wait behind this one.
+        raise Refused(error.code, **error.facts) from error
 
 
 def _note(results: dict[int, Exception], deps: BatchDeps) -> None:

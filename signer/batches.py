@@ -15,9 +15,12 @@ from certs.clock import Clock
 from certs.db import Database
 from pki.audit import Actor, append
 from pki.roles import Permission, require
-from signer.credentials import get_credential
+from signer.credentials import SEAL, get_credential
 from signer.errors import UsageWrong
 from signer.metadata import Metadata
+from signer.particulars import NOTHING_PARTICULAR, Particulars
+from signer.password import NO_PASSWORD, Password
+from signer.protection import NO_PROTECTION, Protection, refuse_protection
 from signer.subfilters import PADES
 from signer.tables import BatchDocumentRow, BatchRow
 from signer.uploads import UploadStore
@@ -50,6 +53,9 @@ class NewBatch:
     level: str
     documents: Sequence[NewDocument]
     subfilter: str = PADES
+    protection: Protection = NO_PROTECTION
+    particulars: Particulars = NOTHING_PARTICULAR
+    password: Password = NO_PASSWORD
 
 
 @dataclass(frozen=True)
@@ -89,14 +95,17 @@ def add_batch(new: NewBatch, actor: Actor, database: Database, uploads: UploadSt
     """Keep the files and register the batch; from its commit on the worker signs it, whatever becomes of this process."""
     require(actor, Permission.SIGN_DOCUMENTS)
     with database.read() as session:
-        get_credential(session, new.credential)
+        role = get_credential(session, new.credential).role
+    # What every document would be refused for, is said at once.
+    refuse_protection(new.protection, new.level, seals=role == SEAL)
     code, now = secrets.token_hex(16), clock.now()
     # The files first: a batch whose files are not there could never be signed.
-    uploads.keep(code, [each.pdf for each in new.documents])
+    uploads.keep(code, [each.pdf for each in new.documents], new.password)
     with database.write() as session:
         row = BatchRow(
             code=code, token_id=new.token_id, actor=actor.name, request_sha256=new.request_sha256,
-            credential=new.credential, intent=new.intent, level=new.level, subfilter=new.subfilter, state=OPEN,
+            credential=new.credential, intent=new.intent, level=new.level, subfilter=new.subfilter,
+            protection=new.protection.to_json() if new.protection else None, particulars=new.particulars.to_json(), state=OPEN,
             total=len(new.documents), created_at=now,
         )  # fmt: skip
         session.add(row)

@@ -28,7 +28,10 @@ OFFICER, SEAL = "officer", "seal"
 # Which profile makes which kind of signer.
 ROLE_OF_PROFILE = {"officer": OFFICER, "agency-seal": SEAL}
 STANDING = "standing"
+# The activation of a credential whose key is elsewhere (outside_credentials.py).
+OUTSIDE = "outside"
 _SERIAL_OF = select(CredentialRow.certificate_serial).where(CredentialRow.name == bindparam("name")).scalar_subquery()
+_OWN = CredentialRow.activation != OUTSIDE
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 # How many credentials an answer names.
 _MOST_NAMED = 20
@@ -64,7 +67,7 @@ class CredentialSummary:
 
 @dataclass(frozen=True)
 class Signatory:
-    """Whose signature it will be, wherever the key is. `name`: the credential's, None for a certificate from outside (outside.py)."""
+    """Whose signature it will be, wherever the key is. `name`: the credential's, None for a certificate that nobody has enrolled."""
 
     name: str | None
     role: str
@@ -116,33 +119,34 @@ def register_credential(session: Session, new: NewCredential, now: datetime) -> 
 
 
 def certificate_serial_of(session: Session, name: str) -> str | None:
-    """The serial of the certificate a credential signs with, or None if there is no such credential."""
+    """The serial of the certificate a credential signs with, or None if there is no such credential, or its certificate is none of ours."""
     row = session.get(CredentialRow, name)
-    return row.certificate_serial if row else None
+    return row.certificate_serial if row and row.activation != OUTSIDE else None
 
 
 def credential_of_certificate(session: Session, serial: str) -> str | None:
     """The name of the credential that signs with this certificate, or None."""
-    return session.scalars(select(CredentialRow.name).where(CredentialRow.certificate_serial == serial)).first()
+    return session.scalars(select(CredentialRow.name).where(CredentialRow.certificate_serial == serial, _OWN)).first()
 
 
 def list_credentials(session: Session) -> list[CredentialSummary]:
-    """All credentials by name."""
-    rows = session.scalars(select(CredentialRow).order_by(CredentialRow.name))
+    """All credentials by name whose key is here; the others are outside_credentials.py's."""
+    rows = session.scalars(select(CredentialRow).where(_OWN).order_by(CredentialRow.name))
     return [_summary_of(row) for row in rows]
 
 
 def get_credential(session: Session, name: str) -> CredentialSummary:
-    """The credential of that name; UsageWrong CREDENTIAL_UNKNOWN."""
+    """The credential of that name; UsageWrong CREDENTIAL_UNKNOWN, Refused CREDENTIAL_OUTSIDE where its key is elsewhere."""
     row = session.get(CredentialRow, name) if _NAME.fullmatch(name) else None
     if row is None:
-        raise _unknown(session, name)
+        raise unknown_credential(session, name)
+    _refuse_outside(row)
     return _summary_of(row)
 
 
 def find_by_certificate(session: Session, serial: str) -> CredentialSummary | None:
     """The credential that signs with the certificate of this serial, if there is one."""
-    row = session.scalars(select(CredentialRow).where(CredentialRow.certificate_serial == serial)).first()
+    row = session.scalars(select(CredentialRow).where(CredentialRow.certificate_serial == serial, _OWN)).first()
     return None if row is None else _summary_of(row)
 
 
@@ -152,9 +156,15 @@ def set_certificate(session: Session, name: str, serial: str) -> None:
     session.get_one(CredentialRow, name).certificate_serial = serial
 
 
-def _unknown(session: Session, name: str) -> UsageWrong:
+def unknown_credential(session: Session, name: str) -> UsageWrong:
+    """What is said of a name that no credential has."""
     known = session.scalars(select(CredentialRow.name).order_by(CredentialRow.name).limit(_MOST_NAMED))
     return UsageWrong("CREDENTIAL_UNKNOWN", name=name[:64], valid=", ".join(known))
+
+
+def _refuse_outside(row: CredentialRow) -> None:
+    if row.activation == OUTSIDE:
+        raise Refused("CREDENTIAL_OUTSIDE", name=row.name)
 
 
 def _summary_of(row: CredentialRow) -> CredentialSummary:
@@ -183,7 +193,8 @@ class CredentialDesk:
             # A name that none can bear is no question for the database: PostgreSQL takes no NUL.
             row = session.get(CredentialRow, name) if _NAME.fullmatch(name) else None
             if row is None:
-                raise _unknown(session, name)
+                raise unknown_credential(session, name)
+            _refuse_outside(row)
             credential = self._build(session, row)
             self.refuse_if_unusable(session, credential)
         return credential
@@ -207,9 +218,11 @@ class CredentialDesk:
         for standing in standings:
             refuse_out_of_force(standing, credential.name, now)
 
-    def any_officer(self, serials: Iterable[str]) -> bool:
-        """Whether one of these certificates of ours belongs to a person who signs for an agency."""
+    def any_officer(self, serials: Iterable[str], enrolled: Iterable[str] = ()) -> bool:
+        """Whether one of these certificates of ours, or one of these enrolled credentials, is that of a person who signs for an agency."""
         with self._database.read() as session:
+            if any(session.get_one(CredentialRow, name).role == OFFICER for name in enrolled):
+                return True
             return any(ROLE_OF_PROFILE.get(get_certificate(session, serial).profile) == OFFICER for serial in serials)
 
     def _build(self, session: Session, row: CredentialRow) -> Credential:

@@ -79,6 +79,8 @@ class SigningAct:
     failure: str | None
     extended_sha256: str | None = None
     input_sha256: str = ""
+    # What it was told by its intent (particulars.py).
+    particulars: dict[str, str] | None = None
 
     @property
     def signed_by(self) -> str:
@@ -150,12 +152,14 @@ class ActIntent:
     input_sha256: str
     actor: str
     claimed_time: datetime
+    particulars: dict[str, str] | None = None
 
 
 def _act(row: SigningActRow) -> SigningAct:
     return SigningAct(
         row.id, row.state, row.credential, row.intent, row.level, row.field, row.certificate_serial, row.output_sha256,
         row.output_size, row.actor, row.claimed_time, row.failure, row.extended_sha256, row.input_sha256,
+        row.particulars,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from pki.signed_data import DATA
 from signer.credentials import Signatory
 from signer.errors import Refused
 from signer.pades import PreparedPdf, document_digest
+from signer.password import NO_PASSWORD, Password
 from signer.subfilters import PADES
 from signer.validation.facts import TrustAnchor
 
@@ -31,12 +32,14 @@ class Given:
     """What somebody brings to finish a prepared document; nothing at all where the key is ours.
 
     `anchors` and `crls` are what he wants the signer's certificate to be judged by, besides what was named when it was prepared.
+    `password` opens an encrypted file: it is kept nowhere, so it comes again.
     """
 
     signature: bytes | None = None
     cms: bytes | None = None
     anchors: tuple[TrustAnchor, ...] = ()
     crls: tuple[bytes, ...] = ()
+    password: Password = NO_PASSWORD
 
 
 def accept_value(value: bytes, attributes: bytes, signatory: Signatory, prepared_id: str) -> bytes:

@@ -6,8 +6,9 @@ The steps are those of signing.py; here is what lies between them: the record, t
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,12 +21,15 @@ from pki.roles import Permission, require
 from signer.codes import new_code
 from signer.credentials import Credential, Signatory
 from signer.documents import find_by_revisions
-from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError, Unavailable
+from signer.errors import OwnOutputBroken, Refused, SignerError, Unavailable
 from signer.extending import Raised
 from signer.given import Given, accept_value, check_cms
-from signer.levels import B_B, B_T, LEVELS, reaches
-from signer.numbering import GivenNumber, void_number, year_of
-from signer.outside import Outside, der_of, outside_signatory, refuse_if_ended
+from signer.handed_back import HandedBack
+from signer.levels import B_B, B_T
+from signer.numbering import GivenNumber, number_facts, void_number, year_of
+from signer.office_rules import find_mandates
+from signer.outside import Outside, der_of, outside_signatory
+from signer.outside_credentials import is_outside, refuse_ended_outside, usable_outside
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms, embed_signature
 from signer.prepared import (
     CANCELLED,
@@ -49,13 +53,9 @@ from signer.signing import complete, make_ready, sign_with_key, void_on_failure
 from signer.signing_case import check_order, embed_and_raise, embed_value, judge_before
 from signer.signing_parts import Case, Made, Ready, SignedDocument, SigningDeps, SignRequest
 from signer.storage import BlobStore
-from signer.subfilters import PADES
-from signer.upgrading import UpgradeDeps, raise_file
-from signer.validation.facts import TrustAnchor, ValidationInputs
-from signer.validation.policy import JudgedSignature
-from signer.verification import verify_file
+from signer.upgrading import UpgradeDeps
+from signer.validation.facts import ValidationInputs
 
-_SOUND = frozenset({"VALID", "VALID_EXTENDED"})
 _AT_ONCE = 100
 
 
@@ -118,7 +118,7 @@ def finish_document(prepared_id: str, given: Given, actor: Actor, deps: Handover
         with signing.database.read() as session:
             refuse_ended(get_prepared(session, prepared_id), signing.clock.now())
         raise
-    ready = _ready(one, prepared, signatory, actor, deps)
+    ready = _ready(one, prepared, signatory, actor, given, deps)
     if ready.attributes() != one.to_be_signed:
         raise Refused("PREPARED_ALTERED", id=one.id)
     make = _maker(one, ready, given, deps)
@@ -182,13 +182,16 @@ class _Claim(StoredClaim):
     def take(self, session: Session) -> None:
         super().take(session)
         if isinstance(self.signatory, Outside):
-            refuse_if_ended(session, self.signatory, self.clock.now())
+            refuse_ended_outside(session, self.signatory, self.clock.now())
 
 
 def _wished(request: SignRequest, deps: HandoverDeps, outside: OutsideWish | None) -> Signatory:
-    if outside is None:
-        return deps.signing.desk.usable(request.credential)
     now = deps.signing.clock.now()
+    if outside is None:
+        with deps.signing.database.read() as session:
+            if is_outside(session, request.credential):
+                return usable_outside(session, request.credential, now)
+        return deps.signing.desk.usable(request.credential)
     return outside_signatory(outside.certificate, outside.others, now, rsa_padding=deps.rsa_padding)
 
 
@@ -196,7 +199,7 @@ def _refuse_ended_signatory(session: Session, signatory: Signatory, signing: Sig
     if isinstance(signatory, Credential):
         signing.desk.refuse_if_unusable(session, signatory, keep=True)
     elif isinstance(signatory, Outside):
-        refuse_if_ended(session, signatory, signing.clock.now())
+        refuse_ended_outside(session, signatory, signing.clock.now())
 
 
 def _record(ready: Ready, actor: Actor, deps: HandoverDeps) -> PreparedDocument:
@@ -219,6 +222,7 @@ def _record(ready: Ready, actor: Actor, deps: HandoverDeps) -> PreparedDocument:
         level=request.level,
         name=request.name[:255],
         details=dict(request.metadata),
+        particulars=request.particulars,
         agency=signatory.agency,
         number=ready.number,
         field=prepared.field,
@@ -243,7 +247,12 @@ def _announced(one: PreparedDocument, deps: HandoverDeps) -> Signatory:
         certificate, *above = (x509.load_der_x509_certificate(each) for each in one.certificates)
         roots = [x509.load_der_x509_certificate(each) for each in one.anchors]
         return outside_signatory(certificate, [*above, *roots], deps.signing.clock.now(), scheme=one.scheme)
-    credential = deps.signing.desk.usable(one.credential)
+    credential: Signatory
+    if one.certificates:
+        with deps.signing.database.read() as session:
+            credential = usable_outside(session, one.credential, deps.signing.clock.now(), one.scheme)
+    else:
+        credential = deps.signing.desk.usable(one.credential)
     if credential.serial != one.certificate_serial:
         # The certificate is named in what is signed: another one cannot take its place.
         raise Refused("PREPARED_CERTIFICATE_CHANGED", id=one.id, name=one.credential)
@@ -267,7 +276,7 @@ def stored_file(one: PreparedDocument, blobs: BlobStore) -> PreparedPdf:
 
 
 def _ready(
-    one: PreparedDocument, prepared: PreparedPdf, signatory: Signatory, actor: Actor, deps: HandoverDeps
+    one: PreparedDocument, prepared: PreparedPdf, signatory: Signatory, actor: Actor, given: Given, deps: HandoverDeps
 ) -> Ready:
     """As it was when it was prepared, but for who finishes it and what the file's earlier signatures are worth now."""
     request = SignRequest(
@@ -278,9 +287,12 @@ def _ready(
         level=one.level,
         metadata=one.details,
         subfilter=one.subfilter,
+        password=given.password,
+        particulars=one.particulars,
     )
     earlier = judge_before(request, deps.signing)
     case = Case(request, actor, signatory, one.intent, one.claimed_time, deps.signing, earlier)
+    case = dataclasses.replace(case, mandates=find_mandates(case))
     digest = document_digest(prepared, signatory.template.scheme.digest)
     return Ready(case, one.number, prepared, digest, one.placed, one.filled)
 
@@ -288,88 +300,28 @@ def _ready(
 def _maker(one: PreparedDocument, ready: Ready, given: Given, deps: HandoverDeps) -> Callable[[Ready], Made]:
     """What makes the signed file. What was given is checked here, before anything is written."""
     signatory, prepared = ready.case.signatory, ready.prepared
+    back = HandedBack(one, given, signatory.template.certificate, deps.upgrading, deps.signing.clock.now())
     if given.cms is not None:
         check_cms(given.cms, prepared, one.subfilter, one.id)
         signed = embed_cms(prepared, given.cms)
-        reached = _judge(signed, one, given, deps).facts.reached
-        return lambda _ready: Made(signed, _raise(signed, reached, one, given, deps))
+        reached = back.check(signed)
+        return lambda _ready: Made(signed, back.raised(signed, reached))
     if given.signature is not None:
         value = accept_value(given.signature, one.to_be_signed, signatory, one.id)
         if isinstance(signatory, Credential):
             return lambda ready: embed_and_raise(ready, one.to_be_signed, value)
-        _judge(embed_signature(prepared, signatory.template, one.to_be_signed, value), one, given, deps)
-        return lambda ready: _make_outside(ready, value, one, given, deps)
+        back.check(embed_signature(prepared, signatory.template, one.to_be_signed, value))
+        return lambda ready: _make_outside(ready, value, back)
     if isinstance(signatory, Credential):
         return sign_with_key
     raise Refused("PREPARED_KEY_ELSEWHERE", id=one.id)
 
 
-def _make_outside(ready: Ready, value: bytes, one: PreparedDocument, given: Given, deps: HandoverDeps) -> Made:
-    signed, stamp = embed_value(ready, one.to_be_signed, value)
+def _make_outside(ready: Ready, value: bytes, back: HandedBack) -> Made:
+    signed, stamp = embed_value(ready, back.one.to_be_signed, value)
     if stamp is None or stamp.failure is not None:
         return Made(signed, Raised(signed, B_B, stamp.failure if stamp else None))
-    return Made(signed, _raise(signed, B_T, one, given, deps))
-
-
-def _raise(signed: bytes, reached: str, one: PreparedDocument, given: Given, deps: HandoverDeps) -> Raised:
-    """The file as high as it can be had now; the signature is never lost for it."""
-    failure: SignerError | None = None
-    for wanted in reversed(LEVELS):
-        if reaches(reached, wanted):
-            break
-        if not reaches(one.level, wanted):
-            continue
-        try:
-            raised = raise_file(signed, wanted, deps.upgrading(_extra(one, given, deps)))
-            return Raised(raised.content, wanted, failure, raised.renew_at)
-        except OwnOutputBroken:
-            raise
-        except SignerError as error:
-            failure = failure or error
-    return Raised(signed, reached, failure)
-
-
-def _judge(signed: bytes, one: PreparedDocument, given: Given, deps: HandoverDeps) -> JudgedSignature:
-    """The finished file by the same eyes that people will judge it with; Refused unless the announced certificate signed it well."""
-    verdict = verify_file(signed, "", deps.upgrading(_extra(one, given, deps)).verifier())
-    if verdict.reason == "JUDGE_UNAVAILABLE":
-        raise Unavailable("JUDGE_UNAVAILABLE")
-    judged = next((each for each in verdict.judged.signatures if each.facts.field == one.field), None)
-    if judged is None:
-        raise InputUnreadable("INPUT_DAMAGED", kind=verdict.reason)
-    facts = judged.facts
-    if facts.signer is None or facts.signer.sha256 != _announced_sha256(one, deps):
-        raise Refused("PREPARED_SIGNED_BY_ANOTHER", id=one.id, subject=facts.signer.subject if facts.signer else "")
-    if facts.signature_ok is False:
-        raise Refused("PREPARED_SIGNATURE_WRONG", id=one.id, algorithm=facts.signature_algorithm or "")
-    unbound = one.subfilter == PADES and facts.ess != "ok"
-    whole = judged.integrity == "intact" and facts.coverage == "whole-file"
-    if judged.reason not in _sound(one, given) or unbound or not whole:
-        raise Refused("PREPARED_NOT_SOUND", id=one.id, reason=judged.reason)
-    return judged
-
-
-def _sound(one: PreparedDocument, given: Given) -> frozenset[str]:
-    """What a signature may be and still leave the house: of somebody else's certificate the state, or who issued it, may be unknown."""
-    if one.credential is not None:
-        return _SOUND
-    named = bool(one.anchors or given.anchors)
-    return _SOUND | ({"UNKNOWN_REVOCATION"} if named else {"UNKNOWN_REVOCATION", "UNKNOWN_ISSUER"})
-
-
-def _announced_sha256(one: PreparedDocument, deps: HandoverDeps) -> str:
-    if one.certificates:
-        return hashlib.sha256(one.certificates[0]).hexdigest()
-    signatory = deps.signing.desk.usable(one.credential or "")
-    return hashlib.sha256(signatory.template.certificate).hexdigest()
-
-
-def _extra(one: PreparedDocument, given: Given, deps: HandoverDeps) -> ValidationInputs | None:
-    """What the signer's certificate is judged by besides what this installation knows."""
-    anchors: Sequence[TrustAnchor] = (*(TrustAnchor(each, "unknown") for each in one.anchors), *given.anchors)
-    if not (anchors or given.crls or one.certificates):
-        return None
-    return ValidationInputs(deps.signing.clock.now(), tuple(anchors), one.certificates[1:], given.crls)
+    return Made(signed, back.raised(signed, B_T))
 
 
 def _end(one: PreparedDocument, state: str, actor: Actor, deps: HandoverDeps) -> None:
@@ -388,8 +340,11 @@ _ENDINGS = {CANCELLED: "cancel", EXPIRED: "expire"}
 def _void(
     session: Session, number: GivenNumber | None, agency: str, reason: str, actor: Actor, signing: SigningDeps
 ) -> None:
-    if number is not None and number.fresh and void_number(session, agency, year_of(number.day), number.number, reason):
-        append(session, signing.clock, actor, "number.void", "number", str(number), reason=reason, agency=agency)
+    if number is None or not number.fresh:
+        return
+    if void_number(session, agency, year_of(number.day), number.number, reason, number.series):
+        facts = number_facts(agency, number.series)
+        append(session, signing.clock, actor, "number.void", "number", str(number), reason=reason, **facts)
 
 
 def _discard(one: PreparedDocument, deps: HandoverDeps) -> None:

@@ -39,7 +39,7 @@ _DOCUMENT_COLUMNS = (
 )  # fmt: skip
 _ACT_COLUMNS = (
     "state", "credential", "intent", "level", "field", "certificate_serial", "digest_algorithm", "digest", "input_sha256",
-    "actor", "claimed_time",
+    "actor", "claimed_time", "particulars",
 )  # fmt: skip
 
 

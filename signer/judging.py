@@ -16,6 +16,7 @@ from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
 from signer.extension import Appended, ExtensionPlan
 from signer.lineage import document_status
+from signer.outside_credentials import enrolled_in_force
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Message, Plan, Prepared
 from signer.sandbox import Judge
@@ -29,6 +30,8 @@ from signer.verification import FILE_LIMIT, LOCKED, Known, Verifier, verify_file
 # Refusals travel by name from the preparing process; nothing else it says becomes an exception.
 _KINDS: dict[str, type[SignerError]] = {kind.__name__: kind for kind in (Refused, InputUnreadable, UsageWrong)}
 _INTERNAL: Trust = "internal"
+# What may be open about a stranger's certificate that was enrolled here: it was looked at then, and is known by its fingerprint.
+_PINNED = frozenset({"UNKNOWN_ISSUER", "UNKNOWN_REVOCATION"})
 _MOST_SERIALS = 10_000
 # A state that is not here is no answer, and no answer is never "good".
 _STATES = {State.ACTIVE: "good", State.EXPIRED: "good", State.REVOKED: "revoked", State.SUSPENDED: "suspended"}
@@ -78,14 +81,17 @@ class JudgeDesk:
             raise InputUnreadable("INPUT_SIGNATURES_UNREADABLE", reason=verdict.reason)
         judged = [each for each in verdict.judged.signatures if each.facts.type == "signature"]
         certificates = [each.facts.signer.sha256 for each in judged if each.conclusion == "valid" and each.facts.signer]
+        pinned = {each.facts.signer.sha256 for each in judged if each.reason in _PINNED and each.facts.signer}
         with self._database.read() as session:
             records = [find_by_sha256(session, sha256) for sha256 in certificates]
+            enrolled = enrolled_in_force(session, pinned.union(certificates), now)
         ends = {each.facts.revision_end for each in judged if each.facts.revision_end}
         return EarlierSignatures(
             revisions=tuple(hashlib.sha256(memoryview(pdf)[:end]).hexdigest() for end in sorted(ends)),
             fields=tuple(each.facts.field for each in judged),
             broken=tuple(each.facts.field for each in judged if each.conclusion == "invalid"),
             signers=tuple(record.serial for record in records if record is not None),
+            enrolled=tuple(enrolled.values()),
         )
 
     def verify(

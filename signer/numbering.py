@@ -1,4 +1,7 @@
-"""Numbers of documents: 01…n per calendar year and agency, never twice, every gap with its reason (ND30 Đ.15)."""
+"""Numbers of documents: 01…n per calendar year, agency and series, never twice, every gap with its reason (ND30 Đ.15).
+
+What a clerk does with them by hand is number_book.py's.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,11 @@ from certs.db import hold
 from signer.errors import Refused
 from signer.tables import NumberRow, PreparedRow
 
+# What the agency issues, and what arrives (Đ.22).
+OUT, IN = "out", "in"
+SERIES = (OUT, IN)
+HELD, RESERVED, USED, VOID = "held", "reserved", "used", "void"
+
 
 def year_of(moment: datetime) -> int:
     """The calendar year of a series is Vietnam's."""
@@ -26,44 +34,80 @@ class GivenNumber:
     number: int
     day: datetime
     fresh: bool
+    series: str = OUT
 
     def __str__(self) -> str:
         return f"{year_of(self.day)}/{written(self.number)}"
 
 
-def reserve_number(session: Session, agency: str, moment: datetime, wanted: int | None) -> int:
+def number_facts(agency: str, series: str) -> dict[str, str]:
+    """Of which row of numbers one is, as audit rows say it."""
+    return {"agency": agency} if series == OUT else {"agency": agency, "series": series}
+
+
+def reserve_number(session: Session, agency: str, moment: datetime, wanted: int | None, series: str = OUT) -> int:
     """Reserve the wanted number, or the next of the series, in the caller's transaction. Refused NUMBER_TAKEN if given away.
 
-    A wanted number ahead of the series leaves a gap that has no row; the next one counts on from the highest.
+    One that is held by hand is taken by whoever names it. A wanted number ahead of the series leaves a gap that has no row; the
+    next one counts on from the highest.
     """
     year = year_of(moment)
     # The next number can only be read from rows that are there, so nobody else may be adding one.
-    hold(session, f"numbers {year} {agency}")
+    lock_series(session, agency, year, series)
     if wanted is None:
-        highest = select(func.max(NumberRow.number)).where(NumberRow.agency == agency, NumberRow.year == year)
-        wanted = (session.scalar(highest) or 0) + 1
-    elif session.scalar(
-        select(NumberRow.id).where(NumberRow.agency == agency, NumberRow.year == year, NumberRow.number == wanted)
-    ):
+        wanted = highest_number(session, agency, year, series) + 1
+    else:
         # Asked, not tried: a row that is refused ends a transaction in which others get their numbers too.
-        raise Refused("NUMBER_TAKEN", number=written(wanted), year=str(year), agency=agency)
-    session.add(NumberRow(agency=agency, year=year, number=wanted, state="reserved", reserved_at=moment))
+        row = find_number(session, agency, year, series, wanted)
+        if row is not None and row.state == HELD:
+            row.state, row.reserved_at = RESERVED, moment
+            return wanted
+        if row is not None:
+            raise Refused("NUMBER_TAKEN", number=written(wanted), year=str(year), agency=agency)
+        last = find_number(session, agency, year - 1, series, wanted)
+        if last is not None and last.state == HELD:
+            # Held before midnight of the last day: it is that year's, and what stands on the document would be this year's.
+            raise Refused("NUMBER_OF_LAST_YEAR", number=written(wanted), year=str(year - 1), agency=agency)
+    session.add(NumberRow(agency=agency, year=year, series=series, number=wanted, state=RESERVED, reserved_at=moment))
     session.flush()
     return wanted
 
 
-def use_number(session: Session, agency: str, year: int, number: int, document_id: int) -> None:
+def lock_series(session: Session, agency: str, year: int, series: str) -> None:
+    """Until the transaction ends nobody else adds to these numbers."""
+    hold(session, f"numbers {year} {agency}" if series == OUT else f"numbers {series} {year} {agency}")
+
+
+def highest_number(session: Session, agency: str, year: int, series: str) -> int:
+    """The highest that was given or held; 0 before the first."""
+    mine = (NumberRow.agency == agency, NumberRow.year == year, NumberRow.series == series)
+    return session.scalar(select(func.max(NumberRow.number)).where(*mine)) or 0
+
+
+def find_number(session: Session, agency: str, year: int, series: str, number: int) -> NumberRow | None:
+    """The row of one number, locked."""
+    mine = (NumberRow.agency == agency, NumberRow.year == year, NumberRow.series == series, NumberRow.number == number)
+    return session.scalars(select(NumberRow).where(*mine).with_for_update()).one_or_none()
+
+
+def use_number(session: Session, agency: str, year: int, number: int, document_id: int, series: str = OUT) -> None:
     """The document that bears the number exists now."""
-    row = _row(session, agency, year, number)
-    row.state, row.document_id = "used", document_id
+    row = _row(session, agency, year, series, number)
+    row.state, row.document_id = USED, document_id
 
 
-def void_number(session: Session, agency: str, year: int, number: int, reason: str) -> bool:
-    """The number will not be used: a gap, with its reason. One that is used already stays used; False then."""
-    row = _row(session, agency, year, number)
-    if row.state != "reserved":
+def void_number(session: Session, agency: str, year: int, number: int, reason: str, series: str = OUT) -> bool:
+    """Nothing came of what it was reserved for: a gap, with its reason. One that is used already stays used; False then.
+
+    One that a clerk holds goes back to him: it may stand on the paper already.
+    """
+    row = _row(session, agency, year, series, number)
+    if row.state != RESERVED:
         return False
-    row.state, row.reason = "void", reason
+    if row.purpose is not None:
+        row.state = HELD
+        return False
+    row.state, row.reason = VOID, reason
     return True
 
 
@@ -74,6 +118,7 @@ class Reservation:
     agency: str
     year: int
     number: int
+    series: str = OUT
 
     def __str__(self) -> str:
         return f"{self.year}/{written(self.number)}"
@@ -88,18 +133,14 @@ def open_reservations(session: Session, before: datetime) -> list[Reservation]:
         PreparedRow.number == NumberRow.number,
         PreparedRow.number_day == NumberRow.reserved_at,
     )
-    rows = session.scalars(
-        select(NumberRow).where(NumberRow.state == "reserved", NumberRow.reserved_at < before, ~held)
-    )
-    return [Reservation(row.agency, row.year, row.number) for row in rows]
+    rows = session.scalars(select(NumberRow).where(NumberRow.state == RESERVED, NumberRow.reserved_at < before, ~held))
+    return [Reservation(row.agency, row.year, row.number, row.series) for row in rows]
 
 
-def _row(session: Session, agency: str, year: int, number: int) -> NumberRow:
-    return session.scalars(
-        select(NumberRow)
-        .where(NumberRow.agency == agency, NumberRow.year == year, NumberRow.number == number)
-        .with_for_update()
-    ).one()
+def _row(session: Session, agency: str, year: int, series: str, number: int) -> NumberRow:
+    row = find_number(session, agency, year, series, number)
+    assert row is not None, "a number that was reserved has a row"
+    return row
 
 
 def written(number: int) -> str:

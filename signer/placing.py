@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from signer.appearance.corner import find_corner
 from signer.appearance.errors import PlacementCoversText, PlacementOffPage, SurveyFailed
 from signer.appearance.geometry import PageBox, Place, Placement, Rect, mm_to_pt, parse_placement, seal_rect
 from signer.appearance.placement import Wanted, check_blank, find_place
@@ -17,7 +18,7 @@ from signer.errors import Refused
 from signer.plan import Plan
 
 SIGNATURE_STEM, READY_SEAL_STEM = "Signature", "Seal"
-_STEMS = {"signature": SIGNATURE_STEM, "seal": READY_SEAL_STEM}
+_STEMS = {"signature": SIGNATURE_STEM, "seal": READY_SEAL_STEM, "block": "Text"}
 # How many places a process remembers; each is a few hundred octets.
 _MOST_PLACES = 512
 
@@ -100,12 +101,14 @@ def _search(pdf: bytes, plan: Plan, fields: Sequence[SignatureField], find: Find
     if placement.kind == "none":
         return None
     stamp = stamp_of(plan, None)
+    if plan.corner is not None and placement.kind != "given":
+        return find_corner(pdf, stamp.width, stamp.height, plan.corner, plan.password.text)
     wanted = Wanted(
         width=stamp.width,
         height=stamp.height,
         seal_mm=plan.ready_seal_mm,
         signer=plan.signer,
-        role=plan.kind,
+        role="seal" if plan.kind == "seal" else "signature",
         open_fields=frozenset(each.name for each in fields if each.free and plan.field is None),
     )
     try:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from signer.appearance.corner import CornerRule
 from signer.appearance.fonts import EmbeddedFont, Style, unpack_font
 from signer.appearance.images import StampImage
 from signer.appearance.stamps import Appearance, seal_stamp, signature_stamp, text_stamp
@@ -16,7 +17,7 @@ from signer.password import NO_PASSWORD, Password
 from signer.protection import NO_PROTECTION, Protection
 from signer.subfilters import PADES
 
-Kind = Literal["signature", "seal"]
+Kind = Literal["signature", "seal", "block"]
 Message = tuple[dict[str, Any], list[bytes]]
 
 
@@ -24,7 +25,8 @@ Message = tuple[dict[str, Any], list[bytes]]
 class Plan:
     """One revision to be appended.
 
-    `kind` decides look and place: a person's signature, or an agency's seal of `diameter_mm` in its actual size. Without
+    `kind` decides look and place: a person's signature, an agency's seal of `diameter_mm` in its actual size, or a block of text in a
+    corner of the first page, as `corner` says. Without
     a picture the lines of `text` are drawn, in the regular one of `fonts`. `signer` is the person's name, which tells two
     signers' places apart. `ready_seal_mm` leaves an empty field for a seal of that diameter, because a field that comes
     later would be a change to what this signature covers. `values` go into text fields of those names where they are
@@ -49,12 +51,15 @@ class Plan:
     keeps_signatures: bool = False
     password: Password = NO_PASSWORD
     subfilter: str = PADES
+    corner: CornerRule | None = None
+    text_size: float = 10.0
+    text_width: float = 190.0
 
     @functools.cached_property
     def stamp(self) -> Appearance:
         """What is drawn, in its own size."""
         if self.image is None:
-            return text_stamp(self.text, self.fonts["regular"])
+            return text_stamp(self.text, self.fonts["regular"], self.text_width, self.text_size)
         if self.kind == "seal":
             return seal_stamp(self.image, self.diameter_mm or 0.0)
         return signature_stamp(self.image)
@@ -78,6 +83,9 @@ class Plan:
             "password": self.password.text,
             "subfilter": self.subfilter,
             "image": None,
+            "corner": None if self.corner is None else asdict(self.corner),
+            "text_size": self.text_size,
+            "text_width": self.text_width,
         }
         header["fonts"] = list(self.fonts)
         blobs = [font.packed for font in self.fonts.values()]
@@ -102,6 +110,7 @@ class Plan:
         values["protection"] = Protection.from_json(values["protection"])
         values["keeps_open"] = tuple(values["keeps_open"])
         values["password"] = Password(values["password"])
+        values["corner"] = None if values["corner"] is None else CornerRule(**values["corner"])
         styles = values["fonts"]
         values["fonts"] = {style: unpack(blob) for style, blob in zip(styles, blobs[: len(styles)], strict=True)}
         if values["image"] is not None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from certs.clock import for_people
+from signer.appearance.corner import CornerRule
 from signer.appearance.fonts import EmbeddedFont, Style
+from signer.appearance.geometry import mm_to_pt
 from signer.appearance.images import Purpose
 from signer.cms import TIMESTAMP_ROOM
+from signer.credentials import OFFICER, SEAL
 from signer.levels import B_B
 from signer.numbering import GivenNumber, written, written_date
+from signer.office_lines import block_lines
+from signer.office_policy import ISSUE
 from signer.plan import Plan
-from signer.signing_parts import ISSUE, Case, SigningDeps
+from signer.signing_parts import Case, SigningDeps
 
 # Text fields that an office leaves open for the number and the date of issue.
 NUMBER_FIELD, DATE_FIELD = "SoVanBan", "NgayBanHanh"
@@ -20,37 +25,65 @@ DRAWN_STYLES: tuple[Style, ...] = ("regular", "italic")
 
 
 def build_plan(case: Case, number: GivenNumber | None) -> Plan:
-    """A picture alone where there is one (ND30 PL1), lines of text for a signatory without."""
-    request, signatory, deps = case.request, case.signatory, case.deps
-    drawn = request.placement != "none"
-    seal = case.intent == ISSUE
+    """A picture alone where there is one (ND30 PL1), lines of text for a signatory without; a block of text, or nothing, by the policy."""
+    request, signatory, deps, rule = case.request, case.signatory, case.deps, case.rule
+    placement = _placement(case)
+    drawn = placement != "none"
+    seal, pictured = case.intent == ISSUE, rule.look == "picture"
     diameter = signatory.diameter_mm or deps.seal_diameter_mm
     image = None
-    if drawn and signatory.image_sha256:
+    if drawn and pictured and signatory.image_sha256:
         purpose: Purpose = "seal" if seal else "signature"
         image = deps.image(signatory.image_sha256, purpose, diameter if seal else deps.signature_width_mm)
-    text = () if image or not drawn else (signatory.common_name, signatory.agency, for_people(case.now))
-    values = {NUMBER_FIELD: written(number.number), DATE_FIELD: written_date(number.day)} if number else {}
+    text: tuple[str, ...] = ()
+    if drawn and rule.look == "block":
+        text = block_lines(case, number)
+    elif drawn and not image:
+        text = (signatory.common_name, signatory.agency, for_people(case.now))
+    values = {NUMBER_FIELD: written(number.number), DATE_FIELD: written_date(number.day)} if number and seal else {}
     return Plan(
-        kind="seal" if seal else "signature",
+        kind="seal" if seal else "block" if text and rule.look == "block" else "signature",
         claimed_time=case.now,
         contents_octets=max(request.room, signatory.template.reserved_octets(_stamp_room(case))),
-        placement=request.placement,
+        placement=placement,
         field=request.field,
-        signer=None if seal else signatory.common_name,
+        signer=signatory.common_name if signatory.role == OFFICER else None,
         image=image,
         diameter_mm=diameter if seal else None,
         text=text,
         fonts=_fonts(text, values, deps),
-        ready_seal_mm=deps.seal_diameter_mm if drawn and not seal else None,
+        ready_seal_mm=deps.seal_diameter_mm if drawn and pictured and not seal else None,
         values=values,
         subfilter=request.subfilter,
         protection=request.protection,
         # The seal fills these and signs in its field: no lock of the officer's shuts them.
-        keeps_open=() if seal else (NUMBER_FIELD, DATE_FIELD),
-        keeps_signatures=not seal,
+        keeps_open=() if signatory.role == SEAL else (NUMBER_FIELD, DATE_FIELD),
+        keeps_signatures=signatory.role != SEAL,
         password=request.password,
+        corner=_corner(case),
+        **_setting(case),
     )
+
+
+def _placement(case: Case) -> str:
+    """As asked; but what the law wants shown is shown, or the signature is refused, unless somebody says that he wants nothing."""
+    asked = case.request.placement
+    if case.rule.look == "nothing":
+        return "none"
+    return "required" if case.rule.look == "block" and asked == "auto" else asked
+
+
+def _setting(case: Case) -> dict[str, float]:
+    """How large the text is and how wide, in points; of a stamp without a picture the law says nothing."""
+    block = case.policy.block
+    return {"text_size": block.size, "text_width": mm_to_pt(block.width_mm)} if case.rule.look == "block" else {}
+
+
+def _corner(case: Case) -> CornerRule | None:
+    if case.rule.look != "block":
+        return None
+    block = case.policy.block
+    return CornerRule(case.rule.corner, block.side_mm, block.top_mm, block.lowest_mm)
 
 
 def _stamp_room(case: Case) -> int:

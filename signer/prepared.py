@@ -20,7 +20,9 @@ from pki.audit import Actor, append
 from pki.schemes import Scheme
 from signer.documents import fail_act
 from signer.errors import Refused, UsageWrong
-from signer.numbering import GivenNumber
+from signer.numbering import IN, OUT, GivenNumber
+from signer.office_policy import INCOME
+from signer.particulars import Particulars
 from signer.tables import PreparedRow
 
 WAITING, TAKEN, FINISHED, CANCELLED, EXPIRED = "waiting", "taken", "finished", "cancelled", "expired"
@@ -52,6 +54,7 @@ class PreparedDocument:
     level: str
     name: str
     details: dict[str, Any]
+    particulars: Particulars
     agency: str
     number: GivenNumber | None
     field: str
@@ -85,12 +88,13 @@ def new_id() -> str:
 
 def add_prepared(session: Session, one: PreparedDocument) -> None:
     """Store a record; its file is stored already."""
-    values = {name: value for name, value in vars(one).items() if name not in ("hole", "number")}
+    values = {name: value for name, value in vars(one).items() if name not in ("hole", "number", "particulars")}
     values |= {
         "certificates": b"".join(one.certificates) or None,
         "anchors": b"".join(one.anchors) or None,
         "scheme": one.scheme.value,
         "filled": list(one.filled),
+        "particulars": one.particulars.to_json(),
         "number": one.number.number if one.number else None,
         "number_day": one.number.day if one.number else None,
         "number_fresh": bool(one.number and one.number.fresh),
@@ -235,12 +239,14 @@ def _move(session: Session, prepared_id: str, now: datetime, **values: Any) -> i
 def _read(row: PreparedRow) -> PreparedDocument:
     number = None
     if row.number is not None and row.number_day is not None:
-        number = GivenNumber(row.number, row.number_day, fresh=row.number_fresh)
+        series = IN if row.intent == INCOME else OUT
+        number = GivenNumber(row.number, row.number_day, fresh=row.number_fresh, series=series)
     return PreparedDocument(
         id=row.id, state=row.state, code=row.code, credential=row.credential,
-        certificate_serial=row.certificate_serial, certificates=_each(row.certificates), anchors=_each(row.anchors),
+        certificate_serial=row.certificate_serial, certificates=der_values(row.certificates), anchors=der_values(row.anchors),
         scheme=Scheme(row.scheme), subfilter=row.subfilter, intent=row.intent, level=row.level, name=row.name,
-        details=row.details, agency=row.agency, number=number, field=row.field, placed=row.placed,
+        details=row.details,
+        particulars=Particulars.from_json(row.particulars), agency=row.agency, number=number, field=row.field, placed=row.placed,
         filled=tuple(row.filled), input_sha256=row.input_sha256, input_size=row.input_size,
         blob_sha256=row.blob_sha256, blob_size=row.blob_size, hole=(row.hole_start, row.hole_end), digest=row.digest,
         to_be_signed=row.to_be_signed, actor=row.actor, claimed_time=row.claimed_time, expires_at=row.expires_at,
@@ -248,7 +254,7 @@ def _read(row: PreparedRow) -> PreparedDocument:
     )  # fmt: skip
 
 
-def _each(joined: bytes | None) -> tuple[bytes, ...]:
+def der_values(joined: bytes | None) -> tuple[bytes, ...]:
     """DER values that stand one after the other."""
     out = []
     at = 0

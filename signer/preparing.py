@@ -64,7 +64,7 @@ _MOST_FONTS = 8
 # Only written where a rule refers to it; the document's digest is the parent's to take.
 _RULES_DIGEST = "sha256"
 # What a screen reader says of a field (/TU).
-_SPOKEN = {"signature": "Chữ ký số", "seal": "Con dấu"}
+_SPOKEN = {"signature": "Chữ ký số", "seal": "Con dấu", "block": "Chữ ký số của cơ quan"}
 
 
 class PrepareTask:

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from pki.audit import AuditRecord
 from signer.documents import OPEN
 from signer.lineage import CORRECTED, RECALLED, REPLACED
-from signer.numbering import year_of
-from signer.tables import DocumentRow, NumberRow, PreparedRow, StatusChangeRow
+from signer.numbering import HELD, IN, OUT, USED, VOID, year_of
+from signer.office_policy import INCOME
+from signer.tables import DocumentRow, MandateRow, NumberRow, OutsideCredentialRow, PreparedRow, StatusChangeRow
 
 # Why a number is used of which the register has no document.
 RESTORED = "RESTORED"
@@ -22,19 +23,42 @@ Deed = Callable[[Session, AuditRecord], bool]
 def _reserve(session: Session, act: AuditRecord) -> bool:
     """A number was given. Whether a document bears it nobody knows any more, so it is never given again (ND30 Đ.15)."""
     year, number = map(int, act.subject_id.split("/"))
-    if _number(session, act.details["agency"], year, number) is None:
-        row = NumberRow(
-            agency=act.details["agency"], year=year, number=number, state="used", reason=RESTORED, reserved_at=act.time
-        )
+    row = _number(session, act.details["agency"], year, number, act.details.get("series", OUT))
+    if row is None:
+        row = _new_number(act, USED)
+    if row.document_id is None and row.state != VOID:
+        row.state, row.reason = USED, RESTORED
+    session.add(row)
+    session.flush()
+    return True
+
+
+def _hold(session: Session, act: AuditRecord) -> bool:
+    """A clerk put a number aside: it may stand on a paper."""
+    year, number = map(int, act.subject_id.split("/"))
+    if _number(session, act.details["agency"], year, number, act.details.get("series", OUT)) is None:
+        row = _new_number(act, HELD)
+        row.purpose = act.details["purpose"]
         session.add(row)
         session.flush()
     return True
 
 
+def _new_number(act: AuditRecord, state: str) -> NumberRow:
+    year, number = map(int, act.subject_id.split("/"))
+    series = act.details.get("series", OUT)
+    return NumberRow(
+        agency=act.details["agency"], year=year, series=series, number=number, state=state, reserved_at=act.time
+    )
+
+
 def _void(session: Session, act: AuditRecord) -> bool:
     """A number became a gap. Without an agency in the row it stays used, which keeps it as well."""
     year, number = map(int, act.subject_id.split("/"))
-    row = _number(session, act.details.get("agency", ""), year, number)
+    row = _number(session, act.details.get("agency", ""), year, number, act.details.get("series", OUT))
+    if row is None and "agency" in act.details:
+        row = _new_number(act, VOID)  # one that nobody had taken
+        session.add(row)
     if row is not None and row.document_id is None:
         row.state, row.reason = "void", act.details["reason"]
         session.flush()
@@ -82,10 +106,27 @@ def _end_prepared(session: Session, act: AuditRecord) -> bool:
         and row.number_fresh
         and row.number_day is not None
     ):
-        number = _number(session, row.agency, year_of(row.number_day), row.number)
+        number = _number(session, row.agency, year_of(row.number_day), row.number, IN if row.intent == INCOME else OUT)
         if number is not None and number.state == "reserved":
             number.state, number.reason = "used", RESTORED
             session.flush()
+    return True
+
+
+def _end_credential(session: Session, act: AuditRecord) -> bool:
+    """A key elsewhere was lost, or its holder has another office. One that was enrolled after the backup is not there to sign."""
+    row = session.get(OutsideCredentialRow, act.subject_id, with_for_update=True)
+    if row is not None and row.ended_at is None:
+        row.ended_at, row.end_reason = act.time, act.details["reason"]
+        session.flush()
+    return True
+
+
+def _end_mandate(session: Session, act: AuditRecord) -> bool:
+    row = session.get(MandateRow, int(act.subject_id), with_for_update=True)
+    if row is not None and row.ended_at is None:
+        row.ended_at, row.end_reason = act.time, act.details["reason"]
+        session.flush()
     return True
 
 
@@ -94,12 +135,24 @@ _STATUSES = {"document.recall": RECALLED, "document.replace": REPLACED, "documen
 REPLAYED: Mapping[str, Deed] = {
     "number.reserve": _reserve,
     "number.void": _void,
+    "number.hold": _hold,
+    "credential.end": _end_credential,
+    "mandate.end": _end_mandate,
     **dict.fromkeys(_STATUSES, _change_status),
     **dict.fromkeys(("document.prepare.take", "document.prepare.cancel", "document.prepare.expire"), _end_prepared),
 }
 # What cannot be: a signed, extended or prepared file that was stored after the backup, a key or certificate that was made after it.
 LOST = frozenset(
-    {"document.sign", "document.extend", "document.prepare", "credential.create", "credential.renew", "batch.add"}
+    {
+        "document.sign",
+        "document.extend",
+        "document.prepare",
+        "credential.create",
+        "credential.renew",
+        "credential.enrol",
+        "mandate.add",
+        "batch.add",
+    }
 )
 # What leaves nothing behind but its row. A level that waits in the backup is tried for again, and ends as it ended. Of a batch that waits
 # in it nothing more is signed, whether or not it was called off: its files are in no backup, or they could be signed a second time.
@@ -111,7 +164,6 @@ TRACELESS = frozenset(
 )  # fmt: skip
 
 
-def _number(session: Session, agency: str, year: int, number: int) -> NumberRow | None:
-    return session.scalars(
-        select(NumberRow).where(NumberRow.agency == agency, NumberRow.year == year, NumberRow.number == number)
-    ).one_or_none()
+def _number(session: Session, agency: str, year: int, number: int, series: str) -> NumberRow | None:
+    mine = (NumberRow.agency == agency, NumberRow.year == year, NumberRow.series == series, NumberRow.number == number)
+    return session.scalars(select(NumberRow).where(*mine)).one_or_none()

@@ -17,10 +17,9 @@ from signer.admission import out_of_force
 from signer.credentials import Credential, Signatory
 from signer.errors import Refused
 from signer.numbering import GivenNumber
+from signer.office_policy import APPROVE, ISSUE
 from signer.signing_case import embed_and_raise, open_case, prepare_case, reason_of, signed_document
 from signer.signing_parts import (
-    APPROVE,
-    ISSUE,
     Case,
     Claim,
     EarlierSignatures,
@@ -102,7 +101,7 @@ def sign_with_key(ready: Ready) -> Made:
 
 
 def _reserve(case: Case) -> GivenNumber | None:
-    if case.intent != ISSUE:
+    if case.rule.series is None:
         return None
     with case.deps.database.write_rows() as connection:
         (number,) = reserve_all(connection, [case])

@@ -182,7 +182,7 @@ def _worked(work: Callable[[T], R], given: dict[int, T], at_once: int) -> Iterat
 
 def _reserve(cases: dict[int, Case], chunk: PreparedChunk) -> dict[int, GivenNumber]:
     """Numbers for all that are issued, in the order they came in, with one commit."""
-    if all(case.sealing is None for case in cases.values()):
+    if all(case.rule.series is None for case in cases.values()):
         return {}
     numbers: dict[int, GivenNumber] = {}
     try:

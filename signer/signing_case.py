@@ -6,25 +6,27 @@ The cycle of one is signing.py's, that of many signing_batch.py's; the rows are 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 
+from certs.clock import VIETNAM
 from hsm.errors import HSMError
 from pki.audit import Actor
 from signer.admission import refuse_closed_document
-from signer.credentials import OFFICER, SEAL, Signatory
+from signer.credentials import SEAL, Signatory
 from signer.documents import ActIntent, Registered, find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError
 from signer.evidence import EvidenceAhead
 from signer.extending import Raised
 from signer.levels import B_B, B_T, LEVELS, reaches
 from signer.numbering import GivenNumber
+from signer.office_policy import ISSUE, policy_on
+from signer.office_rules import check_needs, find_mandates, intent_for
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, embed_signature
 from signer.planning import build_plan
 from signer.protection import refuse_protection
 from signer.signing_parts import (
-    APPROVE,
-    ISSUE,
     Case,
     EarlierSignatures,
     Made,
@@ -36,21 +38,19 @@ from signer.signing_parts import (
 )
 from signer.timestamps import OneStamp
 
-_INTENT_OF_ROLE = {OFFICER: APPROVE, SEAL: ISSUE}
-
 
 def open_case(request: SignRequest, actor: Actor, signatory: Signatory, deps: SigningDeps) -> Case:
     """Decide about a request whose signatory may sign now; Refused, InputUnreadable or UsageWrong."""
     # /M holds whole seconds, and every record says the same.
     now = deps.clock.now().replace(microsecond=0)
-    intent = _intent(signatory, request)
+    intent = intent_for(signatory, request, policy_on(now.astimezone(VIETNAM).date()))
     _refuse_level(request.level, deps)
-    refuse_protection(request.protection, request.level, seals=intent == ISSUE)
+    refuse_protection(request.protection, request.level, seals=signatory.role == SEAL)
     _refuse_size(request.pdf, deps.max_bytes)
     # What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
     case = Case(request, actor, signatory, intent, now, deps, judge_before(request, deps))
     check_order(case)
-    return case
+    return dataclasses.replace(case, mandates=find_mandates(case))
 
 
 def judge_before(request: SignRequest, deps: SigningDeps) -> EarlierSignatures:
@@ -68,13 +68,7 @@ def check_order(case: Case) -> None:
             known = find_by_revisions(session, earlier.revisions)
             if known is not None:
                 refuse_closed_document(session, known, earlier.revisions, case.sealing)
-    if case.intent != ISSUE:
-        return
-    # ND30 Đ.32.2.d: the agency's seal goes only on a document that the authorised person has signed.
-    if not case.deps.desk.any_officer(earlier.signers):
-        raise Refused("ISSUE_WITHOUT_OFFICER")
-    if case.signatory.serial in earlier.signers:
-        raise Refused("ALREADY_SEALED", name=case.signatory.name or "")
+    check_needs(case)
 
 
 def prepare_case(case: Case, number: GivenNumber | None) -> Ready:
@@ -105,6 +99,7 @@ def intent_of(ready: Ready) -> ActIntent:
         input_sha256=hashlib.sha256(request.pdf).hexdigest(),
         actor=case.actor.name,
         claimed_time=case.now,
+        particulars=request.particulars.to_json(),
     )
 
 
@@ -179,14 +174,6 @@ def signed_document(ready: Ready, document: Registered, outcome: Outcome) -> Sig
 def reason_of(error: BaseException) -> str:
     """Why something failed, as rows and audit say it."""
     return error.code if isinstance(error, SignerError | HSMError) else type(error).__name__
-
-
-def _intent(signatory: Signatory, request: SignRequest) -> str:
-    usual = _INTENT_OF_ROLE[signatory.role]
-    if request.intent not in (None, usual):
-        name = signatory.name or signatory.common_name
-        raise Refused("INTENT_NOT_ALLOWED", name=name, intent=str(request.intent), usual=usual)
-    return usual
 
 
 def _refuse_level(level: str, deps: SigningDeps) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from certs.clock import Clock
+from certs.clock import VIETNAM, Clock
 from certs.db import Database
 from pki.audit import Actor
 from signer.appearance.fonts import EmbeddedFont, Style
@@ -21,14 +21,14 @@ from signer.documents import Reached
 from signer.extending import Extender, Raised
 from signer.metadata import Metadata
 from signer.numbering import GivenNumber
+from signer.office_policy import ISSUE, IntentRule, OfficePolicy, policy_on
 from signer.pades import PreparedPdf
+from signer.particulars import NOTHING_PARTICULAR, Particulars
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Plan, Prepared
 from signer.protection import NO_PROTECTION, Protection
 from signer.storage import BlobStore
 from signer.subfilters import PADES, PKCS7
-
-APPROVE, ISSUE = "approve", "issue"
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,15 @@ class EarlierSignatures:
     """What is known of the signatures a file already bears.
 
     `revisions`: SHA-256 of each signed revision. `fields`: names of the signed fields. `broken`: those whose content
-    changed or whose value is wrong. `signers`: serials of our own certificates behind valid signatures.
+    changed or whose value is wrong. `signers`: serials of our own certificates behind valid signatures. `enrolled`: credentials
+    whose key is elsewhere, behind whole signatures with the very certificate that they were enrolled with.
     """
 
     revisions: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     signers: tuple[str, ...] = ()
+    enrolled: tuple[str, ...] = ()
 
 
 class Preparer(Protocol):
@@ -80,6 +82,7 @@ class SignRequest:
     password: Password = NO_PASSWORD
     subfilter: str = PADES
     room: int = 0
+    particulars: Particulars = NOTHING_PARTICULAR
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,18 @@ class Case:
     now: datetime
     deps: SigningDeps
     earlier: EarlierSignatures
+    # What the signer's position rests on (mandates.py).
+    mandates: tuple[int, ...] = ()
+
+    @property
+    def policy(self) -> OfficePolicy:
+        """The office's policy of the day on which it is signed."""
+        return policy_on(self.now.astimezone(VIETNAM).date())
+
+    @property
+    def rule(self) -> IntentRule:
+        """The policy's rules for this intent."""
+        return self.policy.rule(self.intent)
 
     @property
     def sealing(self) -> str | None:
@@ -150,7 +165,8 @@ class Case:
     def signed_by(self) -> dict[str, str]:
         """Who signs, as audit rows say it."""
         name = self.signatory.name
-        return {"certificate": self.signatory.serial} if name is None else {"credential": name}
+        who = {"certificate": self.signatory.serial} if name is None else {"credential": name}
+        return who | ({"mandates": " ".join(map(str, self.mandates))} if self.mandates else {})
 
     @property
     def signing_time(self) -> datetime | None:

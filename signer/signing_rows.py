@@ -31,9 +31,10 @@ from signer.errors import Refused
 from signer.intents import begin_fresh, finish_fresh
 from signer.level_requests import add_request
 from signer.levels import reaches
-from signer.numbering import GivenNumber, reserve_number, use_number, void_number, year_of
+from signer.numbering import OUT, GivenNumber, number_facts, reserve_number, use_number, void_number, year_of
+from signer.office_policy import ISSUE
 from signer.signing_case import intent_of
-from signer.signing_parts import ISSUE, Case, Claim, Outcome, Ready
+from signer.signing_parts import Case, Claim, Outcome, Ready
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,13 @@ class Failure:
 
 
 def reserve_all(connection: Connection, cases: Sequence[Case]) -> list[GivenNumber | Refused | None]:
-    """For each that issues its number, None for the others: the one that the clerk gives, or the officer's metadata gave before,
+    """For each that takes a number the number, None for the others: the one that the clerk gives, or the officer's metadata gave before,
     or the next of the series; Refused when it is taken.
 
     A document that another agency's seal has issued already keeps its number and day: it has one (a joint document).
     """
     results: dict[int, GivenNumber | Refused | None] = {
-        place: None for place, case in enumerate(cases) if case.intent != ISSUE
+        place: None for place, case in enumerate(cases) if case.rule.series is None
     }
     acts: list[Act] = []
     # One agency after the other: two who reserve for the same ones do not wait for each other for ever.
@@ -75,18 +76,20 @@ def reserve_all(connection: Connection, cases: Sequence[Case]) -> list[GivenNumb
 
 
 def _reserve(connection: Connection, case: Case, acts: list[Act]) -> GivenNumber | Refused:
-    agency = case.signatory.agency
+    agency, series = case.signatory.agency, case.rule.series or OUT
     with unit_of_work(connection) as session:
-        known = issue_facts(session, case.earlier.revisions)
-        if known.number is not None and known.issued_at is not None:
-            return GivenNumber(known.number, known.issued_at, fresh=False)
-        given = case.request.metadata.get("CodeNumber") or known.details.get("CodeNumber")
+        given = None
+        if case.intent == ISSUE:
+            known = issue_facts(session, case.earlier.revisions)
+            if known.number is not None and known.issued_at is not None:
+                return GivenNumber(known.number, known.issued_at, fresh=False)
+            given = case.request.metadata.get("CodeNumber") or known.details.get("CodeNumber")
         try:
-            number = reserve_number(session, agency, case.now, int(given) if given else None)
+            number = reserve_number(session, agency, case.now, int(given) if given else None, series)
         except Refused as error:
             return error
-    reserved = GivenNumber(number, case.now, fresh=True)
-    acts.append(Act("number.reserve", "number", str(reserved), {"agency": agency}))
+    reserved = GivenNumber(number, case.now, fresh=True, series=series)
+    acts.append(Act("number.reserve", "number", str(reserved), number_facts(agency, series)))
     return reserved
 
 
@@ -182,7 +185,7 @@ def begin_claimed(connection: Connection, ready: Ready, claim: Claim) -> Begun:
 def is_simple(begun: Begun, outcome: Outcome) -> bool:
     """Whether the result is one row and its audit row: no number, and nothing that is still to be reached."""
     case = begun.ready.case
-    return case.intent != ISSUE and reaches(outcome.raised.level, case.request.level)
+    return case.rule.series is None and reaches(outcome.raised.level, case.request.level)
 
 
 def finish_all(connection: Connection, made: Sequence[tuple[Begun, Outcome]]) -> list[Refused | None]:
@@ -232,8 +235,9 @@ def _finish_more(connection: Connection, begun: Begun, outcome: Outcome, acts: l
     with unit_of_work(connection) as session:
         if number is not None and number.fresh:
             year = year_of(number.day)
-            use_number(session, case.signatory.agency, year, number.number, document.id)
-            mark_issued(session, document.id, number=number.number, year=year, now=number.day)
+            use_number(session, case.signatory.agency, year, number.number, document.id, number.series)
+            if case.intent == ISSUE:
+                mark_issued(session, document.id, number=number.number, year=year, now=number.day)
         if not reaches(raised.level, case.request.level):
             failure = raised.failure.code if raised.failure else ""
             add_request(
@@ -265,8 +269,10 @@ def fail_all(connection: Connection, failures: Sequence[Failure]) -> None:
             number = each.number
             if number is None or not number.fresh:
                 continue
-            if void_number(session, each.case.signatory.agency, year_of(number.day), number.number, each.reason):
-                acts.append(Act("number.void", "number", str(number), {"reason": each.reason}))
+            agency = each.case.signatory.agency
+            if void_number(session, agency, year_of(number.day), number.number, each.reason, number.series):
+                facts = number_facts(agency, number.series) | {"reason": each.reason}
+                acts.append(Act("number.void", "number", str(number), facts))
     if acts:
         append_all(connection, failures[0].case.deps.clock, failures[0].case.actor, acts)
 

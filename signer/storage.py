@@ -40,7 +40,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_once(target: Path, content: bytes) -> None:
+def write_once(target: Path, content: bytes, mode: int = 0o666) -> None:
     """Make a file that is whole, synced and never changed; nothing happens when it is there already. Raises Unavailable."""
     if target.exists():
         return
@@ -49,7 +49,7 @@ def write_once(target: Path, content: bytes) -> None:
         if not target.parent.is_dir():
             target.parent.mkdir(parents=True, exist_ok=True)
             _sync_folder(target.parent.parent)
-        with partial.open("xb") as file:
+        with open(partial, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -28,6 +28,25 @@ class CredentialRow(Base):
     created_at: Mapped[datetime]
 
 
+class OutsideCredentialRow(Base):
+    """What a credential has whose key is elsewhere: its certificates, who holds the key and by what right, and its end."""
+
+    __tablename__ = "outside_credentials"
+
+    name: Mapped[str] = mapped_column(ForeignKey("credentials.name"), primary_key=True)
+    # The signer's certificate and those above it; the roots that it was checked with. DER, one after the other.
+    certificates: Mapped[bytes] = mapped_column(LargeBinary)
+    anchors: Mapped[bytes | None] = mapped_column(LargeBinary)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    common_name: Mapped[str] = mapped_column(String(64))
+    not_before: Mapped[datetime]
+    not_after: Mapped[datetime]
+    holder: Mapped[str] = mapped_column(String(100))
+    reference: Mapped[str] = mapped_column(String(200))
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None] = mapped_column(String(200))
+
+
 class DocumentRow(Base):
     """One document of the register, by its code."""
 
@@ -108,6 +127,8 @@ class SigningActRow(Base):
     renew_at: Mapped[datetime | None]
     actor: Mapped[str] = mapped_column(String(255))
     claimed_time: Mapped[datetime]
+    # What it was told by its intent (particulars.py).
+    particulars: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     finished_at: Mapped[datetime | None]
     failure: Mapped[str | None] = mapped_column(Text)
 
@@ -152,6 +173,7 @@ class PreparedRow(Base):
     level: Mapped[str] = mapped_column(String(8))
     name: Mapped[str] = mapped_column(String(255))
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    particulars: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     agency: Mapped[str] = mapped_column(String(64))
     number: Mapped[int | None] = mapped_column(BigInteger)
     number_day: Mapped[datetime | None]
@@ -178,19 +200,44 @@ class PreparedRow(Base):
 
 
 class NumberRow(Base):
-    """One number of an agency's yearly series: reserved, used, or void with its reason (a gap)."""
+    """One number of an agency's yearly series: held by hand, reserved for a signature, used, or void with its reason (a gap)."""
 
     __tablename__ = "numbers"
-    __table_args__ = (UniqueConstraint("agency", "year", "number"),)
+    __table_args__ = (UniqueConstraint("agency", "year", "series", "number"),)
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     agency: Mapped[str] = mapped_column(String(64))
     year: Mapped[int]
+    # What goes out and what comes in are counted apart.
+    series: Mapped[str] = mapped_column(String(3), server_default="out")
     number: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(8))
     reason: Mapped[str | None] = mapped_column(Text)
     document_id: Mapped[int | None] = mapped_column(ForeignKey("documents.id"))
     reserved_at: Mapped[datetime]
+    # What it was held for by hand; None for one that a signature took by itself.
+    purpose: Mapped[str | None] = mapped_column(String(200))
+
+
+class MandateRow(Base):
+    """By what right a person signs for another: thay mặt, ký thay, thừa lệnh, thừa ủy quyền, quyền."""
+
+    __tablename__ = "mandates"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    credential: Mapped[str] = mapped_column(ForeignKey("credentials.name"), index=True)
+    form: Mapped[str] = mapped_column(String(4))
+    # The body or office in whose place he signs, as it stands in the document: CHỦ TỊCH.
+    title: Mapped[str] = mapped_column(String(100))
+    given_by: Mapped[str] = mapped_column(String(100))
+    reference: Mapped[str] = mapped_column(String(200))
+    # Days of Vietnam, as yyyy-mm-dd; the last one counts.
+    starts: Mapped[str] = mapped_column(String(10))
+    ends: Mapped[str | None] = mapped_column(String(10))
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None] = mapped_column(String(200))
+    actor: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
 
 
 class StatusChangeRow(Base):
@@ -223,6 +270,9 @@ class BatchRow(Base):
     intent: Mapped[str | None] = mapped_column(String(16))
     level: Mapped[str] = mapped_column(String(8))
     subfilter: Mapped[str] = mapped_column(String(8))
+    # What the signatures are to forbid (protection.py).
+    protection: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    particulars: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     state: Mapped[str] = mapped_column(String(8), index=True)
     total: Mapped[int]
     created_at: Mapped[datetime]

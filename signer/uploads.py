@@ -10,25 +10,32 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from signer.errors import Unavailable
+from signer.password import NO_PASSWORD, Password
+from signer.sealing import seal, unseal
 from signer.storage import write_once
 
 _AT_ONCE = 8
+_PASSWORD = "password"  # noqa: S105  the file's name, not what stands in it
 
 
 class UploadStore:
-    """The uploads of a home."""
+    """The uploads of a home. `key_file` is what passwords are sealed with."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key_file: Path) -> None:
         self._folder = folder
+        self._key_file = key_file
 
-    def keep(self, batch: str, contents: Sequence[bytes]) -> None:
-        """Store the files of a batch by their positions, synced; Unavailable, and then nothing stays."""
+    def keep(self, batch: str, contents: Sequence[bytes], password: Password = NO_PASSWORD) -> None:
+        """Store the files of a batch by their positions, and what opens them, synced; Unavailable, and then nothing stays."""
         places = [self._place(batch, position) for position in range(len(contents))]
         try:
             # The first alone: it makes the folder.
             write_once(places[0], contents[0])
             with ThreadPoolExecutor(_AT_ONCE, "upload") as pool:
                 list(pool.map(write_once, places[1:], contents[1:]))
+            if password:
+                sealed = seal(password.text.encode(), batch, self._key_file)
+                write_once(self._folder / batch / _PASSWORD, sealed)
         except Unavailable:
             self.forget(batch)
             raise
@@ -42,6 +49,16 @@ class UploadStore:
         if hashlib.sha256(content).hexdigest() != sha256:
             raise Unavailable("UPLOAD_MISSING", sha256=sha256)
         return content
+
+    def password(self, batch: str) -> Password:
+        """What opens the files of a batch; none when none was given. Unavailable when it cannot be read any more."""
+        try:
+            sealed = (self._folder / batch / _PASSWORD).read_bytes()
+        except FileNotFoundError:
+            return NO_PASSWORD
+        except OSError as error:
+            raise Unavailable("SEAL_BROKEN", path=_PASSWORD) from error
+        return Password(unseal(sealed, batch, self._key_file).decode())
 
     def forget(self, batch: str) -> None:
         """Remove the files of a batch; nothing happens when there are none."""

@@ -10,6 +10,7 @@ from api.cli.context import acting, print_json, print_table, refuse_existing
 from api.cli.parser import TypedPath
 from api.lineage_report import describe_lineage, lineage_lines
 from api.metadata_report import metadata_rows
+from api.web.purposes import awaits_seal
 from api.wiring import open_installation
 from api.words import Words
 from certs.clock import for_people, rfc3339
@@ -120,6 +121,7 @@ def _as_json(document: Document) -> dict[str, Any]:
                 "claimed_time": rfc3339(act.claimed_time),
                 "sha256": act.sha256,
                 "actor": act.actor,
+                "particulars": act.particulars or {},
                 "failure": act.failure,
             }
             for act in document.acts
@@ -145,7 +147,10 @@ def _number(document: Document) -> str:
 
 def _issued(document: Document, words: Words) -> str:
     """When the agency's seal made it a document of the agency."""
-    return for_people(document.issued_at) if document.issued_at else words.say("NOT_ISSUED")
+    if document.issued_at is not None:
+        return for_people(document.issued_at)
+    # What arrived, a copy or an appendix waits for no seal.
+    return words.say("NOT_ISSUED") if awaits_seal(document) else "–"
 
 
 def _print_list(documents: list[Document], words: Words, out: TextIO) -> None:
@@ -186,11 +191,14 @@ def _print_one(document: Document, lineage: Lineage, words: Words, out: TextIO) 
         signed = {
             "level": act.level,
             "credential": act.signed_by,
-            "intent": act.intent,
+            "intent": words.say(f"INTENT_{act.intent}"),
             "state": act.state,
             "time": for_people(act.claimed_time),
         }
         out.write("  " + words.say("ACT_LINE", signed) + "\n")
+        main = (act.particulars or {}).get("main")
+        if main:
+            out.write("    " + words.say("APPENDIX_OF", {"main": grouped(main)}) + "\n")
     if document.pending is not None:
         waits = document.pending
         facts_of = {"level": waits.level, "time": for_people(waits.asked_at), "reason": waits.failure}

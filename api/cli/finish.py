@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from api.cli.call import Call
-from api.cli.context import acting, print_json, read_input, refuse_existing
+from api.cli.context import acting, print_json, read_input, read_password, refuse_existing
 from api.cli.sign_report import print_signed, signed_json
 from api.cli.trusted import read_trusted
 from api.wiring import open_installation
@@ -30,6 +30,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
             cms=read_input(options.cms, _CMS_FILE) if options.cms else None,
             anchors=anchors,
             crls=crls,
+            password=read_password(options.password_file),
         )
         with installation.database.read() as session:
             one = get_prepared(session, options.id)

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from api.cli.approvals_arguments import approvals_arguments
 from api.cli.backup_arguments import add_backup
 from api.cli.cert_arguments import Shared, add_life, add_past
+from api.cli.credential_arguments import credential_arguments
 from api.cli.document_arguments import add_document
+from api.cli.intent_arguments import intent_arguments
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
+from api.cli.office_arguments import office_arguments
 from api.cli.prepared_arguments import prepared_arguments
 from api.cli.upgrade_arguments import upgrade_arguments
 from api.cli.usage import Parser
@@ -19,7 +23,6 @@ from api.words import Words
 from signer.levels import LEVELS
 from signer.subfilters import SUBFILTERS
 
-INTENTS = ("approve", "issue")
 SCOPES = ("sign", "verify", "ra", "ca", "audit")
 ROLES = ("admin", "registration-officer", "auditor")
 # RFC 5280 5.3.1; removeFromCRL is not a reason a person gives.
@@ -57,10 +60,13 @@ def build_parser(words: Words | None = None) -> Parser:
     parser.add_argument("--version", action="version", version=f"antin {version('antin')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add: Sub = commands.add_parser
+    shared = Shared(_json, _acts, typed_path, _number)
     _init(add)
     _sign(add)
     _verify(add)
-    prepared_arguments(add, Shared(_json, _acts, typed_path, _number), INTENTS)
+    prepared_arguments(add, shared, _password)
+    credential_arguments(add, shared)
+    office_arguments(add, shared)
     upgrade_arguments(add, typed_path, _password, _acts, _json)
     _cert(add)
     _ca(add)
@@ -71,7 +77,7 @@ def build_parser(words: Words | None = None) -> Parser:
     _token(add)
     _audit(add)
     _person(add)
-    _approvals(add)
+    approvals_arguments(add, shared)
     registration_arguments(add, typed_path, _number, _acts, _json)
     add_backup(add, typed_path, _acts)
     demo = add("demo", help="sign and verify real documents in a home made with init --demo")
@@ -118,7 +124,7 @@ def _sign(add: Sub) -> None:
     sign.add_argument(
         "-o", "--output", type=typed_path, metavar="OUT", help="a file for one input, a folder for several"
     )
-    sign.add_argument("--intent", choices=INTENTS, help="default: officer approve, seal issue")
+    intent_arguments(sign)
     sign.add_argument("--level", choices=LEVELS, help="default: the setting sign.level")
     sign.add_argument(
         "--metadata", type=typed_path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"
@@ -388,28 +394,5 @@ def _person(add: Sub) -> None:
         change.add_argument("name", metavar="NAME")
         changes.append(change)
     for change in changes:
-        _acts(change)
-        _json(change)
-
-
-def _approvals(add: Sub) -> None:
-    actions = add("approvals", help="what waits for a second person").add_subparsers(
-        dest="action", metavar="ACTION", required=True
-    )
-    listing = actions.add_parser("list", help="requests that are open")
-    listing.add_argument("--all", action="store_true", help="also those that are over")
-    _json(listing)
-    show = actions.add_parser("show", help="everything that a request would do, and its SHA-256")
-    show.add_argument("id", type=_number(1, 2**63 - 1), metavar="ID")
-    _json(show)
-    yes = actions.add_parser("approve", help="agree; who asked then repeats his command")
-    yes.add_argument("id", type=_number(1, 2**63 - 1), metavar="ID")
-    yes.add_argument(
-        "--sha256", metavar="HASH", help="the SHA-256 that show names, or its beginning; without it a terminal is asked"
-    )
-    no = actions.add_parser("reject", help="say no; who asked takes his request back so")
-    no.add_argument("id", type=_number(1, 2**63 - 1), metavar="ID")
-    no.add_argument("--reason", required=True, metavar="TEXT", help="why; who asked reads it")
-    for change in (yes, no):
         _acts(change)
         _json(change)

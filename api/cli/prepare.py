@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+from cryptography.x509 import Certificate
+
 from api.cli.call import Call
-from api.cli.context import acting, print_json, read_input, refuse_existing
+from api.cli.context import acting, print_json, read_input, read_password, refuse_existing
 from api.cli.parser import TypedPath
 from api.cli.prepared import print_prepared
 from api.cli.sign import read_metadata
@@ -16,6 +19,7 @@ from api.wiring import open_installation
 from signer.appearance.geometry import parse_placement
 from signer.handing_over import OutsideWish, prepare_document
 from signer.outside import read_certificates
+from signer.particulars import parse_particulars
 from signer.signing_parts import SignRequest
 from signer.storage import OutputFile
 
@@ -39,8 +43,10 @@ def run(options: argparse.Namespace, call: Call) -> int:
             metadata=metadata,
             placement=options.placement,
             field=options.field,
+            password=read_password(options.password_file),
             subfilter=options.subfilter or settings.subfilter,
             room=options.room or 0,
+            particulars=parse_particulars(options.main, options.copy_form, options.copy_source, options.comment),
         )
         actor = acting(call, installation)
         if options.output is None:
@@ -64,10 +70,13 @@ def _outside(options: argparse.Namespace) -> OutsideWish | None:
         if options.chain:
             raise UsageError("CHAIN_WITHOUT_CERTIFICATE")
         return None
-    files = [options.certificate, *options.chain]
-    found = [read_certificates(read_input(file, _CERTIFICATE_FILE)) for file in files]
-    own, *above = found[0]
-    return OutsideWish(own, (*above, *(each for some in found[1:] for each in some)))
+    own, *above = read_chain([options.certificate, *options.chain])
+    return OutsideWish(own, tuple(above))
+
+
+def read_chain(files: Sequence[TypedPath]) -> list[Certificate]:
+    """The certificates of some files, in their order."""
+    return [each for file in files for each in read_certificates(read_input(file, _CERTIFICATE_FILE))]
 
 
 def _refuse_input(output: TypedPath, options: argparse.Namespace) -> None:

@@ -6,17 +6,22 @@ import argparse
 from collections.abc import Callable
 
 from api.cli.cert_arguments import Shared
+from api.cli.intent_arguments import intent_arguments
 from signer.levels import LEVELS
 from signer.subfilters import SUBFILTERS
 
 _MOST_ROOM = 1024 * 1024
 
 
-def prepared_arguments(add: Callable[..., argparse.ArgumentParser], shared: Shared, intents: tuple[str, ...]) -> None:
+def prepared_arguments(
+    add: Callable[..., argparse.ArgumentParser],
+    shared: Shared,
+    password: Callable[[argparse.ArgumentParser], None],
+) -> None:
     """The three commands."""
-    _prepare(
-        add("prepare", help="make a document ready for a signature that is made elsewhere or later"), shared, intents
-    )
+    prepare = add("prepare", help="make a document ready for a signature that is made elsewhere or later")
+    _prepare(prepare, shared)
+    password(prepare)
     finish = add("finish", help="put the signature into a prepared document")
     finish.add_argument("id", metavar="ID")
     given = finish.add_mutually_exclusive_group()
@@ -33,6 +38,7 @@ def prepared_arguments(add: Callable[..., argparse.ArgumentParser], shared: Shar
         metavar="PEM",
         help="judge the signer's certificate also by these roots and revocation lists",
     )
+    password(finish)
     finish.add_argument("--force", action="store_true", help="replace an existing output")
     shared.acts(finish)
     shared.json(finish)
@@ -59,7 +65,7 @@ def prepared_arguments(add: Callable[..., argparse.ArgumentParser], shared: Shar
     shared.json(cancel)
 
 
-def _prepare(prepare: argparse.ArgumentParser, shared: Shared, intents: tuple[str, ...]) -> None:
+def _prepare(prepare: argparse.ArgumentParser, shared: Shared) -> None:
     prepare.add_argument("file", metavar="FILE", type=shared.path)
     who = prepare.add_mutually_exclusive_group(required=True)
     who.add_argument("--as", dest="credential", metavar="CREDENTIAL", help="for this credential")
@@ -75,7 +81,7 @@ def _prepare(prepare: argparse.ArgumentParser, shared: Shared, intents: tuple[st
     prepare.add_argument(
         "-o", "--output", type=shared.path, metavar="OUT", help="write the octets to be signed here (DER)"
     )
-    prepare.add_argument("--intent", choices=intents, help="default: officer approve, seal issue")
+    intent_arguments(prepare)
     prepare.add_argument("--level", choices=LEVELS, help="default: the setting sign.level")
     prepare.add_argument(
         "--metadata", type=shared.path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"

@@ -20,6 +20,7 @@ from api.wiring import Installation
 from api.words import one_line
 from pki.audit import Actor
 from signer.metadata import Metadata
+from signer.particulars import parse_particulars
 from signer.protection import parse_protection
 from signer.signing import SignedDocument, SignRequest
 from signer.signing_chunks import sign_in_chunks
@@ -60,6 +61,7 @@ def sign_request(job: Job, metadata: Metadata, options: argparse.Namespace, inst
         protection=parse_protection(options.certify, options.lock),
         password=read_password(options.password_file),
         subfilter=options.subfilter or settings.sign.subfilter,
+        particulars=parse_particulars(options.main, options.copy_form, options.copy_source, options.comment),
     )
 
 

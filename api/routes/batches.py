@@ -14,8 +14,9 @@ from starlette.routing import Route
 
 from api.auth.tokens import TokenRecord
 from api.errors import RequestError
-from api.forms import BatchForm, read_batch_form
+from api.forms import PASSWORD, BatchForm, read_batch_form
 from api.problems import sentence_of
+from api.routes.documents import particulars_of
 from api.routes.reading import idempotency_key
 from api.services import Services
 from api.settings import SignSettings
@@ -26,10 +27,14 @@ from signer.batches import ENDED, FAILED, WAITING, Batch, BatchDocument, NewBatc
 from signer.errors import UsageWrong
 from signer.levels import LEVELS
 from signer.metadata import Metadata, parse_metadata
-from signer.signing import APPROVE, ISSUE
+from signer.office_policy import INTENTS, PARTICULARS
+from signer.protection import parse_protection
 from signer.subfilters import SUBFILTERS
 
-_FIELDS = ("credential", "intent", "level", "metadata", "placement", "subfilter", "documents")
+_FIELDS = (
+    "credential", "intent", "level", "metadata", "placement", "subfilter", "certify", "lock", PASSWORD, "documents",
+    *PARTICULARS,
+)  # fmt: skip
 _OF_ONE = ("reference", "metadata", "placement")
 _LONGEST_REFERENCE = 100
 # What signer/errors.py calls OwnOutputBroken.
@@ -103,8 +108,8 @@ def _wanted(form: BatchForm, token: TokenRecord, settings: SignSettings) -> NewB
     if level not in LEVELS:
         raise RequestError("FORM_VALUE_WRONG", field="level", valid=", ".join(LEVELS))
     intent = fields.get("intent") or None
-    if intent not in (None, APPROVE, ISSUE):
-        raise RequestError("FORM_VALUE_WRONG", field="intent", valid=f"{APPROVE}, {ISSUE}")
+    if intent not in (None, *INTENTS):
+        raise RequestError("FORM_VALUE_WRONG", field="intent", valid=", ".join(INTENTS))
     subfilter = fields.get("subfilter") or settings.subfilter
     if subfilter not in SUBFILTERS:
         raise RequestError("FORM_VALUE_WRONG", field="subfilter", valid=", ".join(SUBFILTERS))
@@ -115,9 +120,23 @@ def _wanted(form: BatchForm, token: TokenRecord, settings: SignSettings) -> NewB
         NewDocument(name, pdf, digest, *each)
         for name, pdf, digest, each in zip(form.names, contents, digests, said, strict=True)
     ]
-    written = json.dumps([sorted(fields.items()), form.names, digests])
+    # Without the password: this is stored, and a password that people choose can be guessed from its hash.
+    told = sorted(item for item in fields.items() if item[0] != PASSWORD)
+    written = json.dumps([told, form.names, digests])
     request_sha256 = hashlib.sha256(written.encode()).hexdigest()
-    return NewBatch(token.id, request_sha256, fields["credential"], intent, level, documents, subfilter)
+    protection = parse_protection(fields.get("certify") or None, fields.get("lock") or None)
+    return NewBatch(
+        token.id,
+        request_sha256,
+        fields["credential"],
+        intent,
+        level,
+        documents,
+        subfilter,
+        protection,
+        particulars_of(fields),
+        form.password(),
+    )
 
 
 def _said_of_each(fields: dict[str, str], count: int) -> list[tuple[str, str, Metadata]]:

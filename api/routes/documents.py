@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,15 +31,17 @@ from signer.errors import UsageWrong
 from signer.levels import LEVELS
 from signer.lineage import CORRECTED, REPLACED, Lineage
 from signer.metadata import parse_metadata
+from signer.office_policy import INTENTS, PARTICULARS
+from signer.particulars import Particulars, parse_particulars
 from signer.protection import parse_protection
 from signer.register_search import MOST, NAMES, parse_query
-from signer.signing import APPROVE, ISSUE, SignedDocument, SignRequest
+from signer.signing import SignedDocument, SignRequest
 from signer.subfilters import SUBFILTERS
 from signer.succession import Succession
 
 # What a form says of a signature besides the file.
 FIELDS = (
-    "credential", "intent", "level", "metadata", "placement", "field", "certify", "lock", "subfilter", PASSWORD,
+    "credential", "intent", "level", "metadata", "placement", "field", "certify", "lock", "subfilter", PASSWORD, *PARTICULARS,
 )  # fmt: skip
 _FILE_MEDIA_TYPE = "application/pdf"
 # Who may see more of a document than its code shows everybody.
@@ -227,8 +229,8 @@ def sign_request(form: Form, settings: SignSettings) -> SignRequest:
     if subfilter not in SUBFILTERS:
         raise RequestError("FORM_VALUE_WRONG", field="subfilter", valid=", ".join(SUBFILTERS))
     intent = fields.get("intent") or None
-    if intent not in (None, APPROVE, ISSUE):
-        raise RequestError("FORM_VALUE_WRONG", field="intent", valid=f"{APPROVE}, {ISSUE}")
+    if intent not in (None, *INTENTS):
+        raise RequestError("FORM_VALUE_WRONG", field="intent", valid=", ".join(INTENTS))
     placement = fields.get("placement") or "auto"
     parse_placement(placement)
     try:
@@ -239,7 +241,13 @@ def sign_request(form: Form, settings: SignSettings) -> SignRequest:
         pdf=form.content(), name=form.name, credential=fields.get("credential", ""), intent=intent, level=level,
         metadata=parse_metadata(metadata), placement=placement, field=fields.get("field") or None, subfilter=subfilter,
         protection=parse_protection(fields.get("certify") or None, fields.get("lock") or None), password=form.password(),
+        particulars=particulars_of(fields),
     )  # fmt: skip
+
+
+def particulars_of(fields: Mapping[str, str]) -> Particulars:
+    """What some intents need to be told."""
+    return parse_particulars(*(fields.get(name) or None for name in PARTICULARS))
 
 
 def body_sha256(fields: dict[str, str], pdf: bytes) -> str:
@@ -320,6 +328,7 @@ def _describe_inside(document: Document) -> dict[str, Any]:
                 "claimed_time": rfc3339(act.claimed_time),
                 "sha256": act.sha256,
                 "actor": act.actor,
+                "particulars": act.particulars or {},
             }
             for act in document.acts
         ],

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from api.auth.tokens import TokenRecord
 from api.errors import RequestError
-from api.forms import Form, read_form
+from api.forms import PASSWORD, Form, read_form
 from api.prepared_report import describe_prepared
 from api.routes.documents import FIELDS, body_sha256, describe_signed, sign_request
 from api.routes.reading import idempotency_key, read_json
@@ -27,11 +27,13 @@ from certs.errors import CertsError
 from signer.given import Given
 from signer.handing_over import OutsideWish
 from signer.outside import read_certificates
+from signer.password import NO_PASSWORD, parse_password
 from signer.signing_parts import SignRequest
 
 _FIELDS = (*FIELDS, "certificate", "chain", "room")
 _MOST_ROOM = 1024 * 1024
 _GIVEN = ("signature", "cms")
+_TOLD = (*_GIVEN, PASSWORD)
 Answer = dict[str, Any]
 
 
@@ -104,7 +106,9 @@ def _finish(
         levels.append(signed.level)
         return describe_signed(signed, signed.sha256, signed.level, signed.pending)
 
-    digest = hashlib.sha256(json.dumps([prepared_id, body], sort_keys=True).encode()).hexdigest()
+    # Without the password: this is stored, and a password that people choose can be guessed from its hash.
+    told = {name: value for name, value in body.items() if name != PASSWORD} if isinstance(body, dict) else body
+    digest = hashlib.sha256(json.dumps([prepared_id, told], sort_keys=True).encode()).hexdigest()
     answer = _once(services, token, key, digest, carry_out, lambda since: _finished_since(services, prepared_id, since))
     return answer, levels[0] if levels else ""
 
@@ -170,16 +174,20 @@ def _room(typed: str | None) -> int:
 
 
 def _given(body: object) -> Given:
-    """`signature` or `cms` in base64, or neither: then the key of the credential signs."""
+    """`signature` or `cms` in base64, or neither: then the key of the credential signs. `password` opens the file."""
     if not isinstance(body, dict):
         raise RequestError("BODY_NOT_JSON")
     for name in body:
-        if name not in _GIVEN:
-            raise RequestError("FORM_FIELD_UNKNOWN", field=name[:64], valid=", ".join(_GIVEN))
-    if len(body) > 1:
+        if name not in _TOLD:
+            raise RequestError("FORM_FIELD_UNKNOWN", field=name[:64], valid=", ".join(_TOLD))
+    if all(name in body for name in _GIVEN):
         raise RequestError("FORM_VALUE_WRONG", field="cms", valid="signature | cms")
-    octets = {name: _octets(name, value) for name, value in body.items()}
-    return Given(octets.get("signature"), octets.get("cms"))
+    octets = {name: _octets(name, value) for name, value in body.items() if name in _GIVEN}
+    typed = body.get(PASSWORD)
+    if typed is not None and not isinstance(typed, str):
+        raise RequestError("FORM_VALUE_WRONG", field=PASSWORD, valid="text")
+    password = parse_password(typed.encode("utf-8", "replace")) if typed else NO_PASSWORD
+    return Given(octets.get("signature"), octets.get("cms"), password=password)
 
 
 def _octets(name: str, value: object) -> bytes:

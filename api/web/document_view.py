@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from api.web.document_link import DocumentLink, advice_with, links
+from api.web.purposes import awaits_seal, main_documents
 from api.web.sentences import Sentence
 from api.web.text import masked, shown
 from api.web.verdict_view import VerdictView
@@ -13,7 +14,6 @@ from signer.codes import grouped
 from signer.documents import Document
 from signer.lineage import CORRECTED, REPLACED, Lineage
 from signer.numbering import written
-from signer.signing import APPROVE, ISSUE
 
 # Word, sentence and advice for a document that is out of force.
 _ENDED = {
@@ -72,6 +72,7 @@ def view_document(document: Document, lineage: Lineage, verdict: VerdictView) ->
         before=(
             *links("WEB_REPLACES", lineage.replaces),
             *links("WEB_CORRECTS", lineage.corrects),
+            *links("WEB_APPENDIX_OF", main_documents(document)),
         ),
     )
 
@@ -82,11 +83,6 @@ def _read_on(document: Document, lineage: Lineage) -> tuple[DocumentLink, ...]:
     return links("WEB_CORRECTED_BY", lineage.corrections) if document.status == CORRECTED else ()
 
 
-def is_sealed_alone(document: Document) -> bool:
-    """Whether the agency signed for something that needs no officer: anything but issuing (ND30 Đ.32.2.d)."""
-    return all(act.intent not in (APPROVE, ISSUE) for act in document.acts)
-
-
 def _headline(document: Document, verdict: VerdictView) -> tuple[str, str, str, str]:
     """Tone, word, sentence and advice."""
     if document.status in _ENDED:
@@ -95,8 +91,7 @@ def _headline(document: Document, verdict: VerdictView) -> tuple[str, str, str, 
         return verdict.headline.tone, verdict.headline.word, verdict.headline.sentence, verdict.advice
     if document.status == CORRECTED:
         return "unsure", "WEB_WORD_DOC_CORRECTED", "DOC_CORRECTED", "CORRECTED"
-    done = [act.intent for act in document.acts if act.state == "done"]
-    if document.issued_at is None and all(intent == APPROVE for intent in done):
+    if awaits_seal(document):
         return "unsure", "WEB_WORD_NOT_ISSUED", "WEB_DOCUMENT_NOT_ISSUED", "NOT_ISSUED"
     return "good", "WEB_WORD_IN_FORCE", "WEB_DOCUMENT_IN_FORCE", "DOCUMENT"
 

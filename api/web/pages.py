@@ -21,10 +21,11 @@ from api.even_time import even_time
 from api.forms import Form, read_form
 from api.services import Services
 from api.web.certificate_view import CertificateView, octets_of, view_certificate, view_unknown
-from api.web.document_view import DocumentView, is_sealed_alone, view_document
+from api.web.document_view import DocumentView, view_document
 from api.web.headers import PAGE_HEADERS
 from api.web.history_view import HistoryView, parse_local, view_history
 from api.web.notices import NOTICES, Notice, notice_of_problem, notice_of_unreadable
+from api.web.purposes import is_sealed_alone, purposes_of
 from api.web.rendering import Renderer, language_of
 from api.web.signature_view import OwnSigner
 from api.web.source_view import SourceLine, view_sources
@@ -235,9 +236,9 @@ def _judge_hash(services: Services, typed: str) -> tuple[Verdict, VerdictView | 
 
 def _view(services: Services, verdict: Verdict) -> VerdictView:
     known = services.document(verdict.document.code) if verdict.document else None
-    sealed_alone = known is not None and is_sealed_alone(known)
+    sealed_alone, purposes = known is not None and is_sealed_alone(known), purposes_of(known) if known else {}
     own, sources = _own_signers(services, verdict), view_sources(services.sources.ask())
-    return view_verdict(verdict, own, sealed_alone=sealed_alone, sources=sources)
+    return view_verdict(verdict, own, sealed_alone=sealed_alone, purposes=purposes, sources=sources)
 
 
 def _look_up(services: Services, typed: str) -> tuple[DocumentView, VerdictView] | Notice:
@@ -252,7 +253,9 @@ def _look_up(services: Services, typed: str) -> tuple[DocumentView, VerdictView]
     if verdict.conclusion == "unreadable":
         return notice_of_unreadable(verdict.judged.reason, content)
     own, sources = _own_signers(services, verdict), view_sources(services.sources.ask())
-    judged = view_verdict(verdict, own, sealed_alone=is_sealed_alone(record), sources=sources)
+    judged = view_verdict(
+        verdict, own, sealed_alone=is_sealed_alone(record), purposes=purposes_of(record), sources=sources
+    )
     return view_document(record, lineage, judged), judged
 
 

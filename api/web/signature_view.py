@@ -56,6 +56,8 @@ class SignatureView:
     ended: str
     level: str
     algorithm: str
+    # What it was for, where the register knows (signer/office_policy.py): approve, issue, …
+    purpose: str = ""
 
 
 def view_signature(number: int, judged: JudgedSignature, own: Mapping[str, OwnSigner]) -> SignatureView:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from api.web.document_link import DocumentLink, advice_with, links
 from api.web.sentences import Sentence
@@ -105,10 +106,16 @@ def view_verdict(
     own: Mapping[str, OwnSigner],
     *,
     sealed_alone: bool = False,
+    purposes: Mapping[str, str] = MappingProxyType({}),
     sources: tuple[SourceLine, ...] = (),
 ) -> VerdictView:
-    """`own` are the signers whose certificates are ours, by fingerprint; `sealed_alone`: no officer is expected."""
-    signatures = tuple(view_signature(n, each, own) for n, each in enumerate(verdict.judged.signatures, start=1))
+    """`own` are the signers whose certificates are ours, by fingerprint; `sealed_alone`: no officer is expected;
+    `purposes`: what the signatures were for, by field.
+    """
+    signatures = tuple(
+        replace(view_signature(n, each, own), purpose=purposes.get(each.facts.field, ""))
+        for n, each in enumerate(verdict.judged.signatures, start=1)
+    )
     document = verdict.document
     return VerdictView(
         headline=_headline(verdict, verdict.reason),

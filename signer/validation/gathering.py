@@ -192,7 +192,8 @@ def _signature_fields(reader: PdfFileReader) -> Iterator[_Field]:
             continue
         try:
             field = item.get_object()
-            part = field.get("/T")
+            # Asked for by its key: `get` hands out the string as it is encrypted.
+            part = field["/T"] if "/T" in field else None  # noqa: SIM401  see above
             name = prefix if part is None else (f"{prefix}.{part}" if prefix else str(part))
             kind = field.get("/FT", kind)
             filled = kind == "/Sig" and "/V" in field and not isinstance(field.raw_get("/V"), generic.NullObject)

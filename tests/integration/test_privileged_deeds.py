@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import load_der_x509_certificate
 from sqlalchemy import MetaData, select
 
 from api.auth.tokens import issue_token, revoke_token
@@ -46,6 +47,9 @@ from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.given import Given
 from signer.handing_over import cancel_document, clear_prepared, finish_document, prepare_document
 from signer.leveling import reach_due
+from signer.mandates import NewMandate, add_mandate, end_mandate
+from signer.number_book import NumberWish, give_up_number, hold_number
+from signer.outside_credentials import NewOutside, end_outside, enrol_outside
 from signer.raising import upgrade_document, upgrade_file
 from signer.recall import recall_document
 from signer.renewal import renew_due
@@ -88,6 +92,8 @@ def deeds(
     succession = Succession(code, later, "replaced", "sai nội dung")
     batch = NewBatch(1, "0" * 64, "officer", None, "B-B", [NewDocument("a.pdf", pdf, "0" * 64)])
     sign = SignRequest(pdf, "paper.pdf", "officer", placement="none")
+    card = NewOutside("card", "officer", load_der_x509_certificate(officer.template.certificate), (), "x", "x")
+    mandate = NewMandate("officer", "KT", "x", "x", "", "2026-01-01")
     ca = parse_subject("CN=Another CA,O=Sở Thử nghiệm,C=VN")
     tsa = parse_subject("CN=Another TSA,O=Sở Thử nghiệm,C=VN")
     return {
@@ -133,6 +139,12 @@ def deeds(
         "signer/enrolment.py:enrol": lambda a: enrol(
             EnrolmentRequest("officer-2", "officer", subject, KeySpec.P_256), a, enrolment
         ),
+        "signer/outside_credentials.py:enrol_outside": lambda a: enrol_outside(card, a, home.outside),
+        "signer/outside_credentials.py:end_outside": lambda a: end_outside("card", "x", a, database, clock),
+        "signer/mandates.py:add_mandate": lambda a: add_mandate(mandate, a, database, clock),
+        "signer/mandates.py:end_mandate": lambda a: end_mandate(1, "x", a, database, clock),
+        "signer/number_book.py:hold_number": lambda a: hold_number(NumberWish("x"), "x", a, database, clock),
+        "signer/number_book.py:give_up_number": lambda a: give_up_number(NumberWish("x"), "x", a, database, clock),
         "signer/recall.py:recall_document": lambda a: recall_document(code, "nhầm", a, database, clock),
         "signer/raising.py:upgrade_file": lambda a: upgrade_file(pdf, "B-T", a, home.leveling),
         "signer/raising.py:upgrade_document": lambda a: upgrade_document(code, "B-T", a, home.leveling),

@@ -325,3 +325,9 @@ def test_a_certificate_file_is_recognised_in_both_encodings(world):
 )
 def test_what_is_no_certificate_is_not_taken_for_one(file):
     assert octets_of(file) is None
+
+
+def test_a_card_says_what_its_signature_was_for_where_the_register_knows():
+    judged = _verdict(_signature(), _signature(SEAL, field="S2"), _signature(SEAL, field="S3"))
+    view = view_verdict(judged, OWN, purposes={"S1": "approve", "S2": "issue"})
+    assert [each.purpose for each in view.signatures] == ["approve", "issue", ""]

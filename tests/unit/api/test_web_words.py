@@ -15,6 +15,7 @@ from api.web.verdict_view import _ADVICE, TONES
 from api.words import LANGUAGES, read_catalogues
 from pki.history import Past
 from pki.revocation import REASONS as REVOCATION_REASONS
+from signer.office_policy import INTENTS
 from signer.validation.reasons import REASONS
 
 WEB = Path(__file__).parents[3] / "api" / "web"
@@ -33,6 +34,7 @@ FAMILIES = {
     "WEB_PAST_OCSP_": ["none", "good", "revoked", "old"],
     "WEB_PAST_WORD_": ["issuer", *(state.value for state in Past if state is not Past.INTENT), "lost"],
     "WEB_PAST_SENTENCE_": ["issuer", *(state.value for state in Past if state is not Past.INTENT), "lost"],
+    "WEB_PURPOSE_": list(INTENTS),
     "WEB_REASON_": [*REVOCATION_REASONS, "unspecified"],
     "WEB_REPORT_": ["CHECKED_AT", "POLICY", "SHA256", "SOFTWARE"],
     "WEB_REVOCATION_": ["good", "revoked", "suspended", "unknown", "revoked_since", "suspended_since"],

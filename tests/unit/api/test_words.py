@@ -27,6 +27,7 @@ from pki.history import _ACTS, Past
 from pki.tsa.answer import Objection
 from signer.errors import SignerError
 from signer.metadata import LENGTHS
+from signer.office_policy import INTENTS, policy_files
 from signer.prepared import STATES
 from signer.validation.facts import TRUST_KINDS, ChangeFacts, SignatureFacts
 from signer.validation.reasons import REASONS
@@ -190,6 +191,9 @@ def _all_codes() -> dict[str, str]:
     codes = dict.fromkeys(REASONS, "signer/validation/reasons.py")
     codes |= dict.fromkeys(_families()["DATABASE_*"](), "api/cli/failures.py")
     codes |= {code: "api/cli/usage.py" for _, code in _FORMS}
+    codes |= {
+        need.refused: policy.name for policy in policy_files() for rule in policy.rules.values() for need in rule.needs
+    }
     codes |= {code: where for code, _, where in _error_classes()}
     return codes | {code: saying.where for saying in _sayings() for code in saying.codes}
 
@@ -316,6 +320,7 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "PAST_*": lambda: [f"PAST_{state.value}" for state in Past if state is not Past.SUSPECT],
         "TODAY_*": lambda: ["TODAY_same", "TODAY_revoked", "TODAY_raised", "TODAY_suspect"],
         "LATER_*": lambda: [f"LATER_{act}" for act in _ACTS],
+        "INTENT_*": lambda: [f"INTENT_{intent}" for intent in INTENTS],
         "LISTING_*": lambda: ["LISTING_absent", "LISTING_removed", "LISTING_listed"],
         "ANSWER_*": lambda: ["ANSWER_good", "ANSWER_revoked"],
         "BROKEN_*": lambda: [f"BROKEN_{kind.name}" for kind in BreakKind],

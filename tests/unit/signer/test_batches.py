@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,15 +27,22 @@ from signer.batches import (
     find_batch,
 )
 from signer.errors import Refused, UsageWrong
+from signer.password import Password
+from signer.protection import parse_protection
 from signer.storage import BlobStore
 from signer.subfilters import PKCS7
 from signer.uploads import UploadStore
+from signer.validation.facts import ValidationInputs
 from tests.fakes.clock import START
 from tests.signing_world import CLERK, SigningWorld, plain_paper
+from tests.unit.signer.test_encrypted import encrypt
+from tests.unit.signer.test_preparing import form_pdf
 from tests.unit.signer.test_signing import Died, state_of
 from tests.unit.signer.test_signing_batch import OtherKeys
 
 SYSTEM = system_part("worker", Permission.EXTEND_DOCUMENTS)
+TEXT_FIELD = "<< /FT /Tx /T (Ten) /Type /Annot /Subtype /Widget /Rect [50 50 200 80] /P 3 0 R >>"
+OPENS = "chỉ đội cứu hộ biết"
 PAPERS = [plain_paper(f"Paper {number}") for number in range(3)]
 
 
@@ -44,7 +52,7 @@ class Desk:
     def __init__(self, signing: SigningWorld, folder: Path) -> None:
         self.signing = signing
         self.folder = folder / "uploads"
-        self.uploads = UploadStore(self.folder)
+        self.uploads = UploadStore(self.folder, folder / "secrets" / "uploads.key")
         self.deps = BatchDeps(signing.deps, self.uploads, lambda _token: CLERK)
 
     def add(self, *papers: bytes, actor: Actor = CLERK, **wishes: object) -> Batch:
@@ -211,7 +219,7 @@ def test_a_worker_that_dies_after_its_commit_signs_nothing_again(desk: Desk) -> 
             raise Died
 
     with pytest.raises(Died):
-        work_off(dataclasses.replace(desk.deps, uploads=Forgetful(desk.folder)), SYSTEM)
+        work_off(dataclasses.replace(desk.deps, uploads=Forgetful(desk.folder, desk.folder)), SYSTEM)
     desk.work()
     assert (desk.now(batch).state, states(desk.now(batch))) == ("ended", ["done"] * 3)
     assert len(state_of(desk.signing)["acts"]) == 3
@@ -255,3 +263,42 @@ def test_nobody_signs_by_a_right_that_he_has_no_more(desk: Desk, actor: Actor | 
     assert (ended.state, states(ended)) == ("ended", ["failed"] * 3)
     assert {each.error for each in ended.documents} == {"BATCH_ACTOR_GONE" if actor is None else RoleMissing.code}
     assert state_of(desk.signing)["acts"] == []
+
+
+def test_a_batch_certifies_locks_and_opens_what_is_encrypted(desk: Desk, tmp_path: Path) -> None:
+    locked = encrypt(form_pdf(TEXT_FIELD), tmp_path, "AES-256 R6", user=OPENS)
+    batch = desk.add(locked, PAPERS[1], protection=parse_protection("2", None), password=Password(OPENS))
+    # What waits on disk opens nothing by itself, and neither row nor trail has it.
+    (waiting,) = desk.folder.glob("*/password")
+    assert OPENS.encode() not in waiting.read_bytes()
+    key = desk.folder.parent / "secrets" / "uploads.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert all(OPENS not in str(row) for row in desk.signing.rows("SELECT * FROM batches"))
+    desk.work()
+    ended = desk.now(batch)
+    assert states(ended) == ["done", "done"]
+    extra = ValidationInputs(START, password=Password(OPENS))
+    for each in ended.documents:
+        assert each.outcome is not None
+        content = desk.signing.deps.blobs.get(each.outcome["sha256"])
+        assert desk.signing.judging.verify(content, "", extra=extra).conclusion == "valid"
+        assert b"/DocMDP" in content
+    assert list(desk.folder.iterdir()) == []
+    lock = desk.add(form_pdf(TEXT_FIELD), PAPERS[0], protection=parse_protection(None, "Ten"))
+    desk.work()
+    (first, second) = desk.now(lock).documents
+    assert (first.state, second.error) == ("done", "LOCK_FIELD_UNKNOWN")
+
+
+def test_a_batch_that_nobody_could_go_on_from_is_refused_at_once(desk: Desk) -> None:
+    with pytest.raises(Refused, match="CERTIFY_CLOSES"):
+        desk.add(PAPERS[0], protection=parse_protection("1", None))
+
+
+def test_a_password_that_cannot_be_read_any_more_ends_its_batch_and_holds_up_no_other(desk: Desk) -> None:
+    first = desk.add(PAPERS[0], password=Password(OPENS))
+    (desk.folder.parent / "secrets" / "uploads.key").write_bytes(bytes(32))
+    second = desk.add(PAPERS[1])
+    desk.work()
+    assert [each.error for each in desk.now(first).documents] == ["SEAL_BROKEN"]
+    assert states(desk.now(second)) == ["done"]

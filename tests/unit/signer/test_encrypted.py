@@ -18,8 +18,10 @@ from signer.sandbox import Judge
 from signer.signing import SignRequest, sign_document
 from signer.upgrading import raise_file
 from signer.validation.facts import ValidationInputs
+from tests.attacks.documents import page_pdf
 from tests.fakes.clock import START
 from tests.signing_world import CLERK, Pictures, SigningWorld, build_signing_world, plain_paper, raw_pdf
+from tests.unit.signer.elsewhere import finish, make_card, prepare
 from tests.unit.signer.office import Office
 from tests.unit.signer.test_preparing import WIDGET, form_pdf
 from tests.unit.signer.test_upgrading import upgrading
@@ -236,3 +238,23 @@ def test_what_is_no_password_is_refused(octets: bytes) -> None:
 
 def test_the_end_of_the_line_is_not_part_of_the_password() -> None:
     assert [parse_password(each).text for each in (b"a b", b"a b\n", b"a b\r\n")] == ["a b"] * 3
+
+
+def test_a_prepared_file_that_is_encrypted_is_finished_with_its_password_given_again(
+    office: Office, tmp_path: Path
+) -> None:
+    card = make_card()
+    locked = encrypt(page_pdf(), tmp_path, "AES-256 R6")
+    one = prepare(office, card, locked, password=Password(PLAIN_USER))
+    value = card.sign(one.to_be_signed)
+    for wrong, code in ((NO_PASSWORD, "INPUT_ENCRYPTED"), (Password("other"), "INPUT_PASSWORD_WRONG")):
+        with pytest.raises(Refused) as refused:
+            finish(office, one, signature=value, password=wrong)
+        assert refused.value.code == code
+    signed = finish(office, one, signature=value, password=Password(PLAIN_USER))
+    (target := tmp_path / "signed.pdf").write_bytes(signed.content)
+    assert complaints(target, PLAIN_USER) == []
+    extra = ValidationInputs(office.world.clock.now(), password=Password(PLAIN_USER))
+    assert office.judged(signed.content, extra=extra).integrity == "intact"
+    # It is nowhere in the rows.
+    assert all(PLAIN_USER not in str(row) for row in office.rows("SELECT * FROM prepared_documents"))
