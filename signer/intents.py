@@ -79,9 +79,11 @@ def _begun() -> CTE:
 
 
 _BEGUN = _begun()
-_BEGIN = select(_BEGUN.c.document_id, _BEGUN.c.id).add_cte(*appended_by(_BEGUN, sql_cast(_BEGUN.c.id, String)))
+_BEGIN = Prepared(
+    select(_BEGUN.c.document_id, _BEGUN.c.id).add_cte(*appended_by(_BEGUN, sql_cast(_BEGUN.c.id, String)))
+)
 _DONE = FINISH_ACT.returning(ACTS.c.id).cte("done")
-_FINISH = select(_DONE.c.id).add_cte(*appended_by(_DONE))
+_FINISH = Prepared(select(_DONE.c.id).add_cte(*appended_by(_DONE)))
 
 
 def begin_fresh(
@@ -106,8 +108,8 @@ def begin_fresh(
         return Registered(document_id, opening["code"], IN_FORCE), act
     values |= audit_values(clock, actor, _BEGIN_AUDITED, "act", **facts)
     with audit_refusals():
-        row = connection.execute(_BEGIN, values).one_or_none()
-    return None if row is None else (Registered(row[0], opening["code"], IN_FORCE), row[1])
+        rows = _BEGIN.run(connection, values)
+    return (Registered(rows[0][0], opening["code"], IN_FORCE), rows[0][1]) if rows else None
 
 
 def finish_fresh(
@@ -123,7 +125,7 @@ def finish_fresh(
     if connection.dialect.name == "postgresql":
         values |= audit_values(clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
         with audit_refusals():
-            return connection.execute(_FINISH, values).one_or_none() is not None
+            return bool(_FINISH.run(connection, values))
     if not _FINISH_ALONE.run(connection, values):
         return False
     append(connection, clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
