@@ -7,7 +7,7 @@ import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,7 +166,10 @@ class Database:
             yield connection.execution_options(**{_GLANCE: True})
 
     def at_once(self) -> AbstractContextManager[Connection]:
-        """For one statement that is a whole `write()` by itself: committed when it returns, or nothing happened."""
+        """For one statement that is a whole `write()` by itself: committed when it returns, or nothing happened.
+
+        On PostgreSQL also for several that are sent together.
+        """
         # On SQLite statements that the driver runs by itself (certs/prepared.py) begin no transaction.
         return self._kept[1].use() if self._kept is not None else self._lent[1].use()
 
@@ -179,6 +182,11 @@ class Database:
         keeping = self._lock_file(deed) if self.url.get_backend_name() == "sqlite" else self._keep_name(deed)
         with keeping:
             yield
+
+    @property
+    def is_far(self) -> bool:
+        """Whether statements cross to a server, which costs more than they do: then a few together are better than one by one."""
+        return self._kept is None
 
     def mark(self) -> Mark | None:
         """A mark that is another one after every commit by anybody: while it is the same, what was read is still so.
@@ -284,8 +292,9 @@ class Database:
             connection.autocommit = True
             connection.execute(asked)
             connection.execute("SET TimeZone = 'UTC'")
+            # For what is asked outside a transaction of SQLAlchemy's, whatever an operator has made the default.
+            connection.execute("SET default_transaction_isolation = 'read committed'")
             if query_only:
-                # For what is asked outside a transaction, which `read_only` below is about.
                 connection.execute("SET default_transaction_read_only = on")
             connection.autocommit = False
             connection.read_only = query_only
@@ -343,8 +352,8 @@ def _watch_pool(engine: Engine) -> None:
 _GLANCE = "antin_glance"
 # A transaction that reads first and writes later may be refused in the middle, unless it keeps other writers out from its beginning.
 _ALONE = "BEGIN IMMEDIATE"
-# PostgreSQL's, whatever an operator has made its default.
-_BESIDE_OTHERS = "BEGIN ISOLATION LEVEL READ COMMITTED"
+# PostgreSQL's: at READ COMMITTED, as every transaction of a writer's.
+_BESIDE_OTHERS = "BEGIN"
 _LAY_SINCE = "antin lay since"
 
 
@@ -364,6 +373,11 @@ def unit_of_work(connection: Connection) -> Iterator[Session]:
         session.flush()
 
 
+def hold_before(connection: Connection, *names: str) -> None:
+    """`hold(shared=True)` as the first of statements that are sent together: what follows it begins when it has the names."""
+    _HOLD_SHARED.queue(connection, _numbers_of(names), 0)
+
+
 def hold(within: Session | Connection, *names: str, shared: bool = False) -> None:
     """Keep names to this transaction until it ends, for what has no row to lock yet: whoever holds one elsewhere is waited for.
 
@@ -373,13 +387,17 @@ def hold(within: Session | Connection, *names: str, shared: bool = False) -> Non
     """
     connection = connection_of(within)
     if connection.dialect.name == "postgresql":
-        # Always in one order, so that two who want the same names do not wait for each other for ever.
-        (_HOLD_SHARED if shared else _HOLD).run(connection, {"names": sorted(_number_of(name) for name in names)})
+        (_HOLD_SHARED if shared else _HOLD).run(connection, _numbers_of(names))
 
 
 _NAMES = func.unnest(bindparam("names", type_=ARRAY(BigInteger))).column_valued("name")
 _HOLD = Prepared(select(func.pg_advisory_xact_lock(_NAMES)))
 _HOLD_SHARED = Prepared(select(func.pg_advisory_xact_lock_shared(_NAMES)))
+
+
+def _numbers_of(names: Iterable[str]) -> dict[str, list[int]]:
+    # Always in one order, so that two who want the same names do not wait for each other for ever.
+    return {"names": sorted(map(_number_of, names))}
 
 
 def _number_of(name: str) -> int:

@@ -8,7 +8,8 @@ signature.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +23,7 @@ Statement = Select[Any] | Insert | Update | Delete
 
 # How each driver wants its parameters. psycopg takes PostgreSQL's own marks, and then need not look for others in the statement.
 _MARKS = {"sqlite": "qmark", "postgresql": "numeric_dollar"}
-_CURSOR = "antin cursor"
+_CURSORS = "antin cursors"
 
 
 class Prepared:
@@ -42,6 +43,13 @@ class Prepared:
         except connection.dialect.loaded_dbapi.Error as error:
             raise driver_error(error, connection.dialect, spelling.sql) from error
         return spelling.convert(rows)
+
+    def queue(self, connection: Connection, values: Mapping[str, Any], place: int) -> Callable[[], list[Sequence[Any]]]:
+        """PostgreSQL: send it with others (`sent_together`), as the one at this place; what gives its rows once they have been sent."""
+        spelling = self._spelling(connection.dialect)
+        cursor = _cursor_of(connection, place)
+        cursor.execute(spelling.sql, spelling.bind(values))
+        return lambda: spelling.convert(cursor.fetchall() if spelling.gives_rows else [])
 
     def run_many(self, connection: Connection, many: Sequence[Mapping[str, Any]]) -> None:
         """Run it once for each set of values. Rows are not asked for."""
@@ -65,14 +73,29 @@ def driver_error(error: Exception, dialect: Dialect, sql: str) -> BaseException:
     )
 
 
-def _cursor_of(connection: Connection) -> Any:
-    """What runs a statement whose rows are read at once: SQLite's connection itself; one cursor of psycopg's, which learns the types."""
+@contextmanager
+def sent_together(connection: Connection) -> Iterator[None]:
+    """PostgreSQL: statements that are queued in the block cross to the server as one (libpq's pipeline mode).
+
+    Where each is a transaction by itself (`Database.at_once`), these are one together: all are done, or nothing is. Each sees what was
+    committed before it began, as in any transaction at READ COMMITTED (PostgreSQL manual, 55.2.4).
+    """
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        with driver.pipeline():
+            yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise driver_error(error, connection.dialect, "statements sent together") from error
+
+
+def _cursor_of(connection: Connection, place: int = 0) -> Any:
+    """What runs a statement whose rows are read at once: SQLite's connection itself; a cursor of psycopg's, which learns the types."""
     if connection.dialect.name == "sqlite":
         return connection.connection.dbapi_connection
-    kept = connection.info
-    if _CURSOR not in kept:
-        kept[_CURSOR] = raw_cursor(connection)
-    return kept[_CURSOR]
+    kept = connection.info.setdefault(_CURSORS, [])
+    while place >= len(kept):
+        kept.append(raw_cursor(connection))
+    return kept[place]
 
 
 def raw_cursor(connection: Connection) -> Any:
