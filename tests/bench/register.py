@@ -101,10 +101,18 @@ def _copy(database: Database, count: int) -> None:
 
 def _insert(database: Database, count: int) -> None:
     with sqlite3.connect(str(database.url.database)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        # The index of words made at once costs a fifth, too.
+        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
         for table, columns, rows in _tables(count):
             marks = ", ".join("?" * len(columns))
             written = (tuple(_written(value) for value in row) for row in rows)
             connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", written)
+        for _, definition in triggers:
+            connection.execute(definition)
+        connection.execute("INSERT INTO documents_words (documents_words) VALUES ('rebuild')")
         connection.execute("ANALYZE")
     connection.close()
 
