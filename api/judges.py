@@ -13,6 +13,7 @@ from signer.judging import JudgeDesk
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Plan, Prepared
 from signer.sandbox import Judge, Limits
+from signer.sandbox_relay import RelayedJudge
 from signer.signing_parts import EarlierSignatures
 from signer.validation.facts import TrustAnchor, ValidationInputs
 from signer.validation.verdict import Verdict
@@ -34,7 +35,7 @@ class JudgePool:
     ) -> None:
         """`first`: one that runs already is the pool's from here on."""
         self._judges = [first] if first is not None else []
-        self._judges += [Judge(limits, preload=(preload,)) for _ in range(size - len(self._judges))]
+        self._judges += [RelayedJudge(limits, preload=(preload,)) for _ in range(size - len(self._judges))]
         # The one used last comes first: it is the one that has everything loaded, and a quiet service needs no other.
         self._free: queue.LifoQueue[JudgeDesk] = queue.LifoQueue()
         for judge in reversed(self._judges):

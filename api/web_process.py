@@ -22,7 +22,7 @@ from api.loading import spare_what_is_there
 from api.logs import set_up_logs
 from api.problems import describe_problem, problem
 from api.wiring import locate, open_installation
-from signer.sandbox import Judge
+from signer.sandbox_relay import RelayedJudge
 
 # Within the supervisor's patience, so that a slow client cannot keep us.
 _GRACEFUL_SECONDS = 2
@@ -76,7 +76,7 @@ def main(listening: int, control: int) -> None:
     """Serve until SIGTERM, or until the supervisor is gone."""
     logger = set_up_logs()
     _, settings = locate(os.environ)
-    judge = Judge(serving_limits(settings), preload=("prepare", "gather"))
+    judge = RelayedJudge(serving_limits(settings), preload=("prepare", "gather"))
     app = create_app(open_installation(os.environ, judge=judge, starts_keys=False))
     config = uvicorn.Config(
         app,

@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import select
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, make_url, text
+from sqlalchemy import (
+    ARRAY,
+    URL,
+    BigInteger,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    MetaData,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy import exc as sa_exc
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from certs.kept import KeptConnections
+from certs.lent import LentConnections, may_have_died
 from certs.outages import database_errors
+from certs.prepared import Prepared
 
 # Names for constraints, so that a migration can alter them on any database.
 _NAMING = {
@@ -120,6 +137,7 @@ class Database:
         self._kept: tuple[KeptConnections, KeptConnections] | None = None
         if self.engine.dialect.name == "sqlite":
             self._kept = KeptConnections(self._reader), KeptConnections(self.engine, _ALONE)
+        self._lent = LentConnections(self._reader), LentConnections(self.engine)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -135,11 +153,11 @@ class Database:
 
     def write_rows(self) -> AbstractContextManager[Connection]:
         """`write()` for statements alone: without a unit of work, which costs more than several of them. `unit_of_work` adds one."""
-        return self._kept[1].use() if self._kept is not None else self._write_in_pool()
+        return self._kept[1].use() if self._kept is not None else self._lent[1].use(_BESIDE_OTHERS)
 
     def look(self) -> AbstractContextManager[Connection]:
         """`glance()` for prepared statements, which read all their rows at once."""
-        return self._kept[0].use() if self._kept is not None else self._look_in_pool()
+        return self._kept[0].use() if self._kept is not None else self._lent[0].use()
 
     @contextmanager
     def glance(self) -> Iterator[Connection]:
@@ -147,17 +165,13 @@ class Database:
         with database_errors(), self._reader.connect() as connection, _each_by_itself(connection):
             yield connection.execution_options(**{_GLANCE: True})
 
-    @contextmanager
-    def at_once(self) -> Iterator[Connection]:
-        """For one statement that is a whole `write()` by itself: committed when it returns, or nothing happened."""
-        if self.url.get_backend_name() == "sqlite":
-            # Statements that the driver runs by itself (certs/prepared.py) begin no transaction.
-            with self.write_rows() as connection:
-                yield connection
-            return
-        with database_errors(), self.engine.connect() as connection, _each_by_itself(connection):
-            yield connection
-            connection.commit()
+    def at_once(self) -> AbstractContextManager[Connection]:
+        """For one statement that is a whole `write()` by itself: committed when it returns, or nothing happened.
+
+        On PostgreSQL also for several that are sent together.
+        """
+        # On SQLite statements that the driver runs by itself (certs/prepared.py) begin no transaction.
+        return self._kept[1].use() if self._kept is not None else self._lent[1].use()
 
     @contextmanager
     def alone(self, deed: str) -> Iterator[None]:
@@ -168,6 +182,11 @@ class Database:
         keeping = self._lock_file(deed) if self.url.get_backend_name() == "sqlite" else self._keep_name(deed)
         with keeping:
             yield
+
+    @property
+    def is_far(self) -> bool:
+        """Whether statements cross to a server, which costs more than they do: then a few together are better than one by one."""
+        return self._kept is None
 
     def mark(self) -> Mark | None:
         """A mark that is another one after every commit by anybody: while it is the same, what was read is still so.
@@ -191,18 +210,8 @@ class Database:
             watcher.close()
         self._watchers.clear()
         self._watching = threading.local()
-        for kept in self._kept or ():
-            kept.close()
-
-    @contextmanager
-    def _write_in_pool(self) -> Iterator[Connection]:
-        with database_errors(), self.engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _look_in_pool(self) -> Iterator[Connection]:
-        with database_errors(), self._reader.connect() as connection, _each_by_itself(connection):
-            yield connection
+        for each in self._kept or self._lent:
+            each.close()
 
     def _watch(self) -> sqlite3.Connection:
         connection = sqlite3.connect(str(self.url.database), check_same_thread=False, isolation_level=None)
@@ -285,8 +294,9 @@ class Database:
             connection.autocommit = True
             connection.execute(asked)
             connection.execute("SET TimeZone = 'UTC'")
+            # For what is asked outside a transaction of SQLAlchemy's, whatever an operator has made the default.
+            connection.execute("SET default_transaction_isolation = 'read committed'")
             if query_only:
-                # For what is asked outside a transaction, which `read_only` below is about.
                 connection.execute("SET default_transaction_read_only = on")
             connection.autocommit = False
             connection.read_only = query_only
@@ -321,15 +331,14 @@ def _each_by_itself(connection: Connection) -> Iterator[None]:
 def _watch_pool(engine: Engine) -> None:
     """No connection leaves the pool that has died in it: the server was restarted, a firewall forgot it.
 
-    Asking the server each time (pool_pre_ping) costs as much as a query, four times a document. A server that ends a connection
-    says so, and what it said can be seen without asking; one that lay for a while may have been forgotten without a word.
+    Asking the server each time (pool_pre_ping) costs as much as a query.
     """
 
     def came(_connection: Any, record: Any) -> None:
         record.info[_LAY_SINCE] = time.monotonic()
 
     def goes(connection: Any, record: Any, _proxy: Any) -> None:
-        if time.monotonic() - record.info[_LAY_SINCE] < _TRUSTED_SECONDS and not _has_been_told(connection.fileno()):
+        if not may_have_died(connection.fileno(), record.info[_LAY_SINCE]):
             return
         try:
             engine.dialect.do_ping(connection)
@@ -345,15 +354,9 @@ def _watch_pool(engine: Engine) -> None:
 _GLANCE = "antin_glance"
 # A transaction that reads first and writes later may be refused in the middle, unless it keeps other writers out from its beginning.
 _ALONE = "BEGIN IMMEDIATE"
+# PostgreSQL's: at READ COMMITTED, as every transaction of a writer's.
+_BESIDE_OTHERS = "BEGIN"
 _LAY_SINCE = "antin lay since"
-_TRUSTED_SECONDS = 5.0
-
-
-def _has_been_told(descriptor: int) -> bool:
-    """Whether anything has arrived that nobody has asked for: the end of the connection, or the reason for it."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def connection_of(within: Session | Connection) -> Connection:
@@ -372,6 +375,11 @@ def unit_of_work(connection: Connection) -> Iterator[Session]:
         session.flush()
 
 
+def hold_before(connection: Connection, *names: str) -> None:
+    """`hold(shared=True)` as the first of statements that are sent together: what follows it begins when it has the names."""
+    _HOLD_SHARED.queue(connection, _numbers_of(names), 0)
+
+
 def hold(within: Session | Connection, *names: str, shared: bool = False) -> None:
     """Keep names to this transaction until it ends, for what has no row to lock yet: whoever holds one elsewhere is waited for.
 
@@ -381,12 +389,17 @@ def hold(within: Session | Connection, *names: str, shared: bool = False) -> Non
     """
     connection = connection_of(within)
     if connection.dialect.name == "postgresql":
-        # Always in one order, so that two who want the same names do not wait for each other for ever.
-        connection.execute(_HOLD_SHARED if shared else _HOLD, {"names": sorted(_number_of(name) for name in names)})
+        (_HOLD_SHARED if shared else _HOLD).run(connection, _numbers_of(names))
 
 
-_HOLD = text("SELECT pg_advisory_xact_lock(name) FROM unnest(CAST(:names AS bigint[])) AS name")
-_HOLD_SHARED = text("SELECT pg_advisory_xact_lock_shared(name) FROM unnest(CAST(:names AS bigint[])) AS name")
+_NAMES = func.unnest(bindparam("names", type_=ARRAY(BigInteger))).column_valued("name")
+_HOLD = Prepared(select(func.pg_advisory_xact_lock(_NAMES)))
+_HOLD_SHARED = Prepared(select(func.pg_advisory_xact_lock_shared(_NAMES)))
+
+
+def _numbers_of(names: Iterable[str]) -> dict[str, list[int]]:
+    # Always in one order, so that two who want the same names do not wait for each other for ever.
+    return {"names": sorted(map(_number_of, names))}
 
 
 def _number_of(name: str) -> int:

@@ -164,7 +164,7 @@ def complete_all(
 ) -> list[CertificateRecord]:
     """Turn intents into certificates; the records in the same order."""
     connection = connection_of(within)
-    hold(connection, *(_lock_name(new.serial) for new, _ in finished))
+    hold(connection, *(lock_name(new.serial) for new, _ in finished))
     records = []
     for new, der in finished:
         sha256 = hashlib.sha256(der).hexdigest()
@@ -281,7 +281,7 @@ def get_standings(within: Session | Connection, serials: Sequence[str], *, keep:
 
 def keep_standings(within: Session | Connection, serials: Sequence[str]) -> None:
     """Let none of these change before the transaction ends: a revocation waits for it, or has come before it."""
-    hold(within, *map(_lock_name, serials), shared=True)
+    hold(within, *map(lock_name, serials), shared=True)
 
 
 @functools.cache
@@ -369,13 +369,13 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _fold_organization = functools.lru_cache(maxsize=256)(fold)
 
 
-def _lock_name(serial: str) -> str:
+def lock_name(serial: str) -> str:
     return f"certificate {serial}"
 
 
 def _row(session: Session, serial: str, *, lock: bool) -> CertificateRow:
     if lock:
-        hold(session, _lock_name(serial))
+        hold(session, lock_name(serial))
     row = session.get(CertificateRow, serial, with_for_update=lock)
     if row is None:
         raise CertificateNotFound(f"no certificate {serial}", serial=serial)

@@ -134,7 +134,7 @@ def _append(connection: Connection, clock: Clock, actor: Actor, acts: Sequence[A
         if connection.dialect.name == "postgresql":
             for action, subject_kind, subject_id, details in acts:
                 values = audit_values(clock, actor, action, subject_kind, subject_id, **details)
-                connection.execute(_APPEND, values)
+                _APPEND.run(connection, values)
         else:
             _append_alone(connection, clock.now(), actor.name, acts)
     except sa_exc.DBAPIError as error:
@@ -257,7 +257,7 @@ def _utf8(value: ColumnElement[str]) -> ColumnElement[bytes]:
 
 
 _ONCE = select(literal_column("1").label("one")).cte("audit_once")
-_APPEND = select(_ONCE.c.one).add_cte(*appended_by(_ONCE))
+_APPEND = Prepared(select(_ONCE.c.one).add_cte(*appended_by(_ONCE)))
 
 
 def audit_values(

@@ -22,7 +22,11 @@ def _check_letter(body: str) -> str:
 
 def new_code() -> str:
     """A fresh code of 20 letters, without separators."""
-    number = secrets.randbits(5 * _RANDOM_LETTERS)
+    return code_of(secrets.randbits(5 * _RANDOM_LETTERS))
+
+
+def code_of(number: int) -> str:
+    """The code that a number of 95 bits makes."""
     body = "".join(ALPHABET[number >> 5 * place & 31] for place in range(_RANDOM_LETTERS))
     return body + _check_letter(body)
 

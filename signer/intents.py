@@ -7,16 +7,20 @@ other. Other signatures than these are told by documents.py.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, Connection, String, Table, bindparam, exists, insert, select
+from sqlalchemy import CTE, ColumnElement, Connection, String, Table, bindparam, exists, insert, select
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock
 from certs.db import connection_of
-from certs.prepared import Prepared
+from certs.in_force import all_in_force, keep_in_force
+from certs.inventory import of_serials
+from certs.prepared import Prepared, sent_together
 from pki.audit import Actor, append, appended_by, audit_refusals, audit_values
 from signer.documents import (
     ACTS,
@@ -64,24 +68,29 @@ def _prefixed(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
     return {f"{prefix}_{name}": value for name, value in values.items()}
 
 
-def _opened() -> CTE:
+def _opened(*conditions: ColumnElement[bool]) -> CTE:
     """A new document, unless the register knows the file: then no row, and nothing that follows happens either."""
     known = exists().where(ACTS.c.output_sha256 == bindparam("act_input_sha256"), ACTS.c.state == "done")
-    row = select(*_given(DOCUMENTS, "document", _DOCUMENT_COLUMNS)).where(~known)
+    row = select(*_given(DOCUMENTS, "document", _DOCUMENT_COLUMNS)).where(~known, *conditions)
     return insert(DOCUMENTS).from_select(list(_DOCUMENT_COLUMNS), row).returning(DOCUMENTS.c.id).cte("opened")
 
 
-def _begun() -> CTE:
-    opened = _opened()
+def _begin(*conditions: ColumnElement[bool]) -> Prepared:
+    opened = _opened(*conditions)
     row = select(opened.c.id, *_given(ACTS, "act", _ACT_COLUMNS))
     begun = insert(ACTS).from_select(["document_id", *_ACT_COLUMNS], row)
-    return begun.returning(ACTS.c.id, ACTS.c.document_id).cte("begun")
+    rows = begun.returning(ACTS.c.id, ACTS.c.document_id).cte("begun")
+    return Prepared(select(rows.c.document_id, rows.c.id).add_cte(*appended_by(rows, sql_cast(rows.c.id, String))))
 
 
-_BEGUN = _begun()
-_BEGIN = select(_BEGUN.c.document_id, _BEGUN.c.id).add_cte(*appended_by(_BEGUN, sql_cast(_BEGUN.c.id, String)))
+@functools.cache
+def _begin_in_force(count: int) -> Prepared:
+    return _begin(all_in_force(count))
+
+
+_BEGIN = _begin()
 _DONE = FINISH_ACT.returning(ACTS.c.id).cte("done")
-_FINISH = select(_DONE.c.id).add_cte(*appended_by(_DONE))
+_FINISH = Prepared(select(_DONE.c.id).add_cte(*appended_by(_DONE)))
 
 
 def begin_fresh(
@@ -94,8 +103,8 @@ def begin_fresh(
     was promised to somebody before.
     """
     facts = facts | {"digest": intent.digest}
-    now, connection = intent.claimed_time, connection_of(within)
-    opening = document_values(agency=agency, name=name, details=details, now=now, code=code)
+    connection = connection_of(within)
+    opening = document_values(agency=agency, name=name, details=details, now=intent.claimed_time, code=code)
     values = _prefixed("document", opening) | _prefixed("act", act_values(intent))
     if connection.dialect.name != "postgresql":
         if _KNOWN.run(connection, values):
@@ -106,8 +115,28 @@ def begin_fresh(
         return Registered(document_id, opening["code"], IN_FORCE), act
     values |= audit_values(clock, actor, _BEGIN_AUDITED, "act", **facts)
     with audit_refusals():
-        row = connection.execute(_BEGIN, values).one_or_none()
-    return None if row is None else (Registered(row[0], opening["code"], IN_FORCE), row[1])
+        rows = _BEGIN.run(connection, values)
+    return (Registered(rows[0][0], opening["code"], IN_FORCE), rows[0][1]) if rows else None
+
+
+def begin_in_force(
+    connection: Connection, clock: Clock, actor: Actor, intent: ActIntent, *, agency: str, name: str,
+    details: dict[str, Any], facts: dict[str, str], serials: Sequence[str],
+) -> tuple[Registered, int] | None:  # fmt: skip
+    """On PostgreSQL `begin_fresh` and the question whether these certificates are in force, in one crossing (`Database.at_once`).
+
+    None, and nothing stored, also when one of them is not.
+    """
+    opening = document_values(agency=agency, name=name, details=details, now=intent.claimed_time)
+    values = _prefixed("document", opening) | _prefixed("act", act_values(intent))
+    values |= audit_values(clock, actor, _BEGIN_AUDITED, "act", **facts, digest=intent.digest)
+    values |= {**of_serials(serials), "standing_at": clock.now()}
+    with audit_refusals(), sent_together(connection):
+        # Whoever revokes one of them waits for us, or has come before: then the second statement sees it.
+        keep_in_force(connection, serials)
+        result = _begin_in_force(len(serials)).queue(connection, values, 1)
+    rows = result()
+    return (Registered(rows[0][0], opening["code"], IN_FORCE), rows[0][1]) if rows else None
 
 
 def finish_fresh(
@@ -123,7 +152,7 @@ def finish_fresh(
     if connection.dialect.name == "postgresql":
         values |= audit_values(clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
         with audit_refusals():
-            return connection.execute(_FINISH, values).one_or_none() is not None
+            return bool(_FINISH.run(connection, values))
     if not _FINISH_ALONE.run(connection, values):
         return False
     append(connection, clock, actor, _FINISH_AUDITED, "document", document.code, **facts)

@@ -1,4 +1,8 @@
-"""Search: documents of the register by what people know of them. All calls run in the caller's session."""
+"""Search: documents of the register by what people know of them. All calls run in the caller's session.
+
+Words are looked for among the newest documents first, and by the index of words only where those do not fill the page: common ones are
+found soon, rare ones are few. No planner knows which words go together, and one that guesses wrong reads a million rows.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, select, tuple_
+from sqlalchemy import ColumnCollection, ColumnElement, Select, and_, select, tuple_
 from sqlalchemy.orm import Session
 
 from certs.clock import VIETNAM
@@ -17,9 +21,13 @@ from signer.documents import ACTS, Document, documents_of, known_form
 from signer.errors import UsageWrong
 from signer.metadata import parse_day
 from signer.tables import DocumentRow
+from signer.word_index import Word, divide, has_word_index, rows_with
 
 MOST = 1000
+# Looked through in a hundredth of a second. Words that do not fill a page of them are in a hundredth of the register at the most.
+NEWEST = 10_000
 STATUSES = ("in-force", "recalled", "replaced", "corrected")
+Order = tuple[str, ...]
 # What may be asked for, as command line and HTTP call it.
 NAMES = ("number", "date_from", "date_to", "agency", "code", "hash", "text", "status")
 # As a paper bears it: 07, 7/QĐ-UBND. Eleven digits are the longest (ND30 Appendix VI: CodeNumber).
@@ -73,34 +81,79 @@ def parse_query(typed: Mapping[str, str | None]) -> DocumentQuery:
 
 
 def search_documents(
-    session: Session, wanted: DocumentQuery, limit: int = MOST, after: str | None = None
+    session: Session, wanted: DocumentQuery, limit: int = MOST, after: str | None = None, newest: int = NEWEST
 ) -> list[Document]:
     """Documents that fit, newest first, `limit` at the most; those that follow the document of the code `after`.
 
-    Newest by the day that is asked for, else by when they were registered: an index has each order.
+    Newest by the day that is asked for, else by when they were registered: an index has each order. So many of the `newest` are
+    looked through for words before their index is asked.
     """
     row = DocumentRow
     by_day = wanted.dated_from is not None or wanted.dated_before is not None
-    order = (row.dated_at, row.id) if by_day else (row.id,)
-    query: Select[Any] = select(row).where(*_conditions(wanted))
+    order = ("dated_at", "id") if by_day else ("id",)
+    conditions, words = list(_conditions(wanted)), list(_words(wanted))
     if after is not None:
         last = session.scalar(select(row).where(row.code == known_form(after)))
         if last is None:
             raise UsageWrong("CODE_NOT_FOUND", typed=after[:40])
-        query = query.where(tuple_(row.dated_at, row.id) < (last.dated_at, last.id) if by_day else row.id < last.id)
-    found = session.scalars(query.order_by(*(each.desc() for each in order)).limit(limit))
-    return documents_of(session, found.all())
+        conditions.append(tuple_(row.dated_at, row.id) < (last.dated_at, last.id) if by_day else row.id < last.id)
+    few = wanted.number is not None or wanted.code is not None or wanted.sha256 is not None
+    if few or not words:
+        conditions += _contained(row.__table__.c, words)
+        query: Select[Any] = select(row).where(*conditions).order_by(*_newest_first(row.__table__.c, order))
+        return documents_of(session, session.scalars(query.limit(limit)).all())
+    found = session.scalars(_among_newest(conditions, words, order, newest).limit(limit)).all()
+    if len(found) < limit and _are_more(session, conditions, order, newest):
+        found = session.scalars(_by_index(session, conditions, words, order).limit(limit)).all()
+    whole = select(row).where(row.id.in_(found)).order_by(*_newest_first(row.__table__.c, order))
+    return documents_of(session, session.scalars(whole).all())
+
+
+def _among_newest(conditions: list[ColumnElement[bool]], words: list[Word], order: Order, most: int) -> Select[Any]:
+    columns = DocumentRow.__table__.c
+    window = select(columns.id, columns.dated_at, columns.search_text, columns.agency_text).where(*conditions)
+    seen = window.order_by(*_newest_first(columns, order)).limit(most).subquery("seen")
+    return select(seen.c.id).where(*_contained(seen.c, words)).order_by(*_newest_first(seen.c, order))
+
+
+def _are_more(session: Session, conditions: list[ColumnElement[bool]], order: Order, than: int) -> bool:
+    columns = DocumentRow.__table__.c
+    next_one = select(columns.id).where(*conditions).order_by(*_newest_first(columns, order)).offset(than).limit(1)
+    return session.scalar(next_one) is not None
+
+
+def _by_index(session: Session, conditions: list[ColumnElement[bool]], words: list[Word], order: Order) -> Select[Any]:
+    columns = DocumentRow.__table__.c
+    if session.get_bind().dialect.name == "sqlite" and has_word_index(session):
+        indexed, short = divide(words)
+        conditions = [*conditions, *([columns.id.in_(rows_with(indexed))] if indexed else [])]
+        words = short
+    every = select(columns.id, columns.dated_at).where(*conditions, *_contained(columns, words)).cte("every")
+    # Without this the order would be thought of first, and all rows be read in it.
+    every = every.prefix_with("MATERIALIZED")
+    return select(every.c.id).order_by(*_newest_first(every.c, order))
+
+
+def _newest_first(columns: ColumnCollection[str, Any], order: Order) -> list[ColumnElement[Any]]:
+    return [columns[name].desc() for name in order]
+
+
+def _words(wanted: DocumentQuery) -> Iterator[Word]:
+    for text, column in (
+        (wanted.text, "search_text"),
+        (wanted.notation, "search_text"),
+        (wanted.agency, "agency_text"),
+    ):
+        for word in fold(text or "").split():
+            yield Word(column, word)
+
+
+def _contained(columns: ColumnCollection[str, Any], words: list[Word]) -> list[ColumnElement[bool]]:
+    return [columns[word.column].contains(word.text, autoescape=True) for word in words]
 
 
 def _conditions(wanted: DocumentQuery) -> Iterator[ColumnElement[bool]]:
     row = DocumentRow
-    for text, column in (
-        (wanted.text, row.search_text),
-        (wanted.notation, row.search_text),
-        (wanted.agency, row.agency_text),
-    ):
-        for word in fold(text or "").split():
-            yield column.contains(word, autoescape=True)
     if wanted.number is not None:
         yield row.number == wanted.number
     if wanted.code is not None:

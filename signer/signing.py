@@ -35,6 +35,7 @@ from signer.signing_rows import (
     Begun,
     Failure,
     begin_all,
+    begin_alone,
     begin_claimed,
     fail_all,
     fail_claimed,
@@ -111,7 +112,13 @@ def _reserve(case: Case) -> GivenNumber | None:
 
 
 def _begin(ready: Ready, claim: Claim | None) -> Begun:
-    with ready.case.deps.database.write_rows() as connection:
+    database = ready.case.deps.database
+    if claim is None and database.is_far:
+        with database.at_once() as connection:
+            alone = begin_alone(connection, ready)
+        if alone is not None:
+            return alone
+    with database.write_rows() as connection:
         if claim is not None:
             return begin_claimed(connection, ready, claim)
         (begun,) = begin_all(connection, [ready])

@@ -28,7 +28,7 @@ from signer.documents import (
     merge_details,
 )
 from signer.errors import Refused
-from signer.intents import begin_fresh, finish_fresh
+from signer.intents import begin_fresh, begin_in_force, finish_fresh
 from signer.level_requests import add_request
 from signer.levels import reaches
 from signer.numbering import OUT, GivenNumber, number_facts, reserve_number, use_number, void_number, year_of
@@ -121,6 +121,19 @@ def begin_all(connection: Connection, readies: Sequence[Ready], promised: str | 
     if acts:
         append_all(connection, readies[0].case.deps.clock, readies[0].case.actor, acts)
     return [results[place] for place in range(len(readies))]
+
+
+def begin_alone(connection: Connection, ready: Ready) -> Begun | None:
+    """`begin_all` in one crossing, for the plain case on PostgreSQL; None, and nothing stored, where there is more to decide or to say."""
+    case = ready.case
+    signatory = case.signatory
+    if case.earlier.revisions or not isinstance(signatory, Credential) or not signatory.authorities:
+        return None
+    begun = begin_in_force(
+        connection, case.deps.clock, case.actor, intent_of(ready), agency=signatory.agency, name=case.request.name,
+        details=case.request.metadata, facts=case.signed_by, serials=(signatory.serial, *signatory.authorities),
+    )  # fmt: skip
+    return None if begun is None else Begun(ready, *begun)
 
 
 def _unusable(connection: Connection, readies: Sequence[Ready]) -> dict[int, Begun | Refused]:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import delete, update
+from sqlalchemy import Table, and_, bindparam, delete, update
 from sqlalchemy.exc import IntegrityError
 
 from api.auth.tables import IdempotencyRow
 from api.errors import RequestError
 from certs.clock import Clock
 from certs.db import Database
+from certs.prepared import Prepared
 
 Answer = dict[str, Any]
 
@@ -25,6 +26,13 @@ _KEPT = timedelta(hours=24)
 # Longer than a signature can take. What is unanswered after it belongs to a process that died.
 _LONGEST = timedelta(minutes=3)
 LONGEST_KEY = 255
+
+
+_TABLE = cast("Table", IdempotencyRow.__table__)
+_OWN = and_(_TABLE.c.token_id == bindparam("token"), _TABLE.c.key_sha256 == bindparam("key"))
+# On the connection that the request was carried out on: what was done is not unknown because another cannot be had.
+_FINISH = Prepared(update(_TABLE).where(_OWN).values(answer=bindparam("given", type_=_TABLE.c.answer.type)))
+_FORGET = Prepared(delete(_TABLE).where(_OWN, _TABLE.c.answer.is_(None)))
 
 
 class IdempotencyDesk:
@@ -61,23 +69,13 @@ class IdempotencyDesk:
 
     def finish(self, token_id: int, key: str, answer: Answer) -> None:
         """The request was carried out; this is its answer from now on."""
-        with self._database.write() as session:
-            session.execute(
-                update(IdempotencyRow)
-                .where(IdempotencyRow.token_id == token_id, IdempotencyRow.key_sha256 == _digest(key))
-                .values(answer=answer)
-            )
+        with self._database.at_once() as connection:
+            _FINISH.run(connection, {"token": token_id, "key": _digest(key), "given": answer})
 
     def forget(self, token_id: int, key: str) -> None:
         """The request was refused and nothing came of it: the key may be used again."""
-        with self._database.write() as session:
-            session.execute(
-                delete(IdempotencyRow).where(
-                    IdempotencyRow.token_id == token_id,
-                    IdempotencyRow.key_sha256 == _digest(key),
-                    IdempotencyRow.answer.is_(None),
-                )
-            )
+        with self._database.at_once() as connection:
+            _FORGET.run(connection, {"token": token_id, "key": _digest(key)})
 
     def forget_old(self) -> None:
         """Drop the keys whose time is over. Called now and then."""

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import commands, crls, http, issuance, keys, search, signing
+from tests.bench import commands, crls, http, issuance, keys, register, search, signing
 from tests.bench.measure import Row
 
 
@@ -27,6 +27,7 @@ def main() -> int:
         rows += issuance.run()
         if full:
             rows += search.run()
+            rows += register.run()
         os.chdir("/")  # the token's folder goes away with the temporary one
     print(f"{'benchmark':<52}{'ours':>11}{'peer':>11}  {'ratio':>8}  {'goal':>6}")
     missed = False

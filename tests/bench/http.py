@@ -85,9 +85,10 @@ def _on_postgresql(count: int) -> list[Row]:
         subprocess.run([_ANTIN, "init", "--demo"], env=environment, check=True, stdout=subprocess.DEVNULL)
         sign = _sign_request(environment)
         with _served(environment, workers=2) as (host, port):
-            return _waiting_and_rate(
-                host, port, "POST /api/v1/documents on PostgreSQL, peer: 100/s", sign, 100.0, "201", count
+            rows = _waiting_and_rate(
+                host, port, "POST /api/v1/documents on PostgreSQL, peer: 200/s", sign, 200.0, "201", count
             )
+            return [*rows, _waiting_at(host, port, sign, 120.0, "201", 4 * count)]
 
 
 def _documents(host: str, port: int, environment: dict[str, str], count: int) -> list[Row]:
@@ -131,6 +132,16 @@ def _waiting_and_rate(
         value = paced[min(len(paced) - 1, int(len(paced) * share))] * 1000
         rows.append(Row(f"  {title} at 70 % of it", round(value, 1), round(value, 1), 1.0, "ms", count))
     return rows
+
+
+def _waiting_at(host: str, port: int, request: bytes, rate: float, status: str, count: int) -> Row:
+    """How long one in a hundred waits when so many come a second, whatever the service does."""
+    told = _load(host, port, request, connections=64, count=count, rate=rate)
+    assert set(told["statuses"]) == {status}, told["statuses"]
+    p99 = told["taken"][int(count * 0.99)] * 1000
+    return Row(
+        f"  p99 at {rate:.0f}/s offered, peer: 60 ms", round(p99, 1), 60.0, round(60.0 / p99, 2), "ms", count, 1.0
+    )
 
 
 def _rate(name: str, ours: float, peer: float, n: int, goal: float | None = None) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from signer.codes import grouped, new_code
 from signer.errors import UsageWrong
@@ -22,8 +23,14 @@ WORDS = {
 
 
 def found(signing: SigningWorld, limit: int = 100, after: str | None = None, **typed: str) -> list[str]:
+    """What is found among the newest, which is also what the index of words finds."""
+    wanted = parse_query(typed)
     with signing.world.database.read() as session:
-        return [each.code for each in search_documents(session, parse_query(typed), limit, after)]
+        codes = [each.code for each in search_documents(session, wanted, limit, after)]
+        for newest in (0, 1):
+            by_index = search_documents(session, wanted, limit, after, newest)
+            assert [each.code for each in by_index] == codes, (newest, typed)
+    return codes
 
 
 @pytest.fixture
@@ -63,6 +70,23 @@ def test_a_document_is_found_by_each_thing_that_people_know(signing: SigningWorl
     assert found(signing, text="tuyen dung", number="2") == []
     assert len(found(signing, text="paper.pdf")) == 3
     assert found(signing) == found(signing, text=" ") == found(signing, text="paper.pdf")
+
+
+def test_the_index_knows_what_is_said_of_a_document_later_and_forgets_what_is_not_said_any_more(
+    signing: SigningWorld,
+) -> None:
+    first = signing.sign(PAPER, placement="none", metadata={"Subject": 'Về "nước sạch"', "OrganName": "Sở Xây dựng"})
+    other = signing.sign(PAPER, placement="none", metadata={"Subject": "Về nước sạch"})
+    assert found(signing, text='"nuoc') == [first.code]
+    signing.sign(first.content, "seal", metadata={"Subject": "Về đường làng", "OrganName": "Sở Giao thông"})
+    assert found(signing, text="đường làng", agency="giao thông") == [first.code]
+    assert found(signing, agency="xây dựng") == []
+    assert found(signing, text="nuoc sach") == [other.code]
+    with signing.world.database.write() as session:
+        if session.get_bind().dialect.name == "sqlite":
+            # FTS5 compares its index with the documents; the second one is what is to be compared with the content.
+            check = "INSERT INTO documents_words (documents_words, rank) VALUES ('integrity-check', 1)"
+            session.execute(text(check))
 
 
 def test_days_are_those_of_vietnam_and_both_count(signing: SigningWorld, issued: str) -> None:
