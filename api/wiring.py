@@ -54,12 +54,17 @@ from signer.handing_over import HandoverDeps
 from signer.images import ImageShelf
 from signer.judging import JudgeDesk
 from signer.leveling import LevelingDeps
+from signer.official import OfficialDeps
+from signer.official_standing import OfficialStanding
 from signer.outside_timestamps import OutsideServer, OutsideTimestamper, TimestamperChain
 from signer.sandbox import Judge
 from signer.signing import SigningDeps
 from signer.storage import BlobStore
 from signer.strangers import FetchPolicy, StrangerEvidence
 from signer.timestamps import OwnTimestamper, Timestamper
+from signer.trust_lists import TrustLists
+from signer.trust_store import TrustDeps
+from signer.trusted_evidence import TrustedEvidence
 from signer.upgrading import UpgradeDeps
 from signer.uploads import UploadStore
 from signer.validation.facts import TrustAnchor, ValidationInputs
@@ -186,7 +191,26 @@ class Installation:
 
     @cached_property
     def desk(self) -> CredentialDesk:
-        return CredentialDesk(self.database, self.keys, self.clock)
+        standing = OfficialStanding(self.database, self.clock, self.trust_lists, self.trusted_evidence(offline=False))
+        return CredentialDesk(self.database, self.keys, self.clock, standing)
+
+    @cached_property
+    def trust_lists(self) -> TrustLists:
+        return TrustLists()
+
+    def trusted_evidence(self, *, offline: bool) -> TrustedEvidence:
+        """What proves the state of strangers' certificates: the network where it may be asked, else lists that were brought here."""
+        strangers = None if offline else self.strangers
+        return TrustedEvidence(self.database, self.clock, self.trust_lists, strangers)
+
+    @cached_property
+    def trust(self) -> TrustDeps:
+        return TrustDeps(self.database, self.clock)
+
+    @cached_property
+    def official(self) -> OfficialDeps:
+        """What official certificates are asked for and taken in with."""
+        return OfficialDeps(self.database, self.keys, self.clock, self.trust_lists, self.settings.sign.rsa_padding)
 
     @cached_property
     def judging(self) -> JudgeDesk:
@@ -228,7 +252,7 @@ class Installation:
     def extender(self) -> Extender:
         """What levels above B-B are made with."""
         evidence = OwnEvidence(self.database, self.clock, self.ocsp)
-        return Extender(self.timestamper, evidence, self.judging, self.strangers)
+        return Extender(self.timestamper, evidence, self.judging, self.trusted_evidence(offline=False))
 
     @cached_property
     def stamp_watch(self) -> StampWatch:
@@ -264,7 +288,8 @@ class Installation:
         limit = self.settings.validation.max_bytes
         extender = self.extender
         if offline:
-            extender = replace(extender, timestamper=OwnTimestamper(self.tsa), strangers=None)
+            strangers = self.trusted_evidence(offline=True)
+            extender = replace(extender, timestamper=OwnTimestamper(self.tsa), strangers=strangers)
         return UpgradeDeps(
             self.database,
             self.clock,

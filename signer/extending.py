@@ -17,7 +17,7 @@ from signer.extension import Appended, ExtensionPlan, ValidationData, join
 from signer.levels import B_LT, B_LTA, B_T, reaches
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms
 from signer.password import NO_PASSWORD, Password
-from signer.strangers import StrangerEvidence
+from signer.strangers import PathEvidence
 from signer.timestamps import DIGEST, StampedBy, Timestamper
 
 
@@ -54,7 +54,7 @@ class Extender:
     timestamper: Timestamper
     evidence: OwnEvidence
     appender: Appender
-    strangers: StrangerEvidence | None = None
+    strangers: PathEvidence | None = None
 
     def raise_signed(
         self,
@@ -64,8 +64,10 @@ class Extender:
         serials: Sequence[str],
         stamped_by: StampedBy | None,
         password: Password = NO_PASSWORD,
+        paths: Sequence[Sequence[bytes]] = (),
     ) -> Raised:
-        """Raise a file that we have just signed at B-T. `serials`: our certificates behind its signatures, the newest first.
+        """Raise a file that we have just signed at B-T. `serials`: our certificates behind its signatures, the newest first; `paths`: those
+        of certificates that others have issued for keys of ours, the anchor last.
 
         `stamped_by`: whose the time-stamp on it is. Raises nothing of its own: the signature exists and was checked, and what was reached
         is handed out. A proof that does not hold is left away like one that cannot be had.
@@ -73,7 +75,7 @@ class Extender:
         if not reaches(wanted, B_LT):
             return Raised(signed, B_T)
         try:
-            data = self._evidence(serials, stamped_by, archive=wanted == B_LTA)
+            data = self._evidence(serials, paths, stamped_by, archive=wanted == B_LTA)
             plan = ExtensionPlan(data, (vri_name(signed, hole),), password=password)
         except SignerError as error:
             return Raised(signed, B_T, error)
@@ -114,8 +116,11 @@ class Extender:
         by = self.timestamper.stamped_by(token, hashed)
         return Extended(output, by.renew_at if by is not None else None)
 
-    def _evidence(self, serials: Sequence[str], stamped_by: StampedBy | None, *, archive: bool) -> ValidationData:
+    def _evidence(
+        self, serials: Sequence[str], paths: Sequence[Sequence[bytes]], stamped_by: StampedBy | None, *, archive: bool
+    ) -> ValidationData:
         parts = [self.evidence.collect(serial, fresh=True) for serial in serials]
+        parts += [self.stranger(path) for path in paths]
         if stamped_by is not None and stamped_by.serial is None:
             parts.append(self.stranger(stamped_by.path))
         # What comes next is stamped by the same certificate of ours, as a rule: then both are proved at once.

@@ -12,6 +12,7 @@ from signer.documents import OPEN
 from signer.lineage import CORRECTED, RECALLED, REPLACED
 from signer.numbering import year_of
 from signer.tables import DocumentRow, NumberRow, PreparedRow, StatusChangeRow
+from signer.trust_tables import TrustedRow
 
 # Why a number is used of which the register has no document.
 RESTORED = "RESTORED"
@@ -37,6 +38,15 @@ def _void(session: Session, act: AuditRecord) -> bool:
     row = _number(session, act.details.get("agency", ""), year, number)
     if row is not None and row.document_id is None:
         row.state, row.reason = "void", act.details["reason"]
+        session.flush()
+    return True
+
+
+def _believe_no_more(session: Session, act: AuditRecord) -> bool:
+    """An anchor was taken out of the trust store: a restored home believes it no more than the lost one did."""
+    row = session.get(TrustedRow, act.subject_id)
+    if row is not None:
+        session.delete(row)
         session.flush()
     return True
 
@@ -95,12 +105,16 @@ REPLAYED: Mapping[str, Deed] = {
     "number.reserve": _reserve,
     "number.void": _void,
     **dict.fromkeys(_STATUSES, _change_status),
+    "trust.remove": _believe_no_more,
     **dict.fromkeys(("document.prepare.take", "document.prepare.cancel", "document.prepare.expire"), _end_prepared),
 }
 # What cannot be: a signed, extended or prepared file that was stored after the backup, a key or certificate that was made after it.
 LOST = frozenset(
-    {"document.sign", "document.extend", "document.prepare", "credential.create", "credential.renew", "batch.add"}
-)
+    {
+        "document.sign", "document.extend", "document.prepare", "credential.create", "credential.renew", "batch.add",
+        "credential.request", "credential.import", "trust.add", "trust.authority", "trust.list",
+    }
+)  # fmt: skip
 # What leaves nothing behind but its row. A level that waits in the backup is tried for again, and ends as it ended. Of a batch that waits
 # in it nothing more is signed, whether or not it was called off: its files are in no backup, or they could be signed a second time.
 TRACELESS = frozenset(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 
+from certs.outside import get_outside
 from hsm.errors import HSMError
 from pki.audit import Actor
 from signer.admission import refuse_closed_document
-from signer.credentials import OFFICER, SEAL, Signatory
+from signer.credentials import OFFICER, SEAL, Credential, Signatory
 from signer.documents import ActIntent, Registered, find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError
 from signer.extending import Raised
@@ -69,9 +70,10 @@ def check_order(case: Case) -> None:
     if case.intent != ISSUE:
         return
     # ND30 Đ.32.2.d: the agency's seal goes only on a document that the authorised person has signed.
-    if not case.deps.desk.any_officer(earlier.signers):
+    if not case.deps.desk.any_officer(earlier.signers, earlier.officials):
         raise Refused("ISSUE_WITHOUT_OFFICER")
-    if case.signatory.serial in earlier.signers:
+    official = case.signatory.official if isinstance(case.signatory, Credential) else None
+    if official.sha256 in earlier.officials if official is not None else case.signatory.serial in earlier.signers:
         raise Refused("ALREADY_SEALED", name=case.signatory.name or "")
 
 
@@ -132,9 +134,9 @@ def _raise(ready: Ready, signed: bytes, stamp: OneStamp | None) -> Raised:
         return Raised(signed, B_B)
     if stamp.failure is not None:
         return Raised(signed, B_B, stamp.failure)
-    serials = (case.signatory.serial, *case.earlier.signers)
+    serials, paths = _behind(case)
     raised = extender.raise_signed(
-        signed, ready.prepared.hole, case.request.level, serials, stamp.stamped_by, case.request.password
+        signed, ready.prepared.hole, case.request.level, serials, stamp.stamped_by, case.request.password, paths
     )
     if not case.earlier.fields or raised.level == B_T:
         return raised
@@ -144,6 +146,17 @@ def _raise(ready: Ready, signed: bytes, stamp: OneStamp | None) -> Raised:
         # Nobody can say whether the proofs harm what was there before: without them it stands as it was checked.
         return Raised(signed, B_T, error)
     return Raised(signed, B_T, Refused("WOULD_BREAK_EARLIER", field=", ".join(broken))) if broken else raised
+
+
+def _behind(case: Case) -> tuple[tuple[str, ...], tuple[tuple[bytes, ...], ...]]:
+    """Certificates of ours behind this signature and those before it, and the paths of certificates of others for keys of ours."""
+    official = case.signatory.official if isinstance(case.signatory, Credential) else None
+    serials = case.earlier.signers if official is not None else (case.signatory.serial, *case.earlier.signers)
+    paths = [official.whole_path()] if official is not None else []
+    if case.earlier.officials:
+        with case.deps.database.read() as session:
+            paths += [get_outside(session, sha256).whole_path() for sha256 in case.earlier.officials]
+    return serials, tuple(paths)
 
 
 def signed_document(ready: Ready, document: Registered, outcome: Outcome) -> SignedDocument:

@@ -36,13 +36,15 @@ class EarlierSignatures:
     """What is known of the signatures a file already bears.
 
     `revisions`: SHA-256 of each signed revision. `fields`: names of the signed fields. `broken`: those whose content
-    changed or whose value is wrong. `signers`: serials of our own certificates behind valid signatures.
+    changed or whose value is wrong. `signers`: serials of our own certificates behind valid signatures; `officials`: SHA-256 of
+    those that others have issued for keys of ours.
     """
 
     revisions: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     signers: tuple[str, ...] = ()
+    officials: tuple[str, ...] = ()
 
 
 class Preparer(Protocol):

@@ -13,6 +13,7 @@ from api.cli.cert_arguments import Shared, add_life, add_past
 from api.cli.document_arguments import add_document
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.prepared_arguments import prepared_arguments
+from api.cli.trust_arguments import add_official, add_trust
 from api.cli.upgrade_arguments import upgrade_arguments
 from api.cli.usage import Parser
 from api.words import Words
@@ -64,6 +65,7 @@ def build_parser(words: Words | None = None) -> Parser:
     upgrade_arguments(add, typed_path, _password, _acts, _json)
     _cert(add)
     _ca(add)
+    add_trust(add, Shared(_json, _acts, typed_path, _number))
     _hsm(add)
     _document(add)
     _doctor(add)
@@ -184,6 +186,7 @@ def _cert(add: Sub) -> None:
     _acts(revoke)
     _json(revoke)
     add_life(actions, shared)
+    add_official(actions, shared)
 
 
 def _search(listing: argparse.ArgumentParser) -> None:

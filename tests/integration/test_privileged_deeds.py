@@ -46,6 +46,7 @@ from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.given import Given
 from signer.handing_over import cancel_document, clear_prepared, finish_document, prepare_document
 from signer.leveling import reach_due
+from signer.official import RequestWish, import_certificate, request_certificate
 from signer.raising import upgrade_document, upgrade_file
 from signer.recall import recall_document
 from signer.renewal import renew_due
@@ -53,7 +54,10 @@ from signer.signing import SignRequest, sign_document
 from signer.signing_batch import prepare_chunk, sign_documents
 from signer.signing_chunks import sign_in_chunks
 from signer.succession import Succession, record_succession
+from signer.trust_lists import import_list
+from signer.trust_store import add_anchor, remove_anchor
 from tests.installation import OFFICER_NAME, User, tree
+from tests.official import look_alike
 
 ROOT = Path(__file__).parents[2]
 AUDITOR = Actor("dung", frozenset({Role.AUDITOR}))
@@ -65,7 +69,8 @@ _SERVES_DEEDS = {
     "signer/signing_case.py:open_case", "signer/batch_work.py:work_off", "api/cli/sign_again.py:done_before",
     "signer/intents.py:finish_fresh", "signer/newest.py:put_in_place", "signer/signing.py:make_ready", "signer/prepared.py:give_up_act",
     "api/services.py:prepared_since", "pki/audit.py:append_all", "pki/issuing_cycle.py:issue_orders",
-    "api/services.py:signed_since", "api/service_upkeep.py:make_services",
+    "api/services.py:signed_since", "api/service_upkeep.py:make_services", "signer/trust_store.py:add_authorities",
+    "signer/trust_store.py:trusted_of",
 }  # fmt: skip
 
 
@@ -90,6 +95,8 @@ def deeds(
     sign = SignRequest(pdf, "paper.pdf", "officer", placement="none")
     ca = parse_subject("CN=Another CA,O=Sở Thử nghiệm,C=VN")
     tsa = parse_subject("CN=Another TSA,O=Sở Thử nghiệm,C=VN")
+    state = look_alike("government", 2, clock.now())
+    crl = state.lists()[0]
     return {
         "pki/appointment.py:add_person": lambda a: add_person("em", "Em", [Role.ADMIN], a, persons),
         "pki/appointment.py:grant_role": lambda a: grant_role("an", Role.REGISTRATION_OFFICER, a, persons),
@@ -133,6 +140,15 @@ def deeds(
         "signer/enrolment.py:enrol": lambda a: enrol(
             EnrolmentRequest("officer-2", "officer", subject, KeySpec.P_256), a, enrolment
         ),
+        "signer/official.py:request_certificate": lambda a: request_certificate(
+            RequestWish("officer"), a, home.official
+        ),
+        "signer/official.py:import_certificate": lambda a: import_certificate([state.root], a, home.official),
+        "signer/trust_store.py:add_anchor": lambda a: add_anchor(
+            state.root, "government", state.fingerprint, a, home.trust
+        ),
+        "signer/trust_store.py:remove_anchor": lambda a: remove_anchor("0" * 64, a, home.trust),
+        "signer/trust_lists.py:import_list": lambda a: import_list(crl, [], a, home.trust),
         "signer/recall.py:recall_document": lambda a: recall_document(code, "nhầm", a, database, clock),
         "signer/raising.py:upgrade_file": lambda a: upgrade_file(pdf, "B-T", a, home.leveling),
         "signer/raising.py:upgrade_document": lambda a: upgrade_document(code, "B-T", a, home.leveling),
