@@ -13,7 +13,7 @@ from api.cli.cert_arguments import Shared, add_life, add_past
 from api.cli.document_arguments import add_document
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.prepared_arguments import prepared_arguments
-from api.cli.trust_arguments import add_official, add_trust
+from api.cli.trust_arguments import add_authority_import, add_official, add_trust
 from api.cli.upgrade_arguments import upgrade_arguments
 from api.cli.usage import Parser
 from api.words import Words
@@ -240,6 +240,7 @@ def _ca(add: Sub) -> None:
     crl.add_argument("-o", "--output", type=typed_path, metavar="FILE", help="write the list here, in DER")
     crl.add_argument("--force", action="store_true", help="replace an existing output")
     _json(crl)
+    add_authority_import(actions, Shared(_json, _acts, typed_path, _number))
 
 
 def _hsm(add: Sub) -> None:

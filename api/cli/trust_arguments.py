@@ -41,6 +41,21 @@ def add_trust(add: Callable[..., argparse.ArgumentParser], shared: Shared) -> No
         shared.json(command)
 
 
+def add_authority_import(actions: Any, shared: Shared) -> None:
+    """`antin ca import`."""
+    taken = actions.add_parser("import", help="take in an authority that exists already, with its key in the token")
+    taken.add_argument("file", metavar="FILE", type=shared.path, help="its certificate, PEM or DER")
+    taken.add_argument(
+        "--name", required=True, metavar="NAME", help="what it is called here: 1 to 32 of a-z, 0-9 and -"
+    )
+    taken.add_argument(
+        "--crl", type=shared.path, metavar="FILE", help="its last complete revocation list, which goes on from here"
+    )
+    taken.add_argument("--never-revoked", action="store_true", help="instead of --crl: it has never revoked anything")
+    shared.acts(taken)
+    shared.json(taken)
+
+
 def add_official(actions: Any, shared: Shared) -> None:
     """The commands that ask an authority outside for a certificate, and take in what it has issued."""
     csr = actions.add_parser("csr", help="a request for a key in the token, for an authority outside to certify")

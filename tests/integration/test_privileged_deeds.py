@@ -28,6 +28,7 @@ from pki.appointment import add_person, disable_person, enable_person, grant_rol
 from pki.approval import Deed, demand
 from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor
+from pki.authority_import import import_authority
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
 from pki.crl import partition_crl, publish_due, sign_crl
 from pki.errors import RoleMissing
@@ -106,6 +107,7 @@ def deeds(
         "pki/approval.py:demand": lambda a: demand(Deed(Act.AUTHORITY_CREATE, "x", {}), 1, a, persons),
         "pki/ceremony.py:create_root": lambda a: create_root("root-2", ca, a, ceremony),
         "pki/ceremony.py:create_issuing": lambda a: create_issuing("issuing-2", "root", ca, a, ceremony),
+        "pki/authority_import.py:import_authority": lambda a: import_authority("old", state.root, None, a, ceremony),
         "pki/crl.py:sign_crl": lambda a: sign_crl(issuing.issuer, a, home.crls),
         "pki/crl.py:publish_due": lambda a: publish_due(issuing.issuer, a, home.crls, everything=True),
         "pki/crl.py:partition_crl": lambda a: partition_crl("issuing", 2, a, home.crls),
