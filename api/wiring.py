@@ -22,7 +22,7 @@ from api.home import Home, locate_home
 from api.judges import JudgePool
 from api.keys import open_key_store
 from api.setting_rules import refuse_value
-from api.settings import Settings, load_settings
+from api.settings import Settings, SignSettings, load_settings
 from api.stamp_anchors import read_anchors
 from api.stamp_watch import StampWatch
 from api.tsa_settings import OWN
@@ -50,6 +50,7 @@ from signer.batch_work import BatchDeps
 from signer.credentials import CredentialDesk
 from signer.evidence import OwnEvidence
 from signer.extending import Extender
+from signer.findings import IGNORE, NO_LOOK, REFUSE, FindingsPolicy
 from signer.handing_over import HandoverDeps
 from signer.images import ImageShelf
 from signer.judging import JudgeDesk
@@ -327,6 +328,7 @@ class Installation:
             signature_width_mm=SIGNATURE_WIDTH_MM,
             max_bytes=self.settings.sign.max_bytes,
             extender=self.extender,
+            findings=findings_policy(self.settings.sign),
         )
 
     @cached_property
@@ -355,8 +357,10 @@ class Installation:
     def signing_many(self) -> SigningDeps:
         """`signing` for a long row of documents."""
         pool = self.preparers
+        policy = self.signing.findings
         return replace(
             self.signing,
+            findings=policy if self.settings.sign.findings_in_batches or policy.refuses else NO_LOOK,
             preparer=pool,
             judge_earlier=pool.earlier_signatures,
             prepared_at_once=self.settings.sign.preparers,
@@ -377,6 +381,12 @@ class Installation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def findings_policy(wanted: SignSettings) -> FindingsPolicy:
+    """What the settings say of findings."""
+    kinds = dict.fromkeys(wanted.findings_ignored, IGNORE) | dict.fromkeys(wanted.findings_refused, REFUSE)
+    return FindingsPolicy(wanted.findings, kinds)
 
 
 def locate(environment: Mapping[str, str]) -> tuple[Home, Settings]:

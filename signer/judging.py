@@ -17,6 +17,7 @@ from pki.authorities import list_authorities
 from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
 from signer.extension import Appended, ExtensionPlan
+from signer.findings import SafetyFinding, read_findings
 from signer.lineage import document_status
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Message, Plan, Prepared
@@ -62,16 +63,12 @@ class JudgeDesk:
         """Have validation data appended in the judge process; errors as for `prepare`."""
         return Appended.from_message(*self._have_done("extend", pdf, plan.to_message()))
 
+    def inspect(self, pdf: bytes, password: Password = NO_PASSWORD) -> tuple[SafetyFinding, ...]:
+        """What in a file lets it look or act other than it seems; errors as for `prepare`."""
+        return inspect_file(self._judge, pdf, password)
+
     def _have_done(self, task: str, pdf: bytes, message: Message) -> Message:
-        header, blobs = message
-        try:
-            answer, parts = self._judge.run(task, header, [pdf, *blobs])
-        except SandboxFailure as failure:
-            raise _gave_up(failure) from failure
-        if "error" in answer:
-            kind = _KINDS.get(str(answer["error"]), InputUnreadable)
-            raise kind(str(answer["code"]), **{str(name): str(value) for name, value in answer["facts"].items()})
-        return answer, parts
+        return _have_done(self._judge, task, pdf, message)
 
     def earlier_signatures(self, pdf: bytes, password: Password = NO_PASSWORD) -> EarlierSignatures:
         """What a file's signatures are worth, for the next one; InputUnreadable when that cannot be found out."""
@@ -184,6 +181,24 @@ class JudgeDesk:
 def stranger_verifier(judge: Judge, inputs: ValidationInputs, clock: Clock, file_limit: int) -> Verifier:
     """A Verifier without an installation: no certificates and no register of our own, only what the caller trusts."""
     return Verifier(judge, inputs, lambda _certificates, _revisions: Known(), clock, load_policy(), file_limit)
+
+
+def inspect_file(judge: Judge, pdf: bytes, password: Password = NO_PASSWORD) -> tuple[SafetyFinding, ...]:
+    """`JudgeDesk.inspect` without an installation."""
+    answer, _ = _have_done(judge, "inspect", pdf, ({"password": password.text}, []))
+    return read_findings(answer["findings"])
+
+
+def _have_done(judge: Judge, task: str, pdf: bytes, message: Message) -> Message:
+    header, blobs = message
+    try:
+        answer, parts = judge.run(task, header, [pdf, *blobs])
+    except SandboxFailure as failure:
+        raise _gave_up(failure) from failure
+    if "error" in answer:
+        kind = _KINDS.get(str(answer["error"]), InputUnreadable)
+        raise kind(str(answer["code"]), **{str(name): str(value) for name, value in answer["facts"].items()})
+    return answer, parts
 
 
 def _own(known: RevocationState) -> OwnCertificate:

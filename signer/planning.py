@@ -50,6 +50,7 @@ def build_plan(case: Case, number: GivenNumber | None) -> Plan:
         keeps_open=() if seal else (NUMBER_FIELD, DATE_FIELD),
         keeps_signatures=not seal,
         password=request.password,
+        inspect=deps.findings.looks,
     )
 
 

@@ -34,6 +34,7 @@ from signer.appearance.placement import Wanted, check_blank, find_place
 from signer.appearance.stamps import Appearance, empty_stamp, seal_stamp, signature_stamp, text_stamp
 from signer.conformance import conformance_of
 from signer.errors import InputUnreadable, Refused, SignerError
+from signer.findings import SafetyFinding
 from signer.form import (
     SignatureField,
     fields_of,
@@ -48,6 +49,7 @@ from signer.form import (
     signature_fields,
     with_locked,
 )
+from signer.inspection import inspect
 from signer.password import Password
 from signer.plain_increment import prepare_plain
 from signer.plain_pdf import NotPlain
@@ -70,13 +72,24 @@ _SPOKEN = {"signature": "Chữ ký số", "seal": "Con dấu"}
 def prepare_task(header: dict[str, Any], blobs: list[bytes]) -> Message:
     """The judge process's task `prepare`: blob 0 is the file, the rest the plan's. A refusal is an answer, not a failure."""
     try:
-        prepared = prepare(blobs[0], Plan.from_message(header, blobs[1:]))
+        plan = Plan.from_message(header, blobs[1:])
+        prepared = prepare(blobs[0], plan)
+        if plan.inspect:
+            prepared = replace(prepared, findings=_look_through(blobs[0], plan))
     except SignerError as error:
         return {"error": type(error).__name__, "code": error.code, "facts": error.facts}, []
     except AppearanceError as error:
         return {"error": Refused.__name__, "code": error.code, "facts": error.facts}, []
     answer, tail = prepared.to_message()
     return answer, tail
+
+
+def _look_through(pdf: bytes, plan: Plan) -> tuple[SafetyFinding, ...]:
+    """What is found in a file that could be prepared; that it cannot be looked through is a finding itself."""
+    try:
+        return inspect(pdf, plan.password)
+    except InputUnreadable as error:
+        return (SafetyFinding("broken-structure", None, error.code), SafetyFinding("not-looked-through"))
 
 
 def prepare(pdf: bytes, plan: Plan) -> Prepared:

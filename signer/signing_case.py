@@ -16,6 +16,7 @@ from signer.credentials import OFFICER, SEAL, Credential, Signatory
 from signer.documents import ActIntent, Registered, find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError
 from signer.extending import Raised
+from signer.findings import refuse_findings
 from signer.levels import B_B, B_T, LEVELS, reaches
 from signer.numbering import GivenNumber
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, embed_signature
@@ -84,10 +85,12 @@ def prepare_case(case: Case, number: GivenNumber | None) -> Ready:
     if answer.signed and not earlier.fields:
         # The quick look for signatures above can be deceived by names that are written with escapes.
         raise InputUnreadable("INPUT_SIGNATURES_UNREADABLE", reason="HIDDEN")
+    policy = case.deps.findings
+    refuse_findings(answer.findings, policy)
     prepared = accept_prepared(request.pdf, answer.tail, answer.hole, answer.field)
     _refuse_harm(case, prepared)
     digest = document_digest(prepared, case.signatory.template.scheme.digest)
-    return Ready(case, number, prepared, digest, answer.placed, answer.filled)
+    return Ready(case, number, prepared, digest, answer.placed, answer.filled, policy.told(answer.findings))
 
 
 def intent_of(ready: Ready) -> ActIntent:
@@ -176,6 +179,7 @@ def signed_document(ready: Ready, document: Registered, outcome: Outcome) -> Sig
         ready.placed,
         ready.filled,
         None if reaches(level, case.request.level) else case.request.level,
+        ready.findings,
     )
 
 

@@ -19,6 +19,7 @@ from signer.appearance.images import Purpose, StampImage
 from signer.credentials import CredentialDesk, Signatory
 from signer.documents import Reached
 from signer.extending import Extender, Raised
+from signer.findings import NO_LOOK, FindingsPolicy, SafetyFinding
 from signer.metadata import Metadata
 from signer.numbering import GivenNumber
 from signer.pades import PreparedPdf
@@ -105,6 +106,8 @@ class SignedDocument:
     filled: tuple[str, ...]
     # The level that was asked for, where `level` is below it: the worker goes on from there.
     pending: str | None = None
+    # What in the file was warned of.
+    findings: tuple[SafetyFinding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,8 @@ class SigningDeps:
     extender: Extender | None = None
     # How many files the preparer works on at a time.
     prepared_at_once: int = 1
+    # Whether files are looked through before they are signed, and what becomes of what is found.
+    findings: FindingsPolicy = NO_LOOK
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,7 @@ class Ready:
     digest: bytes
     placed: str | None
     filled: tuple[str, ...]
+    findings: tuple[SafetyFinding, ...] = ()
 
     def attributes(self) -> bytes:
         """The octets that the signer's key signs, wherever it is: the signed attributes, which hold the digest."""

@@ -276,6 +276,8 @@ def describe_signed(
         "number": document.number,
         "level": level,
         "pending_level": pending,
+        # Of a repeated request whose first answer was lost: what was found then is not kept.
+        "findings": [each.to_json() for each in document.findings] if isinstance(document, SignedDocument) else [],
         "links": _links(document.code),
     }
 
