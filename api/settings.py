@@ -17,7 +17,7 @@ from certs.errors import TableKeyUnknown, TableUnreadable, TableValueWrong
 from certs.strict import nearest, parse_text, parse_toml, read_table
 from hsm.spec import KeySpec
 from pki.approval_rules import DEFAULT_DAYS, Act
-from signer.findings import DECISIONS, KINDS, WARN
+from signer.findings import DECISIONS, IGNORE, KINDS, REFUSE, WARN, FindingsPolicy
 from signer.levels import LEVELS
 from signer.subfilters import PADES, SUBFILTERS
 
@@ -149,6 +149,11 @@ class SignSettings:
         at_least("sign.preparers", self.preparers, 1)
         if not 20 <= self.seal_diameter_mm <= 60:
             refuse_value("sign.seal_diameter_mm", "between 20 and 60", self.seal_diameter_mm)
+
+    def findings_policy(self) -> FindingsPolicy:
+        """What becomes of what is found in a file."""
+        kinds = dict.fromkeys(self.findings_ignored, IGNORE) | dict.fromkeys(self.findings_refused, REFUSE)
+        return FindingsPolicy(self.findings, kinds)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from api.home import Home, locate_home
 from api.judges import JudgePool
 from api.keys import open_key_store
 from api.setting_rules import refuse_value
-from api.settings import Settings, SignSettings, load_settings
+from api.settings import Settings, load_settings
 from api.stamp_anchors import read_anchors
 from api.stamp_watch import StampWatch
 from api.tsa_settings import OWN
@@ -47,10 +47,12 @@ from pki.service_keys import ServiceDesk
 from pki.tsa.authority import TimeStampingAuthority, TsaPolicy
 from signer.appearance.fonts import FontShelf
 from signer.batch_work import BatchDeps
+from signer.consent import ConsentDeps
 from signer.credentials import CredentialDesk
 from signer.evidence import OwnEvidence
 from signer.extending import Extender
-from signer.findings import IGNORE, NO_LOOK, REFUSE, FindingsPolicy
+from signer.factor_seal import FactorSeal
+from signer.findings import NO_LOOK
 from signer.handing_over import HandoverDeps
 from signer.images import ImageShelf
 from signer.judging import JudgeDesk
@@ -209,6 +211,10 @@ class Installation:
         return TrustDeps(self.database, self.clock)
 
     @cached_property
+    def consent(self) -> ConsentDeps:
+        return ConsentDeps(self.database, self.clock, FactorSeal(self.home.factor_key))
+
+    @cached_property
     def official(self) -> OfficialDeps:
         """What official certificates are asked for and taken in with."""
         return OfficialDeps(self.database, self.keys, self.clock, self.trust_lists, self.settings.sign.rsa_padding)
@@ -328,7 +334,7 @@ class Installation:
             signature_width_mm=SIGNATURE_WIDTH_MM,
             max_bytes=self.settings.sign.max_bytes,
             extender=self.extender,
-            findings=findings_policy(self.settings.sign),
+            findings=self.settings.sign.findings_policy(),
         )
 
     @cached_property
@@ -381,12 +387,6 @@ class Installation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def findings_policy(wanted: SignSettings) -> FindingsPolicy:
-    """What the settings say of findings."""
-    kinds = dict.fromkeys(wanted.findings_ignored, IGNORE) | dict.fromkeys(wanted.findings_refused, REFUSE)
-    return FindingsPolicy(wanted.findings, kinds)
 
 
 def locate(environment: Mapping[str, str]) -> tuple[Home, Settings]:

@@ -30,7 +30,7 @@ from signer.tables import CredentialRow
 OFFICER, SEAL = "officer", "seal"
 # Which profile makes which kind of signer.
 ROLE_OF_PROFILE = {"officer": OFFICER, "agency-seal": SEAL}
-STANDING = "standing"
+STANDING, CONSENT = "standing", "consent"
 _SERIAL_OF = select(CredentialRow.certificate_serial).where(CredentialRow.name == bindparam("name")).scalar_subquery()
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
 # How many credentials an answer names.
@@ -91,6 +91,8 @@ class Credential(Signatory):
     public_key_der: bytes
     authorities: tuple[str, ...]
     keys: KeyStore
+    # As it was when it was looked up: the commit of an intent asks again (activation.py).
+    activation: str = STANDING
     # An official one: its certificate is of others, and `authorities` are none.
     official: OutsideCertificate | None = None
 
@@ -164,6 +166,12 @@ def find_by_outside(session: Session, sha256: str) -> CredentialSummary | None:
     """The credential that signs with this certificate of others, if there is one."""
     row = session.scalars(select(CredentialRow).where(CredentialRow.outside_sha256 == sha256)).first()
     return None if row is None else _summary_of(row)
+
+
+def set_activation(session: Session, name: str, activation: str) -> None:
+    """From here on the credential signs standing, or with consent only."""
+    hold(session, f"credential {name}")
+    session.get_one(CredentialRow, name).activation = activation
 
 
 def set_certificate(
@@ -284,6 +292,7 @@ class CredentialDesk:
             public_key_der=row.public_key_der,
             authorities=serials,
             keys=self._keys,
+            activation=row.activation,
         )
         self._ready[row.name] = credential
         return credential
@@ -303,6 +312,7 @@ class CredentialDesk:
             public_key_der=row.public_key_der,
             authorities=(),
             keys=self._keys,
+            activation=row.activation,
             official=official,
         )
         self._ready[row.name] = credential

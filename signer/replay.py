@@ -8,10 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pki.audit import AuditRecord
+from signer.consent_tables import ActivationDocumentRow, ActivationRow, SecondFactorRow
+from signer.credentials import CONSENT
 from signer.documents import OPEN
 from signer.lineage import CORRECTED, RECALLED, REPLACED
 from signer.numbering import year_of
-from signer.tables import DocumentRow, NumberRow, PreparedRow, StatusChangeRow
+from signer.tables import CredentialRow, DocumentRow, NumberRow, PreparedRow, StatusChangeRow
 from signer.trust_tables import TrustedRow
 
 # Why a number is used of which the register has no document.
@@ -38,6 +40,31 @@ def _void(session: Session, act: AuditRecord) -> bool:
     row = _number(session, act.details.get("agency", ""), year, number)
     if row is not None and row.document_id is None:
         row.state, row.reason = "void", act.details["reason"]
+        session.flush()
+    return True
+
+
+def _ask_again(session: Session, act: AuditRecord) -> bool:
+    """A credential got a second factor, whose secret is lost: it signs with consent only, and so not before it gets another."""
+    row = session.get(CredentialRow, act.subject_id)
+    if row is None:
+        return False
+    row.activation = CONSENT
+    factor = session.get(SecondFactorRow, act.subject_id)
+    if factor is not None:
+        session.delete(factor)
+    session.flush()
+    return True
+
+
+def _use_again(session: Session, act: AuditRecord) -> bool:
+    """A consent was used: it stays used."""
+    row = session.get(ActivationDocumentRow, (act.subject_id, act.details["sha256"]))
+    activation = session.get(ActivationRow, act.subject_id)
+    if row is None or activation is None:
+        return False
+    if row.used_at is None:
+        row.used_at, activation.remaining = act.time, max(0, activation.remaining - 1)
         session.flush()
     return True
 
@@ -106,6 +133,8 @@ REPLAYED: Mapping[str, Deed] = {
     "number.void": _void,
     **dict.fromkeys(_STATUSES, _change_status),
     "trust.remove": _believe_no_more,
+    "credential.factor": _ask_again,
+    "activation.use": _use_again,
     **dict.fromkeys(("document.prepare.take", "document.prepare.cancel", "document.prepare.expire"), _end_prepared),
 }
 # What cannot be: a signed, extended or prepared file that was stored after the backup, a key or certificate that was made after it.
@@ -113,6 +142,7 @@ LOST = frozenset(
     {
         "document.sign", "document.extend", "document.prepare", "credential.create", "credential.renew", "batch.add",
         "credential.request", "credential.import", "trust.add", "trust.authority", "trust.list",
+        "credential.standing", "activation.give",
     }
 )  # fmt: skip
 # What leaves nothing behind but its row. A level that waits in the backup is tried for again, and ends as it ended. Of a batch that waits
@@ -120,7 +150,7 @@ LOST = frozenset(
 TRACELESS = frozenset(
     {
         "document.sign.intent", "document.sign.fail", "document.extend.done", "document.extend.close", "file.upgrade",
-        "batch.cancel",
+        "batch.cancel", "activation.refuse",
     }
 )  # fmt: skip
 

@@ -11,8 +11,9 @@ import hashlib
 from certs.outside import get_outside
 from hsm.errors import HSMError
 from pki.audit import Actor
+from signer.activation import refuse_without_consent
 from signer.admission import refuse_closed_document
-from signer.credentials import OFFICER, SEAL, Credential, Signatory
+from signer.credentials import OFFICER, SEAL, STANDING, Credential, Signatory
 from signer.documents import ActIntent, Registered, find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError
 from signer.extending import Raised
@@ -49,6 +50,9 @@ def open_case(request: SignRequest, actor: Actor, signatory: Signatory, deps: Si
     _refuse_size(request.pdf, deps.max_bytes)
     # What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
     case = Case(request, actor, signatory, intent, now, deps, judge_before(request, deps))
+    if isinstance(signatory, Credential) and signatory.activation != STANDING:
+        with deps.database.look() as connection:
+            refuse_without_consent(connection, case)
     check_order(case)
     return case
 

@@ -68,6 +68,7 @@ class EarlierJudge(Protocol):
 class SignRequest:
     """One document to be signed. `name` is the file's base name, for people. `intent` None: the credential's usual one.
 
+    `activation`: the consent that it is signed with (activation.py), where the credential asks for one.
     `room`: octets to reserve for the CMS at the least; ours reserves what it needs without being told.
     """
 
@@ -83,6 +84,7 @@ class SignRequest:
     password: Password = NO_PASSWORD
     subfilter: str = PADES
     room: int = 0
+    activation: str | None = None
 
 
 @dataclass(frozen=True)

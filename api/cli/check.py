@@ -11,7 +11,7 @@ from api.cli.failures import describe
 from api.cli.parser import TypedPath
 from api.cli.sign_report import describe_finding
 from api.errors import UsageError
-from api.wiring import findings_policy, locate
+from api.wiring import locate
 from api.words import one_line
 from signer.errors import SignerError
 from signer.findings import FindingsPolicy, SafetyFinding
@@ -23,7 +23,7 @@ from signer.validation.reasons import combined_exit_code
 def run(options: argparse.Namespace, call: Call) -> int:
     """Look through every file: 0 when nothing would stop a signature, 1 when the policy refuses something, 2 for what is unreadable."""
     _home, settings = locate(call.environment)
-    policy, password = findings_policy(settings.sign), read_password(options.password_file)
+    policy, password = settings.sign.findings_policy(), read_password(options.password_file)
     codes, shown = [], []
     for file in options.files:
         code, facts = _check(file, settings.sign.max_bytes, password, policy, options, call)

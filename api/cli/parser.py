@@ -10,6 +10,7 @@ from pathlib import Path
 
 from api.cli.backup_arguments import add_backup
 from api.cli.cert_arguments import Shared, add_life, add_past
+from api.cli.consent_arguments import add_consent
 from api.cli.document_arguments import add_document
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.prepared_arguments import prepared_arguments
@@ -70,6 +71,7 @@ def build_parser(words: Words | None = None) -> Parser:
     _cert(add)
     _ca(add)
     add_trust(add, Shared(_json, _acts, typed_path, _number))
+    add_consent(add, Shared(_json, _acts, typed_path, _number))
     _hsm(add)
     _document(add)
     _doctor(add)
@@ -130,6 +132,7 @@ def _sign(add: Sub) -> None:
         "--metadata", type=typed_path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"
     )
     sign.add_argument("--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes")
+    sign.add_argument("--activation", metavar="ID", help="the consent to sign with, where the credential asks for one")
     sign.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
     sign.add_argument("--subfilter", choices=SUBFILTERS, help="default: the setting sign.subfilter")
     present = sign.add_mutually_exclusive_group()

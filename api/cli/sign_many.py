@@ -60,6 +60,7 @@ def sign_request(job: Job, metadata: Metadata, options: argparse.Namespace, inst
         protection=parse_protection(options.certify, options.lock),
         password=read_password(options.password_file),
         subfilter=options.subfilter or settings.sign.subfilter,
+        activation=options.activation,
     )
 
 

@@ -39,7 +39,7 @@ from signer.succession import Succession
 
 # What a form says of a signature besides the file.
 FIELDS = (
-    "credential", "intent", "level", "metadata", "placement", "field", "certify", "lock", "subfilter", PASSWORD,
+    "credential", "intent", "level", "metadata", "placement", "field", "certify", "lock", "subfilter", "activation", PASSWORD,
 )  # fmt: skip
 _FILE_MEDIA_TYPE = "application/pdf"
 # Who may see more of a document than its code shows everybody.
@@ -239,6 +239,7 @@ def sign_request(form: Form, settings: SignSettings) -> SignRequest:
         pdf=form.content(), name=form.name, credential=fields.get("credential", ""), intent=intent, level=level,
         metadata=parse_metadata(metadata), placement=placement, field=fields.get("field") or None, subfilter=subfilter,
         protection=parse_protection(fields.get("certify") or None, fields.get("lock") or None), password=form.password(),
+        activation=fields.get("activation") or None,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ from pki.roles import Role, owner
 from pki.service_keys import ServiceKind, ensure_service
 from pki.voting import approve, reject
 from signer.batches import NewBatch, NewDocument, add_batch, cancel_batch
+from signer.consent import ActivationWish, end_consent, enrol_factor, give_consent
 from signer.credential_renewal import CredentialRenewal, rekey_credential, renew_credential
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.given import Given
@@ -98,6 +100,7 @@ def deeds(
     tsa = parse_subject("CN=Another TSA,O=Sở Thử nghiệm,C=VN")
     state = look_alike("government", 2, clock.now())
     crl = state.lists()[0]
+    consented = ActivationWish("officer", ("0" * 64,), timedelta(minutes=1))
     return {
         "pki/appointment.py:add_person": lambda a: add_person("em", "Em", [Role.ADMIN], a, persons),
         "pki/appointment.py:grant_role": lambda a: grant_role("an", Role.REGISTRATION_OFFICER, a, persons),
@@ -142,6 +145,9 @@ def deeds(
         "signer/enrolment.py:enrol": lambda a: enrol(
             EnrolmentRequest("officer-2", "officer", subject, KeySpec.P_256), a, enrolment
         ),
+        "signer/consent.py:enrol_factor": lambda a: enrol_factor("officer", a, home.consent),
+        "signer/consent.py:end_consent": lambda a: end_consent("officer", a, home.consent),
+        "signer/consent.py:give_consent": lambda a: give_consent(consented, "123456", a, home.consent),
         "signer/official.py:request_certificate": lambda a: request_certificate(
             RequestWish("officer"), a, home.official
         ),
