@@ -87,7 +87,6 @@ def downgrade() -> None:
         notices.drop_constraint("fk_notices_outside_sha256_outside_certificates", type_="foreignkey")
         notices.drop_column("outside_sha256")
         notices.alter_column("serial", existing_type=sa.String(40), nullable=False)
-    with op.batch_alter_table("credentials") as credentials:
-        credentials.drop_column("outside_sha256")
+    op.drop_column("credentials", "outside_sha256")
     for table in ("credential_requests", "trust_lists", "trusted_certificates", "outside_certificates"):
         op.drop_table(table)
