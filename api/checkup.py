@@ -21,6 +21,7 @@ from certs.errors import CertsError
 from certs.inventory import State, get_certificate
 from certs.lost import find_lost, is_lost
 from certs.outages import database_errors
+from certs.outside import OutsideCertificate, get_outside
 from certs.search import MOST, CertificateQuery, search
 from hsm.errors import HSMError, TokenAway
 from pki.audit import list_acts
@@ -30,13 +31,15 @@ from pki.crl_archive import find_latest
 from pki.crl_due import list_due
 from pki.errors import PkiError
 from pki.service_keys import is_service_ready, list_services
-from signer.credentials import STANDING, list_credentials
+from signer.credentials import STANDING, CredentialSummary, list_credentials
 from signer.documents import finished_revisions, open_intents
 from signer.errors import Refused, SignerError
 from signer.handing_over import stored_file
 from signer.numbering import open_reservations
 from signer.outside_credentials import list_outside
 from signer.prepared import TAKEN, WAITING, PreparedDocument, list_prepared
+from signer.trust_lists import list_lists
+from signer.trust_store import list_trusted
 from signer.validation.errors import ValidationError
 
 # An intent younger than this may belong to a signature that is being made.
@@ -126,6 +129,9 @@ def _credentials(installation: Installation) -> Iterator[Finding]:
     now = installation.clock.now()
     with installation.database.read() as session:
         for credential in list_credentials(session):
+            if credential.outside_sha256 is not None:
+                yield from _official(credential, get_outside(session, credential.outside_sha256), installation)
+                continue
             record = get_certificate(session, credential.certificate_serial)
             state = record.state_at(now)
             facts = {"name": credential.name, "state": state.value, "until": for_people(record.not_after)}
@@ -150,6 +156,38 @@ def _outside_credentials(installation: Installation) -> Iterator[Finding]:
                 yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_NOT_ACTIVE", facts)
             elif one.ended_at is None and one.not_after - now < timedelta(days=30):
                 yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_ENDS", facts)
+
+
+def _official(
+    credential: CredentialSummary, certificate: OutsideCertificate, installation: Installation
+) -> Iterator[Finding]:
+    """One whose certificate others have issued: in its term, and proved good by what may be asked."""
+    now = installation.clock.now()
+    facts = {"name": credential.name, "state": State.EXPIRED.value, "until": for_people(certificate.not_after)}
+    if now > certificate.not_after:
+        yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_NOT_ACTIVE", facts)
+    elif certificate.not_after - now < timedelta(days=30):
+        yield Finding("credentials", "note", "DOCTOR_OFFICIAL_ENDS", facts)
+    elif credential.activation == STANDING:
+        yield Finding("credentials", "note", "DOCTOR_CREDENTIAL_STANDING", facts)
+
+
+def _trust(installation: Installation) -> Iterator[Finding]:
+    """Revocation lists that were brought here are still good: without one, official certificates sign nothing."""
+    now = installation.clock.now()
+    with installation.database.read() as session:
+        trusted, lists = list_trusted(session), list_lists(session)
+        official = [each for each in list_credentials(session) if each.outside_sha256 is not None]
+    for one in lists:
+        facts = {"issuer": one.issuer, "until": for_people(one.next_update)}
+        if one.next_update <= now:
+            yield Finding(
+                "trust", "wrong" if official and installation.strangers is None else "note", "DOCTOR_LIST_ENDED", facts
+            )
+    for each in trusted:
+        if each.is_anchor and each.not_after <= now:
+            facts = {"subject": each.subject, "until": for_people(each.not_after)}
+            yield Finding("trust", "note", "DOCTOR_ANCHOR_ENDED", facts)
 
 
 def _crl(installation: Installation) -> Iterator[Finding]:
@@ -271,6 +309,7 @@ _CHECKS: dict[str, Callable[[Installation], Iterator[Finding]]] = {
     "database": _database,
     "keys": _keys,
     "credentials": _credentials,
+    "trust": _trust,
     "services": _services,
     "stamps": _stamps,
     "crl": _crl,

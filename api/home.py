@@ -34,6 +34,10 @@ class Home:
         return self.root / "secrets" / "pin"
 
     @property
+    def factor_key(self) -> Path:
+        return self.root / "secrets" / "factors"
+
+    @property
     def so_pin_file(self) -> Path:
         return self.root / "secrets" / "so-pin"
 

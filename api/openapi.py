@@ -161,6 +161,10 @@ def _document_paths() -> Schema:
                 "enum": ["1", "2", "3"],
                 "description": "Certify: others may change nothing (1), fill in and sign (2), annotate too (3).",
             },
+            "activation": {
+                "type": "string",
+                "description": "The consent to sign with, where the credential asks for one: what antin consent give has printed.",
+            },
             "lock": {
                 "type": "string",
                 "description": "Form fields that nobody may change after this signature: FIELD,…, all, or all-but FIELD,…",

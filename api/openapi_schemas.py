@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from api.metrics import BREAKERS, STATES
+from signer.findings import KINDS
 from signer.levels import LEVELS
 
 Schema = dict[str, Any]
@@ -57,14 +58,14 @@ _PREPARED = {
 EXAMPLES: Schema = {
     "sign": {
         "code": _CODE, "sha256": _SHA256, "status": "in-force", "issued": False, "number": None, "level": "B-T",
-        "pending_level": None, "links": _LINKS,
+        "pending_level": None, "findings": [], "links": _LINKS,
     },
     "prepareDocument": _PREPARED,
     "getPrepared": _PREPARED,
     "cancelPrepared": _PREPARED | {"state": "cancelled"},
     "finishPrepared": {
         "code": _CODE, "sha256": _SHA256, "status": "in-force", "issued": False, "number": None, "level": "B-T",
-        "pending_level": None, "links": _LINKS,
+        "pending_level": None, "findings": [], "links": _LINKS,
     },
     "getDocument": _RECORD,
     "searchDocuments": {"documents": [_FACTS | _INSIDE], "next": f"/api/v1/documents?text=tuyen+dung&limit=1&after={_CODE}"},
@@ -148,6 +149,7 @@ def build_schemas() -> Schema:
         "type": "boolean",
         "description": "Whether the agency's seal is on it. With the officer's signature alone: false.",
     }
+    finding = _object(kind={"enum": list(KINDS)}, page=_or_null(number), detail=text)
     change = _object(status=status, reason=text, changed_at=time, by=_or_null(text))
     reason: Schema = {"type": "string", "minLength": 1, "maxLength": 500, "description": "Why. Everybody may read it."}
     codes: Schema = {"type": "array", "items": text}
@@ -172,7 +174,7 @@ def build_schemas() -> Schema:
         "Links": _object(self=text, file=text, verify=text),
         "SignedDocument": _object(
             code=text, sha256=sha256, status=status, issued=issued, number=_or_null(number), level={"enum": list(LEVELS)},
-            pending_level=_or_null({"enum": list(LEVELS)}), links=ref("Links"),
+            pending_level=_or_null({"enum": list(LEVELS)}), findings={"type": "array", "items": finding}, links=ref("Links"),
         ),
         "DocumentRecord": _object(
             inside, **facts, changes={"type": "array", "items": change}, replaces=codes, corrects=codes, holds_now=_or_null(text),

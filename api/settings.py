@@ -17,6 +17,7 @@ from certs.errors import TableKeyUnknown, TableUnreadable, TableValueWrong
 from certs.strict import nearest, parse_text, parse_toml, read_table
 from hsm.spec import KeySpec
 from pki.approval_rules import DEFAULT_DAYS, Act
+from signer.findings import DECISIONS, IGNORE, KINDS, REFUSE, WARN, FindingsPolicy
 from signer.levels import LEVELS
 from signer.subfilters import PADES, SUBFILTERS
 
@@ -125,9 +126,22 @@ class SignSettings:
     max_bytes: int = 200 * 1024 * 1024
     seal_diameter_mm: float = 36.0
     preparers: int = 2
+    # What becomes of what is found in a file before it is signed, and kinds that it is otherwise for.
+    findings: str = WARN
+    findings_refused: tuple[str, ...] = ()
+    findings_ignored: tuple[str, ...] = ()
+    # Long rows of documents are looked through too; where something is refused they always are.
+    findings_in_batches: bool = False
 
     def __post_init__(self) -> None:
-        for name, valid in (("level", LEVELS), ("rsa_padding", ("pss", "pkcs1v15")), ("subfilter", SUBFILTERS)):
+        for name in ("findings_refused", "findings_ignored"):
+            for kind in getattr(self, name):
+                if kind not in KINDS:
+                    refuse_value(f"sign.{name}", ", ".join(KINDS), kind)
+        choices = (
+            ("level", LEVELS), ("rsa_padding", ("pss", "pkcs1v15")), ("subfilter", SUBFILTERS), ("findings", DECISIONS),
+        )  # fmt: skip
+        for name, valid in choices:
             if getattr(self, name) not in valid:
                 refuse_value(f"sign.{name}", ", ".join(valid), getattr(self, name))
         at_least("sign.prepared_hours", self.prepared_hours, 1)
@@ -135,6 +149,11 @@ class SignSettings:
         at_least("sign.preparers", self.preparers, 1)
         if not 20 <= self.seal_diameter_mm <= 60:
             refuse_value("sign.seal_diameter_mm", "between 20 and 60", self.seal_diameter_mm)
+
+    def findings_policy(self) -> FindingsPolicy:
+        """What becomes of what is found in a file."""
+        kinds = dict.fromkeys(self.findings_ignored, IGNORE) | dict.fromkeys(self.findings_refused, REFUSE)
+        return FindingsPolicy(self.findings, kinds)
 
 
 @dataclass(frozen=True)

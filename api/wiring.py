@@ -47,13 +47,18 @@ from pki.service_keys import ServiceDesk
 from pki.tsa.authority import TimeStampingAuthority, TsaPolicy
 from signer.appearance.fonts import FontShelf
 from signer.batch_work import BatchDeps
+from signer.consent import ConsentDeps
 from signer.credentials import CredentialDesk
 from signer.evidence import OwnEvidence
 from signer.extending import Extender
+from signer.factor_seal import FactorSeal
+from signer.findings import NO_LOOK
 from signer.handing_over import HandoverDeps
 from signer.images import ImageShelf
 from signer.judging import JudgeDesk
 from signer.leveling import LevelingDeps
+from signer.official import OfficialDeps
+from signer.official_standing import OfficialStanding
 from signer.outside_credentials import OutsideDeps
 from signer.outside_timestamps import OutsideServer, OutsideTimestamper, TimestamperChain
 from signer.sandbox import Judge
@@ -61,6 +66,9 @@ from signer.signing import SigningDeps
 from signer.storage import BlobStore
 from signer.strangers import FetchPolicy, StrangerEvidence
 from signer.timestamps import OwnTimestamper, Timestamper
+from signer.trust_lists import TrustLists
+from signer.trust_store import TrustDeps
+from signer.trusted_evidence import TrustedEvidence
 from signer.upgrading import UpgradeDeps
 from signer.uploads import UploadStore
 from signer.validation.facts import TrustAnchor, ValidationInputs
@@ -187,7 +195,30 @@ class Installation:
 
     @cached_property
     def desk(self) -> CredentialDesk:
-        return CredentialDesk(self.database, self.keys, self.clock)
+        standing = OfficialStanding(self.database, self.clock, self.trust_lists, self.trusted_evidence(offline=False))
+        return CredentialDesk(self.database, self.keys, self.clock, standing)
+
+    @cached_property
+    def trust_lists(self) -> TrustLists:
+        return TrustLists()
+
+    def trusted_evidence(self, *, offline: bool) -> TrustedEvidence:
+        """What proves the state of strangers' certificates: the network where it may be asked, else lists that were brought here."""
+        strangers = None if offline else self.strangers
+        return TrustedEvidence(self.database, self.clock, self.trust_lists, strangers)
+
+    @cached_property
+    def trust(self) -> TrustDeps:
+        return TrustDeps(self.database, self.clock)
+
+    @cached_property
+    def consent(self) -> ConsentDeps:
+        return ConsentDeps(self.database, self.clock, FactorSeal(self.home.factor_key))
+
+    @cached_property
+    def official(self) -> OfficialDeps:
+        """What official certificates are asked for and taken in with."""
+        return OfficialDeps(self.database, self.keys, self.clock, self.trust_lists, self.settings.sign.rsa_padding)
 
     @cached_property
     def judging(self) -> JudgeDesk:
@@ -229,7 +260,7 @@ class Installation:
     def extender(self) -> Extender:
         """What levels above B-B are made with."""
         evidence = OwnEvidence(self.database, self.clock, self.ocsp)
-        return Extender(self.timestamper, evidence, self.judging, self.strangers)
+        return Extender(self.timestamper, evidence, self.judging, self.trusted_evidence(offline=False))
 
     @cached_property
     def stamp_watch(self) -> StampWatch:
@@ -265,7 +296,8 @@ class Installation:
         limit = self.settings.validation.max_bytes
         extender = self.extender
         if offline:
-            extender = replace(extender, timestamper=OwnTimestamper(self.tsa), strangers=None)
+            strangers = self.trusted_evidence(offline=True)
+            extender = replace(extender, timestamper=OwnTimestamper(self.tsa), strangers=strangers)
         return UpgradeDeps(
             self.database,
             self.clock,
@@ -308,6 +340,7 @@ class Installation:
             signature_width_mm=SIGNATURE_WIDTH_MM,
             max_bytes=self.settings.sign.max_bytes,
             extender=self.extender,
+            findings=self.settings.sign.findings_policy(),
         )
 
     @cached_property
@@ -336,8 +369,10 @@ class Installation:
     def signing_many(self) -> SigningDeps:
         """`signing` for a long row of documents."""
         pool = self.preparers
+        policy = self.signing.findings
         return replace(
             self.signing,
+            findings=policy if self.settings.sign.findings_in_batches or policy.refuses else NO_LOOK,
             preparer=pool,
             judge_earlier=pool.earlier_signatures,
             prepared_at_once=self.settings.sign.preparers,

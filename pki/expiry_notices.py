@@ -7,6 +7,7 @@ always counts, at once when a whole term is shorter, so that every certificate i
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session, aliased
 from certs.clock import Clock
 from certs.db import Database
 from certs.inventory import State
+from certs.outside_tables import OutsideCertificateRow
 from certs.tables import CertificateRow
 from pki import audit
 from pki.audit import Actor
@@ -35,6 +37,8 @@ _FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=6)
 MOST_ATTEMPTS = 20
 _BATCH = 500
 _NOTICES = cast("Table", NoticeRow.__table__)
+# What notices call a certificate that others have issued for a key of ours: it has no profile of this house.
+OFFICIAL = "official"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,15 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class _Due:
+    """A notice that is to be made; `outside` is the fingerprint of a certificate that is none of the inventory's."""
+
+    serial: str
+    days: int
+    outside: str | None = None
+
+
+@dataclass(frozen=True)
 class NoticePolicy:
     """At how many days before the end notices are made, besides at the end itself; `sends`: whether they are also sent away."""
 
@@ -74,28 +87,29 @@ class NoticeDesk:
     def is_due(self) -> bool:
         """Whether a notice is to be made, logged or sent now."""
         with self._database.read() as session:
-            if next(self._due(session), None) is not None:
+            both = itertools.chain(self._due(session), self._due_outside(session))
+            if next(both, None) is not None:
                 return True
         return bool(self.unlogged(1) or self.unsent(1))
 
     def due(self, most: int = _BATCH) -> list[tuple[str, int]]:
         """Serial and threshold of each notice that is to be made."""
-        with self._database.read() as session:
-            return [each for each, _ in zip(self._due(session), range(most), strict=False)]
+        return [(each.serial, each.days) for each in self._all_due(most)]
 
     def make_due(self, actor: Actor) -> int:
         """Make the notices that are due; how many. Two who come at once make each of them once."""
         require(actor, Permission.ISSUE)
         made = 0
         with self._database.alone("notices"):
-            while due := self.due():
+            while due := self._all_due(_BATCH):
                 now = self._clock.now()
                 rows = [
                     {
-                        "id": secrets.token_hex(16), "serial": serial, "days": days, "made_at": now, "attempts": 0,
+                        "id": secrets.token_hex(16), "serial": None if each.outside else each.serial,
+                        "outside_sha256": each.outside, "days": each.days, "made_at": now, "attempts": 0,
                         "next_attempt_at": now if self._policy.sends else None, "problem": "",
                     }
-                    for serial, days in due
+                    for each in due
                 ]  # fmt: skip
                 with self._database.write() as session:
                     session.execute(insert(_NOTICES), rows)
@@ -142,7 +156,29 @@ class NoticeDesk:
         with self._database.write() as session:
             session.execute(change.values(attempts=notice.attempts + 1, **values))
 
-    def _due(self, session: Session) -> Iterator[tuple[str, int]]:
+    def _all_due(self, most: int) -> list[_Due]:
+        with self._database.read() as session:
+            both = itertools.chain(self._due(session), self._due_outside(session))
+            return list(itertools.islice(both, most))
+
+    def _due_outside(self, session: Session) -> Iterator[_Due]:
+        """Of certificates that others have issued for keys of ours, while something signs with them: by the same thresholds."""
+        now = self._clock.now()
+        begin = now - _ENDED_WITHIN
+        least = min(self._policy.days, default=ENDED)
+        row = OutsideCertificateRow
+        for days in (ENDED, *sorted(self._policy.days)):
+            end = now + timedelta(days=days)
+            said = and_(NoticeRow.outside_sha256 == row.sha256, NoticeRow.days <= days)
+            query = select(row.serial, row.sha256, row.not_before, row.not_after).where(
+                row.not_after > begin, row.not_after <= end, row.ended_at.is_(None), ~exists().where(said)
+            )
+            for each in session.execute(query.order_by(row.not_after, row.sha256)):
+                if days <= least or timedelta(days=days) <= (each.not_after - each.not_before) / SHARE:
+                    yield _Due(each.serial, days, each.sha256)
+            begin = end
+
+    def _due(self, session: Session) -> Iterator[_Due]:
         """A certificate stands in one span alone, between two thresholds: who was away at the first of them says only the second."""
         now = self._clock.now()
         begin = now - _ENDED_WITHIN
@@ -160,17 +196,20 @@ class NoticeDesk:
                 if days <= least or timedelta(days=days) <= (each.not_after - each.not_before) / SHARE
             ]
             for first in range(0, len(found), _BATCH):
-                yield from ((each.serial, days) for each in _newest(session, found[first : first + _BATCH]))
+                yield from (_Due(each.serial, days) for each in _newest(session, found[first : first + _BATCH]))
             begin = end
 
     def _select(self, most: int, *conditions: ColumnElement[bool], newest_first: bool = False) -> list[Notice]:
+        own, outside = CertificateRow, OutsideCertificateRow
         query = (
             select(
-                NoticeRow.id, NoticeRow.serial, CertificateRow.profile, CertificateRow.issuer, CertificateRow.not_after,
+                NoticeRow.id, func.coalesce(own.serial, outside.serial), func.coalesce(own.profile, OFFICIAL),
+                func.coalesce(own.issuer, outside.issuer), func.coalesce(own.not_after, outside.not_after),
                 NoticeRow.days, NoticeRow.made_at, NoticeRow.logged_at, NoticeRow.sent_at, NoticeRow.attempts,
                 NoticeRow.next_attempt_at, NoticeRow.problem,
             )
-            .join(CertificateRow, CertificateRow.serial == NoticeRow.serial)
+            .outerjoin(own, own.serial == NoticeRow.serial)
+            .outerjoin(outside, outside.sha256 == NoticeRow.outside_sha256)
             .where(*conditions)
         )  # fmt: skip
         order = (NoticeRow.made_at.desc(), NoticeRow.id) if newest_first else (NoticeRow.made_at, NoticeRow.id)

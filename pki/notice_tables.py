@@ -17,10 +17,12 @@ class NoticeRow(Base):
     """
 
     __tablename__ = "notices"
-    __table_args__ = (UniqueConstraint("serial", "days"),)
+    __table_args__ = (UniqueConstraint("serial", "days"), UniqueConstraint("outside_sha256", "days"))
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    serial: Mapped[str] = mapped_column(ForeignKey("certificates.serial"))
+    # One of the two: a certificate of the inventory, or one that others have issued for a key of ours.
+    serial: Mapped[str | None] = mapped_column(ForeignKey("certificates.serial"))
+    outside_sha256: Mapped[str | None] = mapped_column(ForeignKey("outside_certificates.sha256"))
     days: Mapped[int]
     made_at: Mapped[datetime] = mapped_column(index=True)
     logged_at: Mapped[datetime | None] = mapped_column(index=True)

@@ -196,7 +196,7 @@ REPLAYED: Mapping[str, Deed] = {
 # What cannot be: the octets of a certificate, or the key in a token that was made after the backup.
 LOST = frozenset(
     {
-        "certificate.issue", "authority.create", "authority.activate",
+        "certificate.issue", "authority.create", "authority.activate", "authority.import",
         "service.create", "service.activate", "service.renew",
     }
 )  # fmt: skip

@@ -248,5 +248,6 @@ def _done(document: SignedDocument, now: datetime) -> dict[str, Any]:
     outcome = {
         "code": document.code, "sha256": document.sha256, "status": document.status, "issued": document.issued,
         "number": document.number, "level": document.level, "pending_level": document.pending,
+        "findings": [each.to_json() for each in document.findings],
     }  # fmt: skip
     return {"state": DONE, "outcome": outcome, "error": None, "facts": None, "ended_at": now}

@@ -46,7 +46,7 @@ def renew_credential(request: CredentialRenewal, actor: Actor, deps: EnrolmentDe
             RenewalRequest(credential.certificate_serial, days=request.days, force=request.force), actor, deps.issuing
         )
         with database.write() as session:
-            set_certificate(session, request.name, record.serial)
+            set_certificate(session, request.name, record.serial, clock.now())
             append(
                 session, clock, actor, "credential.renew", "credential", request.name,
                 serial=record.serial, replaces=credential.certificate_serial,

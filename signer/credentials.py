@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from cryptography import x509
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.orm import Session
 
 from certs.clock import Clock, rfc3339
 from certs.db import Database, hold
 from certs.inventory import Standing, State, get_certificate, get_standings, of_serials, select_standings, standings_in
+from certs.outside import OutsideCertificate, end_outside, get_outside
 from certs.prepared import Prepared
 from hsm.spec import PrivateKey, PublicKey, load_public_key
 from hsm.store import KeyStore
@@ -22,12 +24,13 @@ from pki.errors import IssuerNotGood
 from pki.schemes import Scheme
 from signer.cms import CmsTemplate
 from signer.errors import Refused, UsageWrong
+from signer.official_standing import OfficialStanding
 from signer.tables import CredentialRow
 
 OFFICER, SEAL = "officer", "seal"
 # Which profile makes which kind of signer.
 ROLE_OF_PROFILE = {"officer": OFFICER, "agency-seal": SEAL}
-STANDING = "standing"
+STANDING, CONSENT = "standing", "consent"
 # The activation of a credential whose key is elsewhere (outside_credentials.py).
 OUTSIDE = "outside"
 _SERIAL_OF = select(CredentialRow.certificate_serial).where(CredentialRow.name == bindparam("name")).scalar_subquery()
@@ -49,6 +52,8 @@ class NewCredential:
     scheme: Scheme
     image_sha256: str | None
     diameter_mm: float | None
+    # The certificate is none of the inventory's: others have issued it.
+    outside_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class CredentialSummary:
     public_key_der: bytes
     image_sha256: str | None
     diameter_mm: float | None
+    outside_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,10 @@ class Credential(Signatory):
     public_key_der: bytes
     authorities: tuple[str, ...]
     keys: KeyStore
+    # As it was when it was looked up: the commit of an intent asks again (activation.py).
+    activation: str = STANDING
+    # An official one: its certificate is of others, and `authorities` are none.
+    official: OutsideCertificate | None = None
 
     def key(self) -> PrivateKey:
         """The private key's handle, asked for once: it may be kept, and a key that is destroyed later says so through it."""
@@ -150,10 +160,33 @@ def find_by_certificate(session: Session, serial: str) -> CredentialSummary | No
     return None if row is None else _summary_of(row)
 
 
-def set_certificate(session: Session, name: str, serial: str) -> None:
-    """From here on the credential signs with this certificate, which is for its key."""
+def find_by_key(session: Session, public_key_der: bytes) -> CredentialSummary | None:
+    """The credential that has this key, if there is one."""
+    row = session.scalars(select(CredentialRow).where(CredentialRow.public_key_der == public_key_der)).first()
+    return None if row is None else _summary_of(row)
+
+
+def find_by_outside(session: Session, sha256: str) -> CredentialSummary | None:
+    """The credential that signs with this certificate of others, if there is one."""
+    row = session.scalars(select(CredentialRow).where(CredentialRow.outside_sha256 == sha256)).first()
+    return None if row is None else _summary_of(row)
+
+
+def set_activation(session: Session, name: str, activation: str) -> None:
+    """From here on the credential signs standing, or with consent only."""
     hold(session, f"credential {name}")
-    session.get_one(CredentialRow, name).certificate_serial = serial
+    session.get_one(CredentialRow, name).activation = activation
+
+
+def set_certificate(
+    session: Session, name: str, serial: str, now: datetime, *, outside_sha256: str | None = None
+) -> None:
+    """From here on the credential signs with this certificate, which is for its key: of the inventory, or of others."""
+    hold(session, f"credential {name}")
+    row = session.get_one(CredentialRow, name)
+    if row.outside_sha256 is not None and row.outside_sha256 != outside_sha256:
+        end_outside(session, row.outside_sha256, now)
+    row.certificate_serial, row.outside_sha256 = serial, outside_sha256
 
 
 def unknown_credential(session: Session, name: str) -> UsageWrong:
@@ -170,14 +203,18 @@ def _refuse_outside(row: CredentialRow) -> None:
 def _summary_of(row: CredentialRow) -> CredentialSummary:
     return CredentialSummary(
         row.name, row.role, row.activation, row.agency, row.certificate_serial, row.public_key_der, row.image_sha256,
-        row.diameter_mm,
+        row.diameter_mm, row.outside_sha256,
     )  # fmt: skip
 
 
 class CredentialDesk:
     """Hands out credentials that may sign now. What never changes about one is encoded once and kept."""
 
-    def __init__(self, database: Database, keys: KeyStore, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, keys: KeyStore, clock: Clock, official: OfficialStanding | None = None
+    ) -> None:
+        """`official`: who says how certificates of others stand; without it only lists that were brought here do."""
+        self._official = official or OfficialStanding(database, clock)
         self._database = database
         self._keys = keys
         self._clock = clock
@@ -185,7 +222,16 @@ class CredentialDesk:
         self._ready: dict[str, Credential] = {}
 
     def usable(self, name: str) -> Credential:
-        """The credential of that name; Refused unless its certificate and all above it are in force now."""
+        """The credential of that name; Refused unless its certificate and all above it are in force now.
+
+        Not inside a transaction: about a certificate of others the network may be asked (Thông tư 15/2025: before signing).
+        """
+        credential = self._current(name)
+        if credential.official is not None:
+            self._official.refuse_unless_good(credential.official, name)
+        return credential
+
+    def _current(self, name: str) -> Credential:
         credential = self._ready.get(name)
         if credential is not None and self._is_as_it_was(credential):
             return credential
@@ -201,6 +247,10 @@ class CredentialDesk:
 
     def _is_as_it_was(self, credential: Credential) -> bool:
         """Whether this is still the credential of its name; Refused when it is and may not sign now. One query for both."""
+        if credential.official is not None:
+            with self._database.read() as session:
+                row = session.get(CredentialRow, credential.name)
+                return row is not None and row.outside_sha256 == credential.official.sha256
         serials = (credential.serial, *credential.authorities)
         with self._database.look() as connection:
             rows = _with_serial(len(serials)).run(connection, {"name": credential.name, **of_serials(serials)})
@@ -210,7 +260,13 @@ class CredentialDesk:
         return True
 
     def refuse_if_unusable(self, within: Session | Connection, credential: Credential, *, keep: bool = False) -> None:
-        """Ask the inventory, in the caller's transaction, whether this credential may sign now; with `keep`, until it ends."""
+        """Ask the inventory, in the caller's transaction, whether this credential may sign now; with `keep`, until it ends.
+
+        Of a certificate of others: what its term and the lists that are here say. The network was asked before.
+        """
+        if credential.official is not None:
+            self._official.refuse_known_bad(within, credential.official, credential.name)
+            return
         self._refuse_any(get_standings(within, (credential.serial, *credential.authorities), keep=keep), credential)
 
     def _refuse_any(self, standings: Iterable[Standing], credential: Credential) -> None:
@@ -218,14 +274,21 @@ class CredentialDesk:
         for standing in standings:
             refuse_out_of_force(standing, credential.name, now)
 
-    def any_officer(self, serials: Iterable[str], enrolled: Iterable[str] = ()) -> bool:
-        """Whether one of these certificates of ours, or one of these enrolled credentials, is that of a person who signs for an agency."""
+    def any_officer(self, serials: Iterable[str], enrolled: Iterable[str] = (), officials: Iterable[str] = ()) -> bool:
+        """Whether one of these certificates of ours, or one of these enrolled credentials, is that of a person who signs for an agency;
+        `officials`: SHA-256 of certificates that others have issued for keys of ours.
+        """
         with self._database.read() as session:
             if any(session.get_one(CredentialRow, name).role == OFFICER for name in enrolled):
+                return True
+            by_others = (find_by_outside(session, sha256) for sha256 in officials)
+            if any(each is not None and each.role == OFFICER for each in by_others):
                 return True
             return any(ROLE_OF_PROFILE.get(get_certificate(session, serial).profile) == OFFICER for serial in serials)
 
     def _build(self, session: Session, row: CredentialRow) -> Credential:
+        if row.outside_sha256 is not None:
+            return self._build_official(row, get_outside(session, row.outside_sha256))
         record = get_certificate(session, row.certificate_serial)
         authorities = _authorities(session, record.issuer)
         serials = tuple(_serial(each) for each in authorities)
@@ -244,6 +307,28 @@ class CredentialDesk:
             public_key_der=row.public_key_der,
             authorities=serials,
             keys=self._keys,
+            activation=row.activation,
+        )
+        self._ready[row.name] = credential
+        return credential
+
+    def _build_official(self, row: CredentialRow, official: OutsideCertificate) -> Credential:
+        above = tuple(x509.load_der_x509_certificate(each) for each in official.path[:-1])
+        credential = Credential(
+            name=row.name,
+            role=row.role,
+            agency=row.agency,
+            common_name=official.common_name,
+            serial=official.serial,
+            image_sha256=row.image_sha256,
+            diameter_mm=row.diameter_mm,
+            template=CmsTemplate(official.certificate(), above, Scheme(row.scheme)),
+            public_key=load_public_key(row.public_key_der),
+            public_key_der=row.public_key_der,
+            authorities=(),
+            keys=self._keys,
+            activation=row.activation,
+            official=official,
         )
         self._ready[row.name] = credential
         return credential

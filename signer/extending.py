@@ -17,7 +17,7 @@ from signer.extension import Appended, ExtensionPlan, ValidationData, join
 from signer.levels import B_LT, B_LTA, B_T, reaches
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms
 from signer.password import NO_PASSWORD, Password
-from signer.strangers import StrangerEvidence
+from signer.strangers import PathEvidence
 from signer.timestamps import DIGEST, StampedBy, Timestamper
 
 
@@ -54,7 +54,7 @@ class Extender:
     timestamper: Timestamper
     evidence: OwnEvidence
     appender: Appender
-    strangers: StrangerEvidence | None = None
+    strangers: PathEvidence | None = None
 
     def ahead(self, serials: Sequence[str], wanted: str) -> EvidenceAhead:
         """What `raise_signed` will ask for about these certificates of ours, to be asked for once the signature value exists.
@@ -71,9 +71,11 @@ class Extender:
         serials: Sequence[str],
         stamped_by: StampedBy | None,
         password: Password = NO_PASSWORD,
+        paths: Sequence[Sequence[bytes]] = (),
         ahead: EvidenceAhead | None = None,
     ) -> Raised:
-        """Raise a file that we have just signed at B-T. `serials`: our certificates behind its signatures, the newest first.
+        """Raise a file that we have just signed at B-T. `serials`: our certificates behind its signatures, the newest first; `paths`: those
+        of certificates that others have issued for keys of ours, the anchor last.
 
         `stamped_by`: whose the time-stamp on it is. Raises nothing of its own: the signature exists and was checked, and what was reached
         is handed out. A proof that does not hold is left away like one that cannot be had.
@@ -82,7 +84,8 @@ class Extender:
             return Raised(signed, B_T)
         try:
             ahead = ahead or self.ahead(serials, wanted)
-            data = self._evidence([ahead.collect(each) for each in serials], stamped_by, archive=wanted == B_LTA)
+            signers = [ahead.collect(each) for each in serials] + [self.stranger(path) for path in paths]
+            data = self._evidence(signers, stamped_by, archive=wanted == B_LTA)
             plan = ExtensionPlan(data, (vri_name(signed, hole),), password=password)
         except SignerError as error:
             return Raised(signed, B_T, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,18 +12,22 @@ from sqlalchemy.orm import Session
 from certs.clock import Clock
 from certs.db import Database
 from certs.inventory import RevocationState, State, find_by_sha256, get_certificate, revocation_states
+from certs.outside import find_outside
 from pki.authorities import list_authorities
 from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
 from signer.extension import Appended, ExtensionPlan
+from signer.findings import SafetyFinding, read_findings
 from signer.lineage import document_status
 from signer.outside_credentials import enrolled_in_force
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Message, Plan, Prepared
 from signer.sandbox import Judge
 from signer.signing import EarlierSignatures
+from signer.trust_lists import TrustLists, list_lists
+from signer.trust_store import anchors_of, list_trusted
 from signer.validation.errors import SandboxFailure
-from signer.validation.facts import Trust, TrustAnchor, ValidationInputs
+from signer.validation.facts import FileFacts, Trust, TrustAnchor, ValidationInputs
 from signer.validation.policy import OwnCertificate, Policy, load_policy
 from signer.validation.verdict import Verdict
 from signer.verification import FILE_LIMIT, LOCKED, Known, Verifier, verify_file
@@ -49,6 +54,7 @@ class JudgeDesk:
         self._database = database
         self._clock = clock
         self._policy: Policy = load_policy()
+        self._lists = TrustLists()
         self._ders: dict[str, bytes] = {}
         self._serials: dict[str, str] = {}
 
@@ -60,16 +66,12 @@ class JudgeDesk:
         """Have validation data appended in the judge process; errors as for `prepare`."""
         return Appended.from_message(*self._have_done("extend", pdf, plan.to_message()))
 
+    def inspect(self, pdf: bytes, password: Password = NO_PASSWORD) -> tuple[SafetyFinding, ...]:
+        """What in a file lets it look or act other than it seems; errors as for `prepare`."""
+        return inspect_file(self._judge, pdf, password)
+
     def _have_done(self, task: str, pdf: bytes, message: Message) -> Message:
-        header, blobs = message
-        try:
-            answer, parts = self._judge.run(task, header, [pdf, *blobs])
-        except SandboxFailure as failure:
-            raise _gave_up(failure) from failure
-        if "error" in answer:
-            kind = _KINDS.get(str(answer["error"]), InputUnreadable)
-            raise kind(str(answer["code"]), **{str(name): str(value) for name, value in answer["facts"].items()})
-        return answer, parts
+        return _have_done(self._judge, task, pdf, message)
 
     def earlier_signatures(self, pdf: bytes, password: Password = NO_PASSWORD) -> EarlierSignatures:
         """What a file's signatures are worth, for the next one; InputUnreadable when that cannot be found out."""
@@ -85,6 +87,7 @@ class JudgeDesk:
         with self._database.read() as session:
             records = [find_by_sha256(session, sha256) for sha256 in certificates]
             enrolled = enrolled_in_force(session, pinned.union(certificates), now)
+            others = [find_outside(session, sha256) for sha256 in certificates]
         ends = {each.facts.revision_end for each in judged if each.facts.revision_end}
         return EarlierSignatures(
             revisions=tuple(hashlib.sha256(memoryview(pdf)[:end]).hexdigest() for end in sorted(ends)),
@@ -92,6 +95,7 @@ class JudgeDesk:
             broken=tuple(each.facts.field for each in judged if each.conclusion == "invalid"),
             signers=tuple(record.serial for record in records if record is not None),
             enrolled=tuple(enrolled.values()),
+            officials=tuple(other.sha256 for other in others if other is not None),
         )
 
     def verify(
@@ -104,8 +108,16 @@ class JudgeDesk:
         self, at: datetime | None = None, extra: ValidationInputs | None = None, *, file_limit: int = FILE_LIMIT
     ) -> Verifier:
         """Everything verifying needs, for any number of files."""
-        inputs = _joined(self._own_inputs(at or self._clock.now()), extra)
-        return Verifier(self._judge, inputs, self._look_up, self._clock, self._policy, file_limit)
+        own, has_lists = self._own_inputs(at or self._clock.now())
+        inputs = _joined(own, extra)
+        anchors = [anchor.der for anchor in inputs.anchors]
+        complete = functools.partial(self._with_lists, anchors) if has_lists else None
+        return Verifier(self._judge, inputs, self._look_up, self._clock, self._policy, file_limit, complete)
+
+    def _with_lists(self, anchors: Sequence[bytes], facts: FileFacts) -> FileFacts:
+        """The facts with what the revocation lists say that were brought to this home."""
+        with self._database.read() as session:
+            return self._lists.put_into(session, facts, anchors)
 
     def serial_of(self, sha256: str) -> str | None:
         """The serial of the certificate of ours with this fingerprint, None for a stranger's."""
@@ -116,8 +128,11 @@ class JudgeDesk:
         """Whether the judge process starts and does its work: it is asked about a file that is none."""
         return verify_file(b"%PDF-", "", self.verifier()).reason != "JUDGE_UNAVAILABLE"
 
-    def _own_inputs(self, at: datetime) -> ValidationInputs:
-        """Our roots as anchors of the internal tree, our other authorities as certificates to build paths with."""
+    def _own_inputs(self, at: datetime) -> tuple[ValidationInputs, bool]:
+        """Our roots as anchors of the internal tree, our other authorities as certificates to build paths with, and the trust store.
+
+        Also whether there are any lists of others.
+        """
         anchors: list[TrustAnchor] = []
         intermediates: list[bytes] = []
         with self._database.read() as session:
@@ -129,7 +144,11 @@ class JudgeDesk:
                     anchors.append(TrustAnchor(der, _INTERNAL))
                 else:
                     intermediates.append(der)
-        return ValidationInputs(at, (*anchors, *self._stamp_anchors), tuple(intermediates))
+            trusted = list_trusted(session)
+            has_lists = bool(trusted) and bool(list_lists(session))
+        anchors += anchors_of(trusted)
+        intermediates += [each.der for each in trusted if not each.is_anchor]
+        return ValidationInputs(at, (*anchors, *self._stamp_anchors), tuple(intermediates)), has_lists
 
     def _certificate(self, session: Session, serial: str) -> bytes | None:
         """The octets of a certificate of ours, which never change once they are there."""
@@ -168,6 +187,24 @@ class JudgeDesk:
 def stranger_verifier(judge: Judge, inputs: ValidationInputs, clock: Clock, file_limit: int) -> Verifier:
     """A Verifier without an installation: no certificates and no register of our own, only what the caller trusts."""
     return Verifier(judge, inputs, lambda _certificates, _revisions: Known(), clock, load_policy(), file_limit)
+
+
+def inspect_file(judge: Judge, pdf: bytes, password: Password = NO_PASSWORD) -> tuple[SafetyFinding, ...]:
+    """`JudgeDesk.inspect` without an installation."""
+    answer, _ = _have_done(judge, "inspect", pdf, ({"password": password.text}, []))
+    return read_findings(answer["findings"])
+
+
+def _have_done(judge: Judge, task: str, pdf: bytes, message: Message) -> Message:
+    header, blobs = message
+    try:
+        answer, parts = judge.run(task, header, [pdf, *blobs])
+    except SandboxFailure as failure:
+        raise _gave_up(failure) from failure
+    if "error" in answer:
+        kind = _KINDS.get(str(answer["error"]), InputUnreadable)
+        raise kind(str(answer["code"]), **{str(name): str(value) for name, value in answer["facts"].items()})
+    return answer, parts
 
 
 def _own(known: RevocationState) -> OwnCertificate:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from signer.credentials import Signatory
+from signer.credentials import Credential, Signatory, find_by_outside
 from signer.documents import DOCUMENTS, OPEN, Registered, document_by_code, find_by_revisions
 from signer.errors import Refused, UsageWrong
 from signer.mandates import mandates_for
@@ -69,18 +69,27 @@ def _is_approved(case: Case) -> bool:
     earlier = case.earlier
     otherwise: set[str] = set()
     approving: set[str] = set()
-    if earlier.signers or earlier.enrolled:
+    officials: list[str] = []
+    if earlier.signers or earlier.enrolled or earlier.officials:
         with case.deps.database.read() as session:
             for credential, serial, intent in _acts(session, case):
                 names = approving if case.policy.rule(intent).approves else otherwise
                 names |= {credential or "", serial}
+            for sha256 in earlier.officials:
+                official = find_by_outside(session, sha256)
+                if official is not None and official.name not in otherwise - approving:
+                    officials.append(sha256)
     signers = [each for each in earlier.signers if each not in otherwise - approving]
     enrolled = [each for each in earlier.enrolled if each not in otherwise - approving]
-    return case.deps.desk.any_officer(signers, enrolled)
+    return case.deps.desk.any_officer(signers, enrolled, officials)
 
 
 def _is_not_sealed(case: Case) -> bool:
-    return case.signatory.serial not in case.earlier.signers and case.signatory.name not in case.earlier.enrolled
+    signatory, earlier = case.signatory, case.earlier
+    official = signatory.official if isinstance(signatory, Credential) else None
+    if official is not None:
+        return official.sha256 not in earlier.officials
+    return signatory.serial not in earlier.signers and signatory.name not in earlier.enrolled
 
 
 def _is_not_own(case: Case) -> bool:

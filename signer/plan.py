@@ -13,6 +13,7 @@ from signer.appearance.corner import CornerRule
 from signer.appearance.fonts import EmbeddedFont, Style, unpack_font
 from signer.appearance.images import StampImage
 from signer.appearance.stamps import Appearance, seal_stamp, signature_stamp, text_stamp
+from signer.findings import SafetyFinding, read_findings
 from signer.password import NO_PASSWORD, Password
 from signer.protection import NO_PROTECTION, Protection
 from signer.subfilters import PADES
@@ -51,6 +52,8 @@ class Plan:
     keeps_signatures: bool = False
     password: Password = NO_PASSWORD
     subfilter: str = PADES
+    # Whether the file is looked through first (inspection.py).
+    inspect: bool = False
     corner: CornerRule | None = None
     text_size: float = 10.0
     text_width: float = 190.0
@@ -82,6 +85,7 @@ class Plan:
             "keeps_signatures": self.keeps_signatures,
             "password": self.password.text,
             "subfilter": self.subfilter,
+            "inspect": self.inspect,
             "image": None,
             "corner": None if self.corner is None else asdict(self.corner),
             "text_size": self.text_size,
@@ -134,11 +138,13 @@ class Prepared:
     filled: tuple[str, ...]
     lenient: bool
     signed: int = 0
+    findings: tuple[SafetyFinding, ...] = ()
 
     def to_message(self) -> Message:
         """Header and blobs for the way back."""
         header = {name: value for name, value in vars(self).items() if name != "tail"}
-        return header | {"hole": list(self.hole), "filled": list(self.filled)}, [self.tail]
+        findings = [[each.kind, each.page, each.detail] for each in self.findings]
+        return header | {"hole": list(self.hole), "filled": list(self.filled), "findings": findings}, [self.tail]
 
     @classmethod
     def from_message(cls, header: Mapping[str, Any], blobs: list[bytes]) -> Prepared:
@@ -153,4 +159,5 @@ class Prepared:
             filled=tuple(str(name) for name in header["filled"]),
             lenient=bool(header["lenient"]),
             signed=int(header["signed"]),
+            findings=read_findings(header["findings"]),
         )

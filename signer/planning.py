@@ -62,6 +62,7 @@ def build_plan(case: Case, number: GivenNumber | None) -> Plan:
         password=request.password,
         corner=_corner(case),
         **_setting(case),
+        inspect=deps.findings.looks,
     )
 
 

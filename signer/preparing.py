@@ -10,7 +10,7 @@ import contextlib
 import functools
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from pyhanko.pdf_utils import generic
@@ -35,6 +35,7 @@ from signer.appearance.pdf_objects import PdfParts
 from signer.appearance.stamps import empty_stamp
 from signer.conformance import conformance_of
 from signer.errors import InputUnreadable, Refused, SignerError
+from signer.findings import SafetyFinding
 from signer.form import (
     fields_of,
     fill_text_fields,
@@ -48,6 +49,7 @@ from signer.form import (
     signature_fields,
     with_locked,
 )
+from signer.inspection import inspect
 from signer.password import Password
 from signer.placing import READY_SEAL_STEM, PlaceShelf, SignatureField, Target, box_of, choose, ready_seal, stamp_of
 from signer.plain_increment import prepare_plain
@@ -78,13 +80,24 @@ class PrepareTask:
     def __call__(self, header: dict[str, Any], blobs: list[bytes]) -> Message:
         """Blob 0 is the file, the rest the plan's. A refusal is an answer, not a failure."""
         try:
-            prepared = prepare(blobs[0], Plan.from_message(header, blobs[1:], self._unpack), self._places)
+            plan = Plan.from_message(header, blobs[1:], self._unpack)
+            prepared = prepare(blobs[0], plan, self._places)
+            if plan.inspect:
+                prepared = replace(prepared, findings=_look_through(blobs[0], plan))
         except SignerError as error:
             return {"error": type(error).__name__, "code": error.code, "facts": error.facts}, []
         except AppearanceError as error:
             return {"error": Refused.__name__, "code": error.code, "facts": error.facts}, []
         answer, tail = prepared.to_message()
         return answer, tail
+
+
+def _look_through(pdf: bytes, plan: Plan) -> tuple[SafetyFinding, ...]:
+    """What is found in a file that could be prepared; that it cannot be looked through is a finding itself."""
+    try:
+        return inspect(pdf, plan.password)
+    except InputUnreadable as error:
+        return (SafetyFinding("broken-structure", None, error.code), SafetyFinding("not-looked-through"))
 
 
 def prepare(pdf: bytes, plan: Plan, places: PlaceShelf | None = None) -> Prepared:

@@ -8,11 +8,22 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pki.audit import AuditRecord
+from signer.consent_tables import ActivationDocumentRow, ActivationRow, SecondFactorRow
+from signer.credentials import CONSENT
 from signer.documents import OPEN
 from signer.lineage import CORRECTED, RECALLED, REPLACED
 from signer.numbering import HELD, IN, OUT, USED, VOID, year_of
 from signer.office_policy import INCOME
-from signer.tables import DocumentRow, MandateRow, NumberRow, OutsideCredentialRow, PreparedRow, StatusChangeRow
+from signer.tables import (
+    CredentialRow,
+    DocumentRow,
+    MandateRow,
+    NumberRow,
+    OutsideCredentialRow,
+    PreparedRow,
+    StatusChangeRow,
+)
+from signer.trust_tables import TrustedRow
 
 # Why a number is used of which the register has no document.
 RESTORED = "RESTORED"
@@ -61,6 +72,40 @@ def _void(session: Session, act: AuditRecord) -> bool:
         session.add(row)
     if row is not None and row.document_id is None:
         row.state, row.reason = "void", act.details["reason"]
+        session.flush()
+    return True
+
+
+def _ask_again(session: Session, act: AuditRecord) -> bool:
+    """A credential got a second factor, whose secret is lost: it signs with consent only, and so not before it gets another."""
+    row = session.get(CredentialRow, act.subject_id)
+    if row is None:
+        return False
+    row.activation = CONSENT
+    factor = session.get(SecondFactorRow, act.subject_id)
+    if factor is not None:
+        session.delete(factor)
+    session.flush()
+    return True
+
+
+def _use_again(session: Session, act: AuditRecord) -> bool:
+    """A consent was used: it stays used."""
+    row = session.get(ActivationDocumentRow, (act.subject_id, act.details["sha256"]))
+    activation = session.get(ActivationRow, act.subject_id)
+    if row is None or activation is None:
+        return False
+    if row.used_at is None:
+        row.used_at, activation.remaining = act.time, max(0, activation.remaining - 1)
+        session.flush()
+    return True
+
+
+def _believe_no_more(session: Session, act: AuditRecord) -> bool:
+    """An anchor was taken out of the trust store: a restored home believes it no more than the lost one did."""
+    row = session.get(TrustedRow, act.subject_id)
+    if row is not None:
+        session.delete(row)
         session.flush()
     return True
 
@@ -139,6 +184,9 @@ REPLAYED: Mapping[str, Deed] = {
     "credential.end": _end_credential,
     "mandate.end": _end_mandate,
     **dict.fromkeys(_STATUSES, _change_status),
+    "trust.remove": _believe_no_more,
+    "credential.factor": _ask_again,
+    "activation.use": _use_again,
     **dict.fromkeys(("document.prepare.take", "document.prepare.cancel", "document.prepare.expire"), _end_prepared),
 }
 # What cannot be: a signed, extended or prepared file that was stored after the backup, a key or certificate that was made after it.
@@ -152,6 +200,13 @@ LOST = frozenset(
         "credential.enrol",
         "mandate.add",
         "batch.add",
+        "credential.request",
+        "credential.import",
+        "trust.add",
+        "trust.authority",
+        "trust.list",
+        "credential.standing",
+        "activation.give",
     }
 )
 # What leaves nothing behind but its row. A level that waits in the backup is tried for again, and ends as it ended. Of a batch that waits
@@ -159,7 +214,7 @@ LOST = frozenset(
 TRACELESS = frozenset(
     {
         "document.sign.intent", "document.sign.fail", "document.extend.done", "document.extend.close", "file.upgrade",
-        "batch.cancel",
+        "batch.cancel", "activation.refuse",
     }
 )  # fmt: skip
 

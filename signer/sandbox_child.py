@@ -25,6 +25,7 @@ TASKS: Mapping[str, str] = {
     "gather": "signer.validation.gathering:gather_task",
     "prepare": "signer.preparing:PrepareTask",
     "extend": "signer.appending:extend_task",
+    "inspect": "signer.inspection:inspect_task",
 }
 
 _PR_SET_NO_NEW_PRIVS = 38

@@ -11,14 +11,17 @@ import hashlib
 from collections.abc import Callable
 
 from certs.clock import VIETNAM
+from certs.outside import get_outside
 from hsm.errors import HSMError
 from pki.audit import Actor
+from signer.activation import refuse_without_consent
 from signer.admission import refuse_closed_document
-from signer.credentials import SEAL, Signatory
+from signer.credentials import SEAL, STANDING, Credential, Signatory
 from signer.documents import ActIntent, Registered, find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError
 from signer.evidence import EvidenceAhead
 from signer.extending import Raised
+from signer.findings import refuse_findings
 from signer.levels import B_B, B_T, LEVELS, reaches
 from signer.numbering import GivenNumber
 from signer.office_policy import ISSUE, policy_on
@@ -49,6 +52,9 @@ def open_case(request: SignRequest, actor: Actor, signatory: Signatory, deps: Si
     _refuse_size(request.pdf, deps.max_bytes)
     # What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
     case = Case(request, actor, signatory, intent, now, deps, judge_before(request, deps))
+    if isinstance(signatory, Credential) and signatory.activation != STANDING:
+        with deps.database.look() as connection:
+            refuse_without_consent(connection, case)
     check_order(case)
     return dataclasses.replace(case, mandates=find_mandates(case))
 
@@ -78,10 +84,12 @@ def prepare_case(case: Case, number: GivenNumber | None) -> Ready:
     if answer.signed and not earlier.fields:
         # The quick look for signatures above can be deceived by names that are written with escapes.
         raise InputUnreadable("INPUT_SIGNATURES_UNREADABLE", reason="HIDDEN")
+    policy = case.deps.findings
+    refuse_findings(answer.findings, policy)
     prepared = accept_prepared(request.pdf, answer.tail, answer.hole, answer.field)
     _refuse_harm(case, prepared)
     digest = document_digest(prepared, case.signatory.template.scheme.digest)
-    return Ready(case, number, prepared, digest, answer.placed, answer.filled)
+    return Ready(case, number, prepared, digest, answer.placed, answer.filled, policy.told(answer.findings))
 
 
 def intent_of(ready: Ready) -> ActIntent:
@@ -125,7 +133,7 @@ def embed_value(
 def embed_and_raise(ready: Ready, attributes: bytes, value: bytes) -> Made:
     """For a certificate of ours: the signed revision, checked, and the proofs behind it, as far as they can be had."""
     case, extender = ready.case, ready.case.deps.extender
-    serials = (case.signatory.serial, *case.earlier.signers)
+    serials, _ = _behind(case)
     ahead = extender.ahead(serials, case.request.level) if extender is not None else None
     signed, stamp = embed_value(ready, attributes, value, ahead.gather if ahead else None)
     return Made(signed, _raise(ready, signed, stamp, ahead))
@@ -137,9 +145,9 @@ def _raise(ready: Ready, signed: bytes, stamp: OneStamp | None, ahead: EvidenceA
         return Raised(signed, B_B)
     if stamp.failure is not None:
         return Raised(signed, B_B, stamp.failure)
-    serials = (case.signatory.serial, *case.earlier.signers)
+    serials, paths = _behind(case)
     raised = extender.raise_signed(
-        signed, ready.prepared.hole, case.request.level, serials, stamp.stamped_by, case.request.password, ahead
+        signed, ready.prepared.hole, case.request.level, serials, stamp.stamped_by, case.request.password, paths, ahead
     )
     if not case.earlier.fields or raised.level == B_T:
         return raised
@@ -149,6 +157,17 @@ def _raise(ready: Ready, signed: bytes, stamp: OneStamp | None, ahead: EvidenceA
         # Nobody can say whether the proofs harm what was there before: without them it stands as it was checked.
         return Raised(signed, B_T, error)
     return Raised(signed, B_T, Refused("WOULD_BREAK_EARLIER", field=", ".join(broken))) if broken else raised
+
+
+def _behind(case: Case) -> tuple[tuple[str, ...], tuple[tuple[bytes, ...], ...]]:
+    """Certificates of ours behind this signature and those before it, and the paths of certificates of others for keys of ours."""
+    official = case.signatory.official if isinstance(case.signatory, Credential) else None
+    serials = case.earlier.signers if official is not None else (case.signatory.serial, *case.earlier.signers)
+    paths = [official.whole_path()] if official is not None else []
+    if case.earlier.officials:
+        with case.deps.database.read() as session:
+            paths += [get_outside(session, sha256).whole_path() for sha256 in case.earlier.officials]
+    return serials, tuple(paths)
 
 
 def signed_document(ready: Ready, document: Registered, outcome: Outcome) -> SignedDocument:
@@ -168,6 +187,7 @@ def signed_document(ready: Ready, document: Registered, outcome: Outcome) -> Sig
         ready.placed,
         ready.filled,
         None if reaches(level, case.request.level) else case.request.level,
+        ready.findings,
     )
 
 

@@ -19,6 +19,7 @@ from signer.appearance.images import Purpose, StampImage
 from signer.credentials import CredentialDesk, Signatory
 from signer.documents import Reached
 from signer.extending import Extender, Raised
+from signer.findings import NO_LOOK, FindingsPolicy, SafetyFinding
 from signer.metadata import Metadata
 from signer.numbering import GivenNumber
 from signer.office_policy import ISSUE, IntentRule, OfficePolicy, policy_on
@@ -37,7 +38,8 @@ class EarlierSignatures:
 
     `revisions`: SHA-256 of each signed revision. `fields`: names of the signed fields. `broken`: those whose content
     changed or whose value is wrong. `signers`: serials of our own certificates behind valid signatures. `enrolled`: credentials
-    whose key is elsewhere, behind whole signatures with the very certificate that they were enrolled with.
+    whose key is elsewhere, behind whole signatures with the very certificate that they were enrolled with. `officials`: SHA-256 of the
+    certificates behind valid signatures that others have issued for keys of ours.
     """
 
     revisions: tuple[str, ...] = ()
@@ -45,6 +47,7 @@ class EarlierSignatures:
     broken: tuple[str, ...] = ()
     signers: tuple[str, ...] = ()
     enrolled: tuple[str, ...] = ()
+    officials: tuple[str, ...] = ()
 
 
 class Preparer(Protocol):
@@ -67,6 +70,7 @@ class EarlierJudge(Protocol):
 class SignRequest:
     """One document to be signed. `name` is the file's base name, for people. `intent` None: the credential's usual one.
 
+    `activation`: the consent that it is signed with (activation.py), where the credential asks for one.
     `room`: octets to reserve for the CMS at the least; ours reserves what it needs without being told.
     """
 
@@ -83,6 +87,7 @@ class SignRequest:
     subfilter: str = PADES
     room: int = 0
     particulars: Particulars = NOTHING_PARTICULAR
+    activation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ class SignedDocument:
     filled: tuple[str, ...]
     # The level that was asked for, where `level` is below it: the worker goes on from there.
     pending: str | None = None
+    # What in the file was warned of.
+    findings: tuple[SafetyFinding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,8 @@ class SigningDeps:
     extender: Extender | None = None
     # How many files the preparer works on at a time.
     prepared_at_once: int = 1
+    # Whether files are looked through before they are signed, and what becomes of what is found.
+    findings: FindingsPolicy = NO_LOOK
 
 
 @dataclass(frozen=True)
@@ -184,6 +193,7 @@ class Ready:
     digest: bytes
     placed: str | None
     filled: tuple[str, ...]
+    findings: tuple[SafetyFinding, ...] = ()
 
     def attributes(self) -> bytes:
         """The octets that the signer's key signs, wherever it is: the signed attributes, which hold the digest."""

@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 
 from certs.db import unit_of_work
 from pki.audit import Act, append_all
+from signer.activation import give_back, use_consent
 from signer.admission import out_of_force, refuse_closed_document, refuse_second_issue
-from signer.credentials import Credential
+from signer.credentials import STANDING, Credential
 from signer.documents import (
     ActIntent,
     Registered,
@@ -99,6 +100,7 @@ def begin_all(connection: Connection, readies: Sequence[Ready], promised: str | 
     `promised`: the code that was given to the only one before it was signed.
     """
     results: dict[int, Begun | Refused] = _unusable(connection, readies)
+    consented, uses = _consent(connection, readies, results)
     intents = [intent_of(ready) for ready in readies]
     acts: list[Act] = []
     for place, document in _known(connection, readies, intents, promised):
@@ -118,6 +120,10 @@ def begin_all(connection: Connection, readies: Sequence[Ready], promised: str | 
         known = find_by_revisions(connection, (intent.input_sha256,))
         assert known is not None
         results[place] = _begin_known(connection, ready, intent, known, acts)
+    for place in consented:
+        if isinstance(results[place], Refused):
+            give_back(connection, readies[place].case)
+    acts += [use for place, use in uses if isinstance(results[place], Begun)]
     if acts:
         append_all(connection, readies[0].case.deps.clock, readies[0].case.actor, acts)
     return [results[place] for place in range(len(readies))]
@@ -129,11 +135,24 @@ def begin_alone(connection: Connection, ready: Ready) -> Begun | None:
     signatory = case.signatory
     if case.earlier.revisions or not isinstance(signatory, Credential) or not signatory.authorities:
         return None
+    if signatory.activation != STANDING:
+        return None  # a consent is used in the same commit
     begun = begin_in_force(
         connection, case.deps.clock, case.actor, intent_of(ready), agency=signatory.agency, name=case.request.name,
         details=case.request.metadata, facts=case.signed_by, serials=(signatory.serial, *signatory.authorities),
     )  # fmt: skip
     return None if begun is None else Begun(ready, *begun)
+
+
+def _consent(
+    connection: Connection, readies: Sequence[Ready], results: dict[int, Begun | Refused]
+) -> tuple[list[int], list[tuple[int, Act]]]:
+    """Use what people have consented to, for those that may sign so far; which did so, with their audit rows. The others are refused."""
+    places = [place for place in range(len(readies)) if place not in results]
+    refused, acts = use_consent(connection, [readies[place].case for place in places])
+    results |= {places[at]: error for at, error in refused.items()}
+    used = [(places[at], act) for at, act in acts]
+    return [place for place, _ in used], used
 
 
 def _unusable(connection: Connection, readies: Sequence[Ready]) -> dict[int, Begun | Refused]:

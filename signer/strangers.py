@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Protocol, cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -53,6 +53,14 @@ class FetchPolicy:
 
     seconds: float = 10.0
     exchanges: int = 20
+
+
+class PathEvidence(Protocol):
+    """Whoever can prove the state of strangers' certificates."""
+
+    def collect(self, path: Sequence[bytes]) -> ValidationData:
+        """Proofs for every certificate of a path but its anchor, which comes last; Unavailable if one is missing."""
+        ...
 
 
 class StrangerEvidence:

@@ -22,6 +22,8 @@ class CredentialRow(Base):
     agency: Mapped[str] = mapped_column(String(64))
     public_key_der: Mapped[bytes] = mapped_column(LargeBinary)
     certificate_serial: Mapped[str] = mapped_column(String(40))
+    # The certificate is one that others have issued, and none of the inventory (certs/outside.py).
+    outside_sha256: Mapped[str | None] = mapped_column(String(64))
     scheme: Mapped[str] = mapped_column(String(32))
     image_sha256: Mapped[str | None] = mapped_column(String(64))
     diameter_mm: Mapped[float | None]
@@ -45,6 +47,24 @@ class OutsideCredentialRow(Base):
     reference: Mapped[str] = mapped_column(String(200))
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None] = mapped_column(String(200))
+
+
+class CredentialRequestRow(Base):
+    """A key that an authority elsewhere is asked to certify, and the credential that is to come of it; the newest request of a name."""
+
+    __tablename__ = "credential_requests"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    agency: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(Text)
+    public_key_der: Mapped[bytes] = mapped_column(LargeBinary)
+    csr_der: Mapped[bytes] = mapped_column(LargeBinary)
+    image_sha256: Mapped[str | None] = mapped_column(String(64))
+    diameter_mm: Mapped[float | None]
+    made_at: Mapped[datetime]
+    made_by: Mapped[str] = mapped_column(String(255))
+    answered_at: Mapped[datetime | None]
 
 
 class DocumentRow(Base):

@@ -52,6 +52,8 @@ class Verifier:
     clock: Clock
     policy: Policy
     file_limit: int = FILE_LIMIT
+    # What this house knows of revocations besides, put into the facts before they are judged.
+    complete: Callable[[FileFacts], FileFacts] | None = None
 
 
 def verify_file(source: Path | bytes, name: str, verifier: Verifier) -> Verdict:
@@ -73,6 +75,8 @@ def verify_file(source: Path | bytes, name: str, verifier: Verifier) -> Verdict:
             raise InputsUnreadable("what validation should lean on cannot be read", **failure.error_facts) from failure
         judged = JudgedFile("unreadable", _cause(failure))
         return _verdict(name, sha256, None, judged, verifier.look_up((), [sha256]).document, verifier)
+    if verifier.complete is not None:
+        facts = verifier.complete(facts)
     certificates = facts.certificate_hashes()
     known = verifier.look_up(certificates, _revision_hashes(pdf, sha256, facts))
     # A certificate that nobody asked about is an error of ours, and must not pass for a stranger's.

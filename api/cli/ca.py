@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.cli.call import Call
-from api.cli.context import acting, parse_time, print_json, print_table, refuse_existing
+from api.cli.context import acting, parse_time, print_json, print_table, read_input, refuse_existing
 from api.errors import UsageError
 from api.publishing import publish
 from api.wiring import Installation, open_installation
@@ -16,16 +16,25 @@ from api.words import Words, local_time
 from certs.clock import for_people, rfc3339
 from certs.inventory import CertificateRecord, State, get_certificate
 from pki.authorities import AuthorityRecord, AuthorityState, get_authority, list_authorities
+from pki.authority_import import import_authority
+from pki.ceremony import CeremonyDeps
 from pki.crl import Issued, partition_crl
 from pki.crl_archive import StoredCrl, crl_octets, find_at, find_by_number
 from pki.crl_entries import FULL
 from pki.errors import CrlNotFound, IssuerNotGood
+from signer.official import read_bundle
 from signer.storage import OutputFile
+from signer.trust_lists import load_list
+
+_CERTIFICATES = 1024 * 1024
+_LIST = 64 * 1024 * 1024
 
 
 def run(options: argparse.Namespace, call: Call) -> int:
     """Carry call.out one action."""
-    actions = {"list": _list, "show": _show, "publish": _publish, "partition": _partition, "crl": _crl}
+    actions = {
+        "list": _list, "show": _show, "publish": _publish, "partition": _partition, "crl": _crl, "import": _import,
+    }  # fmt: skip
     with open_installation(call.environment) as installation:
         return actions[options.action](options, installation, call)
 
@@ -127,6 +136,31 @@ def _partition(options: argparse.Namespace, installation: Installation, call: Ca
         return 0
     facts = {"authority": options.name, "count": str(options.count), "before": str(before)}
     out.write(words.say("CRL_PARTITIONED", facts) + "\n")
+    return 0
+
+
+def _import(options: argparse.Namespace, installation: Installation, call: Call) -> int:
+    """An authority that exists already, with its key in the token; its lists go on from here."""
+    actor = acting(call, installation)
+    if (options.crl is None) != options.never_revoked:
+        raise UsageError("IMPORT_NEEDS_LIST", name=options.name)
+    found = read_bundle(read_input(options.file, _CERTIFICATES))
+    if len(found) != 1:
+        raise UsageError("IMPORT_ONE_AT_A_TIME", count=str(len(found)))
+    crl = None if options.crl is None else load_list(read_input(options.crl, _LIST))
+    deps = CeremonyDeps(
+        installation.database, installation.clock, installation.keys, installation.catalogue,
+        installation.settings.http.public_url, installation.twins, approvals=installation.approvals,
+    )  # fmt: skip
+    done = import_authority(options.name, found[0], crl, actor, deps)
+    publish(installation, actor)
+    with installation.database.read() as session:
+        certificate = get_certificate(session, done.authority.serial or "")
+    if options.json:
+        print_json(call.out, _as_json(done.authority, certificate, installation))
+    else:
+        facts = {"name": options.name, "subject": done.authority.subject, "revoked": str(done.revoked)}
+        call.out.write(call.words.say("AUTHORITY_TAKEN", facts) + "\n")
     return 0
 
 

@@ -12,6 +12,7 @@ from api.cli.call import Call
 from api.cli.cert_history import said_loss, show_past
 from api.cli.cert_issue import issue_certificates
 from api.cli.cert_life import reinstate_one, renew_one, show_notices, suspend_one
+from api.cli.cert_official import find_official, make_request, show_official, take_in
 from api.cli.context import acting, find_record, parse_time, print_json, print_table
 from api.errors import UsageError
 from api.past_report import describe_gap
@@ -92,6 +93,9 @@ def _list(options: argparse.Namespace, installation: Installation, call: Call) -
 
 def _show(options: argparse.Namespace, installation: Installation, call: Call) -> int:
     words, out = call.words, call.out
+    official = find_official(installation, options.which)
+    if official is not None and options.at is None:
+        return show_official(*official, options, call)
     with installation.database.read() as session:
         record = find_record(session, options.which)
         # An intent that a death left is no certificate; a revoked one still tells what became of the old one.
@@ -153,4 +157,6 @@ _ACTIONS = {
     "suspend": suspend_one,
     "reinstate": reinstate_one,
     "notices": show_notices,
+    "csr": make_request,
+    "import": take_in,
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.cli.call import Call
+from api.cli.cert_official import find_official, write_request
 from api.cli.context import acting, find_record, parse_time, print_json, print_table, read_input, refuse_existing
 from api.errors import UsageError
 from api.notice_delivery import carry_notices
@@ -25,6 +26,7 @@ from pki.roles import Permission, require
 from signer.credential_renewal import CredentialRenewal, rekey_credential, renew_credential
 from signer.credentials import find_by_certificate
 from signer.enrolment import EnrolmentDeps
+from signer.official import RequestWish
 from signer.storage import OutputFile
 
 _SMALL_FILE = 1024 * 1024
@@ -46,6 +48,9 @@ def renew_one(options: argparse.Namespace, installation: Installation, call: Cal
     output = options.output
     if output is not None:
         refuse_existing(output.path, output.typed, force=options.force)
+    if find_official(installation, options.which) is not None:
+        # Its authority renews it: a request for the same key goes out, as the first time, and `cert import` takes in what comes back.
+        return write_request(RequestWish(options.which), options, installation, call)
     if options.csr is not None and not options.rekey:
         raise UsageError("CSR_NEEDS_REKEY")
     if options.revoke_old:

@@ -24,7 +24,7 @@ from certs.errors import CertificateNotFound
 from certs.inventory import CertificateRecord, get_certificate
 from certs.serial import parse_serial
 from pki.roles import Actor, owner
-from signer.credentials import certificate_serial_of
+from signer.credentials import certificate_serial_of, get_credential
 from signer.errors import Unavailable
 from signer.password import NO_PASSWORD, Password, parse_password
 
@@ -126,6 +126,9 @@ def read_password(file: TypedPath | None) -> Password:
 def find_record(session: Session, which: str) -> CertificateRecord:
     """The certificate of a serial or of a credential's name."""
     serial = certificate_serial_of(session, which)
+    if serial is not None and get_credential(session, which).outside_sha256 is not None:
+        # Whoever issued it revokes and suspends it.
+        raise UsageError("CREDENTIAL_IS_OFFICIAL", name=which)
     if serial is None:
         try:
             serial = parse_serial(which)

@@ -11,12 +11,14 @@ from pathlib import Path
 from api.cli.approvals_arguments import approvals_arguments
 from api.cli.backup_arguments import add_backup
 from api.cli.cert_arguments import Shared, add_life, add_past
+from api.cli.consent_arguments import add_consent
 from api.cli.credential_arguments import credential_arguments
 from api.cli.document_arguments import add_document
 from api.cli.intent_arguments import intent_arguments
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.office_arguments import office_arguments
 from api.cli.prepared_arguments import prepared_arguments
+from api.cli.trust_arguments import add_authority_import, add_official, add_trust
 from api.cli.upgrade_arguments import upgrade_arguments
 from api.cli.usage import Parser
 from api.words import Words
@@ -68,8 +70,14 @@ def build_parser(words: Words | None = None) -> Parser:
     credential_arguments(add, shared)
     office_arguments(add, shared)
     upgrade_arguments(add, typed_path, _password, _acts, _json)
+    check = add("check", help="look a file through before it is signed: what in it is not as it looks")
+    check.add_argument("files", nargs="+", metavar="FILE", type=typed_path)
+    _password(check)
+    _json(check)
     _cert(add)
     _ca(add)
+    add_trust(add, Shared(_json, _acts, typed_path, _number))
+    add_consent(add, Shared(_json, _acts, typed_path, _number))
     _hsm(add)
     _document(add)
     _doctor(add)
@@ -130,6 +138,7 @@ def _sign(add: Sub) -> None:
         "--metadata", type=typed_path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"
     )
     sign.add_argument("--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes")
+    sign.add_argument("--activation", metavar="ID", help="the consent to sign with, where the credential asks for one")
     sign.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
     sign.add_argument("--subfilter", choices=SUBFILTERS, help="default: the setting sign.subfilter")
     present = sign.add_mutually_exclusive_group()
@@ -205,6 +214,7 @@ def _cert(add: Sub) -> None:
     _acts(revoke)
     _json(revoke)
     add_life(actions, shared)
+    add_official(actions, shared)
 
 
 def _search(listing: argparse.ArgumentParser) -> None:
@@ -258,6 +268,7 @@ def _ca(add: Sub) -> None:
     crl.add_argument("-o", "--output", type=typed_path, metavar="FILE", help="write the list here, in DER")
     crl.add_argument("--force", action="store_true", help="replace an existing output")
     _json(crl)
+    add_authority_import(actions, Shared(_json, _acts, typed_path, _number))
 
 
 def _hsm(add: Sub) -> None:

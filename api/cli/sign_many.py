@@ -62,6 +62,7 @@ def sign_request(job: Job, metadata: Metadata, options: argparse.Namespace, inst
         password=read_password(options.password_file),
         subfilter=options.subfilter or settings.sign.subfilter,
         particulars=parse_particulars(options.main, options.copy_form, options.copy_source, options.comment),
+        activation=options.activation,
     )
 
 

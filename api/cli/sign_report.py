@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from api.cli.call import Call
 from api.cli.outputs import Job
-from api.words import one_line
+from api.words import Words, one_line
 from signer.codes import grouped
+from signer.findings import SafetyFinding
 from signer.numbering import written
 from signer.signing import SignedDocument
 
@@ -26,6 +28,7 @@ def signed_json(source: str, output: str, document: SignedDocument) -> dict[str,
         "issued": document.issued,
         "number": document.number,
         "placed": document.placed,
+        "findings": [each.to_json() for each in document.findings],
     }
 
 
@@ -39,9 +42,22 @@ def print_signed(source: str, output: str, document: SignedDocument, call: Call)
         "number": written(document.number) if document.number is not None else "",
     }
     call.out.write(words.say("SIGNED_NUMBERED" if document.number is not None else "SIGNED", facts) + "\n")
+    warn_of(document.findings, source, call)
     if document.pending is not None:
         waiting = {"file": source, "level": document.level, "pending": document.pending}
         call.err.write(one_line(words.say("SIGNED_BELOW", waiting)) + "\n")
+
+
+def warn_of(findings: Sequence[SafetyFinding], source: str, call: Call) -> None:
+    """A line on standard error for each finding of a file."""
+    for each in findings:
+        call.err.write(one_line(f"{source}: {describe_finding(each, call.words)}") + "\n")
+
+
+def describe_finding(finding: SafetyFinding, words: Words) -> str:
+    """One finding as a sentence, with its page."""
+    said = words.say(f"FINDING_{finding.kind}", {"detail": finding.detail})
+    return said if finding.page is None else words.say("FINDING_ON_PAGE", {"page": str(finding.page), "said": said})
 
 
 def say_signed(job: Job, document: SignedDocument, call: Call, *, is_stamped: bool) -> None:

@@ -205,7 +205,7 @@ def _describe_document(document: BatchDocument) -> dict[str, Any]:
         "state": document.state,
         # Something that is needed is away; it is tried again by itself.
         "delayed": document.state == WAITING and document.error is not None,
-        "document": None if outcome is None else {**outcome, "links": links},
+        "document": None if outcome is None else {"findings": [], **outcome, "links": links},
         "error": _describe_error(document) if document.state == FAILED else None,
     }
 

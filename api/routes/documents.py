@@ -41,7 +41,8 @@ from signer.succession import Succession
 
 # What a form says of a signature besides the file.
 FIELDS = (
-    "credential", "intent", "level", "metadata", "placement", "field", "certify", "lock", "subfilter", PASSWORD, *PARTICULARS,
+    "credential", "intent", "level", "metadata", "placement", "field", "certify", "lock", "subfilter", "activation", PASSWORD,
+    *PARTICULARS,
 )  # fmt: skip
 _FILE_MEDIA_TYPE = "application/pdf"
 # Who may see more of a document than its code shows everybody.
@@ -242,6 +243,7 @@ def sign_request(form: Form, settings: SignSettings) -> SignRequest:
         metadata=parse_metadata(metadata), placement=placement, field=fields.get("field") or None, subfilter=subfilter,
         protection=parse_protection(fields.get("certify") or None, fields.get("lock") or None), password=form.password(),
         particulars=particulars_of(fields),
+        activation=fields.get("activation") or None,
     )  # fmt: skip
 
 
@@ -284,6 +286,8 @@ def describe_signed(
         "number": document.number,
         "level": level,
         "pending_level": pending,
+        # Of a repeated request whose first answer was lost: what was found then is not kept.
+        "findings": [each.to_json() for each in document.findings] if isinstance(document, SignedDocument) else [],
         "links": _links(document.code),
     }
 

@@ -209,6 +209,10 @@ class FileFacts:
         return list(dict.fromkeys(hashes))
 
 
+def base64_octets(text: str) -> bytes:
+    return base64.b64decode(text)
+
+
 def base64_text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 

@@ -22,7 +22,17 @@ def test_a_document_signed_over_http_is_the_one_that_is_registered_fetched_and_v
     answer = service.sign(pdf, level="B-T", metadata='{"Subject": "Về việc thử nghiệm", "CodeNotation": "UBND-VP"}')
     assert answer.status_code == 201, answer.text
     signed = answer.json()
-    assert set(signed) == {"code", "sha256", "status", "issued", "number", "level", "pending_level", "links"}
+    assert set(signed) == {
+        "code",
+        "sha256",
+        "status",
+        "issued",
+        "number",
+        "level",
+        "pending_level",
+        "findings",
+        "links",
+    }
     assert (signed["status"], signed["level"]) == ("in-force", "B-T")
     assert (signed["issued"], signed["number"]) == (False, None)  # a person's signature alone issues nothing
     assert answer.headers["location"] == signed["links"]["self"]

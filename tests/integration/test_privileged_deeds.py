@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from pki.appointment import add_person, disable_person, enable_person, grant_rol
 from pki.approval import Deed, demand
 from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor
+from pki.authority_import import import_authority
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
 from pki.crl import partition_crl, publish_due, sign_crl
 from pki.errors import RoleMissing
@@ -42,6 +44,7 @@ from pki.roles import Role, owner
 from pki.service_keys import ServiceKind, ensure_service
 from pki.voting import approve, reject
 from signer.batches import NewBatch, NewDocument, add_batch, cancel_batch
+from signer.consent import ActivationWish, end_consent, enrol_factor, give_consent
 from signer.credential_renewal import CredentialRenewal, rekey_credential, renew_credential
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.given import Given
@@ -49,6 +52,7 @@ from signer.handing_over import cancel_document, clear_prepared, finish_document
 from signer.leveling import reach_due
 from signer.mandates import NewMandate, add_mandate, end_mandate
 from signer.number_book import NumberWish, give_up_number, hold_number
+from signer.official import RequestWish, import_certificate, request_certificate
 from signer.outside_credentials import NewOutside, end_outside, enrol_outside
 from signer.raising import upgrade_document, upgrade_file
 from signer.recall import recall_document
@@ -57,7 +61,10 @@ from signer.signing import SignRequest, sign_document
 from signer.signing_batch import prepare_chunk, sign_documents
 from signer.signing_chunks import sign_in_chunks
 from signer.succession import Succession, record_succession
+from signer.trust_lists import import_list
+from signer.trust_store import add_anchor, remove_anchor
 from tests.installation import OFFICER_NAME, User, tree
+from tests.official import look_alike
 
 ROOT = Path(__file__).parents[2]
 AUDITOR = Actor("dung", frozenset({Role.AUDITOR}))
@@ -69,7 +76,8 @@ _SERVES_DEEDS = {
     "signer/signing_case.py:open_case", "signer/batch_work.py:work_off", "api/cli/sign_again.py:done_before",
     "signer/intents.py:finish_fresh", "signer/newest.py:put_in_place", "signer/signing.py:make_ready", "signer/prepared.py:give_up_act",
     "api/services.py:prepared_since", "pki/audit.py:append_all", "pki/issuing_cycle.py:issue_orders",
-    "api/services.py:signed_since", "api/service_upkeep.py:make_services",
+    "api/services.py:signed_since", "api/service_upkeep.py:make_services", "signer/trust_store.py:add_authorities",
+    "signer/trust_store.py:trusted_of",
 }  # fmt: skip
 
 
@@ -96,6 +104,9 @@ def deeds(
     mandate = NewMandate("officer", "KT", "x", "x", "", "2026-01-01")
     ca = parse_subject("CN=Another CA,O=Sở Thử nghiệm,C=VN")
     tsa = parse_subject("CN=Another TSA,O=Sở Thử nghiệm,C=VN")
+    state = look_alike("government", 2, clock.now())
+    crl = state.lists()[0]
+    consented = ActivationWish("officer", ("0" * 64,), timedelta(minutes=1))
     return {
         "pki/appointment.py:add_person": lambda a: add_person("em", "Em", [Role.ADMIN], a, persons),
         "pki/appointment.py:grant_role": lambda a: grant_role("an", Role.REGISTRATION_OFFICER, a, persons),
@@ -105,6 +116,7 @@ def deeds(
         "pki/approval.py:demand": lambda a: demand(Deed(Act.AUTHORITY_CREATE, "x", {}), 1, a, persons),
         "pki/ceremony.py:create_root": lambda a: create_root("root-2", ca, a, ceremony),
         "pki/ceremony.py:create_issuing": lambda a: create_issuing("issuing-2", "root", ca, a, ceremony),
+        "pki/authority_import.py:import_authority": lambda a: import_authority("old", state.root, None, a, ceremony),
         "pki/crl.py:sign_crl": lambda a: sign_crl(issuing.issuer, a, home.crls),
         "pki/crl.py:publish_due": lambda a: publish_due(issuing.issuer, a, home.crls, everything=True),
         "pki/crl.py:partition_crl": lambda a: partition_crl("issuing", 2, a, home.crls),
@@ -145,6 +157,18 @@ def deeds(
         "signer/mandates.py:end_mandate": lambda a: end_mandate(1, "x", a, database, clock),
         "signer/number_book.py:hold_number": lambda a: hold_number(NumberWish("x"), "x", a, database, clock),
         "signer/number_book.py:give_up_number": lambda a: give_up_number(NumberWish("x"), "x", a, database, clock),
+        "signer/consent.py:enrol_factor": lambda a: enrol_factor("officer", a, home.consent),
+        "signer/consent.py:end_consent": lambda a: end_consent("officer", a, home.consent),
+        "signer/consent.py:give_consent": lambda a: give_consent(consented, "123456", a, home.consent),
+        "signer/official.py:request_certificate": lambda a: request_certificate(
+            RequestWish("officer"), a, home.official
+        ),
+        "signer/official.py:import_certificate": lambda a: import_certificate([state.root], a, home.official),
+        "signer/trust_store.py:add_anchor": lambda a: add_anchor(
+            state.root, "government", state.fingerprint, a, home.trust
+        ),
+        "signer/trust_store.py:remove_anchor": lambda a: remove_anchor("0" * 64, a, home.trust),
+        "signer/trust_lists.py:import_list": lambda a: import_list(crl, [], a, home.trust),
         "signer/recall.py:recall_document": lambda a: recall_document(code, "nhầm", a, database, clock),
         "signer/raising.py:upgrade_file": lambda a: upgrade_file(pdf, "B-T", a, home.leveling),
         "signer/raising.py:upgrade_document": lambda a: upgrade_document(code, "B-T", a, home.leveling),

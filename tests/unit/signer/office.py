@@ -50,7 +50,8 @@ class Office:
         return self.signed(level, pdf).content
 
     def signed(self, level: str = "B-T", pdf: bytes = PDF, **wishes: Any) -> SignedDocument:
-        request = SignRequest(pdf=pdf, name="a.pdf", credential="officer", level=level, placement="none", **wishes)
+        wishes = {"credential": "officer"} | wishes
+        request = SignRequest(pdf=pdf, name="a.pdf", level=level, placement="none", **wishes)
         return sign_document(request, ADMIN, self.deps)
 
     def judged(self, pdf: bytes, **how: object):

@@ -246,7 +246,7 @@ def test_what_was_prepared_for_a_certificate_is_not_signed_with_its_successor(of
     one = prepare(office)
     successor = office.world.officer().record
     with office.world.database.write() as session:
-        set_certificate(session, "officer", successor.serial)
+        set_certificate(session, "officer", successor.serial, office.world.clock.now())
     assert refusal(lambda: finish(office, one)) == "PREPARED_CERTIFICATE_CHANGED"
 
 
