@@ -11,11 +11,10 @@ from types import TracebackType
 from typing import Self
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from api.ahead import judge_limits, serving_limits
 from api.auth.tokens import TokenActors
+from api.database_url import database_url
 from api.errors import UsageError
 from api.fetching import HttpFetcher
 from api.home import Home, locate_home
@@ -409,16 +408,3 @@ def open_installation(
     if not home.exists():
         raise UsageError("HOME_MISSING", home=str(home.root))
     return Installation(home, settings, clock or SystemClock(), judge or Judge(judge_limits(settings)), starts_keys)
-
-
-def database_url(home: Home, settings: Settings) -> URL:
-    """The setting, or the home's SQLite file; TableValueWrong for a URL that nothing here can open."""
-    if not settings.database.url:
-        return URL.create("sqlite", database=str(home.database_file))
-    try:
-        url = make_url(settings.database.url)
-        url.get_dialect().import_dbapi()
-    except (ArgumentError, ImportError, ValueError):
-        # The URL itself may hold a password, and is not repeated.
-        refuse_value("database.url", "the URL of a database whose driver is installed", "another")
-    return url

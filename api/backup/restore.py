@@ -29,11 +29,12 @@ from api.backup.archive import decrypt_parts
 from api.backup.create import SUBJECT
 from api.backup.reconcile import Reconciled, reconcile
 from api.backup.unpack import Unpacked
+from api.database_url import database_url
 from api.errors import ComponentError, UsageError
 from api.home import Home, locate_home
 from api.publishing import publish, write_public_files
 from api.settings import load_settings
-from api.wiring import Installation, database_url, open_installation
+from api.wiring import Installation, open_installation
 from certs.clock import Clock
 from certs.db import Database
 from certs.errors import CertsError, DatabaseUnavailable

@@ -15,12 +15,12 @@ from api.backup.archive import BLOBS, Sink
 from api.backup.create import FORMAT, HEADER
 from api.backup.dump import count_on, is_empty, load_chunk
 from api.backup.token_copy import CHOICE, PREFIX
+from api.database_url import database_url
 from api.errors import UsageError
 from api.home import Home
 from api.migrations import HEAD
 from api.migrations.runner import is_known, upgrade_within
 from api.settings import Settings, load_settings
-from api.wiring import database_url
 from certs.db import Database
 
 _DATABASE = "db/"

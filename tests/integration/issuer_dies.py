@@ -18,7 +18,8 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from api.wiring import Installation, database_url, open_installation
+from api.database_url import database_url
+from api.wiring import Installation, open_installation
 from certs.csr import parse_csr
 from certs.db import Database
 from certs.names import parse_subject

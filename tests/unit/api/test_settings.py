@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from api.database_url import database_url
 from api.home import Home
 from api.settings import NOT_SETTINGS, Settings, load_settings
-from api.wiring import database_url
 from certs.errors import TableKeyUnknown, TableUnreadable, TableValueWrong
 
 
