@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hsm.spec import PrivateKey, PublicKey
-from pki.schemes import SignatureMismatch, check_signature, sign_message
+from pki.schemes import SignatureMismatch, check_signature, sign_ahead
 from signer.cms import CmsTemplate, timestamp_attribute
 from signer.errors import OwnOutputBroken
 
@@ -90,7 +90,10 @@ def sign_prepared(
 ) -> bytes:
     """Sign a prepared file: the bytes of the finished PDF. The key is used once."""
     attributes = template.signed_attributes(document_digest(prepared, template.scheme.digest))
-    return embed_signature(prepared, template, attributes, sign_message(key, template.scheme, attributes), stamp)
+    with sign_ahead(key, template.scheme, attributes) as signed:
+        output = embed_signature(prepared, template, attributes, signed.signature, stamp)
+        signed.confirm()
+    return output
 
 
 def embed_signature(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from certs.errors import DatabaseUnavailable
 from pki.audit import Actor
 from pki.roles import Permission, require
-from pki.schemes import sign_message
+from pki.schemes import sign_ahead
 from signer.admission import out_of_force
 from signer.credentials import Credential, Signatory
 from signer.errors import Refused
@@ -98,7 +98,11 @@ def sign_with_key(ready: Ready) -> Made:
     """Steps 5 to 7 with the key of a credential of ours: the only line here that uses it."""
     credential, attributes = ready.case.signatory, ready.attributes()
     assert isinstance(credential, Credential)
-    return embed_and_raise(ready, attributes, sign_message(credential.key(), credential.template.scheme, attributes))
+    # Our own output is checked while the key process checks the signature; nothing leaves before both have.
+    with sign_ahead(credential.key(), credential.template.scheme, attributes) as signed:
+        made = embed_and_raise(ready, attributes, signed.signature)
+        signed.confirm()
+    return made
 
 
 def _reserve(case: Case) -> GivenNumber | None:
