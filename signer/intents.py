@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import CTE, ColumnElement, Connection, String, Table, bindparam, exists, insert, select
 from sqlalchemy import cast as sql_cast
@@ -22,6 +22,7 @@ from certs.in_force import all_in_force, keep_in_force
 from certs.inventory import of_serials
 from certs.prepared import Prepared, sent_together
 from pki.audit import Actor, append, appended_by, audit_refusals, audit_values
+from signer.credentials import STANDING
 from signer.documents import (
     ACTS,
     DOCUMENTS,
@@ -35,6 +36,7 @@ from signer.documents import (
     document_values,
     finish_values,
 )
+from signer.tables import CredentialRow
 
 _BEGIN_AUDITED = "document.sign.intent"
 _FINISH_AUDITED = "document.sign"
@@ -48,6 +50,7 @@ _ACT_COLUMNS = (
 
 
 # SQLite's.
+_CREDENTIALS = cast("Table", CredentialRow.__table__)
 _KNOWN = Prepared(
     select(ACTS.c.id).where(ACTS.c.output_sha256 == bindparam("act_input_sha256"), ACTS.c.state == "done")
 )
@@ -85,7 +88,9 @@ def _begin(*conditions: ColumnElement[bool]) -> Prepared:
 
 @functools.cache
 def _begin_in_force(count: int) -> Prepared:
-    return _begin(all_in_force(count))
+    # It may have been looked up before a consent was asked for (activation.py): that is used by other statements.
+    activation = select(_CREDENTIALS.c.activation).where(_CREDENTIALS.c.name == bindparam("act_credential"))
+    return _begin(all_in_force(count), activation.scalar_subquery() == STANDING)
 
 
 _BEGIN = _begin()
@@ -125,7 +130,7 @@ def begin_in_force(
 ) -> tuple[Registered, int] | None:  # fmt: skip
     """On PostgreSQL `begin_fresh` and the question whether these certificates are in force, in one crossing (`Database.at_once`).
 
-    None, and nothing stored, also when one of them is not.
+    None, and nothing stored, also when one of them is not, or the credential signs with consent only.
     """
     opening = document_values(agency=agency, name=name, details=details, now=intent.claimed_time)
     values = _prefixed("document", opening) | _prefixed("act", act_values(intent))
