@@ -21,6 +21,7 @@ from signer.credentials import refuse_out_of_force
 from signer.documents import ActIntent
 from signer.errors import Refused
 from signer.intents import begin_in_force
+from signer.tables import CredentialRow
 from tests.fakes.clock import START
 from tests.postgres import Cluster, cluster, discard
 from tests.signing_world import CLERK
@@ -198,7 +199,7 @@ def test_what_crosses_behind_a_name_sees_what_its_holder_has_committed(database:
 
 def _intent(serial: str) -> ActIntent:
     return ActIntent(
-        credential=None, intent="approve", level="B-B", field="Signature1", certificate_serial=serial,
+        credential="officer", intent="approve", level="B-B", field="Signature1", certificate_serial=serial,
         digest_algorithm="sha256", digest="33" * 32, input_sha256="11" * 32, actor=CLERK.name, claimed_time=START,
     )  # fmt: skip
 
@@ -212,8 +213,26 @@ def _begin(world: World, *serials: str) -> bool:
     return begun is not None
 
 
+def _credential(world: World, serial: str, activation: str = "standing") -> None:
+    with world.database.write() as session:
+        session.add(
+            CredentialRow(
+                name="officer", role="officer", activation=activation, agency="Sở", public_key_der=b"", certificate_serial=serial,
+                scheme="ecdsa-sha256", created_at=START,
+            )
+        )  # fmt: skip
+
+
+def test_what_signs_with_consent_only_does_not_begin_in_one_crossing(world: World) -> None:
+    serial = world.officer().record.serial
+    assert not _begin(world, serial, world.issuing.serial)  # fail closed: nobody says how it signs
+    _credential(world, serial, "consent")
+    assert not _begin(world, serial, world.issuing.serial)
+
+
 def test_a_signature_waits_for_a_revocation_and_then_does_not_begin(world: World) -> None:
     serial = world.officer().record.serial
+    _credential(world, serial)
     assert _begin(world, serial, world.issuing.serial)
     done: list[bool] = []
     with world.database.write() as session:

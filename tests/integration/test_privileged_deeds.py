@@ -73,6 +73,7 @@ NOBODY = Actor("os:root")
 _SERVES_DEEDS = {
     "pki/audit.py:append", "pki/audit.py:audit_values", "pki/approval.py:use", "pki/approval_records.py:note",
     "pki/roles.py:require", "pki/tsa/authority.py:write_tally", "signer/intents.py:begin_fresh",
+    "signer/intents.py:begin_in_force",
     "signer/signing_case.py:open_case", "signer/batch_work.py:work_off", "api/cli/sign_again.py:done_before",
     "signer/intents.py:finish_fresh", "signer/newest.py:put_in_place", "signer/signing.py:make_ready", "signer/prepared.py:give_up_act",
     "api/services.py:prepared_since", "pki/audit.py:append_all", "pki/issuing_cycle.py:issue_orders",
