@@ -44,19 +44,23 @@ def accept_prepared(original: bytes, tail: bytes, hole: tuple[int, int], field: 
     """
     content = original + tail
     start, end = hole
-    zeros = content[start + 1 : end - 1]
-    ranges = [tuple(map(int, found.groups())) for found in _BYTE_RANGE.finditer(tail)]
+    held = end - start - 2
     sound = (
         len(original) <= start < end <= len(content)
-        and content[start : start + 1] == b"<"
-        and content[end - 1 : end] == b">"
-        and len(zeros) % 2 == 0
-        and zeros.count(b"0") == len(zeros)
-        and ranges == [(0, start, end, len(content) - end)]
+        and held >= 0
+        and held % 2 == 0
+        and content[start:end] == b"<%b>" % (b"0" * held)
+        and _ranges_around(tail, start - len(original), end - len(original)) == [(0, start, end, len(content) - end)]
     )
     if not sound:
         raise OwnOutputBroken("PREPARED_FILE_WRONG")
     return PreparedPdf(content, hole, field)
+
+
+def _ranges_around(tail: bytes, start: int, end: int) -> list[tuple[int, ...]]:
+    """All byte ranges that a tail names. Its hole, which is most of it, holds zeros alone and no match can reach across."""
+    found = [*_BYTE_RANGE.finditer(tail, 0, start), *_BYTE_RANGE.finditer(tail, end)]
+    return [tuple(map(int, each.groups())) for each in found]
 
 
 def document_digest(prepared: PreparedPdf, algorithm: str) -> bytes:

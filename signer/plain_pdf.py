@@ -21,6 +21,17 @@ _REFERENCE = re.compile(rb"(\d{1,10})\s+(\d{1,5})\s+R\b")
 _PLAIN_TOKEN = re.compile(rb"/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*|[+\-.0-9A-Za-z]+")
 _HEX = re.compile(rb"<[0-9A-Fa-f\x00\t\n\x0c\r ]*>")
 _STRING_PIECE = re.compile(rb"[()\\]")
+# A whole entry in one step, where its value holds neither comment nor parenthesis and lies at most two levels deep; nearly all do. What
+# `_skip` would pass over token by token, and nothing else. Possessive: no octet is looked at in two ways.
+_WHITE = rb"[\x00\t\n\x0c\r ]"
+_NAME = rb"/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*+"
+_WORDS = rb"(?:[+\-.0-9A-Za-z\x00\t\n\x0c\r ]++|" + _NAME + rb"|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>)"
+_INNER = rb"(?:" + _WORDS + rb"|\[" + _WORDS + rb"*+\]|<<" + _WORDS + rb"*+>>)"
+_ENTRY = re.compile(
+    rb"(" + _NAME + rb")" + _WHITE + rb"*+"
+    rb"(\d{1,10}+" + _WHITE + rb"++\d{1,5}+" + _WHITE + rb"++R\b|[+\-.0-9A-Za-z]++|" + _NAME + rb"|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>"
+    rb"|\[" + _INNER + rb"*+\]|<<" + _INNER + rb"*+>>)" + _WHITE + rb"*+"
+)  # fmt: skip
 _FIRST_ARCHIVE = re.compile(rb"pdfaid:part(?:\s*=\s*[\"']|\s*>)\s*1")
 _ROW_OCTETS = 20
 _DEEPEST = 40
@@ -166,6 +177,16 @@ def read_dictionary(data: bytes, at: int) -> RawDictionary:
     start, at = at, _blank(data, at + 2)
     entries: dict[bytes, bytes] = {}
     while data[at : at + 2] != b">>":
+        whole = _ENTRY.match(data, at)
+        if whole is not None:
+            name, value_octets = whole.groups()
+            if b"#" in name or name in entries:
+                raise NotPlain("no plain key")
+            entries[name] = value_octets
+            at = whole.end()
+            if data[at : at + 1] == b"%":
+                at = _blank(data, at)
+            continue
         key = _PLAIN_TOKEN.match(data, at)
         if key is None or not key[0].startswith(b"/") or b"#" in key[0] or key[0] in entries:
             raise NotPlain("no plain key")
