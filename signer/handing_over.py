@@ -25,6 +25,7 @@ from signer.extending import Raised
 from signer.given import Given, accept_value, check_cms
 from signer.levels import B_B, B_T, LEVELS, reaches
 from signer.numbering import GivenNumber, void_number, year_of
+from signer.octets import Octets, beginning_of, sha256_of
 from signer.outside import Outside, der_of, outside_signatory, refuse_if_ended
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms, embed_signature
 from signer.prepared import (
@@ -201,7 +202,7 @@ def _refuse_ended_signatory(session: Session, signatory: Signatory, signing: Sig
 
 def _record(ready: Ready, actor: Actor, deps: HandoverDeps) -> PreparedDocument:
     case, prepared, signatory = ready.case, ready.prepared, ready.case.signatory
-    request, input_sha256 = case.request, hashlib.sha256(case.request.pdf).hexdigest()
+    request, input_sha256 = case.request, sha256_of(case.request.pdf)
     with deps.signing.database.read() as session:
         known = find_by_revisions(session, (input_sha256, *case.earlier.revisions))
     outside = signatory if isinstance(signatory, Outside) else None
@@ -226,7 +227,7 @@ def _record(ready: Ready, actor: Actor, deps: HandoverDeps) -> PreparedDocument:
         filled=ready.filled,
         input_sha256=input_sha256,
         input_size=len(request.pdf),
-        blob_sha256=hashlib.sha256(prepared.content).hexdigest(),
+        blob_sha256=sha256_of(prepared.content),
         blob_size=len(prepared.content),
         hole=prepared.hole,
         digest=ready.digest.hex(),
@@ -253,15 +254,15 @@ def _announced(one: PreparedDocument, deps: HandoverDeps) -> Signatory:
 def stored_file(one: PreparedDocument, blobs: BlobStore) -> PreparedPdf:
     """The file as it was prepared, octet for octet; PREPARED_MISSING, PREPARED_ALTERED."""
     try:
-        content = blobs.get(one.blob_sha256)
-        original = content[: one.input_size]
+        content = blobs.open(one.blob_sha256)
+        original = beginning_of(content, one.input_size)
         prepared = accept_prepared(original, content[one.input_size :], one.hole, one.field)
     except Unavailable as error:
         code = "PREPARED_ALTERED" if error.code == "BLOB_ALTERED" else "PREPARED_MISSING"
         raise Refused(code, id=one.id) from error
     except OwnOutputBroken as error:
         raise Refused("PREPARED_ALTERED", id=one.id) from error
-    if hashlib.sha256(original).hexdigest() != one.input_sha256:
+    if sha256_of(original) != one.input_sha256:
         raise Refused("PREPARED_ALTERED", id=one.id)
     return prepared
 
@@ -271,7 +272,7 @@ def _ready(
 ) -> Ready:
     """As it was when it was prepared, but for who finishes it and what the file's earlier signatures are worth now."""
     request = SignRequest(
-        pdf=prepared.content[: one.input_size],
+        pdf=beginning_of(prepared.content, one.input_size),
         name=one.name,
         credential=one.credential or "",
         intent=one.intent,
@@ -311,7 +312,7 @@ def _make_outside(ready: Ready, value: bytes, one: PreparedDocument, given: Give
     return Made(signed, _raise(signed, B_T, one, given, deps))
 
 
-def _raise(signed: bytes, reached: str, one: PreparedDocument, given: Given, deps: HandoverDeps) -> Raised:
+def _raise(signed: Octets, reached: str, one: PreparedDocument, given: Given, deps: HandoverDeps) -> Raised:
     """The file as high as it can be had now; the signature is never lost for it."""
     failure: SignerError | None = None
     for wanted in reversed(LEVELS):
@@ -329,7 +330,7 @@ def _raise(signed: bytes, reached: str, one: PreparedDocument, given: Given, dep
     return Raised(signed, reached, failure)
 
 
-def _judge(signed: bytes, one: PreparedDocument, given: Given, deps: HandoverDeps) -> JudgedSignature:
+def _judge(signed: Octets, one: PreparedDocument, given: Given, deps: HandoverDeps) -> JudgedSignature:
     """The finished file by the same eyes that people will judge it with; Refused unless the announced certificate signed it well."""
     verdict = verify_file(signed, "", deps.upgrading(_extra(one, given, deps)).verifier())
     if verdict.reason == "JUDGE_UNAVAILABLE":

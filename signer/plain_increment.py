@@ -5,7 +5,9 @@ Only for a file that has no form yet and a plan that draws nothing; the caller t
 
 from __future__ import annotations
 
-from signer.plain_pdf import NotPlain, read_plain
+from signer.octets import Octets
+from signer.plain_base import read_plain
+from signer.plain_pdf import NotPlain
 from signer.plain_revision import PlainRevision, with_annotation
 from signer.plan import Plan, Prepared
 from signer.subfilters import SUBFILTERS
@@ -13,7 +15,7 @@ from signer.subfilters import SUBFILTERS
 _HIDDEN_LOCKED = 132  # Print and Locked (ISO 32000-2 table 167), as for a field that shows nothing
 
 
-def prepare_plain(pdf: bytes, plan: Plan, field: str) -> Prepared:
+def prepare_plain(pdf: Octets, plan: Plan, field: str) -> Prepared:
     """The appended revision for a plan without stamp and values; NotPlain when the file or the plan asks for more."""
     if (
         plan.placement != "none"

@@ -7,7 +7,6 @@ there stays octet for octet: the answer is only the tail.
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -24,7 +23,7 @@ from pyhanko.sign.fields import (
     SigSeedSubFilter,
     append_signature_field,
 )
-from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigMDPSetup, SigObjSetup
+from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigMDPSetup, SigObjSetup
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
 from signer.appearance.errors import AppearanceError, PlacementCoversText, PlacementOffPage, SurveyFailed
@@ -32,6 +31,7 @@ from signer.appearance.geometry import PageBox, Place, Rect, mm_to_pt, parse_pla
 from signer.appearance.pdf_objects import PdfParts
 from signer.appearance.placement import Wanted, check_blank, find_place
 from signer.appearance.stamps import Appearance, empty_stamp, seal_stamp, signature_stamp, text_stamp
+from signer.appearance.survey import Drawable
 from signer.conformance import conformance_of
 from signer.errors import InputUnreadable, Refused, SignerError
 from signer.form import (
@@ -48,6 +48,7 @@ from signer.form import (
     signature_fields,
     with_locked,
 )
+from signer.octets import Octets, stream_of
 from signer.password import Password
 from signer.plain_increment import prepare_plain
 from signer.plain_pdf import NotPlain
@@ -67,7 +68,7 @@ _STEMS = {"signature": "Signature", "seal": READY_SEAL_STEM}
 _SPOKEN = {"signature": "Chữ ký số", "seal": "Con dấu"}
 
 
-def prepare_task(header: dict[str, Any], blobs: list[bytes]) -> Message:
+def prepare_task(header: dict[str, Any], blobs: list[Any]) -> Message:
     """The judge process's task `prepare`: blob 0 is the file, the rest the plan's. A refusal is an answer, not a failure."""
     try:
         prepared = prepare(blobs[0], Plan.from_message(header, blobs[1:]))
@@ -79,9 +80,9 @@ def prepare_task(header: dict[str, Any], blobs: list[bytes]) -> Message:
     return answer, tail
 
 
-def prepare(pdf: bytes, plan: Plan) -> Prepared:
+def prepare(pdf: Octets, plan: Plan) -> Prepared:
     """Append the revision; Refused or InputUnreadable when it cannot be. Uses no key."""
-    if _HEADER.search(pdf, 0, _HEADER_WITHIN) is None:
+    if _HEADER.search(pdf[:_HEADER_WITHIN]) is None:
         raise InputUnreadable("INPUT_NOT_PDF")
     with contextlib.suppress(NotPlain):
         return prepare_plain(pdf, plan, plan.field or f"{_STEMS[plan.kind]}1")
@@ -102,7 +103,7 @@ class _LibraryTrouble(Exception):
         self.kind = kind
 
 
-def _guarded(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
+def _guarded(pdf: Octets, plan: Plan, *, strict: bool) -> Prepared:
     try:
         return _prepare(pdf, plan, strict=strict)
     except (SignerError, AppearanceError, MemoryError):
@@ -138,7 +139,7 @@ class _Wants:
     appearance: bool
 
 
-def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
+def _prepare(pdf: Octets, plan: Plan, *, strict: bool) -> Prepared:
     writer, rights = _open(pdf, plan.password, strict=strict)
     refuse_xfa(writer)
     fields = signature_fields(writer)
@@ -156,12 +157,12 @@ def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
     waiting = [*(each.name for each in fields if each.free), *([room] if room else [])]
     rules = _rules(writer, plan, target, waiting, filled)
     wants = _Wants(seal_field=room, tags=claims.tagged and not signed, appearance=claims.archive_part == 1)
-    hole, output = _append_signature(writer, plan, target, parts, rules, wants)
-    return Prepared(output[len(pdf) :], hole, target.name, target.how, tuple(filled), not strict, signed)
+    tail, hole = _append_signature(writer, plan, target, parts, rules, wants)
+    return Prepared(tail, hole, target.name, target.how, tuple(filled), not strict, signed)
 
 
 def _target(
-    pdf: bytes, plan: Plan, writer: IncrementalPdfFileWriter, fields: list[SignatureField], rights: Rights
+    pdf: Octets, plan: Plan, writer: IncrementalPdfFileWriter, fields: list[SignatureField], rights: Rights
 ) -> _Target:
     name = plan.field
     if name is None and not rights.new_field:
@@ -189,7 +190,7 @@ def _target(
     return _Target(name or fresh_name(writer, _STEMS[plan.kind]), False, place, place.how if place else None)
 
 
-def _search(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> Place | None:
+def _search(pdf: Octets, plan: Plan, fields: list[SignatureField]) -> Place | None:
     """Where the stamp may stand without covering anything; None for nowhere, or for a page that cannot be rendered."""
     placement = parse_placement(plan.placement)
     if placement.kind == "none":
@@ -208,14 +209,18 @@ def _search(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> Place | Non
             beside = _beside_signature(pdf, plan, fields)
             if beside is not None:
                 return beside
-        return find_place(pdf, wanted, placement, plan.password.text)
+        return find_place(_drawable(pdf), wanted, placement, plan.password.text)
     except SurveyFailed:
         if placement.kind == "auto":
             return None  # what cannot be looked at gets no stamp, and the caller warns
         raise
 
 
-def _beside_signature(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> Place | None:
+def _drawable(pdf: Octets) -> Drawable:
+    return pdf if isinstance(pdf, bytes) else stream_of(pdf)
+
+
+def _beside_signature(pdf: Octets, plan: Plan, fields: list[SignatureField]) -> Place | None:
     """The seal's place by the rule of ND30 PL1, over the left third of the newest visible signature, if it covers nothing else."""
     for signed in reversed(fields):
         if signed.free or signed.box is None or signed.page is None or plan.diameter_mm is None:
@@ -223,7 +228,9 @@ def _beside_signature(pdf: bytes, plan: Plan, fields: list[SignatureField]) -> P
         rect = seal_rect(signed.box, plan.diameter_mm, signed.rotation)
         with contextlib.suppress(PlacementCoversText, PlacementOffPage):
             ignored = frozenset({signed.name})
-            check_blank(pdf, signed.page, rect, is_round=True, ignored_fields=ignored, password=plan.password.text)
+            check_blank(
+                _drawable(pdf), signed.page, rect, is_round=True, ignored_fields=ignored, password=plan.password.text
+            )
             return Place(signed.page, rect, signed.rotation, "field")
     return None
 
@@ -326,8 +333,8 @@ def _centred(stamp: Appearance, width: float, height: float) -> Appearance:
     return replace(stamp, width=width, height=height, content=matrix + stamp.content + b" Q")
 
 
-def _open(pdf: bytes, password: Password, *, strict: bool) -> tuple[IncrementalPdfFileWriter, Rights]:
-    writer = RevisionWriter(io.BytesIO(pdf), strict=strict)
+def _open(pdf: Octets, password: Password, *, strict: bool) -> tuple[RevisionWriter, Rights]:
+    writer = RevisionWriter(pdf, strict=strict)
     rights = unlock_for_writing(writer.prev, password)
     if "/Kids" not in writer.root["/Pages"] or not len(writer.root["/Pages"]["/Kids"]):
         raise InputUnreadable("INPUT_NO_PAGES")
@@ -335,14 +342,14 @@ def _open(pdf: bytes, password: Password, *, strict: bool) -> tuple[IncrementalP
 
 
 def _append_signature(
-    writer: IncrementalPdfFileWriter,
+    writer: RevisionWriter,
     plan: Plan,
     target: _Target,
     parts: PdfParts,
     rules: SigMDPSetup | None,
     wants: _Wants,
-) -> tuple[tuple[int, int], bytes]:
-    """Write field, signature dictionary with its hole and stamp; the hole's offsets and the whole file."""
+) -> tuple[bytes, tuple[int, int]]:
+    """Write field, signature dictionary with its hole and stamp; what is appended, and the hole's offsets."""
     box = target.place.rect if target.place else None
     embedder = PdfCMSEmbedder(None if target.exists else _field_spec(target.name, target.page, box))
     steps = embedder.write_cms(target.name, writer, existing_fields_only=target.exists)
@@ -369,5 +376,6 @@ def _append_signature(
         bytes_reserved=2 * plan.contents_octets,
     )
     steps.send(SigObjSetup(signature, rules))
-    answer, output = steps.send(SigIOSetup(_RULES_DIGEST))
-    return (answer.reserved_region_start, answer.reserved_region_end), output.getvalue()
+    tail, hole = writer.revision(signature)
+    assert hole is not None
+    return tail, hole

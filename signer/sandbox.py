@@ -1,7 +1,7 @@
 """The judge process as its parent sees it: start, one task at a time, limits, throw away. Inside it runs sandbox_child.
 
 Nothing that a stranger wrote is parsed in the parent: the answer is a bounded JSON header and opaque blobs, never a
-pickle.
+pickle. A long file goes over as a descriptor that can only be read from, everything else through pipes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +22,8 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from signer.long_file import LongFile
+from signer.octets import Octets
 from signer.sandbox_frame import FrameFormatError, FrameReader, FrameSizeError, encode_frame
 from signer.validation.errors import (
     SandboxCrashed,
@@ -59,6 +62,8 @@ class Judge:
         self._preload = tuple(preload)
         self._child = tuple(child)
         self._process: subprocess.Popen[bytes] | None = None
+        # By which descriptors are handed over.
+        self._channel: socket.socket | None = None
         self._served = 0
         self._ready = False
         self._lock = threading.Lock()
@@ -68,17 +73,29 @@ class Judge:
         with self._lock:
             self._alive()
 
-    def run(self, task: str, header: dict[str, Any], blobs: Sequence[bytes] = ()) -> tuple[dict[str, Any], list[bytes]]:
-        """Have one task done. Raises a SandboxFailure when limits are passed, the process dies or the task raises."""
+    def run(
+        self, task: str, header: dict[str, Any], blobs: Sequence[Octets] = ()
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """Have one task done. Raises a SandboxFailure when limits are passed, the process dies or the task raises.
+
+        The first of the blobs may be a long file: the task gets it as one, and reads from it what it needs.
+        """
+        message: dict[str, Any] = {"task": task, "header": header}
+        sent = [blob.tail if isinstance(blob, LongFile) else blob for blob in blobs]
+        file = blobs[0] if blobs and isinstance(blobs[0], LongFile) else None
+        if file is not None:
+            message["file_size"] = file.size
         with self._lock:
             try:
-                frame = encode_frame({"task": task, "header": header}, blobs, self.limits.message_bytes)
+                frame = encode_frame(message, sent, self.limits.message_bytes)
             except FrameSizeError as error:
                 raise _too_large(error) from error
             process = self._alive()
             self._served += 1
             finished = False
             try:
+                if file is not None:
+                    self._hand_over(file)
                 answer, parts = self._exchange(process, frame, time.monotonic() + self.limits.wall_seconds)
                 finished = bool(answer.get("ok"))
             finally:
@@ -116,7 +133,10 @@ class Judge:
         if self._process is not None and self._process.poll() is not None:
             self._discard()
         if self._process is None:
-            settings = json.dumps({"limits": asdict(self.limits), "preload": self._preload})
+            self._channel, far_end = socket.socketpair()
+            settings = json.dumps(
+                {"limits": asdict(self.limits), "preload": self._preload, "channel": far_end.fileno()}
+            )
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, *self._child, settings],
@@ -126,11 +146,14 @@ class Judge:
                     env={},  # no secret, path or proxy of ours is worth inheriting
                     cwd="/",
                     close_fds=True,
+                    pass_fds=(far_end.fileno(),),
                     start_new_session=True,  # Ctrl-C at the terminal is the parent's to answer
                     bufsize=0,
                 )
             except OSError as error:
                 raise SandboxCrashed("the judge process cannot be started", reason="start") from error
+            finally:
+                far_end.close()
             self._served, self._ready = 0, False
             for pipe in (self._process.stdin, self._process.stdout):
                 assert pipe is not None
@@ -138,8 +161,17 @@ class Judge:
                     fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return self._process
 
+    def _hand_over(self, file: LongFile) -> None:
+        assert self._channel is not None
+        # Whoever has died does not listen any more; what it died of is found out when its answer is waited for.
+        with contextlib.suppress(OSError):
+            socket.send_fds(self._channel, [b"f"], [file.source.fileno()])
+
     def _discard(self) -> None:
         process, self._process = self._process, None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
         if process is None:
             return
         with contextlib.suppress(OSError):

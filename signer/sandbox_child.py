@@ -12,14 +12,18 @@ import importlib
 import json
 import os
 import resource
+import socket
 import sys
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from signer.long_file import LongFile, Source
+from signer.octets import Octets
 from signer.sandbox_frame import FrameFormatError, FrameSizeError, encode_frame, read_frame
 
-Task = Callable[[dict[str, Any], list[bytes]], tuple[dict[str, Any], list[bytes]]]
+# A file comes first among the blobs, and a long one as a LongFile; all others are bytes.
+Task = Callable[[dict[str, Any], list[Any]], tuple[dict[str, Any], list[bytes]]]
 
 TASKS: Mapping[str, str] = {
     "gather": "signer.validation.gathering:gather_task",
@@ -35,7 +39,7 @@ _CLONE_NEWNET = 0x40000000
 def serve(tasks: Mapping[str, str], settings: dict[str, Any]) -> None:
     """Answer tasks until the parent closes the pipe."""
     limits: dict[str, Any] = settings["limits"]
-    source, sink = _take_pipes()
+    source, sink, channel = _take_pipes(int(settings["channel"]))
     _leave_network()
     _limit(resource.RLIMIT_AS, limits["memory_bytes"])
     _limit(resource.RLIMIT_CORE, 0)
@@ -62,9 +66,11 @@ def serve(tasks: Mapping[str, str], settings: dict[str, Any]) -> None:
                 return
             if message is None:
                 return
-            header, blobs = message
+            header, blobs = message[0], _with_file(message[0], message[1], channel)
             _allow_processor_time(limits["cpu_seconds"])
             answer, parts = _perform(tasks, loaded, header, blobs)
+            if blobs and isinstance(blobs[0], LongFile):
+                blobs[0].source.close()
             del message, header, blobs
             _send(sink, answer, parts, limits["message_bytes"])
             if not answer["ok"]:
@@ -72,7 +78,7 @@ def serve(tasks: Mapping[str, str], settings: dict[str, Any]) -> None:
 
 
 def _perform(
-    tasks: Mapping[str, str], loaded: dict[str, Task], header: dict[str, Any], blobs: list[bytes]
+    tasks: Mapping[str, str], loaded: dict[str, Task], header: dict[str, Any], blobs: list[Octets]
 ) -> tuple[dict[str, Any], list[bytes]]:
     try:
         name = str(header.get("task"))
@@ -111,15 +117,27 @@ def _send(sink: int, answer: dict[str, Any], parts: list[bytes], limit: int) -> 
             rest = rest[os.write(sink, rest) :]
 
 
-def _take_pipes() -> tuple[int, int]:
-    """Keep the two pipes under other numbers; what a library prints or reads goes nowhere."""
+def _with_file(header: dict[str, Any], blobs: list[bytes], channel: socket.socket) -> list[Octets]:
+    """The blobs of a message, the first one with the long file before it whose tail it is."""
+    if "file_size" not in header:
+        return [*blobs]
+    _, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
+    (descriptor,) = descriptors
+    return [LongFile(Source(descriptor, int(header["file_size"])), blobs[0]), *blobs[1:]]
+
+
+def _take_pipes(given: int) -> tuple[int, int, socket.socket]:
+    """Keep the two pipes and the channel under other numbers; what a library prints or reads goes nowhere."""
     source, sink = os.dup(0), os.dup(1)
+    channel = socket.socket(fileno=os.dup(given))
+    if given > 2:
+        os.close(given)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
-    os.closerange(max(source, sink) + 1, 1024)
-    return source, sink
+    os.closerange(max(source, sink, channel.fileno()) + 1, 1024)
+    return source, sink, channel
 
 
 class _NoHttp(types.ModuleType):

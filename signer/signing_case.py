@@ -6,8 +6,6 @@ The cycle of one is signing.py's, that of many signing_batch.py's; the rows are 
 
 from __future__ import annotations
 
-import hashlib
-
 from hsm.errors import HSMError
 from pki.audit import Actor
 from signer.admission import refuse_closed_document
@@ -17,6 +15,7 @@ from signer.errors import InputUnreadable, Refused, SignerError
 from signer.extending import Raised
 from signer.levels import B_B, B_T, LEVELS, reaches
 from signer.numbering import GivenNumber
+from signer.octets import Octets, sha256_of
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, embed_signature
 from signer.planning import build_plan
 from signer.protection import refuse_protection
@@ -100,13 +99,13 @@ def intent_of(ready: Ready) -> ActIntent:
         certificate_serial=signatory.serial,
         digest_algorithm=signatory.template.scheme.digest,
         digest=ready.digest.hex(),
-        input_sha256=hashlib.sha256(request.pdf).hexdigest(),
+        input_sha256=sha256_of(request.pdf),
         actor=case.actor.name,
         claimed_time=case.now,
     )
 
 
-def embed_value(ready: Ready, attributes: bytes, value: bytes) -> tuple[bytes, OneStamp | None]:
+def embed_value(ready: Ready, attributes: bytes, value: bytes) -> tuple[Octets, OneStamp | None]:
     """The signed revision, checked, and who gave its time-stamp; `value` is the signature over the attributes of `ready`."""
     case, prepared = ready.case, ready.prepared
     template = case.signatory.template
@@ -126,7 +125,7 @@ def embed_and_raise(ready: Ready, attributes: bytes, value: bytes) -> Made:
     return Made(signed, _raise(ready, signed, stamp))
 
 
-def _raise(ready: Ready, signed: bytes, stamp: OneStamp | None) -> Raised:
+def _raise(ready: Ready, signed: Octets, stamp: OneStamp | None) -> Raised:
     case, extender = ready.case, ready.case.deps.extender
     if stamp is None or extender is None:
         return Raised(signed, B_B)
@@ -184,7 +183,7 @@ def _refuse_level(level: str, deps: SigningDeps) -> None:
         raise Refused("LEVEL_UNAVAILABLE", level=level)
 
 
-def _refuse_size(pdf: bytes, limit: int) -> None:
+def _refuse_size(pdf: Octets, limit: int) -> None:
     if not pdf:
         raise InputUnreadable("INPUT_EMPTY")
     if len(pdf) > limit:

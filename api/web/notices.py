@@ -98,7 +98,7 @@ _BY_STATUS = {
 }
 
 
-def notice_of_unreadable(reason: str, content: bytes) -> Notice:
+def notice_of_unreadable(reason: str, content: Octets) -> Notice:
     """Why a file could not be judged."""
     if reason == "UNREADABLE_NOT_PDF":
         return NOTICES[_kind_of(content[:_HEAD])]
