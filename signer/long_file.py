@@ -190,13 +190,6 @@ class LongFile:
             return LongFile(self.source, self.tail[: end - self.size], self.size)
         return LongFile(self.source, size=end)
 
-    def overwritten(self, at: int, text: bytes) -> LongFile:
-        """The same with other octets at a place in the tail."""
-        begin = at - self.size
-        if begin < 0 or begin + len(text) > len(self.tail):
-            raise ValueError("what stands on disk is never overwritten")
-        return LongFile(self.source, b"".join((self.tail[:begin], text, self.tail[begin + len(text) :])), self.size)
-
     def _between(self, start: int, end: int) -> bytes:
         if end <= start:
             return b""

@@ -1,11 +1,11 @@
-"""What can be asked of a file's octets wherever they are, in memory or on disk: digests, other octets at a place, a stream."""
+"""What can be asked of a file's octets wherever they are, in memory or on disk: digests, a stream."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from signer.long_file import LongFile, LongStream
 
@@ -23,6 +23,11 @@ def sha256_of(octets: Octets, end: int | None = None) -> str:
     if isinstance(octets, bytes):
         return hashlib.sha256(memoryview(octets)[:end]).hexdigest()
     return str(octets.hasher_at("sha256", end).hexdigest())
+
+
+def hasher_over(octets: Octets, algorithm: str) -> Any:
+    """A hasher that has seen all octets."""
+    return hashlib.new(algorithm, octets) if isinstance(octets, bytes) else octets.hasher_at(algorithm, len(octets))
 
 
 def digest_of_ranges(octets: Octets, ranges: Sequence[int], algorithm: str) -> bytes:
@@ -51,13 +56,6 @@ def pieces_of(octets: Octets, start: int = 0, end: int | None = None) -> Iterato
         yield memoryview(octets)[start:end]
     else:
         yield from octets.pieces(start, end)
-
-
-def overwritten(octets: Octets, at: int, text: bytes) -> Octets:
-    """The same with other octets at a place. In a long file that may only be in its tail."""
-    if isinstance(octets, bytes):
-        return b"".join((octets[:at], text, octets[at + len(text) :]))
-    return octets.overwritten(at, text)
 
 
 def beginning_of(octets: Octets, end: int) -> Octets:

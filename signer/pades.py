@@ -15,21 +15,31 @@ from hsm.spec import PrivateKey, PublicKey
 from pki.schemes import SignatureMismatch, check_signature, sign_message
 from signer.cms import CmsTemplate, timestamp_attribute
 from signer.errors import OwnOutputBroken
-from signer.octets import Octets, digest_around, overwritten
+from signer.octets import Octets, digest_around, hasher_over
 
 _BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
 
 
 @dataclass(frozen=True)
 class PreparedPdf:
-    """A PDF whose last revision has a signature dictionary with an empty hole.
+    """A PDF whose last revision has a signature dictionary with an empty hole. Kept in two parts: what was there is not copied.
 
     `hole`: offsets of the hex string's `<` and of the octet after its `>`; everything outside is what gets signed.
     """
 
-    content: Octets
+    original: Octets
+    tail: bytes
     hole: tuple[int, int]
     field: str
+
+    @property
+    def content(self) -> Octets:
+        """The file as a whole."""
+        return self.original + self.tail
+
+    @property
+    def hole_in_tail(self) -> tuple[int, int]:
+        return self.hole[0] - len(self.original), self.hole[1] - len(self.original)
 
     @property
     def capacity(self) -> int:
@@ -42,19 +52,19 @@ def accept_prepared(original: Octets, tail: bytes, hole: tuple[int, int], field:
 
     The tail comes from a process that parsed a stranger's file: its offsets are checked here, on our own copy.
     """
-    content = original + tail
-    start, end = hole
+    prepared = PreparedPdf(original, tail, hole, field)
+    start, end = prepared.hole_in_tail
     held = end - start - 2
     sound = (
-        len(original) <= start < end <= len(content)
+        0 <= start < end <= len(tail)
         and held >= 0
         and held % 2 == 0
-        and content[start:end] == b"<%b>" % (b"0" * held)
-        and _ranges_around(tail, start - len(original), end - len(original)) == [(0, start, end, len(content) - end)]
+        and tail[start:end] == b"<%b>" % (b"0" * held)
+        and _ranges_around(tail, start, end) == [(0, *hole, len(tail) - end)]
     )
     if not sound:
         raise OwnOutputBroken("PREPARED_FILE_WRONG")
-    return PreparedPdf(content, hole, field)
+    return prepared
 
 
 def _ranges_around(tail: bytes, start: int, end: int) -> list[tuple[int, ...]]:
@@ -65,14 +75,19 @@ def _ranges_around(tail: bytes, start: int, end: int) -> list[tuple[int, ...]]:
 
 def document_digest(prepared: PreparedPdf, algorithm: str) -> bytes:
     """Digest over the two ranges around the hole (ISO 32000-2 12.8.1)."""
-    return digest_around(prepared.content, prepared.hole, algorithm)
+    (start, end), tail = prepared.hole_in_tail, memoryview(prepared.tail)
+    hasher = hasher_over(prepared.original, algorithm)
+    hasher.update(tail[:start])
+    hasher.update(tail[end:])
+    return bytes(hasher.digest())
 
 
 def embed_cms(prepared: PreparedPdf, cms: bytes) -> Octets:
     """Write the CMS as hex into the hole; the rest of the hole stays zeros. No other octet changes."""
     if len(cms) > prepared.capacity:
         raise OwnOutputBroken("CMS_TOO_LARGE", octets=str(len(cms)), capacity=str(prepared.capacity))
-    return overwritten(prepared.content, prepared.hole[0] + 1, cms.hex().encode("ascii"))
+    (start, _), tail, text = prepared.hole_in_tail, prepared.tail, cms.hex().encode("ascii")
+    return prepared.original + b"".join((tail[: start + 1], text, tail[start + 1 + len(text) :]))
 
 
 def sign_prepared(

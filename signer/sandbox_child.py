@@ -39,7 +39,7 @@ _CLONE_NEWNET = 0x40000000
 def serve(tasks: Mapping[str, str], settings: dict[str, Any]) -> None:
     """Answer tasks until the parent closes the pipe."""
     limits: dict[str, Any] = settings["limits"]
-    source, sink, channel = _take_pipes(int(settings["channel"]))
+    source, sink = _take_pipes()
     _leave_network()
     _limit(resource.RLIMIT_AS, limits["memory_bytes"])
     _limit(resource.RLIMIT_CORE, 0)
@@ -57,16 +57,21 @@ def serve(tasks: Mapping[str, str], settings: dict[str, Any]) -> None:
     gc.freeze()
     gc.enable()
     _send(sink, {"ok": True, "ready": True}, [], limits["message_bytes"])
+    line = socket.socket(fileno=source)
+    # It never reads ahead into another task: the parent sends one when it has the answer of the one before.
     with open(source, "rb", buffering=1 << 16, closefd=False) as stream:
         while True:
             try:
+                announced, descriptors, _, _ = socket.recv_fds(line, 1, 1)
+                if not announced:
+                    return
                 message = read_frame(stream, limits["message_bytes"])
             except (FrameFormatError, FrameSizeError, MemoryError) as error:
                 _send(sink, {"ok": False, "error": {"kind": type(error).__name__}}, [], limits["message_bytes"])
                 return
             if message is None:
                 return
-            header, blobs = message[0], _with_file(message[0], message[1], channel)
+            header, blobs = message[0], _with_file(message[0], message[1], descriptors)
             _allow_processor_time(limits["cpu_seconds"])
             answer, parts = _perform(tasks, loaded, header, blobs)
             if blobs and isinstance(blobs[0], LongFile):
@@ -117,27 +122,22 @@ def _send(sink: int, answer: dict[str, Any], parts: list[bytes], limit: int) -> 
             rest = rest[os.write(sink, rest) :]
 
 
-def _with_file(header: dict[str, Any], blobs: list[bytes], channel: socket.socket) -> list[Octets]:
+def _with_file(header: dict[str, Any], blobs: list[bytes], descriptors: list[int]) -> list[Octets]:
     """The blobs of a message, the first one with the long file before it whose tail it is."""
-    if "file_size" not in header:
+    if not descriptors:
         return [*blobs]
-    _, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
-    (descriptor,) = descriptors
-    return [LongFile(Source(descriptor, int(header["file_size"])), blobs[0]), *blobs[1:]]
+    return [LongFile(Source(descriptors[0], int(header["file_size"])), blobs[0]), *blobs[1:]]
 
 
-def _take_pipes(given: int) -> tuple[int, int, socket.socket]:
-    """Keep the two pipes and the channel under other numbers; what a library prints or reads goes nowhere."""
+def _take_pipes() -> tuple[int, int]:
+    """Keep line and pipe under other numbers; what a library prints or reads goes nowhere."""
     source, sink = os.dup(0), os.dup(1)
-    channel = socket.socket(fileno=os.dup(given))
-    if given > 2:
-        os.close(given)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
-    os.closerange(max(source, sink, channel.fileno()) + 1, 1024)
-    return source, sink, channel
+    os.closerange(max(source, sink) + 1, 1024)
+    return source, sink
 
 
 class _NoHttp(types.ModuleType):

@@ -31,7 +31,8 @@ def _file(pages: int, each: int, noise: bytes, *, streams: bool) -> Iterator[byt
     # 1 catalog, 2 page tree, 3 font, then content and page by turns.
     objects = {
         1: b"<< /Type /Catalog /Pages 2 0 R >>",
-        2: b"<< /Type /Pages /Count %d /Kids [%b] >>" % (pages, b" ".join(b"%d 0 R" % (5 + 2 * n) for n in range(pages))),
+        2: b"<< /Type /Pages /Count %d /Kids [%b] >>"
+        % (pages, b" ".join(b"%d 0 R" % (5 + 2 * n) for n in range(pages))),
         3: b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     }
     for page in range(pages):
@@ -89,7 +90,9 @@ def _with_streams(objects: dict[int, bytes], offsets: dict[int, int], at: int) -
     offsets[number] = at
     rows, above = b"", bytes(7)
     for each in range(number + 1):
-        kind, middle, last = (1, offsets[each], 0) if each in offsets else (2, *inside[each]) if each in inside else (0, 0, 0)
+        kind, middle, last = (
+            (1, offsets[each], 0) if each in offsets else (2, *inside[each]) if each in inside else (0, 0, 0)
+        )
         row = b"%c%b%b" % (kind, middle.to_bytes(5, "big"), last.to_bytes(1, "big"))
         rows += b"\2" + bytes((new - old) & 0xFF for new, old in zip(row, above, strict=True))
         above = row

@@ -35,12 +35,28 @@ def run(home: Path, octets: int = _OCTETS) -> list[Row]:
         ours, theirs = _times(home, source, folder)
         gigabytes = octets / _OCTETS
         rows = [
-            Row(f"{gigabytes:g} GB, file to file, beside copy and SHA-256", ours, theirs, round(theirs / ours, 2), "s", _ROUNDS, 0.77)
+            Row(
+                f"{gigabytes:g} GB, file to file, beside copy and SHA-256",
+                ours,
+                theirs,
+                round(theirs / ours, 2),
+                "s",
+                _ROUNDS,
+                0.77,
+            )
         ]
         for command in ("sign", "verify"):
             peak = _peak_of(command, home, source, folder) / 1024
             rows.append(
-                Row(f"{gigabytes:g} GB, antin {command}, largest process", round(peak, 1), _MOST_MB, round(_MOST_MB / peak, 2), "MB", 1, 1.0)
+                Row(
+                    f"{gigabytes:g} GB, antin {command}, largest process",
+                    round(peak, 1),
+                    _MOST_MB,
+                    round(_MOST_MB / peak, 2),
+                    "MB",
+                    1,
+                    1.0,
+                )
             )
         return rows
 
