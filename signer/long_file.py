@@ -5,13 +5,15 @@ It is read by offsets and never mapped: mapped pages count as memory, and one th
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, overload
 
 # What is longer than this stays on disk.
@@ -31,7 +33,8 @@ class Source:
         self.size = size
         # By algorithm: how far a digest has come, and what it was there. Beginnings are what is asked for again and again.
         self._states: dict[str, dict[int, Any]] = {}
-        self._reached = 0
+        # How far the thread has been asked to go, and has come.
+        self._asked = self._reached = 0
         self._lock = threading.Lock()
         self._ahead: ThreadPoolExecutor | None = None
 
@@ -61,6 +64,9 @@ class Source:
 
     def hash_ahead(self, end: int) -> None:
         """Let a thread hash so far, while the caller goes on: SHA-256 of every file is going to be asked for."""
+        if self._asked == self.size:
+            return
+        self._asked = end
         if self._ahead is None:
             self._ahead = ThreadPoolExecutor(1, "hash")
         self._ahead.submit(self._advance, end)
@@ -149,7 +155,7 @@ class LongFile:
         start, end, _ = slice(start, end).indices(len(self))
         while start + len(word) <= end:
             stop = min(end, start + _SEARCHED)
-            at = self._between(start, stop).find(word)
+            at = _find(self._between(start, stop), word)
             if at >= 0:
                 return start + at
             if stop == end:
@@ -197,6 +203,28 @@ class LongFile:
             return self.source.read(start, end)
         behind = self.tail[max(0, start - self.size) : end - self.size]
         return behind if start >= self.size else self.source.read(start, self.size) + behind
+
+
+@cache
+def _memmem() -> Callable[..., int | None] | None:
+    try:
+        function = ctypes.CDLL(None).memmem
+    except (OSError, AttributeError):
+        return None
+    function.restype = ctypes.c_void_p
+    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+    found: Callable[..., int | None] = function
+    return found
+
+
+def _find(piece: bytes, word: bytes) -> int:
+    """As `bytes.find`, which takes six times as long as the C library in a long piece, and lets no other thread work meanwhile."""
+    search = _memmem()
+    if search is None or not piece:
+        return piece.find(word)
+    begin = ctypes.cast(ctypes.c_char_p(piece), ctypes.c_void_p).value
+    found = search(begin, len(piece), word, len(word))
+    return -1 if found is None or begin is None else found - begin
 
 
 class LongStream(io.RawIOBase):

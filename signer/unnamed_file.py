@@ -86,9 +86,10 @@ class UnnamedFile:
 
     def wait(self) -> None:
         """Until what went ahead is done."""
-        if self._ahead is not None:
-            self._ahead.join()
-            self._ahead = None
+        ahead, self._ahead = self._ahead, None
+        # It is its own last holder when everybody else has let go of the file.
+        if ahead is not None and ahead is not threading.current_thread():
+            ahead.join()
 
     def write_at(self, at: int, octets: bytes) -> None:
         """Write, and end the file behind it; OSError."""
