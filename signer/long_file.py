@@ -231,7 +231,7 @@ class LongStream(io.RawIOBase):
     """A long file to be read as a stream; wrap it in `io.BufferedReader`."""
 
     def __init__(self, file: LongFile) -> None:
-        self._file = file
+        self.file = file
         self._at = 0
 
     def readable(self) -> bool:
@@ -244,14 +244,14 @@ class LongStream(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._file)}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self.file)}[whence]
         if base + offset < 0:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         self._at = base + offset
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        octets = self._file[self._at : self._at + len(buffer)]
+        octets = self.file[self._at : self._at + len(buffer)]
         buffer[: len(octets)] = octets
         self._at += len(octets)
         return len(octets)

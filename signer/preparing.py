@@ -57,6 +57,10 @@ from signer.revision_writer import RevisionWriter
 from signer.subfilters import SUBFILTERS
 from signer.tagging import tag_field
 from signer.unlocking import Rights, refuse_unless_allowed, unlock_for_writing
+from signer.validation.readers import install
+
+# The library reads a long cross-reference section row by row, and takes longer for it than for all that is then done.
+install()
 
 _HEADER = re.compile(rb"%PDF-\d\.\d")
 _HEADER_WITHIN = 1024  # readers look this far for it (ISO 32000-1 annex H, implementation note 13)

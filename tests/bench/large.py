@@ -112,13 +112,13 @@ def _peak_of(command: str, home: Path, source: Path, folder: Path) -> float:
     process = subprocess.Popen(
         [Path(sys.executable).with_name("antin"), *arguments], env=environment, stdout=subprocess.DEVNULL
     )
-    with _watched(process.pid, home) as peaks:
+    with watched(process.pid, home) as peaks:
         assert process.wait() == 0
     return max(peaks.values())
 
 
 @contextmanager
-def _watched(pid: int, home: Path) -> Iterator[dict[int, float]]:
+def watched(pid: int, home: Path) -> Iterator[dict[int, float]]:
     """The peaks of a process, of those it started, and of the key processes of the home, for as long as they live."""
     peaks: dict[int, float] = {}
     done = threading.Event()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from pyhanko.pdf_utils import generic, xref
+from pyhanko.pdf_utils.misc import PdfReadError
 
 from signer.validation import gathering, readers
 from tests.attacks import documents
@@ -158,3 +159,38 @@ def test_both_agree_on_a_document_of_our_own() -> None:
         tables_agree(pdf, found.end())
     for found in re.finditer(rb"<(?!<)", pdf):
         strings_agree(pdf, found.start())
+
+
+def packed(rows: list[bytes], kinds: list[int]) -> bytes:
+    """Rows as an encoder of PNG writes them (ISO/IEC 15948 9.2)."""
+    out, above = b"", bytes(len(rows[0]))
+    for row, kind in zip(rows, kinds, strict=True):
+        out += bytes([kind])
+        for at, octet in enumerate(row):
+            left, up, corner = (row[at - 1], above[at], above[at - 1]) if at else (0, above[0], 0)
+            plane = left + up - corner
+            nearest = min((abs(plane - each), order, each) for order, each in enumerate((left, up, corner)))[2]
+            out += bytes([(octet - (0, left, up, (left + up) // 2, nearest)[kind]) & 0xFF])
+        above = row
+    return out
+
+
+@pytest.mark.parametrize("among", [[0], [1], [2], [3], [4], [0, 2], [0, 1, 2, 3, 4]])
+def test_predicted_rows_come_out_as_they_went_in(among: list[int]) -> None:
+    chance = random.Random(5)
+    for columns in (1, 2, 7, 32):
+        rows = [chance.randbytes(columns) for _ in range(300)]
+        kinds = [chance.choice(among) for _ in rows]
+        assert readers.read_predicted(memoryview(packed(rows, kinds)), columns) == b"".join(rows)
+
+
+def test_predicted_rows_read_as_the_library_reads_those_that_it_reads_well() -> None:
+    rows = [random.Random(at).randbytes(7) for at in range(50)]
+    data = packed(rows, [2] * 50)
+    assert readers.LIBRARY_PNG_DECODE(memoryview(data), 7) == readers.read_predicted(data, 7)
+
+
+@pytest.mark.parametrize(("data", "columns"), [(b"\2ab", 3), (b"\5abc", 3), (b"", 0), (b"\2abc\6abc", 3)])
+def test_rows_that_are_none_are_refused(data: bytes, columns: int) -> None:
+    with pytest.raises(PdfReadError):
+        readers.read_predicted(data, columns)
