@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import commands, crls, http, issuance, keys, search, signing
+from tests.bench import commands, crls, http, issuance, keys, large, search, signing
 from tests.bench.measure import Row
 
 
@@ -26,6 +26,7 @@ def main() -> int:
         rows += crls.run(full=full)
         rows += issuance.run()
         if full:
+            rows += large.run(home)
             rows += search.run()
         os.chdir("/")  # the token's folder goes away with the temporary one
     print(f"{'benchmark':<52}{'ours':>11}{'peer':>11}  {'ratio':>8}  {'goal':>6}")

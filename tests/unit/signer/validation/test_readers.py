@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import random
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from pyhanko.pdf_utils import generic, xref
 from pyhanko.pdf_utils.misc import PdfReadError
+from pyhanko.pdf_utils.reader import PdfFileReader
 
+from signer.long_file import LongFile, Source
+from signer.octets import stream_of
 from signer.validation import gathering, readers
 from tests.attacks import documents
+from tests.large_pdf import large_pdf
 
 ROOT = Path(__file__).parents[4]
 CORPUS = Path(os.environ.get("ANTIN_TEST_CORPUS", "../shared/corpus"))
@@ -194,3 +200,50 @@ def test_predicted_rows_read_as_the_library_reads_those_that_it_reads_well() -> 
 def test_rows_that_are_none_are_refused(data: bytes, columns: int) -> None:
     with pytest.raises(PdfReadError):
         readers.read_predicted(data, columns)
+
+
+ODD_STREAMS = {
+    "a length of its own object": lambda pdf: pdf.replace(b"/Length 50038", b"/Length 9 0 R", 1),
+    "a length that is one too long": lambda pdf: pdf.replace(b"/Length 50038", b"/Length 50039", 1),
+    "a length that is too short": lambda pdf: pdf.replace(b"/Length 50038", b"/Length 30038", 1),
+    "no length": lambda pdf: pdf.replace(b"/Length 50038", b"/Langth 50038", 1),
+    "a length beyond the file": lambda pdf: pdf.replace(b"/Length 50038", b"/Length 99999999", 1),
+}
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_streams_of_a_long_file_hold_what_they_hold_in_memory(tmp_path: Path, *, streams: bool) -> None:
+    pdf = large_pdf(4, 50_000, streams=streams)
+    assert pdf.count(b"/Length 50038") == 4
+    for name, alter in {"as it is": bytes, **ODD_STREAMS}.items():
+        altered = alter(pdf)
+        path = tmp_path / "file"
+        path.write_bytes(altered)
+        file = LongFile(Source(os.open(path, os.O_RDONLY), len(altered)))
+        found = [contents(io.BytesIO(altered)), contents(stream_of(file))]
+        assert found[0] == found[1], name
+    path.write_bytes(pdf)
+    file = LongFile(Source(os.open(path, os.O_RDONLY), len(pdf)))
+    stream = PdfFileReader(stream_of(file)).root["/Pages"]["/Kids"][1]["/Contents"]
+    twin = generic.StreamObject(dict(stream), encoded_data=stream.encoded_data)
+    assert twin.data == stream.data == stream.encoded_data
+    twin.apply_filter(generic.pdf_name("/ASCIIHexDecode"))
+    assert len(twin.encoded_data) > 2 * len(stream.data) - 1
+
+
+def contents(stream: BinaryIO) -> list[object]:
+    """Length and digest of each page's content, or why there is none."""
+    found: list[object] = []
+    try:
+        reader = PdfFileReader(stream, strict=False)
+        pages = list(reader.root["/Pages"]["/Kids"])
+    except Exception as error:  # noqa: BLE001  the library raises many kinds, and both have to raise the same
+        return [type(error)]
+    for page in pages:
+        try:
+            held = page.get_object()["/Contents"].data
+        except Exception as error:  # noqa: BLE001
+            found.append(type(error))
+        else:
+            found.append((len(held), hashlib.sha256(held).hexdigest()))
+    return found
