@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -16,6 +15,7 @@ from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
 from signer.extension import Appended, ExtensionPlan
 from signer.lineage import document_status
+from signer.octets import Octets, sha256_of
 from signer.outside_credentials import enrolled_in_force
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Message, Plan, Prepared
@@ -52,15 +52,15 @@ class JudgeDesk:
         self._ders: dict[str, bytes] = {}
         self._serials: dict[str, str] = {}
 
-    def prepare(self, pdf: bytes, plan: Plan) -> Prepared:
+    def prepare(self, pdf: Octets, plan: Plan) -> Prepared:
         """Have a revision appended in the judge process; Refused or InputUnreadable as it decides, or when it gives up."""
         return Prepared.from_message(*self._have_done("prepare", pdf, plan.to_message()))
 
-    def append(self, pdf: bytes, plan: ExtensionPlan) -> Appended:
+    def append(self, pdf: Octets, plan: ExtensionPlan) -> Appended:
         """Have validation data appended in the judge process; errors as for `prepare`."""
         return Appended.from_message(*self._have_done("extend", pdf, plan.to_message()))
 
-    def _have_done(self, task: str, pdf: bytes, message: Message) -> Message:
+    def _have_done(self, task: str, pdf: Octets, message: Message) -> Message:
         header, blobs = message
         try:
             answer, parts = self._judge.run(task, header, [pdf, *blobs])
@@ -71,7 +71,7 @@ class JudgeDesk:
             raise kind(str(answer["code"]), **{str(name): str(value) for name, value in answer["facts"].items()})
         return answer, parts
 
-    def earlier_signatures(self, pdf: bytes, password: Password = NO_PASSWORD) -> EarlierSignatures:
+    def earlier_signatures(self, pdf: Octets, password: Password = NO_PASSWORD) -> EarlierSignatures:
         """What a file's signatures are worth, for the next one; InputUnreadable when that cannot be found out."""
         now = self._clock.now()
         verdict = verify_file(pdf, "", self.verifier(now, ValidationInputs(now, password=password)))
@@ -87,7 +87,7 @@ class JudgeDesk:
             enrolled = enrolled_in_force(session, pinned.union(certificates), now)
         ends = {each.facts.revision_end for each in judged if each.facts.revision_end}
         return EarlierSignatures(
-            revisions=tuple(hashlib.sha256(memoryview(pdf)[:end]).hexdigest() for end in sorted(ends)),
+            revisions=tuple(sha256_of(pdf, end) for end in sorted(ends)),
             fields=tuple(each.facts.field for each in judged),
             broken=tuple(each.facts.field for each in judged if each.conclusion == "invalid"),
             signers=tuple(record.serial for record in records if record is not None),
@@ -95,7 +95,7 @@ class JudgeDesk:
         )
 
     def verify(
-        self, pdf: bytes, name: str, *, at: datetime | None = None, extra: ValidationInputs | None = None
+        self, pdf: Octets, name: str, *, at: datetime | None = None, extra: ValidationInputs | None = None
     ) -> Verdict:
         """The verdict on one file, by what this installation knows and what the caller trusts besides."""
         return verify_file(pdf, name, self.verifier(at, extra))

@@ -14,6 +14,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation.generic_cms import extract_self_reported_ts
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
+from signer.octets import Octets, sha256_of
 from signer.validation.certificates import certificate_facts, plain_text, utc
 from signer.validation.changes import Kind, changes_after, coverage_of
 from signer.validation.cms_check import (
@@ -21,7 +22,7 @@ from signer.validation.cms_check import (
     SUBFILTER_TIMESTAMP,
     SUBFILTERS_DETACHED,
     check_cms,
-    digest_of,
+    digest_of_file,
 )
 from signer.validation.facts import ChangeFacts, SignatureFacts
 from signer.validation.paths import PathFinder
@@ -36,7 +37,7 @@ Found = dict[str, Any]
 class Document:
     """One reading of a file, with what its signatures share."""
 
-    pdf: bytes
+    pdf: Octets
     reader: PdfFileReader
     lenient: bool
     encrypted: bool
@@ -78,7 +79,7 @@ def examine(document: Document, name: str, dictionary: Any, paths: PathFinder) -
     return SignatureFacts(**found)
 
 
-def examine_raw(pdf: bytes, raw: RawSignature, paths: PathFinder) -> SignatureFacts | None:
+def examine_raw(pdf: Octets, raw: RawSignature, paths: PathFinder) -> SignatureFacts | None:
     """Facts of a signature in a file that cannot be opened; None unless a CMS signature really stands there."""
     found: Found = {"field": "", "type": "signature", "subfilter": "", "lenient": True}
     if not _examine_value(found, pdf, read_raw_value(pdf, raw), paths) or found.get("signer") is None:
@@ -113,7 +114,7 @@ def _read_from_bytes(document: Document, dictionary: Any) -> SignatureValue:
     return read_raw_value(document.pdf, raw)
 
 
-def _examine_value(found: Found, pdf: bytes, value: SignatureValue, paths: PathFinder) -> tuple[int, ...]:
+def _examine_value(found: Found, pdf: Octets, value: SignatureValue, paths: PathFinder) -> tuple[int, ...]:
     """Everything but the changes. Returns the ranges when a CMS structure could be looked for."""
     found["subfilter"] = plain_text(value.subfilter, 60)
     # Old document timestamps call themselves /Sig: the SubFilter tells (EN 319 142-1 5.4.3).
@@ -135,7 +136,7 @@ def _examine_value(found: Found, pdf: bytes, value: SignatureValue, paths: PathF
     if not {Finding.BYTERANGE_START, Finding.BYTERANGE_ORDER} & set(findings):
         end = ranges[2] + ranges[3]
         found["revision_end"] = end
-        found["revision_sha256"] = hashlib.sha256(memoryview(pdf)[:end]).hexdigest()
+        found["revision_sha256"] = sha256_of(pdf, end)
     if value.subfilter not in (*SUBFILTERS_DETACHED, SUBFILTER_SHA1, SUBFILTER_TIMESTAMP):
         found["problem"] = "UNSUPPORTED_SUBFILTER"
         return ranges
@@ -143,11 +144,9 @@ def _examine_value(found: Found, pdf: bytes, value: SignatureValue, paths: PathF
     return ranges
 
 
-def _take_cms(found: Found, pdf: bytes, value: SignatureValue, ranges: tuple[int, ...], paths: PathFinder) -> None:
-    view = memoryview(pdf)
-    pieces = [view[start : start + length] for start, length in zip(ranges[::2], ranges[1::2], strict=True)]
+def _take_cms(found: Found, pdf: Octets, value: SignatureValue, ranges: tuple[int, ...], paths: PathFinder) -> None:
     signed_data = cms.ContentInfo.load(value.contents)["content"]
-    facts = check_cms(signed_data, value.subfilter, lambda algorithm: digest_of(algorithm, *pieces))
+    facts = check_cms(signed_data, value.subfilter, lambda algorithm: digest_of_file(algorithm, pdf, ranges))
     found.update(
         problem=facts.problem,
         digest_ok=facts.digest_ok,

@@ -12,6 +12,7 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.misc import PdfReadError
 from pyhanko.pdf_utils.reader import PdfFileReader
 
+from signer.octets import Octets
 from signer.validation.certificates import utc
 from signer.validation.structure import RawSignature, find_raw_signatures
 
@@ -58,7 +59,7 @@ def read_value(field: Any) -> SignatureValue | None:
     )
 
 
-def read_raw_value(pdf: bytes, raw: RawSignature) -> SignatureValue:
+def read_raw_value(pdf: Octets, raw: RawSignature) -> SignatureValue:
     """The dictionary around a /ByteRange in raw bytes; contents are what the gap holds, or nothing."""
     gap_start, gap_end = raw.byte_range[1], raw.byte_range[2]
     opening = max(pdf.rfind(b" obj", max(0, gap_start - _OBJECT_LIMIT), gap_start), 0)
@@ -74,7 +75,7 @@ def read_raw_value(pdf: bytes, raw: RawSignature) -> SignatureValue:
     )
 
 
-def find_value_in_bytes(pdf: bytes, reader: PdfFileReader, field: Any) -> RawSignature | None:
+def find_value_in_bytes(pdf: Octets, reader: PdfFileReader, field: Any) -> RawSignature | None:
     """The /ByteRange inside the very object that the field names, for objects the library cannot parse."""
     reference = field.raw_get("/V")
     if not isinstance(reference, generic.IndirectObject):

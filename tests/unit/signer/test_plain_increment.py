@@ -17,9 +17,10 @@ from signer.appearance.placement import Wanted
 from signer.errors import Refused
 from signer.pades import accept_prepared
 from signer.placing import PlaceShelf
+from signer.plain_base import read_plain
 from signer.plain_increment import prepare_plain
 from signer.plain_paper import paper_digest
-from signer.plain_pdf import NotPlain, read_plain
+from signer.plain_pdf import NotPlain
 from signer.plan import Plan
 from signer.preparing import prepare, prepare_by_library
 from tests.fakes.clock import START
