@@ -258,6 +258,8 @@ class OutputFile:
     def publish_by(self, write: Callable[[BinaryIO], None]) -> None:
         """The same for what wants a file to write into."""
         with self._publishing(), open(self._unnamed.fileno(), "wb", closefd=False) as file:
+            # What was begun with another file would write over it.
+            self._unnamed.wait()
             write(file)
             file.truncate(file.tell())
 
