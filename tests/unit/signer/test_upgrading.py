@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -225,6 +226,9 @@ def test_a_file_whose_renewal_nobody_has_looked_at_gets_its_time_noted(office):
 
 class Away(OwnTimestamper):
     """A time-stamping authority that does not answer."""
+
+    def timestamp(self, signature: bytes, meanwhile: Callable[[], None] | None = None) -> bytes:
+        raise Unavailable("TIMESTAMP_UNAVAILABLE", reason="timeout")
 
     def timestamp_digest(self, hashed: bytes) -> bytes:
         raise Unavailable("TIMESTAMP_UNAVAILABLE", reason="timeout")
