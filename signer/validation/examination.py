@@ -25,7 +25,7 @@ from signer.validation.cms_check import (
 )
 from signer.validation.facts import ChangeFacts, SignatureFacts
 from signer.validation.paths import PathFinder
-from signer.validation.signature_value import SignatureValue, find_value_in_bytes, read_raw_value, read_value
+from signer.validation.signature_value import SignatureValue, entry, find_value_in_bytes, read_raw_value, read_value
 from signer.validation.structure import Finding, RawSignature, Section, check_after, check_byte_range
 from signer.validation.tokens import examine_token, signature_timestamps
 
@@ -191,7 +191,7 @@ def _take_changes(found: Found, document: Document, dictionary: Any, name: str, 
     found["docmdp"] = signature.docmdp_level.value if signature.docmdp_level is not None else None
     found["coverage"] = coverage_of(signature)
     others = _signed_later(document, signature)
-    after, found["changes"] = changes_after(signature, document.reader, others)
+    after, found["changes"] = changes_after(signature, document.reader, others, document.pdf[:end])
     # White space may follow, but then the file is no longer what was signed, byte for byte.
     found["changes_after"] = "permitted" if after == "none" else after
 
@@ -203,7 +203,7 @@ def _signed_later(document: Document, signature: EmbeddedPdfSignature) -> list[t
         with contextlib.suppress(KeyError, AttributeError, PdfReadError):
             reference = dictionary.raw_get("/V").reference
             if document.reader.xrefs.get_last_change(reference) > signature.signed_revision:
-                subfilter = dictionary["/V"].get("/SubFilter")
+                subfilter = entry(dictionary["/V"], "/SubFilter")
                 later.append((name, "timestamp" if subfilter == SUBFILTER_TIMESTAMP else "signature"))
     return later
 

@@ -23,6 +23,7 @@ from signer.validation.examination import Document, examine, examine_raw
 from signer.validation.facts import FileFacts, SignatureFacts, ValidationInputs
 from signer.validation.paths import PathFinder
 from signer.validation.readers import install
+from signer.validation.signature_value import entry
 from signer.validation.store import read_store, with_levels
 from signer.validation.structure import Finding, find_raw_signatures, has_pdf_header, is_blank
 
@@ -192,11 +193,11 @@ def _signature_fields(reader: PdfFileReader) -> Iterator[_Field]:
             continue
         try:
             field = item.get_object()
-            part = field.get("/T")
+            part = entry(field, "/T")
             name = prefix if part is None else (f"{prefix}.{part}" if prefix else str(part))
-            kind = field.get("/FT", kind)
+            kind = entry(field, "/FT", kind)
             filled = kind == "/Sig" and "/V" in field and not isinstance(field.raw_get("/V"), generic.NullObject)
-            kids = field.get("/Kids")
+            kids = entry(field, "/Kids")
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S112  a damaged field hides only itself

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from signer.validation.facts import FileFacts, TrustAnchor, ValidationInputs
 from signer.validation.gathering import gather
 from signer.validation.policy import JudgedFile, OwnStatus, judge_file, load_policy
-from tests.attacks.generator import Attack, all_attacks
+from tests.attacks.attack import Attack
+from tests.attacks.generator import all_attacks
 from tests.attacks.pki import NOW, Party, Pki, build_pki, make
 
 Judging = Callable[..., JudgedFile]

@@ -85,12 +85,12 @@ def sign_digest(party: Party, value: bytes, digest: str) -> bytes:
     return asyncio.run(simple_signer(party).async_sign(value, digest, use_pades=True)).dump()
 
 
-def timestamped(pdf: bytes, tsa: Party, moment: datetime = NOW) -> bytes:
-    """The document with a document timestamp after it."""
+def timestamped(pdf: bytes, tsa: Party, moment: datetime = NOW, *, field: str | None = None) -> bytes:
+    """The document with a document timestamp after it, in a field that is there or in a new one."""
     signer = simple_signer(tsa)
     stamper = DummyTimeStamper(signer.signing_cert, signer.signing_key, signer.cert_registry, fixed_dt=moment)
     out = io.BytesIO()
-    signers.PdfTimeStamper(stamper).timestamp_pdf(
+    signers.PdfTimeStamper(stamper, field_name=field).timestamp_pdf(
         IncrementalPdfFileWriter(io.BytesIO(pdf)), "sha256", output=out, bytes_reserved=16384
     )
     return out.getvalue()

@@ -8,23 +8,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from asn1crypto import algos, cms, core, x509
 from pyhanko.sign import fields
 
 from tests.attacks import documents
+from tests.attacks.attack import Attack
 from tests.attacks.pki import Party, Pki, make
 
 BYTE_RANGE = re.compile(rb"/ByteRange\s*\[[^\]]*\]\s*")
-
-
-@dataclass(frozen=True)
-class Attack:
-    """A hostile file, named by its defect."""
-
-    name: str
-    pdf: bytes
 
 
 def ranges(pdf: bytes) -> tuple[int, int, int, int]:

@@ -9,7 +9,8 @@ from pyhanko.sign.fields import MDPPerm
 
 from signer.validation.policy import JudgedFile
 from tests.attacks import documents
-from tests.attacks.generator import Attack, flipped_signature
+from tests.attacks.attack import Attack
+from tests.attacks.generator import flipped_signature
 from tests.attacks.pki import Party, Pki
 
 Judging = Callable[..., JudgedFile]
