@@ -99,7 +99,7 @@ def _open(pdf: bytes, password: Password) -> list[Document]:
             raise
         except Exception:  # noqa: BLE001, S112  pyHanko raises many kinds on damaged files; the lenient pass is next
             continue
-        return [Document(pdf, reader, lenient=not strict, encrypted=encrypted)]
+        return [Document(pdf, reader, lenient=not strict, encrypted=encrypted, password=password)]
     return []
 
 
@@ -153,7 +153,8 @@ def _open_leniently(pdf: bytes, strict: Document, password: Password) -> list[Do
         raise
     except Exception:  # noqa: BLE001  then the strict reading stands
         return []
-    return [Document(pdf, reader, lenient=True, encrypted=strict.encrypted, fields=_readable_fields(reader))]
+    fields = _readable_fields(reader)
+    return [Document(pdf, reader, lenient=True, encrypted=strict.encrypted, fields=fields, password=password)]
 
 
 def _readable_fields(reader: PdfFileReader) -> list[tuple[str, Any]]:

@@ -172,10 +172,10 @@ def check_after(pdf: bytes, end: int, later: Sequence[Section]) -> list[Finding]
 
 
 def _check_objects(pdf: bytes, begin: int, end: int, section: Section) -> list[Finding]:
-    listed = {_skip_blank(pdf, offset) for offset in section.offsets if begin <= offset < end}
-    listed.add(_skip_blank(pdf, section.start))  # a cross-reference stream need not list itself
+    listed = {skip_blank(pdf, offset) for offset in section.offsets if begin <= offset < end}
+    listed.add(skip_blank(pdf, section.start))  # a cross-reference stream need not list itself
     findings = []
-    if not all(_OBJECT_HEADER.match(pdf, _skip_blank(pdf, offset)) for offset in section.offsets):
+    if not all(_OBJECT_HEADER.match(pdf, skip_blank(pdf, offset)) for offset in section.offsets):
         findings.append(Finding.XREF_WRONG)
     seen: set[tuple[int, int]] = set()
     for position in _positions(pdf[begin:end], b"obj", begin):
@@ -192,7 +192,8 @@ def _check_objects(pdf: bytes, begin: int, end: int, section: Section) -> list[F
     return findings
 
 
-def _skip_blank(pdf: bytes, offset: int) -> int:
+def skip_blank(pdf: bytes, offset: int) -> int:
+    """The next octet that is not white space, a few dozen octets on at most."""
     limit = min(len(pdf), offset + 64)
     while offset < limit and pdf[offset] in _WHITESPACE:
         offset += 1

@@ -97,27 +97,27 @@ def timestamped(pdf: bytes, tsa: Party, moment: datetime = NOW, *, field: str | 
 
 
 def filled(pdf: bytes, value: str = "15") -> bytes:
-    """The document after somebody filled in the field `So`."""
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
-    for reference in writer.root["/AcroForm"]["/Fields"]:
-        field = reference.get_object()
-        if field.get("/T") == "So":
-            field["/V"] = pdf_string(value)
-            writer.mark_update(reference)
-    return _written(writer)
+    """The document after somebody filled in the field `So`: it holds the value and shows it."""
+    return _with_field(pdf, value, value)
 
 
 def with_other_appearance(pdf: bytes, text: str = "99") -> bytes:
     """The document after the field `So` was given another appearance and kept its value: the shadow `replace` of 2020."""
+    return _with_field(pdf, None, text)
+
+
+def _with_field(pdf: bytes, value: str | None, text: str) -> bytes:
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
     for reference in writer.root["/AcroForm"]["/Fields"]:
         field = reference.get_object()
         if field.get("/T") == "So":
             old = field["/AP"]["/N"]
-            shown = generic.StreamObject(dict(old), stream_data=f"/Tx BMC BT /F1 12 Tf ({text}) Tj ET EMC".encode())
+            shown = generic.StreamObject(dict(old), stream_data=f"/Tx BMC BT /Helv 12 Tf ({text}) Tj ET EMC".encode())
             for key in ("/Filter", "/Length", "/DecodeParms"):
                 shown.pop(key, None)
             field["/AP"] = generic.DictionaryObject({pdf_name("/N"): writer.add_object(shown)})
+            if value is not None:
+                field["/V"] = pdf_string(value)
             writer.mark_update(reference)
     return _written(writer)
 

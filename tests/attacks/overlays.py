@@ -93,10 +93,6 @@ def new_fields(signed: bytes, pki: Pki) -> Iterator[Attack]:
     parts = b"<< /FT /Sig /T (Sau) /Kids [%(value)s] >>"
     kid = _WIDGET % {b"cover": b"%d 0 R" % (size_of(signed) + 1), b"page": b"%d 0 R" % _page(signed)} + b">>"
     yield Attack("ssa_empty_field_with_kid_covers_page", _with_kid(signed, parts, kid))
-    yield Attack(
-        "ssa_empty_field_without_size",
-        with_widget(signed, _WIDGET.replace(b"595 842", b"0 0") + b"/FT /Sig /T (Sau) >>"),
-    )
     yield Attack("eaa_note", documents.with_annotation(signed))
     for kind in (b"Stamp", b"Square", b"FreeText", b"Link", b"Redact", b"Watermark", b"Popup"):
         entry = b"<< /Type /Annot /Subtype /%s /Rect [0 0 595 842] /F 4 /AP << /N %%(cover)s >> >>" % kind
@@ -186,8 +182,8 @@ def catalogue(signed: bytes, marked: bytes) -> Iterator[Attack]:
     root = int(updates.root_of(signed).split()[0])
     entry, number = object_of(signed, root), size_of(signed)
 
-    def update(key: bytes, value: bytes, **objects: bytes) -> bytes:
-        return appended(signed, {root: with_entry(entry, key, value), **{number: each for each in objects.values()}})
+    def update(key: bytes, value: bytes, more: bytes = b"null") -> bytes:
+        return appended(signed, {root: with_entry(entry, key, value), number: more})
 
     yield Attack("catalogue_layers_added", update(b"/OCProperties", b"<< /OCGs [] /D << >> >>"))
     yield Attack("catalogue_open_action", update(b"/OpenAction", b"<< /S /JavaScript /JS (app.alert\\(1\\)) >>"))
@@ -197,16 +193,16 @@ def catalogue(signed: bytes, marked: bytes) -> Iterator[Attack]:
     )
     yield Attack("catalogue_embedded_file", update(b"/Names", b"<< /EmbeddedFiles << /Names [] >> >>"))
     yield Attack(
-        "catalogue_other_pages", update(b"/Pages", b"%d 0 R" % number, pages=b"<< /Type /Pages /Count 0 /Kids [] >>")
+        "catalogue_other_pages", update(b"/Pages", b"%d 0 R" % number, b"<< /Type /Pages /Count 0 /Kids [] >>")
     )
     yield Attack("catalogue_collection", update(b"/Collection", b"<< /Type /Collection >>"))
     yield Attack(
         "catalogue_security_store_holds_a_page",
-        update(b"/DSS", b"<< /Type /DSS /Page %d 0 R >>" % number, page=b"<< /Type /Page >>"),
+        update(b"/DSS", b"<< /Type /DSS /Page %d 0 R >>" % number, b"<< /Type /Page >>"),
     )
     yield Attack(
         "catalogue_security_store_of_pictures",
-        update(b"/DSS", b"<< /Type /DSS /Certs [%d 0 R] /XObject %d 0 R >>" % (number, number), one=cover()),
+        update(b"/DSS", b"<< /Type /DSS /Certs [%d 0 R] /XObject %d 0 R >>" % (number, number), cover()),
     )
     replaced = appended(
         signed, {number: entry.replace(b"/Type /Catalog", b"/Type /Catalog /Lang (vi)")}, root=b"%d 0 R" % number

@@ -92,10 +92,6 @@ def _two_tables(page: bytes, sign: Sign) -> Iterator[Attack]:
         appended(signed, {other: b"<< /Filter /Standard /V 1 /R 2 /P -1 >>"}, trailer=b"/Encrypt %d 0 R" % other),
     )
     yield Attack(
-        "shadow_trailer_other_root",
-        appended(signed, {other: object_of(signed, int(updates.root_of(signed).split()[0]))}, root=b"%d 0 R" % other),
-    )
-    yield Attack(
         "shadow_trailer_two_roots", appended(signed, {other: b"<< /Type /Catalog >>"}, trailer=b"/Root %d 0 R" % other)
     )
 

@@ -1,0 +1,90 @@
+"""A second opinion on which objects a file has and where: qpdf's, held against the library's.
+
+Programs that read a file with two meanings show two documents, and a signature cannot be of both. The tables of all revisions as
+one, the catalogue, and what later revisions brought are compared; contents are not. Judges nothing.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import Any
+
+import pikepdf
+from pyhanko.pdf_utils.reader import PdfFileReader
+
+from signer.password import Password
+from signer.validation.structure import skip_blank
+
+_IN_FILE, _IN_STREAM = 1, 2
+Places = dict[tuple[int, int], int | tuple[int, int]]
+
+
+class SecondReading:
+    """One file as qpdf reads it; asked once a file and once a signature."""
+
+    def __init__(self, pdf: bytes, reader: PdfFileReader, password: Password) -> None:
+        self._pdf = pdf
+        self._other: list[pikepdf.Pdf] = []
+        try:
+            self._other.append(pikepdf.open(io.BytesIO(pdf), password=password.text, suppress_warnings=True))
+            self._agrees = self._is_same(reader)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001  what one reader refuses and another shows has two meanings
+            self._agrees = False
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both see the same objects at the same places, under the same catalogue."""
+        return self._agrees
+
+    def reads_whole(self, references: Iterable[tuple[int, int]]) -> bool:
+        """Whether these objects are read without a complaint: no key twice, no length that lies, nothing missing."""
+        if not self._agrees:
+            return False
+        (other,) = self._other
+        other.get_warnings()
+        try:
+            for number, generation in references:
+                found = other.get_object(number, generation)
+                if isinstance(found, pikepdf.Stream):
+                    found.read_raw_bytes()
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001  see above
+            return False
+        return not other.get_warnings()
+
+    def _is_same(self, reader: PdfFileReader) -> bool:
+        (other,) = self._other
+        if other.Root.objgen != (reader.root_ref.idnum, reader.root_ref.generation):
+            return False
+        theirs: Places = {}
+        for reference, place in other.get_xref_table().items():
+            if place.type == _IN_FILE and place.offset is not None:
+                theirs[reference] = skip_blank(self._pdf, place.offset)
+            elif place.type == _IN_STREAM:
+                theirs[reference] = (int(place.obj_stream_number or 0), int(place.obj_stream_index or 0))
+        return theirs == self._places(reader)
+
+    def _places(self, reader: PdfFileReader) -> Places:
+        """Every object that is in use, where the newest revision has it."""
+        table = reader.xrefs
+        merged: dict[int, tuple[int, Any]] = {}
+        for revision in range(table.total_revisions):
+            data = table.get_xref_data(revision)
+            if data.hybrid is not None:  # ISO 32000-2 7.5.8.4: the table goes first, its stream second
+                _take(merged, data.hybrid.xref_data)
+            _take(merged, data)
+        return {
+            (number, generation): skip_blank(self._pdf, place) if isinstance(place, int) else place
+            for number, (generation, place) in merged.items()
+            if place is not None
+        }
+
+
+def _take(merged: dict[int, tuple[int, Any]], data: Any) -> None:
+    merged.update(dict.fromkeys(data.freed, (0, None)))
+    merged.update(data.standard_xrefs)
+    merged.update({n: (0, (each.obj_stream_id, each.ix_in_stream)) for n, each in data.xrefs_in_objstm.items()})
