@@ -5,7 +5,6 @@ Each function answers for one way; what it returns goes into the list of changes
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -13,67 +12,27 @@ from xml.etree import ElementTree as ET
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 
+from signer.validation.reference_graph import ReferenceGraph
 from signer.validation.signature_value import entry
 
-_BLANK = rb"(?:[\x00\t\n\x0c\r ]|%[^\r\n]*[\r\n])+"
-# ISO 32000-2 7.3.10: a reference; comments stand wherever white space may (7.2.4).
-_REFERENCE = re.compile(rb"(?<![0-9])0*([0-9]{1,10})" + _BLANK + rb"[0-9]{1,5}" + _BLANK + rb"R(?![A-Za-z0-9])")
 _TOLD = ("/Title", "/Author", "/Subject", "/Keywords")
 _DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
-_MOST_NODES = 200_000
 
 
-def completed_references(reader: PdfFileReader, signed_revision: int, signed: bytes) -> list[int]:
+def completed_references(
+    reader: PdfFileReader, signed_revision: int, changed: set[int], signed: ReferenceGraph
+) -> list[int]:
     """Objects that the signed revision refers to without having them, and that came afterwards.
 
     A reference to nothing is null (7.3.10), so a page may be signed with a part of its content missing, which an update then
     brings along: nothing that was signed changes, and everybody sees another page.
     """
-    table = reader.xrefs
-    known: set[int] = set()
-    for revision in range(signed_revision + 1):
-        known |= _numbers(table, revision)
-    late: set[int] = set()
-    for revision in range(signed_revision + 1, table.total_revisions):
-        late |= _numbers(table, revision)
-    late -= known
-    if not late:
-        return []
-    suspected = late & _mentioned(signed)
-    for revision in range(signed_revision + 1):
-        for number in {place.obj_stream_id for place in table.get_xref_data(revision).xrefs_in_objstm.values()}:
-            packed = reader.get_object(generic.Reference(number, 0, reader), revision=revision)
-            if isinstance(packed, generic.StreamObject):
-                suspected |= late & _mentioned(packed.data)
-    if not suspected:
-        return []
-    # The octets may say it where no object does (in a stream, in what was replaced), so the objects have the last word.
-    return sorted(suspected & _referred(reader.get_historical_resolver(signed_revision), known))
-
-
-def _numbers(table: Any, revision: int) -> set[int]:
-    return {int(reference.idnum) for reference in table.explicit_refs_in_revision(revision)}
-
-
-def _mentioned(data: bytes) -> set[int]:
-    return {int(number) for number in _REFERENCE.findall(data)}
-
-
-def _referred(resolver: HistoricalResolver, numbers: set[int]) -> set[int]:
-    found: set[int] = set()
-    budget = _MOST_NODES
-    queue: list[Any] = [resolver(generic.Reference(number, 0, resolver)) for number in sorted(numbers)[:_MOST_NODES]]
-    while queue and budget:
-        budget -= 1
-        item = queue.pop()
-        if isinstance(item, generic.IndirectObject):
-            found.add(int(item.idnum))
-        elif isinstance(item, generic.DictionaryObject):
-            queue += [item.raw_get(key) for key in item]
-        elif isinstance(item, generic.ArrayObject):
-            queue += [item.raw_get(at) for at in range(len(item))]
-    # Out of breath: whatever was suspected stays so.
-    return found if budget else set(range(2**20))
+    known = {
+        int(reference.idnum)
+        for revision in range(signed_revision + 1)
+        for reference in reader.xrefs.explicit_refs_in_revision(revision)
+    }
+    return sorted(signed.mentioned(changed - known))
 
 
 def changed_form(before: Any, after: Any) -> Iterator[str]:

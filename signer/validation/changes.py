@@ -14,8 +14,10 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from signer.validation.afterthoughts import changed_description, changed_form, completed_references
 from signer.validation.certificates import plain_text
+from signer.validation.difference_policy import difference_policy
 from signer.validation.facts import ChangeFacts
 from signer.validation.form_changes import field_changes, field_states
+from signer.validation.reference_graph import ReferenceGraph, Usages, changed_since
 from signer.validation.signature_value import entry, resolved
 
 Kind = Literal["signature", "timestamp"]
@@ -34,29 +36,40 @@ def coverage_of(signature: EmbeddedPdfSignature) -> str:
 
 
 def changes_after(
-    signature: EmbeddedPdfSignature, reader: PdfFileReader, later: Iterable[tuple[str, Kind]], signed: bytes
+    signature: EmbeddedPdfSignature,
+    reader: PdfFileReader,
+    later: Iterable[tuple[str, Kind]],
+    newest: ReferenceGraph | None,
 ) -> tuple[str, tuple[ChangeFacts, ...]]:
     """none, permitted, forbidden or unknown, with the list.
 
-    `later` are (field, type) of the signatures made after this one, `signed` the octets up to the end of its revision.
+    `later` are (field, type) of the signatures made after this one, `newest` is what refers to what now; without it the
+    library's own rules are all there is.
     """
-    result: Any = signature.evaluate_modifications(DEFAULT_DIFF_POLICY)
+    before = reader.get_historical_resolver(signature.signed_revision)
+    after = reader.get_historical_resolver(reader.xrefs.total_revisions - 1)
+    policy = DEFAULT_DIFF_POLICY
+    if newest is not None:
+        changed = changed_since(reader, signature.signed_revision)
+        graph = newest.before(reader, signature.signed_revision)
+        completed = completed_references(reader, signature.signed_revision, changed, graph)
+        if completed:
+            return "forbidden", tuple(ChangeFacts("forbidden", None, f"object {n}") for n in completed[:_MOST_CHANGES])
+        # Where the library looks for what it finds by walking every object of the signed revision.
+        before._indirect_object_access_cache = Usages(before, graph, changed)  # type: ignore[assignment]  # noqa: SLF001
+        policy = difference_policy(newest, graph.leading_to(changed))
+    result: Any = signature.evaluate_modifications(policy)
     signed_later = list(later)
     if isinstance(result, SuspiciousModification):
         return "forbidden", _unexplained(reader, str(result))
     level = result.modification_level
     if level == ModificationLevel.NONE:
         return "none", ()
-    before = reader.get_historical_resolver(signature.signed_revision)
-    after = reader.get_historical_resolver(reader.xrefs.total_revisions - 1)
-    completed = completed_references(reader, signature.signed_revision, signed)
-    if completed:
-        return "forbidden", tuple(ChangeFacts("forbidden", None, f"object {n}") for n in completed[:_MOST_CHANGES])
     changes = [ChangeFacts(kind, None, plain_text(name)) for name, kind in signed_later]
     deceptive = _shows_timestamp(after.root, [name for name, kind in signed_later if kind == "timestamp"])
     names = {name for name, _ in signed_later}
-    pages = _page_numbers(reader)
     filled = [str(name) for name in result.changed_form_fields if name not in names]
+    pages = _page_numbers(reader) if filled else {}
     for change in field_changes(before.root, after.root, filled):
         changes.append(ChangeFacts("field", pages.get(change.page or 0), change.text))
         deceptive = deceptive or change.deceptive

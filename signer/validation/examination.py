@@ -202,12 +202,14 @@ def _take_changes(found: Found, document: Document, dictionary: Any, name: str, 
         found["findings"], found["changes_after"] = wrong, "forbidden"
         found["changes"] = (ChangeFacts("forbidden", None, ", ".join(wrong)),)
         return
+    second = document.second_reading()
+    if not second.reads_whole(_brought_later(document, signature.signed_revision)):
+        found["problem"] = found.get("problem") or PARSERS_DISAGREE
+    newest = second.graph(document.pdf[:end], document.reader, signature.signed_revision)
     found["docmdp"] = signature.docmdp_level.value if signature.docmdp_level is not None else None
     found["coverage"] = coverage_of(signature)
     others = _signed_later(document, signature)
-    after, found["changes"] = changes_after(signature, document.reader, others, document.pdf[:end])
-    if not document.second_reading().reads_whole(_brought_later(document, signature.signed_revision)):
-        found["problem"] = found.get("problem") or PARSERS_DISAGREE
+    after, found["changes"] = changes_after(signature, document.reader, others, newest)
     # White space may follow, but then the file is no longer what was signed, byte for byte.
     found["changes_after"] = "permitted" if after == "none" else after
 

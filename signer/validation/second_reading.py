@@ -14,6 +14,7 @@ import pikepdf
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from signer.password import Password
+from signer.validation.reference_graph import ReferenceGraph, changed_since
 from signer.validation.structure import skip_blank
 
 _IN_FILE, _IN_STREAM = 1, 2
@@ -25,9 +26,11 @@ class SecondReading:
 
     def __init__(self, pdf: bytes, reader: PdfFileReader, password: Password) -> None:
         self._pdf = pdf
+        self._password = password
         self._other: list[pikepdf.Pdf] = []
+        self._graph: list[ReferenceGraph] = []
         try:
-            self._other.append(pikepdf.open(io.BytesIO(pdf), password=password.text, suppress_warnings=True))
+            self._other.append(self._open(pdf))
             self._agrees = self._is_same(reader)
         except MemoryError:
             raise
@@ -55,6 +58,24 @@ class SecondReading:
         except Exception:  # noqa: BLE001  see above
             return False
         return not other.get_warnings()
+
+    def graph(self, signed: bytes, reader: PdfFileReader, revision: int) -> ReferenceGraph | None:
+        """What refers to what in the newest revision, as far as a signature over `signed` asks; None when the readings differ."""
+        if not self._agrees:
+            return None
+        if not self._graph:
+            (other,) = self._other
+            self._graph.append(ReferenceGraph.of_newest(other))
+        later = range(revision + 1, reader.xrefs.total_revisions)
+        if not any(reader.xrefs.refs_freed_in_revision(number) for number in later):
+            return self._graph[0]
+        older = ReferenceGraph.of_newest(self._open(signed))
+        return self._graph[0].with_unchanged(older, changed_since(reader, revision))
+
+    def _open(self, pdf: bytes) -> pikepdf.Pdf:
+        return pikepdf.open(
+            io.BytesIO(pdf), password=self._password.text, suppress_warnings=True, inherit_page_attributes=False
+        )
 
     def _is_same(self, reader: PdfFileReader) -> bool:
         (other,) = self._other
