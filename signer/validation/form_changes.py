@@ -10,6 +10,7 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pyhanko.pdf_utils import generic
@@ -178,7 +179,7 @@ def _widgets(field: generic.DictionaryObject) -> Iterator[generic.DictionaryObje
     if not isinstance(kids, generic.ArrayObject):
         yield field
         return
-    for kid in kids[:_MOST_WIDGETS]:
+    for kid in islice(kids, _MOST_WIDGETS):
         widget = kid.get_object()
         if isinstance(widget, generic.DictionaryObject) and "/T" not in widget:
             yield widget

@@ -18,7 +18,8 @@ from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader, RawPdfPa
 from signer.validation.signature_value import entry
 
 # As qpdf writes them: one form, and never inside a name; inside a string it says too much, which is only slower.
-_REFERENCE = re.compile(rb"(/Parent )?(\d+) \d+ R")
+# Bounded, because a /Contents is a string of thousands of digits.
+_REFERENCE = re.compile(rb"(/Parent )?(?<![0-9])([0-9]{1,10}) [0-9]{1,5} R")
 TRAILER = 0
 
 
