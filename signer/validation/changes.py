@@ -69,8 +69,9 @@ def changes_after(
     deceptive = _shows_timestamp(after.root, [name for name, kind in signed_later if kind == "timestamp"])
     names = {name for name, _ in signed_later}
     filled = [str(name) for name in result.changed_form_fields if name not in names]
-    pages = _page_numbers(reader) if filled else {}
-    for change in field_changes(before.root, after.root, filled):
+    fields = field_changes(before.root, after.root, filled)
+    pages = _page_numbers(reader) if any(change.page for change in fields) else {}
+    for change in fields:
         changes.append(ChangeFacts("field", pages.get(change.page or 0), change.text))
         deceptive = deceptive or change.deceptive
     for said in (*changed_form(before.root, after.root), *changed_description(before, after)):

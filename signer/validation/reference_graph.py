@@ -36,6 +36,7 @@ class ReferenceGraph:
 
     def __init__(self, edges: dict[int, _Held]) -> None:
         self._edges = edges
+        self._users: dict[int, list[int]] = {}
 
     @classmethod
     def of_newest(cls, other: pikepdf.Pdf) -> ReferenceGraph:
@@ -80,10 +81,11 @@ class ReferenceGraph:
 
     def leading_to(self, numbers: Iterable[int]) -> set[int]:
         """These, and every object from which one of them can be reached downwards."""
-        users: dict[int, list[int]] = {}
-        for number, held in self._edges.items():
-            for each in held.down:
-                users.setdefault(each, []).append(number)
+        users = self._users
+        if not users:
+            for number, held in self._edges.items():
+                for each in held.down:
+                    users.setdefault(each, []).append(number)
         found = set(numbers)
         queue = list(found)
         while queue:
@@ -149,26 +151,30 @@ class Usages(Mapping[generic.Reference, set[RawPdfPath]]):
     def __init__(self, resolver: HistoricalResolver, graph: ReferenceGraph, numbers: Iterable[int]) -> None:
         self._resolver = resolver
         self._graph = graph
-        self._asked = set(numbers)
-        self._find()
+        self._asked: set[int] = set()
+        self._pages: dict[generic.Reference, Any] = {}
+        self._structure: set[generic.Reference] = set()
+        self._paths: dict[generic.Reference, set[RawPdfPath]] = {}
+        self._find(set(numbers))
 
     def __getitem__(self, reference: generic.Reference) -> set[RawPdfPath]:
         if reference.idnum not in self._asked:
-            self._asked.add(reference.idnum)
-            self._find()
+            self._find({int(reference.idnum)})
         return self._paths[reference]
 
-    def _find(self) -> None:
-        self._relevant = self._graph.leading_to(self._asked)
-        self._pages: dict[generic.Reference, Any] = {}
-        self._structure: set[generic.Reference] = set()
+    def _find(self, numbers: set[int]) -> None:
+        """Ask for more. What leads to these is walked; on the way everything else that leads there is found as well."""
+        self._asked |= numbers
+        self._relevant = self._graph.leading_to(numbers)
+        self._pages.clear()
+        self._structure.clear()
         self._found: dict[generic.Reference, set[Any]] = {}
         self._map_pages()
         self._map_structure()
         self._walk(self._resolver.trailer_view, Path.empty(), Path.empty(), in_structure=False)
-        self._paths = {
-            reference: {RawPdfPath(*reversed(list(path))) for path in paths} for reference, paths in self._found.items()
-        }
+        for reference, paths in self._found.items():
+            if reference.idnum in numbers:
+                self._paths[reference] = {RawPdfPath(*reversed(list(path))) for path in paths}
 
     def __iter__(self) -> Iterator[generic.Reference]:
         return iter(self._paths)
@@ -183,16 +189,19 @@ class Usages(Mapping[generic.Reference, set[RawPdfPath]]):
         queue: list[tuple[Any, Any]] = [(pages, path)]
         while queue:
             item, path = queue.pop()
+            if not self._leads_on(item):
+                continue
             if isinstance(item, generic.IndirectObject):
-                if item.idnum not in self._relevant:
-                    continue
                 if item.reference in self._pages:
                     raise misc.PdfReadError("Circular reference in page tree in mapping stage")
                 self._pages[item.reference] = path
             node = item.get_object()
             if item is pages or ("/Type" in node and node["/Type"] == "/Pages"):
-                kids = node["/Kids"]
-                queue += [(kids.raw_get(at), path.cons("/Kids").cons(at)) for at in range(len(kids))]
+                below = path.cons("/Kids")
+                queue += [(kid, below.cons(at)) for at, kid in enumerate(node["/Kids"]) if self._leads_on(kid)]
+
+    def _leads_on(self, item: Any) -> bool:
+        return not isinstance(item, generic.IndirectObject) or item.idnum in self._relevant
 
     def _map_structure(self) -> None:
         """The nodes of the structure tree (14.7.2), which are entered along the tree alone."""
