@@ -34,6 +34,11 @@ from signer.validation.tokens import examine_token, signature_timestamps
 Found = dict[str, Any]
 # Two parsers see two documents; which of them was signed, nobody can say.
 PARSERS_DISAGREE = "PARSERS_DISAGREE"
+TOO_MANY_CHANGES = "TOO_MANY_CHANGES"
+# No lenient reading would find otherwise.
+SETTLED = frozenset({PARSERS_DISAGREE, TOO_MANY_CHANGES})
+# What is signed or filled in afterwards takes dozens of objects; so many take longer to explain than anybody waits.
+_MOST_BROUGHT = 20_000
 
 
 @dataclass
@@ -202,8 +207,12 @@ def _take_changes(found: Found, document: Document, dictionary: Any, name: str, 
         found["findings"], found["changes_after"] = wrong, "forbidden"
         found["changes"] = (ChangeFacts("forbidden", None, ", ".join(wrong)),)
         return
+    brought = _brought_later(document, signature.signed_revision)
+    if len(brought) > _MOST_BROUGHT:
+        found["problem"] = TOO_MANY_CHANGES
+        return
     second = document.second_reading()
-    if not second.reads_whole(_brought_later(document, signature.signed_revision)):
+    if not second.reads_whole(brought):
         found["problem"] = found.get("problem") or PARSERS_DISAGREE
     newest = second.graph(document.pdf[:end], document.reader, signature.signed_revision)
     found["docmdp"] = signature.docmdp_level.value if signature.docmdp_level is not None else None

@@ -19,7 +19,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from signer.errors import Refused
 from signer.password import Password
 from signer.unlocking import unlock
-from signer.validation.examination import Document, examine, examine_raw
+from signer.validation.examination import SETTLED, Document, examine, examine_raw
 from signer.validation.facts import FileFacts, SignatureFacts, ValidationInputs
 from signer.validation.paths import PathFinder
 from signer.validation.readers import install
@@ -131,7 +131,7 @@ def _examine_all(
     facts: list[SignatureFacts] = []
     for field in fields:
         found = examine(document, field.name, field.dictionary, paths)
-        if found.problem and not document.lenient:
+        if found.problem and found.problem not in SETTLED and not document.lenient:
             if not lenient:
                 lenient = _open_leniently(pdf, document, password)
             again = _field_named(lenient, field.name)

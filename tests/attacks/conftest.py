@@ -12,7 +12,7 @@ from signer.validation.facts import FileFacts, TrustAnchor, ValidationInputs
 from signer.validation.gathering import gather
 from signer.validation.policy import JudgedFile, OwnStatus, judge_file, load_policy
 from tests.attacks.attack import Attack
-from tests.attacks.generator import all_attacks
+from tests.attacks.families import all_attacks
 from tests.attacks.pki import NOW, Party, Pki, build_pki, make
 
 Judging = Callable[..., JudgedFile]
@@ -29,9 +29,8 @@ def rsa_officer(pki: Pki) -> Party:
 
 
 @pytest.fixture(scope="session")
-def attacks(pki: Pki, rsa_officer: Party) -> list[Attack]:
-    short = make("Người ký RSA ngắn", pki.issuing, key=rsa.generate_private_key(65537, 1024))
-    return all_attacks(pki, rsa_officer, short)
+def attacks(pki: Pki) -> list[Attack]:
+    return all_attacks(pki)
 
 
 @pytest.fixture(scope="session")
