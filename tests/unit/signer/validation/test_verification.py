@@ -104,6 +104,7 @@ def test_a_signed_file_gives_the_whole_verdict(signed: bytes, verifier: Verifier
         "integrity": "intact",
         "coverage": "whole-file",
         "changes_after": "none",
+        "reading": "strict",
         "changes": [],
         "trust": "internal",
         "proven_time": None,
