@@ -14,7 +14,8 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation.generic_cms import extract_self_reported_ts
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
-from signer.octets import Octets, sha256_of
+from signer.octets import Octets, beginning_of, sha256_of
+from signer.password import NO_PASSWORD, Password
 from signer.validation.certificates import certificate_facts, plain_text, utc
 from signer.validation.changes import Kind, changes_after, coverage_of
 from signer.validation.cms_check import (
@@ -26,11 +27,19 @@ from signer.validation.cms_check import (
 )
 from signer.validation.facts import ChangeFacts, SignatureFacts
 from signer.validation.paths import PathFinder
-from signer.validation.signature_value import SignatureValue, find_value_in_bytes, read_raw_value, read_value
+from signer.validation.second_reading import SecondReading
+from signer.validation.signature_value import SignatureValue, entry, find_value_in_bytes, read_raw_value, read_value
 from signer.validation.structure import Finding, RawSignature, Section, check_after, check_byte_range
 from signer.validation.tokens import examine_token, signature_timestamps
 
 Found = dict[str, Any]
+# Two parsers see two documents; which of them was signed, nobody can say.
+PARSERS_DISAGREE = "PARSERS_DISAGREE"
+TOO_MANY_CHANGES = "TOO_MANY_CHANGES"
+# No lenient reading would find otherwise.
+SETTLED = frozenset({PARSERS_DISAGREE, TOO_MANY_CHANGES})
+# What is signed or filled in afterwards takes dozens of objects; so many take longer to explain than anybody waits.
+_MOST_BROUGHT = 20_000
 
 
 @dataclass
@@ -42,7 +51,15 @@ class Document:
     lenient: bool
     encrypted: bool
     fields: list[tuple[str, Any]] = field(default_factory=list)
+    password: Password = NO_PASSWORD
+    _second: list[SecondReading] = field(default_factory=list)
     _sections: list[Section] = field(default_factory=list)
+
+    def second_reading(self) -> SecondReading:
+        """What another parser makes of the file; read once, and only where a signature stands."""
+        if not self._second:
+            self._second.append(SecondReading(self.pdf, self.reader, self.password))
+        return self._second[0]
 
     def sections(self) -> list[Section]:
         """The cross-reference sections as the library read them, oldest first."""
@@ -178,6 +195,8 @@ def _take_changes(found: Found, document: Document, dictionary: Any, name: str, 
     if end == len(document.pdf):
         # Our own gate has looked at the gap: every byte of the file but /Contents is signed.
         found["coverage"], found["changes_after"] = "whole-file", "none"
+        if not document.second_reading().agrees:
+            found["problem"] = found.get("problem") or PARSERS_DISAGREE
         return
     found["coverage"] = "earlier-revision"
     signature = EmbeddedPdfSignature(document.reader, dictionary, name)
@@ -187,12 +206,29 @@ def _take_changes(found: Found, document: Document, dictionary: Any, name: str, 
         found["findings"], found["changes_after"] = wrong, "forbidden"
         found["changes"] = (ChangeFacts("forbidden", None, ", ".join(wrong)),)
         return
+    brought = _brought_later(document, signature.signed_revision)
+    if len(brought) > _MOST_BROUGHT:
+        found["problem"] = TOO_MANY_CHANGES
+        return
+    second = document.second_reading()
+    if not second.reads_whole(brought):
+        found["problem"] = found.get("problem") or PARSERS_DISAGREE
+    newest = second.graph(beginning_of(document.pdf, end), document.reader, signature.signed_revision)
     found["docmdp"] = signature.docmdp_level.value if signature.docmdp_level is not None else None
     found["coverage"] = coverage_of(signature)
     others = _signed_later(document, signature)
-    after, found["changes"] = changes_after(signature, document.reader, others)
+    after, found["changes"] = changes_after(signature, document.reader, others, newest)
     # White space may follow, but then the file is no longer what was signed, byte for byte.
     found["changes_after"] = "permitted" if after == "none" else after
+
+
+def _brought_later(document: Document, signed_revision: int) -> set[tuple[int, int]]:
+    table = document.reader.xrefs
+    return {
+        (int(reference.idnum), int(reference.generation))
+        for revision in range(signed_revision + 1, table.total_revisions)
+        for reference in table.explicit_refs_in_revision(revision) - table.refs_freed_in_revision(revision)
+    }
 
 
 def _signed_later(document: Document, signature: EmbeddedPdfSignature) -> list[tuple[str, Kind]]:
@@ -202,7 +238,7 @@ def _signed_later(document: Document, signature: EmbeddedPdfSignature) -> list[t
         with contextlib.suppress(KeyError, AttributeError, PdfReadError):
             reference = dictionary.raw_get("/V").reference
             if document.reader.xrefs.get_last_change(reference) > signature.signed_revision:
-                subfilter = dictionary["/V"].get("/SubFilter")
+                subfilter = entry(dictionary["/V"], "/SubFilter")
                 later.append((name, "timestamp" if subfilter == SUBFILTER_TIMESTAMP else "signature"))
     return later
 

@@ -18,10 +18,11 @@ from signer.errors import Refused
 from signer.octets import Octets, beginning_of, sha256_of, stream_of
 from signer.password import Password
 from signer.unlocking import unlock
-from signer.validation.examination import Document, examine, examine_raw
+from signer.validation.examination import SETTLED, Document, examine, examine_raw
 from signer.validation.facts import FileFacts, SignatureFacts, ValidationInputs
 from signer.validation.paths import PathFinder
 from signer.validation.readers import install
+from signer.validation.signature_value import entry
 from signer.validation.store import read_store, with_levels
 from signer.validation.structure import Finding, find_raw_signatures, has_pdf_header, is_blank
 
@@ -97,7 +98,7 @@ def _open(pdf: Octets, password: Password) -> list[Document]:
             raise
         except Exception:  # noqa: BLE001, S112  pyHanko raises many kinds on damaged files; the lenient pass is next
             continue
-        return [Document(pdf, reader, lenient=not strict, encrypted=encrypted)]
+        return [Document(pdf, reader, lenient=not strict, encrypted=encrypted, password=password)]
     return []
 
 
@@ -129,7 +130,7 @@ def _examine_all(
     facts: list[SignatureFacts] = []
     for field in fields:
         found = examine(document, field.name, field.dictionary, paths)
-        if found.problem and not document.lenient:
+        if found.problem and found.problem not in SETTLED and not document.lenient:
             if not lenient:
                 lenient = _open_leniently(pdf, document, password)
             again = _field_named(lenient, field.name)
@@ -151,7 +152,8 @@ def _open_leniently(pdf: Octets, strict: Document, password: Password) -> list[D
         raise
     except Exception:  # noqa: BLE001  then the strict reading stands
         return []
-    return [Document(pdf, reader, lenient=True, encrypted=strict.encrypted, fields=_readable_fields(reader))]
+    fields = _readable_fields(reader)
+    return [Document(pdf, reader, lenient=True, encrypted=strict.encrypted, fields=fields, password=password)]
 
 
 def _readable_fields(reader: PdfFileReader) -> list[tuple[str, Any]]:
@@ -191,12 +193,11 @@ def _signature_fields(reader: PdfFileReader) -> Iterator[_Field]:
             continue
         try:
             field = item.get_object()
-            # Asked for by its key: `get` hands out the string as it is encrypted.
-            part = field["/T"] if "/T" in field else None  # noqa: SIM401  see above
+            part = entry(field, "/T")
             name = prefix if part is None else (f"{prefix}.{part}" if prefix else str(part))
-            kind = field.get("/FT", kind)
+            kind = entry(field, "/FT", kind)
             filled = kind == "/Sig" and "/V" in field and not isinstance(field.raw_get("/V"), generic.NullObject)
-            kids = field.get("/Kids")
+            kids = entry(field, "/Kids")
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S112  a damaged field hides only itself

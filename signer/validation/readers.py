@@ -30,6 +30,8 @@ _UP, _PAETH = 2, 4
 # What is no longer than this is not worth another look at the file.
 _KEPT = 16 * 1024
 _ROWS_AT_ONCE = 4096
+_WIDEST_ROW = 64
+_MOST_INFLATED = 1100
 # The one form of ISO 32000-2 7.5.4 that has no two readings.
 _ROWS = re.compile(rb"(?:\d{10} \d{5} [nf](?: \n| \r|\r\n))*")
 
@@ -37,12 +39,14 @@ LIBRARY_READ_HEX_STRING = generic.read_hex_string_from_stream
 LIBRARY_PARSE_XREF_TABLE = xref.parse_xref_table
 LIBRARY_READ_PAYLOAD = generic._maybe_read_stream_payload  # noqa: SLF001  for what is odd
 LIBRARY_PNG_DECODE = filters._png_decode  # noqa: SLF001  to compare with
+LIBRARY_PARSE_XREF_STREAM = xref.parse_xref_stream
 
 
 def install() -> None:
     """Put the quick readers in the library's place, for this process. Doing it again changes nothing."""
     generic.read_hex_string_from_stream = read_hex_string
     xref.parse_xref_table = parse_xref_table
+    xref.parse_xref_stream = parse_xref_stream
     # There is no other way in.
     filters._png_decode = read_predicted  # noqa: SLF001
     generic._maybe_read_stream_payload = read_payload  # noqa: SLF001
@@ -86,6 +90,22 @@ def parse_xref_table(stream: BinaryIO, strict: bool) -> Iterator[xref.XRefEntry]
             misc.read_non_whitespace(stream, seek_back=True)
             return
         stream.seek(-7, 1)
+
+
+def parse_xref_stream(xref_stream: generic.StreamObject, strict: bool = True) -> Iterator[xref.XRefEntry]:
+    """A cross-reference stream (ISO 32000-2 7.5.8), when it holds as many rows as it says.
+
+    The library makes up the rows that are missing, and two thousand million of them take the whole afternoon.
+    """
+    widths = [int(width) for width in xref_stream.get("/W", ())]
+    index = [int(number) for number in xref_stream.get("/Index", (0, int(xref_stream.get("/Size", 0))))]
+    rows = sum(index[1::2])
+    if not widths or min(widths) < 0 or not 0 < sum(widths) <= _WIDEST_ROW or (index and min(index) < 0):
+        raise misc.PdfReadError("a cross-reference stream of impossible rows")
+    # Deflate makes at most 1,032 octets of one.
+    if rows * sum(widths) > len(xref_stream.encoded_data) * _MOST_INFLATED:
+        raise misc.PdfReadError("a cross-reference stream with fewer rows than it says")
+    return LIBRARY_PARSE_XREF_STREAM(xref_stream, strict)
 
 
 def _quick_subsection(stream: BinaryIO) -> list[xref.XRefEntry] | None:

@@ -40,6 +40,11 @@ def resolved(item: Any) -> Any:
     return item.get_object()
 
 
+def entry(holder: Any, key: str, default: Any = None) -> Any:
+    """An entry of a dictionary with its reference followed, which `get` of the library's dictionaries leaves as it is."""
+    return holder[key] if key in holder else default  # noqa: SIM401  see above
+
+
 def read_value(field: Any) -> SignatureValue | None:
     """The value of a field as the library reads it; None when it is no dictionary. Raises what the library raises."""
     value = field["/V"]
@@ -51,11 +56,11 @@ def read_value(field: Any) -> SignatureValue | None:
     held: Any = value.raw_get("/Contents", decrypt=generic.EncryptedObjAccess.RAW) if "/Contents" in value else None
     is_text = isinstance(held, generic.TextStringObject | generic.ByteStringObject)
     return SignatureValue(
-        subfilter=str(value.get("/SubFilter", "")),
-        type=str(value.get("/Type", "/Sig")),
+        subfilter=str(entry(value, "/SubFilter", "")),
+        type=str(entry(value, "/Type", "/Sig")),
         byte_range=list(byte_range) if isinstance(byte_range, generic.ArrayObject) else [],
         contents=bytes(held.original_bytes) if is_text else b"",
-        claimed_time=_time(value.get("/M")),
+        claimed_time=_time(entry(value, "/M")),
     )
 
 

@@ -182,10 +182,10 @@ def check_after(pdf: Octets, end: int, later: Sequence[Section]) -> list[Finding
 
 
 def _check_objects(pdf: Octets, begin: int, end: int, section: Section) -> list[Finding]:
-    listed = {_skip_blank(pdf, offset) for offset in section.offsets if begin <= offset < end}
-    listed.add(_skip_blank(pdf, section.start))  # a cross-reference stream need not list itself
+    listed = {skip_blank(pdf, offset) for offset in section.offsets if begin <= offset < end}
+    listed.add(skip_blank(pdf, section.start))  # a cross-reference stream need not list itself
     findings = []
-    heads = (_skip_blank(pdf, offset) for offset in section.offsets)
+    heads = (skip_blank(pdf, offset) for offset in section.offsets)
     if not all(_OBJECT_HEADER.match(pdf[head : head + _WINDOW]) for head in heads):
         findings.append(Finding.XREF_WRONG)
     seen: set[tuple[int, int]] = set()
@@ -203,7 +203,8 @@ def _check_objects(pdf: Octets, begin: int, end: int, section: Section) -> list[
     return findings
 
 
-def _skip_blank(pdf: Octets, offset: int) -> int:
+def skip_blank(pdf: Octets, offset: int) -> int:
+    """The next octet that is not white space, a few dozen octets on at most."""
     window = pdf[offset : offset + _WINDOW]
     return offset + len(window) - len(window.lstrip(_WHITESPACE))
 
