@@ -144,7 +144,7 @@ def _state(field: generic.DictionaryObject, kind: str, flags: int, defaults: Any
         appearance=hashlib.sha256(b"".join(face.encoded_data for face in faces)).digest() if faces else b"",
         states=tuple(str(widget["/AS"]) for widget in widgets if "/AS" in widget),
         unseen=sum((_number(entry(widget, "/F", 0)) & _UNSEEN) << 8 * at for at, widget in enumerate(widgets[:8])),
-        writing=f"{field.get('/DA', '')} {field.get('/Q', '')}",
+        writing=f"{entry(field, '/DA', '')} {entry(field, '/Q', '')}",
         text=_text(streams, defaults, _value(value)) if is_text else None,
         draws=any(_area(widget) and not _is_blank(widget) for widget in widgets),
         share=max((_area(widget) / _page_area(widget) for widget in widgets), default=0.0),
