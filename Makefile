@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-begin serve test test-all check format accept bench bench-full chaos interoperability verapdf picture lock system-run system-test
+.PHONY: help demo demo-begin serve test test-all check format accept attacks bench bench-full chaos fuzz interoperability verapdf picture lock system-run system-test
 
 PYTHON ?= python3
 # Where make serve listens. Not taken from the environment: some shells have a HOST of their own there.
@@ -24,6 +24,8 @@ help:
 	@echo "make accept  the done-when checks on a fresh home"
 	@echo "make bench   benchmarks with ratios (bench-full: with the huge cases)"
 	@echo "make chaos   docs/hsm-chaos.md: what comes of every fault of a token, measured anew"
+	@echo "make attacks docs/attacks.md: every attack on a signed document made anew, and who is taken in"
+	@echo "make fuzz    made-up files, signatures, lists and requests for hours (FUZZ_EXAMPLES=100000)"
 	@echo "make interoperability docs/interoperability.md: other programs are asked anew about signed files"
 	@echo "make verapdf whether veraPDF finds signed PDF/A and PDF/UA files conforming (wants java and mvn)"
 	@echo "make picture docs/signed-page.png, drawn anew from the demo"
@@ -89,6 +91,13 @@ bench-full: system-test $(VENV)/.dev
 
 chaos: system-test $(VENV)/.dev
 	@$(BIN)/python -m tests.chaos docs/hsm-chaos.md
+
+attacks: system-test $(VENV)/.dev
+	@$(BIN)/python -m tests.attacks docs/attacks.md
+
+FUZZ_EXAMPLES ?= 100000
+fuzz: system-test $(VENV)/.dev
+	@ANTIN_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -n 2 tests/attacks/test_fuzz.py
 
 interoperability: system-test $(VENV)/.dev
 	@$(BIN)/python -m tests.interoperability docs/interoperability.md

@@ -242,7 +242,7 @@ def _register(installation: Installation) -> Iterator[Finding]:
         yield from _prepared(one, installation)
     for code, sha256 in revisions:
         try:
-            installation.blobs.get(sha256)
+            installation.blobs.open(sha256)
         except SignerError as error:
             yield Finding("register", "wrong", f"DOCTOR_{error.code}", {"code": code, "sha256": sha256})
 

@@ -10,6 +10,7 @@ from api.errors import RequestError
 from certs.clock import Clock
 from certs.db import Database
 from signer.judging import JudgeDesk
+from signer.octets import Octets
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Plan, Prepared
 from signer.sandbox import Judge, Limits
@@ -47,17 +48,17 @@ class JudgePool:
         """Start the first process, so that the first file does not wait for its imports. Returns at once."""
         self._judges[0].start()
 
-    def verify(self, pdf: bytes, name: str, password: Password = NO_PASSWORD) -> Verdict:
+    def verify(self, pdf: Octets, name: str, password: Password = NO_PASSWORD) -> Verdict:
         """The verdict on one file; RequestError BUSY when no process comes free in time."""
         with self._borrowed() as desk:
             return desk.verify(pdf, name, extra=ValidationInputs(self._clock.now(), password=password))
 
-    def prepare(self, pdf: bytes, plan: Plan) -> Prepared:
+    def prepare(self, pdf: Octets, plan: Plan) -> Prepared:
         """A revision appended to one file (signer/signing_parts.py, Preparer)."""
         with self._borrowed() as desk:
             return desk.prepare(pdf, plan)
 
-    def earlier_signatures(self, pdf: bytes, password: Password = NO_PASSWORD) -> EarlierSignatures:
+    def earlier_signatures(self, pdf: Octets, password: Password = NO_PASSWORD) -> EarlierSignatures:
         """What one file's signatures are worth."""
         with self._borrowed() as desk:
             return desk.earlier_signatures(pdf, password)

@@ -202,8 +202,18 @@ def _document_paths() -> Schema:
                 "`HASH_NOT_FOUND` says that this register has no such file, and nothing against the file; `file` is what was asked.",
                 "security": _OPEN,
                 "parameters": [
-                    {"name": "sha256", "in": "query", "schema": {"type": "string", "maxLength": 200}},
-                    {"name": "code", "in": "query", "schema": {"type": "string", "maxLength": 100}},
+                    {
+                        "name": "sha256",
+                        "in": "query",
+                        "description": "SHA-256 of the file in hex",
+                        "schema": {"type": "string", "maxLength": 200},
+                    },
+                    {
+                        "name": "code",
+                        "in": "query",
+                        "description": "the document's code, as printed on it",
+                        "schema": {"type": "string", "maxLength": 100},
+                    },
                 ],
                 "responses": {"200": _json("The verdict; also that there is no such file.", "Verdict", "verify")}
                 | _problems(400, 401, 403, 404, 429, 503, said=_TOKEN_SENT),

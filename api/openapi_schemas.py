@@ -91,7 +91,7 @@ EXAMPLES: Schema = {
             {
                 "field": "Signature1", "type": "signature", "conclusion": "valid", "indication": "TOTAL-PASSED",
                 "sub_indication": None, "reason": "VALID", "level": "PAdES-B-T", "integrity": "intact", "coverage": "whole-file",
-                "changes_after": "none", "changes": [],
+                "changes_after": "none", "reading": "strict", "changes": [],
                 "signer": {
                     "subject": "CN=Nguyễn Văn A,O=Sở Nội vụ,C=VN", "common_name": "Nguyễn Văn A", "organization": "Sở Nội vụ",
                     "serial": "4f1c2b", "issuer": "CN=Antin Issuing CA,O=Sở Nội vụ,C=VN",

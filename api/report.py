@@ -50,6 +50,8 @@ def _describe_signature(number: int, judged: JudgedSignature, words: Words) -> l
         lines.append("    " + words.say("REPORT_TIME_CLAIMED", {"time": for_people(facts.claimed_time)}))
     trust = {"trust": words.say(f"TRUST_{judged.trust}"), "level": facts.level or "–"}
     lines.append("    " + words.say("REPORT_TRUST", trust))
+    if facts.lenient:
+        lines.append("    " + words.say("REPORT_LENIENT"))
     for change in facts.changes:
         page = words.say("REPORT_PAGE", {"page": str(change.page)}) if change.page else ""
         detail = {"kind": words.say(f"CHANGE_{change.kind}") + page, "text": change.text}

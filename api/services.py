@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -56,6 +55,7 @@ from signer.given import Given
 from signer.handing_over import OutsideWish, cancel_document, finish_document, prepare_document
 from signer.known_files import KnownFiles
 from signer.lineage import Lineage, document_status, lineage_of
+from signer.octets import Octets, sha256_of
 from signer.password import NO_PASSWORD, Password
 from signer.prepared import PreparedDocument, find_prepared, get_prepared
 from signer.raising import upgrade_document
@@ -104,7 +104,7 @@ class Services:
         deps.judge.start()
         self._judges.start()
 
-    def verify(self, pdf: bytes, name: str, password: Password = NO_PASSWORD) -> Verdict:
+    def verify(self, pdf: Octets, name: str, password: Password = NO_PASSWORD) -> Verdict:
         """The verdict on one file. Needs no key; DatabaseUnavailable when the register cannot be asked."""
         verdict = self._judges.verify(pdf, name, password)
         if verdict.sha256 is not None:
@@ -158,7 +158,7 @@ class Services:
         self, request: SignRequest, outside: OutsideWish | None, actor: Actor, since: datetime
     ) -> PreparedDocument | None:
         """What an actor prepared of these bytes for this signer, in the second of a moment or later."""
-        digest = hashlib.sha256(request.pdf).hexdigest()
+        digest = sha256_of(request.pdf)
         who = {"credential": request.credential or None, "actor": actor.name, "subfilter": request.subfilter}
         if outside is not None:
             who["certificate_serial"] = serial_hex(outside.certificate.serial_number)
@@ -189,12 +189,12 @@ class Services:
         with self.sources.reading() as session:
             return search_documents(session, wanted, limit, after)
 
-    def document_file(self, code: str) -> tuple[Document, bytes]:
-        """A document and the bytes of its newest signed revision; UsageWrong CODE_NOT_FOUND when none was finished."""
+    def document_file(self, code: str) -> tuple[Document, Octets]:
+        """A document and the octets of its newest signed revision; UsageWrong CODE_NOT_FOUND when none was finished."""
         document = self.document(code)
         if document.sha256 is None:
             raise UsageWrong("CODE_NOT_FOUND", typed=document.code)
-        return document, self.installation.blobs.get(document.sha256)
+        return document, self.installation.blobs.open(document.sha256)
 
     def upgrade(self, code: str, level: str, actor: Actor) -> None:
         """Raise a document's newest file to a higher level, in its place."""

@@ -123,7 +123,7 @@ class SignSettings:
     subfilter: str = PADES
     prepared_hours: int = 72
     font: str = "/usr/share/fonts/truetype/croscore/Tinos-Regular.ttf"
-    max_bytes: int = 200 * 1024 * 1024
+    max_bytes: int = 2000 * 1024 * 1024
     seal_diameter_mm: float = 36.0
     preparers: int = 2
     # What becomes of what is found in a file before it is signed, and kinds that it is otherwise for.
@@ -184,7 +184,7 @@ class ValidationSettings:
     fetch_seconds: float = 10.0
     memory_mb: int = 1536
     seconds: float = 30.0
-    max_bytes: int = 200 * 1024 * 1024
+    max_bytes: int = 2000 * 1024 * 1024
 
     def __post_init__(self) -> None:
         # With less the judge process cannot load its libraries, and every file would look damaged.

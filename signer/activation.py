@@ -5,7 +5,6 @@ Whoever else tries at the same moment, in whatever process, finds it used.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
@@ -18,6 +17,7 @@ from pki.audit import Act
 from signer.consent_tables import ActivationDocumentRow, ActivationRow
 from signer.credentials import STANDING, Credential
 from signer.errors import Refused
+from signer.octets import sha256_of
 from signer.signing_parts import Case
 from signer.tables import CredentialRow
 
@@ -131,4 +131,4 @@ def _look(connection: Connection, case: Case, name: str) -> None:
 
 
 def _input(case: Case) -> str:
-    return hashlib.sha256(case.request.pdf).hexdigest()
+    return sha256_of(case.request.pdf)

@@ -11,12 +11,13 @@ from typing import Any
 from signer.errors import InputUnreadable, SignerError
 from signer.extension import Appended, ExtensionPlan
 from signer.library_extension import extend_by_library
+from signer.octets import Octets
 from signer.plain_extension import extend_plain
 from signer.plain_pdf import NotPlain
 from signer.plan import Message
 
 
-def extend_task(header: dict[str, Any], blobs: list[bytes]) -> Message:
+def extend_task(header: dict[str, Any], blobs: list[Any]) -> Message:
     """Blob 0 is the file, the rest the plan's. A refusal is an answer, not a failure."""
     try:
         appended = append(blobs[0], ExtensionPlan.from_message(header, blobs[1:]))
@@ -25,7 +26,7 @@ def extend_task(header: dict[str, Any], blobs: list[bytes]) -> Message:
     return appended.to_message()
 
 
-def append(pdf: bytes, plan: ExtensionPlan) -> Appended:
+def append(pdf: Octets, plan: ExtensionPlan) -> Appended:
     """Append the revision; Refused or InputUnreadable when it cannot be."""
     with contextlib.suppress(NotPlain):
         return extend_plain(pdf, plan)

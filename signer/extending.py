@@ -15,6 +15,7 @@ from signer.errors import OwnOutputBroken, SignerError, Unavailable
 from signer.evidence import EvidenceAhead, OwnEvidence
 from signer.extension import Appended, ExtensionPlan, ValidationData, join
 from signer.levels import B_LT, B_LTA, B_T, reaches
+from signer.octets import Octets, digest_around
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms
 from signer.password import NO_PASSWORD, Password
 from signer.strangers import PathEvidence
@@ -24,7 +25,7 @@ from signer.timestamps import DIGEST, StampedBy, Timestamper
 class Appender(Protocol):
     """Appends a revision to a file that may be anybody's: signer/appending.py, in whatever process."""
 
-    def append(self, pdf: bytes, plan: ExtensionPlan) -> Appended:
+    def append(self, pdf: Octets, plan: ExtensionPlan) -> Appended:
         """Raises Refused, InputUnreadable or Unavailable; uses no key."""
         ...
 
@@ -33,7 +34,7 @@ class Appender(Protocol):
 class Raised:
     """A file and the level it has reached. `failure`: why it is not the level that was asked for."""
 
-    content: bytes
+    content: Octets
     level: str
     failure: SignerError | None = None
     renew_at: datetime | None = None
@@ -43,7 +44,7 @@ class Raised:
 class Extended:
     """A file with one revision more. `renew_at`: when the time-stamp at its end is to be covered by another one; None without one."""
 
-    content: bytes
+    content: Octets
     renew_at: datetime | None = None
 
 
@@ -65,7 +66,7 @@ class Extender:
 
     def raise_signed(
         self,
-        signed: bytes,
+        signed: Octets,
         hole: tuple[int, int],
         wanted: str,
         serials: Sequence[str],
@@ -101,7 +102,7 @@ class Extender:
         except SignerError as error:
             return Raised(signed, B_T, error)
 
-    def append(self, pdf: bytes, plan: ExtensionPlan, *, stamped: bool) -> Extended:
+    def append(self, pdf: Octets, plan: ExtensionPlan, *, stamped: bool) -> Extended:
         """The file with one revision more: what the plan holds, and a document time-stamp over all of it."""
         octets = self.timestamper.room if stamped else 0
         appended = self.appender.append(pdf, replace(plan, stamp_octets=octets))
@@ -119,9 +120,7 @@ class Extender:
         # Nothing leaves that does not verify, from its own octets.
         start, end = prepared.hole
         held = bytes.fromhex(output[start + 1 : end - 1].decode("ascii"))
-        hasher = hashlib.new(DIGEST, memoryview(output)[:start])
-        hasher.update(memoryview(output)[end:])
-        hashed = hasher.digest()
+        hashed = digest_around(output, prepared.hole, DIGEST)
         self.timestamper.check_digest(held[: len(token)], hashed)
         by = self.timestamper.stamped_by(token, hashed)
         return Extended(output, by.renew_at if by is not None else None)
@@ -144,7 +143,7 @@ class Extender:
         return self.strangers.collect(path)
 
 
-def vri_name(pdf: bytes, hole: tuple[int, int]) -> str:
+def vri_name(pdf: Octets, hole: tuple[int, int]) -> str:
     """The name of a signature in the store: SHA-1 of all of /Contents, padding too (ISO 32000-2 table 262)."""
     contents = bytes.fromhex(pdf[hole[0] + 1 : hole[1] - 1].decode("ascii"))
     return hashlib.sha1(contents, usedforsecurity=False).hexdigest().upper()

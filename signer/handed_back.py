@@ -11,6 +11,7 @@ from signer.errors import InputUnreadable, OwnOutputBroken, Refused, SignerError
 from signer.extending import Raised
 from signer.given import Given
 from signer.levels import LEVELS, reaches
+from signer.octets import Octets
 from signer.password import Password
 from signer.prepared import PreparedDocument
 from signer.subfilters import PADES
@@ -31,7 +32,7 @@ class HandedBack:
     upgrading: Callable[[ValidationInputs | None], UpgradeDeps]
     now: datetime
 
-    def check(self, signed: bytes) -> str:
+    def check(self, signed: Octets) -> str:
         """The level the file has; Refused unless the announced certificate signed it well."""
         one = self.one
         verdict = verify_file(signed, "", self.upgrading(self._inputs()).verifier())
@@ -53,7 +54,7 @@ class HandedBack:
             raise Refused("PREPARED_NOT_SOUND", id=one.id, reason=judged.reason)
         return facts.reached
 
-    def raised(self, signed: bytes, reached: str) -> Raised:
+    def raised(self, signed: Octets, reached: str) -> Raised:
         """The file as high as it can be had now; the signature is never lost for it."""
         failure: SignerError | None = None
         for wanted in reversed(LEVELS):

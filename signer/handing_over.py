@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +26,7 @@ from signer.given import Given, accept_value, check_cms
 from signer.handed_back import HandedBack
 from signer.levels import B_B, B_T
 from signer.numbering import GivenNumber, number_facts, void_number, year_of
+from signer.octets import beginning_of, sha256_of
 from signer.office_rules import find_mandates
 from signer.outside import Outside, der_of, outside_signatory
 from signer.outside_credentials import is_outside, refuse_ended_outside, usable_outside
@@ -204,7 +204,7 @@ def _refuse_ended_signatory(session: Session, signatory: Signatory, signing: Sig
 
 def _record(ready: Ready, actor: Actor, deps: HandoverDeps) -> PreparedDocument:
     case, prepared, signatory = ready.case, ready.prepared, ready.case.signatory
-    request, input_sha256 = case.request, hashlib.sha256(case.request.pdf).hexdigest()
+    request, input_sha256 = case.request, sha256_of(case.request.pdf)
     with deps.signing.database.read() as session:
         known = find_by_revisions(session, (input_sha256, *case.earlier.revisions))
     outside = signatory if isinstance(signatory, Outside) else None
@@ -230,7 +230,7 @@ def _record(ready: Ready, actor: Actor, deps: HandoverDeps) -> PreparedDocument:
         filled=ready.filled,
         input_sha256=input_sha256,
         input_size=len(request.pdf),
-        blob_sha256=hashlib.sha256(prepared.content).hexdigest(),
+        blob_sha256=sha256_of(prepared.content),
         blob_size=len(prepared.content),
         hole=prepared.hole,
         digest=ready.digest.hex(),
@@ -262,15 +262,15 @@ def _announced(one: PreparedDocument, deps: HandoverDeps) -> Signatory:
 def stored_file(one: PreparedDocument, blobs: BlobStore) -> PreparedPdf:
     """The file as it was prepared, octet for octet; PREPARED_MISSING, PREPARED_ALTERED."""
     try:
-        content = blobs.get(one.blob_sha256)
-        original = content[: one.input_size]
+        content = blobs.open(one.blob_sha256)
+        original = beginning_of(content, one.input_size)
         prepared = accept_prepared(original, content[one.input_size :], one.hole, one.field)
     except Unavailable as error:
         code = "PREPARED_ALTERED" if error.code == "BLOB_ALTERED" else "PREPARED_MISSING"
         raise Refused(code, id=one.id) from error
     except OwnOutputBroken as error:
         raise Refused("PREPARED_ALTERED", id=one.id) from error
-    if hashlib.sha256(original).hexdigest() != one.input_sha256:
+    if sha256_of(original) != one.input_sha256:
         raise Refused("PREPARED_ALTERED", id=one.id)
     return prepared
 
@@ -280,7 +280,7 @@ def _ready(
 ) -> Ready:
     """As it was when it was prepared, but for who finishes it and what the file's earlier signatures are worth now."""
     request = SignRequest(
-        pdf=prepared.content[: one.input_size],
+        pdf=beginning_of(prepared.content, one.input_size),
         name=one.name,
         credential=one.credential or "",
         intent=one.intent,

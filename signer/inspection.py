@@ -16,11 +16,13 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from signer.errors import InputUnreadable, Refused
 from signer.findings import MOST, SafetyFinding, clean
 from signer.form import value_of
+from signer.octets import Octets, whole
 from signer.password import Password
 from signer.showing import ShownField, look_at_pages
 from signer.unlocking import unlock
 
 _MOST_OBJECTS = 50_000
+_MOST_OCTETS = 32 * 1024 * 1024
 _MOST_PAGES = 5_000
 # Actions that lead to, or take from, another file or place (ISO 32000-2 table 201). A link to an address is what it looks like.
 _LEAVING = ("/GoToR", "/GoToE", "/SubmitForm", "/ImportData", "/Movie", "/Rendition")
@@ -29,7 +31,7 @@ _UPWARDS = ("/Parent", "/P", "/StructParent", "/Prev")
 _FIELD_DEPTH = 30
 
 
-def inspect_task(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+def inspect_task(header: dict[str, Any], blobs: list[Any]) -> tuple[dict[str, Any], list[bytes]]:
     """The judge process's task `inspect`: blob 0 is the file."""
     try:
         found = inspect(blobs[0], Password(str(header.get("password", ""))))
@@ -38,10 +40,14 @@ def inspect_task(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, 
     return {"findings": [[each.kind, each.page, each.detail] for each in found]}, []
 
 
-def inspect(pdf: bytes, password: Password) -> tuple[SafetyFinding, ...]:
+def inspect(octets: Octets, password: Password) -> tuple[SafetyFinding, ...]:
     """All findings, each once, in the order of kinds and pages; InputUnreadable or Refused for what does not open."""
-    if b"%PDF-" not in pdf[:1024]:
+    if b"%PDF-" not in octets[:1024]:
         raise InputUnreadable("INPUT_NOT_PDF")
+    if len(octets) > _MOST_OCTETS:
+        # What is not in memory while it is signed is not taken into it for this either.
+        return (SafetyFinding("not-looked-through"),)
+    pdf = whole(octets)
     found = list(_structure(pdf))
     reader = _open(pdf, password, found)
     shown: list[ShownField] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -19,6 +18,7 @@ from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, Us
 from signer.extension import Appended, ExtensionPlan
 from signer.findings import SafetyFinding, read_findings
 from signer.lineage import document_status
+from signer.octets import Octets, sha256_of
 from signer.outside_credentials import enrolled_in_force
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Message, Plan, Prepared
@@ -58,22 +58,22 @@ class JudgeDesk:
         self._ders: dict[str, bytes] = {}
         self._serials: dict[str, str] = {}
 
-    def prepare(self, pdf: bytes, plan: Plan) -> Prepared:
+    def prepare(self, pdf: Octets, plan: Plan) -> Prepared:
         """Have a revision appended in the judge process; Refused or InputUnreadable as it decides, or when it gives up."""
         return Prepared.from_message(*self._have_done("prepare", pdf, plan.to_message()))
 
-    def append(self, pdf: bytes, plan: ExtensionPlan) -> Appended:
+    def append(self, pdf: Octets, plan: ExtensionPlan) -> Appended:
         """Have validation data appended in the judge process; errors as for `prepare`."""
         return Appended.from_message(*self._have_done("extend", pdf, plan.to_message()))
 
-    def inspect(self, pdf: bytes, password: Password = NO_PASSWORD) -> tuple[SafetyFinding, ...]:
+    def inspect(self, pdf: Octets, password: Password = NO_PASSWORD) -> tuple[SafetyFinding, ...]:
         """What in a file lets it look or act other than it seems; errors as for `prepare`."""
         return inspect_file(self._judge, pdf, password)
 
-    def _have_done(self, task: str, pdf: bytes, message: Message) -> Message:
+    def _have_done(self, task: str, pdf: Octets, message: Message) -> Message:
         return _have_done(self._judge, task, pdf, message)
 
-    def earlier_signatures(self, pdf: bytes, password: Password = NO_PASSWORD) -> EarlierSignatures:
+    def earlier_signatures(self, pdf: Octets, password: Password = NO_PASSWORD) -> EarlierSignatures:
         """What a file's signatures are worth, for the next one; InputUnreadable when that cannot be found out."""
         now = self._clock.now()
         verdict = verify_file(pdf, "", self.verifier(now, ValidationInputs(now, password=password)))
@@ -90,7 +90,7 @@ class JudgeDesk:
             others = [find_outside(session, sha256) for sha256 in certificates]
         ends = {each.facts.revision_end for each in judged if each.facts.revision_end}
         return EarlierSignatures(
-            revisions=tuple(hashlib.sha256(memoryview(pdf)[:end]).hexdigest() for end in sorted(ends)),
+            revisions=tuple(sha256_of(pdf, end) for end in sorted(ends)),
             fields=tuple(each.facts.field for each in judged),
             broken=tuple(each.facts.field for each in judged if each.conclusion == "invalid"),
             signers=tuple(record.serial for record in records if record is not None),
@@ -99,7 +99,7 @@ class JudgeDesk:
         )
 
     def verify(
-        self, pdf: bytes, name: str, *, at: datetime | None = None, extra: ValidationInputs | None = None
+        self, pdf: Octets, name: str, *, at: datetime | None = None, extra: ValidationInputs | None = None
     ) -> Verdict:
         """The verdict on one file, by what this installation knows and what the caller trusts besides."""
         return verify_file(pdf, name, self.verifier(at, extra))
@@ -189,13 +189,13 @@ def stranger_verifier(judge: Judge, inputs: ValidationInputs, clock: Clock, file
     return Verifier(judge, inputs, lambda _certificates, _revisions: Known(), clock, load_policy(), file_limit)
 
 
-def inspect_file(judge: Judge, pdf: bytes, password: Password = NO_PASSWORD) -> tuple[SafetyFinding, ...]:
+def inspect_file(judge: Judge, pdf: Octets, password: Password = NO_PASSWORD) -> tuple[SafetyFinding, ...]:
     """`JudgeDesk.inspect` without an installation."""
     answer, _ = _have_done(judge, "inspect", pdf, ({"password": password.text}, []))
     return read_findings(answer["findings"])
 
 
-def _have_done(judge: Judge, task: str, pdf: bytes, message: Message) -> Message:
+def _have_done(judge: Judge, task: str, pdf: Octets, message: Message) -> Message:
     header, blobs = message
     try:
         answer, parts = judge.run(task, header, [pdf, *blobs])

@@ -49,8 +49,8 @@ def _reach(request: LevelRequest, actor: Actor, deps: LevelingDeps) -> bool:
     if newest is None or newest.status not in OPEN:
         return _close(request, "DOCUMENT_NOT_IN_FORCE", actor, newest, deps)
     try:
-        raised = raise_file(deps.blobs.get(newest.sha256), request.level, deps.upgrading)
-        deps.blobs.put(raised.content)
+        raised = raise_file(deps.blobs.open(newest.sha256), request.level, deps.upgrading)
+        deps.blobs.put(raised.file)
     except AlreadyReached as reached:
         # A later signature was made at the level already: then nothing is missing any more.
         return _close(request, reached.code, actor, newest, deps, DONE)

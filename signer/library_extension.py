@@ -6,7 +6,6 @@ The store is put together here; the library only reads what is there and writes 
 from __future__ import annotations
 
 import hashlib
-import io
 import secrets
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +14,7 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.fields import SigFieldSpec
-from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObjSetup
+from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigObjSetup
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp
 
@@ -24,6 +23,7 @@ from signer.appearance.stamps import empty_stamp
 from signer.conformance import conformance_of
 from signer.errors import InputUnreadable
 from signer.extension import Appended, ExtensionPlan
+from signer.octets import Octets
 from signer.revision_writer import RevisionWriter
 from signer.unlocking import refuse_unless_allowed, unlock_for_writing
 
@@ -31,27 +31,25 @@ from signer.unlocking import refuse_unless_allowed, unlock_for_writing
 _MOST_HELD = 2000
 
 
-def extend_by_library(pdf: bytes, plan: ExtensionPlan, *, strict: bool) -> Appended:
+def extend_by_library(pdf: Octets, plan: ExtensionPlan, *, strict: bool) -> Appended:
     """The appended revision; Refused for a file that does not unlock, or allows no field for the time-stamp."""
-    writer: IncrementalPdfFileWriter = RevisionWriter(io.BytesIO(pdf), strict=strict)
+    writer = RevisionWriter(pdf, strict=strict)
     rights = unlock_for_writing(writer.prev, plan.password)
     if plan.stamp_octets:
         refuse_unless_allowed(rights, new_field=True)
     if plan.data:
         _update_store(writer, plan)
     if not plan.stamp_octets:
-        out = io.BytesIO()
-        writer.write(out)
-        return Appended(out.getvalue()[len(pdf) :], None, "")
+        return Appended(*writer.revision(), "")
     field = f"Timestamp-{secrets.token_hex(8)}"
     steps = PdfCMSEmbedder(SigFieldSpec(field, empty_field_appearance=False)).write_cms(field, writer)
     widget = next(steps).get_object()
     if conformance_of(writer).archive_part == 1:
         # ISO 19005-1 6.9: every field has an appearance. Elsewhere it would be one change more for a validator to ponder.
         widget[pdf_name("/AP")] = generic.DictionaryObject({pdf_name("/N"): PdfParts(writer).form(empty_stamp(0, 0))})
-    steps.send(SigObjSetup(DocumentTimestamp(bytes_reserved=2 * plan.stamp_octets)))
-    answer, output = steps.send(SigIOSetup("sha256"))
-    return Appended(output.getvalue()[len(pdf) :], (answer.reserved_region_start, answer.reserved_region_end), field)
+    stamp = DocumentTimestamp(bytes_reserved=2 * plan.stamp_octets)
+    steps.send(SigObjSetup(stamp))
+    return Appended(*writer.revision(stamp), field)
 
 
 def _update_store(writer: IncrementalPdfFileWriter, plan: ExtensionPlan) -> None:

@@ -56,7 +56,7 @@ def put_in_place(
         acts.where(SigningActRow.id == newest.act_id).values(
             level=raised.level,
             extended_sha256=raised.sha256,
-            extended_size=len(raised.content),
+            extended_size=len(raised.file),
             renew_at=raised.renew_at,
         )
     )

@@ -6,7 +6,6 @@ parses a PDF, and nothing here trusts what the preparing process says about its 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,21 +15,31 @@ from hsm.spec import PrivateKey, PublicKey
 from pki.schemes import SignatureMismatch, check_signature, sign_ahead
 from signer.cms import CmsTemplate, timestamp_attribute
 from signer.errors import OwnOutputBroken
+from signer.octets import Octets, digest_around, hasher_over
 
-_DIGESTS = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 _BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
 
 
 @dataclass(frozen=True)
 class PreparedPdf:
-    """A PDF whose last revision has a signature dictionary with an empty hole.
+    """A PDF whose last revision has a signature dictionary with an empty hole. Kept in two parts: what was there is not copied.
 
     `hole`: offsets of the hex string's `<` and of the octet after its `>`; everything outside is what gets signed.
     """
 
-    content: bytes
+    original: Octets
+    tail: bytes
     hole: tuple[int, int]
     field: str
+
+    @property
+    def content(self) -> Octets:
+        """The file as a whole."""
+        return self.original + self.tail
+
+    @property
+    def hole_in_tail(self) -> tuple[int, int]:
+        return self.hole[0] - len(self.original), self.hole[1] - len(self.original)
 
     @property
     def capacity(self) -> int:
@@ -38,24 +47,24 @@ class PreparedPdf:
         return (self.hole[1] - self.hole[0] - 2) // 2
 
 
-def accept_prepared(original: bytes, tail: bytes, hole: tuple[int, int], field: str) -> PreparedPdf:
+def accept_prepared(original: Octets, tail: bytes, hole: tuple[int, int], field: str) -> PreparedPdf:
     """Put the appended revision behind the very bytes that were given; raise OwnOutputBroken unless the hole is what it claims.
 
     The tail comes from a process that parsed a stranger's file: its offsets are checked here, on our own copy.
     """
-    content = original + tail
-    start, end = hole
+    prepared = PreparedPdf(original, tail, hole, field)
+    start, end = prepared.hole_in_tail
     held = end - start - 2
     sound = (
-        len(original) <= start < end <= len(content)
+        0 <= start < end <= len(tail)
         and held >= 0
         and held % 2 == 0
-        and content[start:end] == b"<%b>" % (b"0" * held)
-        and _ranges_around(tail, start - len(original), end - len(original)) == [(0, start, end, len(content) - end)]
+        and tail[start:end] == b"<%b>" % (b"0" * held)
+        and _ranges_around(tail, start, end) == [(0, *hole, len(tail) - end)]
     )
     if not sound:
         raise OwnOutputBroken("PREPARED_FILE_WRONG")
-    return PreparedPdf(content, hole, field)
+    return prepared
 
 
 def _ranges_around(tail: bytes, start: int, end: int) -> list[tuple[int, ...]]:
@@ -66,29 +75,25 @@ def _ranges_around(tail: bytes, start: int, end: int) -> list[tuple[int, ...]]:
 
 def document_digest(prepared: PreparedPdf, algorithm: str) -> bytes:
     """Digest over the two ranges around the hole (ISO 32000-2 12.8.1)."""
-    return _digest_around(prepared.content, prepared.hole, algorithm)
+    (start, end), tail = prepared.hole_in_tail, memoryview(prepared.tail)
+    hasher = hasher_over(prepared.original, algorithm)
+    hasher.update(tail[:start])
+    hasher.update(tail[end:])
+    return bytes(hasher.digest())
 
 
-def _digest_around(content: bytes, hole: tuple[int, int], algorithm: str) -> bytes:
-    view = memoryview(content)
-    digest = _DIGESTS[algorithm](view[: hole[0]])
-    digest.update(view[hole[1] :])
-    return digest.digest()
-
-
-def embed_cms(prepared: PreparedPdf, cms: bytes) -> bytes:
+def embed_cms(prepared: PreparedPdf, cms: bytes) -> Octets:
     """Write the CMS as hex into the hole; the rest of the hole stays zeros. No other octet changes."""
     if len(cms) > prepared.capacity:
         raise OwnOutputBroken("CMS_TOO_LARGE", octets=str(len(cms)), capacity=str(prepared.capacity))
-    start = prepared.hole[0] + 1
-    text = cms.hex().encode("ascii")
-    return b"".join((prepared.content[:start], text, prepared.content[start + len(text) :]))
+    (start, _), tail, text = prepared.hole_in_tail, prepared.tail, cms.hex().encode("ascii")
+    return prepared.original + b"".join((tail[: start + 1], text, tail[start + 1 + len(text) :]))
 
 
 def sign_prepared(
     prepared: PreparedPdf, template: CmsTemplate, key: PrivateKey, stamp: Callable[[bytes], bytes] | None = None
-) -> bytes:
-    """Sign a prepared file: the bytes of the finished PDF. The key is used once."""
+) -> Octets:
+    """Sign a prepared file: the octets of the finished PDF. The key is used once."""
     attributes = template.signed_attributes(document_digest(prepared, template.scheme.digest))
     with sign_ahead(key, template.scheme, attributes) as signed:
         output = embed_signature(prepared, template, attributes, signed.signature, stamp)
@@ -102,7 +107,7 @@ def embed_signature(
     attributes: bytes,
     signature: bytes,
     stamp: Callable[[bytes], bytes] | None = None,
-) -> bytes:
+) -> Octets:
     """The finished PDF for a signature value over its signed attributes, whoever made it.
 
     `stamp` gives a time-stamp token over the value, which makes it B-T; one that gives nothing leaves it at B-B.
@@ -114,7 +119,7 @@ def embed_signature(
 
 
 def check_output(
-    output: bytes,
+    output: Octets,
     prepared: PreparedPdf,
     template: CmsTemplate,
     public_key: PublicKey,
@@ -123,11 +128,12 @@ def check_output(
 ) -> None:
     """Check our own output before anybody gets it, from its own octets: digest, signature value, certificates, time-stamp.
 
-    Nothing remembered from signing is reused but the template. `stamped`: the signature value and the token over it, which was checked
+    Nothing remembered from signing is reused but the template; and of a long file, which lies before
+    us alone, the digest that was begun over its octets. `stamped`: the signature value and the token over it, which was checked
     when it came. Raises OwnOutputBroken.
     """
     start, end = prepared.hole
-    attributes = template.signed_attributes(_digest_around(output, prepared.hole, template.scheme.digest), signing_time)
+    attributes = template.signed_attributes(digest_around(output, prepared.hole, template.scheme.digest), signing_time)
     # The template decides every octet of the CMS but the signature value and the time-stamp token.
     hole = bytes.fromhex(output[start + 1 : end - 1].decode("ascii"))
     parts = template.parts_of(hole, attributes)

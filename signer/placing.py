@@ -14,7 +14,9 @@ from signer.appearance.errors import PlacementCoversText, PlacementOffPage, Surv
 from signer.appearance.geometry import PageBox, Place, Placement, Rect, mm_to_pt, parse_placement, seal_rect
 from signer.appearance.placement import Wanted, check_blank, find_place
 from signer.appearance.stamps import Appearance, signature_stamp
+from signer.appearance.survey import Drawable
 from signer.errors import Refused
+from signer.octets import Octets, stream_of
 from signer.plan import Plan
 
 SIGNATURE_STEM, READY_SEAL_STEM = "Signature", "Seal"
@@ -63,14 +65,14 @@ class PlaceShelf:
         self._most = most
         self._places: dict[tuple[bytes, Wanted, Placement], Place | None] = {}
 
-    def finder(self, pdf: bytes, paper: bytes) -> Find:
+    def finder(self, pdf: Octets, paper: bytes) -> Find:
         """`find_place` for a file on which is drawn what this digest stands for."""
 
         def find(wanted: Wanted, placement: Placement) -> Place | None:
             key = (paper, wanted, placement)
             if key not in self._places:
                 # What cannot be looked at, or is refused, is raised, and looked at again.
-                self._places[key] = find_place(pdf, wanted, placement)
+                self._places[key] = find_place(_drawable(pdf), wanted, placement)
                 if len(self._places) > self._most:
                     del self._places[next(iter(self._places))]
             return self._places[key]
@@ -79,7 +81,7 @@ class PlaceShelf:
 
 
 def choose(
-    pdf: bytes, plan: Plan, fields: Sequence[SignatureField], fresh: Callable[[str], str], find: Find | None = None
+    pdf: Octets, plan: Plan, fields: Sequence[SignatureField], fresh: Callable[[str], str], find: Find | None = None
 ) -> Target:
     """The field and the place where nobody has named a field that exists. `fresh`: a name for a new one, from its stem."""
     if plan.kind == "seal" and parse_placement(plan.placement).kind != "given":
@@ -95,14 +97,14 @@ def choose(
     return Target(fresh(_STEMS[plan.kind]), False, place, place.how if place else None)
 
 
-def _search(pdf: bytes, plan: Plan, fields: Sequence[SignatureField], find: Find | None) -> Place | None:
+def _search(pdf: Octets, plan: Plan, fields: Sequence[SignatureField], find: Find | None) -> Place | None:
     """Where the stamp may stand without covering anything; None for nowhere, or for a page that cannot be rendered."""
     placement = parse_placement(plan.placement)
     if placement.kind == "none":
         return None
     stamp = stamp_of(plan, None)
     if plan.corner is not None and placement.kind != "given":
-        return find_corner(pdf, stamp.width, stamp.height, plan.corner, plan.password.text)
+        return find_corner(_drawable(pdf), stamp.width, stamp.height, plan.corner, plan.password.text)
     wanted = Wanted(
         width=stamp.width,
         height=stamp.height,
@@ -118,14 +120,14 @@ def _search(pdf: bytes, plan: Plan, fields: Sequence[SignatureField], find: Find
                 return beside
         if find is not None:
             return find(wanted, placement)
-        return find_place(pdf, wanted, placement, plan.password.text)
+        return find_place(_drawable(pdf), wanted, placement, plan.password.text)
     except SurveyFailed:
         if placement.kind == "auto":
             return None  # what cannot be looked at gets no stamp, and the caller warns
         raise
 
 
-def _beside_signature(pdf: bytes, plan: Plan, fields: Sequence[SignatureField]) -> Place | None:
+def _beside_signature(pdf: Octets, plan: Plan, fields: Sequence[SignatureField]) -> Place | None:
     """The seal's place by the rule of ND30 PL1, over the left third of the newest visible signature, if it covers nothing else."""
     for signed in reversed(fields):
         if signed.free or signed.box is None or signed.page is None or plan.diameter_mm is None:
@@ -133,9 +135,15 @@ def _beside_signature(pdf: bytes, plan: Plan, fields: Sequence[SignatureField]) 
         rect = seal_rect(signed.box, plan.diameter_mm, signed.rotation)
         with contextlib.suppress(PlacementCoversText, PlacementOffPage):
             ignored = frozenset({signed.name})
-            check_blank(pdf, signed.page, rect, is_round=True, ignored_fields=ignored, password=plan.password.text)
+            check_blank(
+                _drawable(pdf), signed.page, rect, is_round=True, ignored_fields=ignored, password=plan.password.text
+            )
             return Place(signed.page, rect, signed.rotation, "field")
     return None
+
+
+def _drawable(pdf: Octets) -> Drawable:
+    return pdf if isinstance(pdf, bytes) else stream_of(pdf)
 
 
 def box_of(field: SignatureField, plan: Plan) -> Place | None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import secrets
 
 from signer.extension import Appended, ExtensionPlan, ValidationData
-from signer.plain_pdf import NotPlain, PlainPdf, RawDictionary, read_dictionary, read_plain
+from signer.octets import Octets
+from signer.plain_base import PlainPdf, read_plain
+from signer.plain_pdf import NotPlain, RawDictionary, read_dictionary
 from signer.plain_revision import PlainRevision, with_annotation
 
 _HIDDEN_LOCKED = 132
@@ -19,7 +21,7 @@ STAMP_ENTRIES = b"/Type /DocTimeStamp /Filter /Adobe.PPKLite /SubFilter /ETSI.RF
 _EXTENSION = b"<< /ESIC << /BaseVersion /1.7 /ExtensionLevel 5 >> >>"
 
 
-def extend_plain(pdf: bytes, plan: ExtensionPlan) -> Appended:
+def extend_plain(pdf: Octets, plan: ExtensionPlan) -> Appended:
     """The appended revision; NotPlain when the file asks for more."""
     base = read_plain(pdf)
     catalog = base.catalog
@@ -41,7 +43,7 @@ def extend_plain(pdf: bytes, plan: ExtensionPlan) -> Appended:
     return Appended(tail, hole, field)
 
 
-def base_version(pdf: bytes) -> bytes:
+def base_version(pdf: Octets) -> bytes:
     """The version in the header: "1.7"."""
     return pdf[:16].partition(b"%PDF-")[2][:3]
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from signer.placing import SignatureField
-from signer.plain_pdf import NotPlain, PlainPdf, RawDictionary, read_dictionary, reference, references
+from signer.plain_base import PlainPdf
+from signer.plain_pdf import NotPlain, RawDictionary, read_dictionary, reference, references
 from signer.plain_revision import with_references
 
 _MOST_PAGES = 500

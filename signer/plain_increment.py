@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from signer.appearance.geometry import Place, seal_rect
 from signer.appearance.stamps import empty_stamp
+from signer.octets import Octets
 from signer.placing import (
     READY_SEAL_STEM,
     SIGNATURE_STEM,
@@ -20,9 +21,10 @@ from signer.placing import (
     ready_seal,
     stamp_of,
 )
+from signer.plain_base import METADATA, PlainPdf, read_plain
 from signer.plain_form import PlainForm, PlainPage, annotation_array, read_form, read_pages, signature_fields
 from signer.plain_paper import paper_digest
-from signer.plain_pdf import NotPlain, PlainPdf, RawDictionary, read_dictionary, read_plain, reference
+from signer.plain_pdf import NotPlain, RawDictionary, read_dictionary, reference
 from signer.plain_revision import PlainRevision, annotated, with_references
 from signer.plain_stamp import numbers, write_appearance
 from signer.plan import Plan, Prepared
@@ -32,7 +34,7 @@ _PRINT_LOCKED = 132  # Print and Locked (ISO 32000-2 table 167)
 _NOWHERE = b"[0 0 0 0]"
 
 
-def prepare_plain(pdf: bytes, plan: Plan, places: PlaceShelf | None = None) -> Prepared:
+def prepare_plain(pdf: Octets, plan: Plan, places: PlaceShelf | None = None) -> Prepared:
     """The appended revision; NotPlain when the file or the plan asks for more. `places`: what was found before."""
     if plan.protection:
         raise NotPlain("the plan forbids something")
@@ -47,7 +49,7 @@ def prepare_plain(pdf: bytes, plan: Plan, places: PlaceShelf | None = None) -> P
         target, room = Target(plan.field or form.fresh_name(SIGNATURE_STEM), exists=False, place=None, how=None), None
         pages = [PlainPage(base.page_number, base.page, 0)]
     else:
-        _refuse_claims(pdf, base, form)
+        _refuse_claims(base, form)
         pages = read_pages(base)
         fields = signature_fields(base, form, pages)
         paper = paper_digest(pdf, base) if places is not None else None
@@ -70,15 +72,15 @@ def _refuse_what_is_named(plan: Plan, form: PlainForm) -> None:
         raise NotPlain("a field with a name of its own")
 
 
-def _refuse_claims(pdf: bytes, base: PlainPdf, form: PlainForm) -> None:
+def _refuse_claims(base: PlainPdf, form: PlainForm) -> None:
     """What is drawn on a PDF/A or first on a tagged file has more rules than are kept here (conformance.py, tagging.py)."""
     entries = base.catalog.entries
     if b"/StructTreeRoot" in entries and b"/MarkInfo" in entries and not form.signed:
         raise NotPlain("a tagged file")
     if b"/Metadata" not in entries:
         return
-    metadata = base.objects.dictionary(reference(entries[b"/Metadata"]))
-    if b"/Filter" in metadata.entries or b"pdfaid" in pdf:
+    metadata, octets = base.objects.stream(reference(entries[b"/Metadata"]), METADATA)
+    if b"/Filter" in metadata.entries or len(octets) == METADATA or b"pdfaid" in octets:
         raise NotPlain("what the file claims to be")
 
 

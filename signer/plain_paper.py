@@ -8,9 +8,14 @@ from __future__ import annotations
 import hashlib
 import re
 
-from signer.plain_pdf import NotPlain, PlainPdf, read_dictionary, reference
+from signer.octets import Octets, pieces_of
+from signer.plain_base import PlainPdf
+from signer.plain_pdf import NotPlain, read_dictionary, reference
 
 _MOST_OBJECTS = 4096
+# To look at a page takes longer than to hash as much.
+_MOST_OCTETS = 64 * 1024 * 1024
+_MOST_INFORMATION = 64 * 1024
 _ROW_OCTETS = 20
 _ROWS = re.compile(rb"(\d{10}) (\d{5}) ([nf])..", re.DOTALL)
 _HEAD = re.compile(rb"(\d{1,10})\s+\d{1,5}\s+obj\s*")
@@ -21,14 +26,17 @@ _INFORMATION = {
 }  # fmt: skip
 
 
-def paper_digest(pdf: bytes, base: PlainPdf) -> bytes | None:
-    """The digest; None for a file that is too large for it or has been appended to."""
-    if b"/Prev" in base.trailer.entries:
+def paper_digest(pdf: Octets, base: PlainPdf) -> bytes | None:
+    """The digest; None for a file that is too large for it, has been appended to, or whose cross-references are streams."""
+    subsections = base.objects.subsections
+    if b"/Prev" in base.trailer.entries or subsections is None or base.start > _MOST_OCTETS:
         return None
     rows: dict[int, tuple[int, bytes]] = {}
-    for first, count, at in base.objects.subsections:
-        found = _ROWS.findall(pdf, at, at + count * _ROW_OCTETS)
-        if len(found) != count or len(rows) + count > _MOST_OBJECTS:
+    for first, count, at in subsections:
+        if len(rows) + count > _MOST_OBJECTS:
+            return None
+        found = _ROWS.findall(pdf[at : at + count * _ROW_OCTETS])
+        if len(found) != count:
             return None
         rows |= {first + place: (int(row[0]), row[1] + row[2]) for place, row in enumerate(found)}
     root = reference(base.trailer.entries.get(b"/Root"))
@@ -38,27 +46,31 @@ def paper_digest(pdf: bytes, base: PlainPdf) -> bytes | None:
         for number, (offset, kind) in sorted(rows.items())
     ]
     digest = hashlib.sha256(b"%d %d %d %a" % (root, information, begin, table))
-    digest.update(memoryview(pdf)[:begin])
-    digest.update(memoryview(pdf)[end : base.start])
+    for start, stop in ((0, begin), (end, base.start)):
+        for piece in pieces_of(pdf, start, stop):
+            digest.update(piece)
     return digest.digest()
 
 
-def _information(pdf: bytes, base: PlainPdf, rows: dict[int, tuple[int, bytes]]) -> tuple[int, int, int]:
+def _information(pdf: Octets, base: PlainPdf, rows: dict[int, tuple[int, bytes]]) -> tuple[int, int, int]:
     """Where the document information stands, and its number; an empty place at the start where it is not what it should be."""
     nothing = 0, 0, -1
     try:
         number = reference(base.trailer.entries.get(b"/Info"))
         begin = rows[number][0]
         end = min((offset for offset, _ in rows.values() if offset > begin), default=base.start)
-        head = _HEAD.match(pdf, begin, end)
-        if head is None or int(head[1]) != number or not end <= base.start:
+        if not end <= base.start or end - begin > _MOST_INFORMATION:
             return nothing
-        found = read_dictionary(pdf, head.end())
+        octets = pdf[begin:end]
+        head = _HEAD.match(octets)
+        if head is None or int(head[1]) != number:
+            return nothing
+        found = read_dictionary(octets, head.end())
     except (NotPlain, KeyError):
         return nothing
-    foot = _FOOT.fullmatch(pdf, head.end() + len(found.text), end)
+    foot = _FOOT.fullmatch(octets, head.end() + len(found.text))
     # A reader that repairs files takes objects where it sees them, in strings too.
-    is_alone = pdf.count(b"obj", begin, end) == 2
+    is_alone = octets.count(b"obj") == 2
     texts = all(
         value.startswith((b"(", b"<", b"/")) and not value.startswith(b"<<") for value in found.entries.values()
     )

@@ -1,7 +1,7 @@
-"""Reads just enough of a plain PDF to append to it: last cross-reference table, trailer, catalog, first page.
+"""The syntax of a plain PDF as far as appending needs it: a dictionary, its values raw.
 
-Plain means: classic cross-reference tables, no encryption, nothing odd. Whatever is not, raises NotPlain, and the library's
-reader takes over; so this reader may be strict and small. Every step is linear and bounded.
+Whatever is out of the ordinary raises NotPlain, and the library's reader takes over; so this reader may be strict and small. What
+stands where is plain_references.py's.
 """
 
 from __future__ import annotations
@@ -9,20 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# Comments may follow the end (ISO 32000-2 7.2.4). The lines of one cannot be divided in two ways: this stays linear.
-_START = re.compile(rb"startxref[ \t]*\r?\n?\s*(\d{1,12})\s*%%EOF\s*(?:%[^\r\n]*(?:[\r\n]\s*|\Z))*\Z")
-_SECTION = re.compile(rb"xref[ \t]*\r?\n")
-_SUBSECTION = re.compile(rb"\s*(\d{1,10}) (\d{1,10})[ \t]*(?:\r\n|\n|\r)")
-_TRAILER = re.compile(rb"\s*trailer\s*(?=<<)")
-_ROW = re.compile(rb"(\d{10}) (\d{5}) ([nf])(?: \n| \r|\r\n)")
-_OBJECT = re.compile(rb"(\d{1,10})\s+(\d{1,5})\s+obj\b")
 _BLANK = re.compile(rb"(?:[\x00\t\n\x0c\r ]+|%[^\r\n]*)*")
 _REFERENCE = re.compile(rb"(\d{1,10})\s+(\d{1,5})\s+R\b")
 _PLAIN_TOKEN = re.compile(rb"/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*|[+\-.0-9A-Za-z]+")
 _HEX = re.compile(rb"<[0-9A-Fa-f\x00\t\n\x0c\r ]*>")
 _STRING_PIECE = re.compile(rb"[()\\]")
 # A whole entry in one step, where its value holds neither comment nor parenthesis and lies at most two levels deep; nearly all do. It is
-# what `_skip` would pass over token by token, and nothing else. Possessive: no octet is looked at in two ways.
+# what `skip_value` would pass over token by token, and nothing else. Possessive: no octet is looked at in two ways.
 _WHITE = rb"[\x00\t\n\x0c\r ]"
 _NAME = rb"/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*+"
 _WORDS = rb"(?:[+\-.0-9A-Za-z\x00\t\n\x0c\r ]++|" + _NAME + rb"|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>)"
@@ -35,11 +28,7 @@ _GAP = rb"(?:" + _WHITE + rb"++|%[^\r\n]*+)*+"
 _ENTRY = re.compile(rb"(" + _NAME + rb")" + _GAP + rb"(" + _VALUE + rb")" + _GAP)
 # All entries of a dictionary, where each is of that kind.
 _ENTRIES = re.compile(rb"(?:" + _NAME + _GAP + rb"(?:" + _VALUE + rb")" + _GAP + rb")*+(?=>>)")
-_FIRST_ARCHIVE = re.compile(rb"pdfaid:part(?:\s*=\s*[\"']|\s*>)\s*1")
-_ROW_OCTETS = 20
 _DEEPEST = 40
-_MOST_SECTIONS = 64
-_TAIL = 2048
 
 
 class NotPlain(Exception):
@@ -61,126 +50,6 @@ class RawDictionary:
         return b"%b\n%b %b\n>>" % (self.text[:-2].rstrip(), key, value)
 
 
-@dataclass(frozen=True)
-class PlainPdf:
-    """What appending needs: numbers and dictionaries of catalog and first page, the trailer, where the last table begins."""
-
-    start: int
-    size: int
-    trailer: RawDictionary
-    catalog_number: int
-    catalog: RawDictionary
-    page_number: int
-    page: RawDictionary
-    objects: _Sections
-
-
-def read_plain(pdf: bytes) -> PlainPdf:
-    """Read the end, the catalog and the first page; NotPlain for anything out of the ordinary."""
-    found = _START.search(pdf, max(0, len(pdf) - _TAIL))
-    # Which one counts when a comment holds another is for the library to say.
-    if found is None or pdf.find(b"startxref", found.end(1)) != -1:
-        raise NotPlain("no startxref at the end")
-    sections = _Sections(pdf, int(found[1]))
-    trailer = sections.trailer
-    if trailer.entries.keys() & {b"/Encrypt", b"/XRefStm"}:
-        raise NotPlain("encrypted or hybrid")
-    catalog_number = reference(trailer.entries.get(b"/Root"))
-    catalog = sections.dictionary(catalog_number)
-    if catalog.entries.get(b"/Type") != b"/Catalog":
-        raise NotPlain("the root is no catalog")
-    # In a PDF/A-1 file, whose metadata nothing compresses (ISO 19005-1 6.7.2), an unseen field needs more than we write here.
-    if b"/Metadata" in catalog.entries and _FIRST_ARCHIVE.search(pdf):
-        raise NotPlain("PDF/A-1")
-    page_number, page = _first_page(sections, catalog)
-    size = trailer.entries.get(b"/Size", b"")
-    if not size.isdigit() or not 0 < int(size) < 10_000_000:
-        raise NotPlain("no size")
-    return PlainPdf(int(found[1]), int(size), trailer, catalog_number, catalog, page_number, page, sections)
-
-
-def _first_page(sections: _Sections, catalog: RawDictionary) -> tuple[int, RawDictionary]:
-    number = reference(catalog.entries.get(b"/Pages"))
-    for _ in range(_DEEPEST):
-        node = sections.dictionary(number)
-        kind = node.entries.get(b"/Type")
-        if kind == b"/Page":
-            return number, node
-        kids = node.entries.get(b"/Kids", b"")
-        first = _REFERENCE.match(kids, _blank(kids, 1)) if kids.startswith(b"[") else None
-        if kind != b"/Pages" or first is None:
-            break
-        number = reference(first[0])
-    raise NotPlain("no first page")
-
-
-class _Sections:
-    """The chain of classic cross-reference sections, newest first. Rows are read where they stand, one at a time.
-
-    `subsections`: first number, count, and where the rows begin.
-    """
-
-    def __init__(self, pdf: bytes, start: int) -> None:
-        self._pdf = pdf
-        self.subsections: list[tuple[int, int, int]] = []
-        trailers = []
-        seen: set[int] = set()
-        at: int | None = start
-        while at is not None:
-            if at in seen or len(seen) >= _MOST_SECTIONS:
-                raise NotPlain("the chain of sections does not end")
-            seen.add(at)
-            trailer = self._read_section(at)
-            trailers.append(trailer)
-            before = trailer.entries.get(b"/Prev")
-            if before is not None and not before.isdigit():
-                raise NotPlain("no plain /Prev")
-            at = None if before is None else int(before)
-        self.trailer = trailers[0]
-
-    def _read_section(self, at: int) -> RawDictionary:
-        head = _SECTION.match(self._pdf, at)
-        if head is None:
-            raise NotPlain("no classic section")
-        at = head.end()
-        while True:
-            trailer = _TRAILER.match(self._pdf, at)
-            if trailer is not None:
-                return read_dictionary(self._pdf, trailer.end())
-            line = _SUBSECTION.match(self._pdf, at)
-            if line is None:
-                raise NotPlain("a broken section")
-            first, count = int(line[1]), int(line[2])
-            self.subsections.append((first, count, line.end()))
-            at = line.end() + count * _ROW_OCTETS
-
-    def dictionary(self, number: int) -> RawDictionary:
-        """The dictionary that an object number stands for."""
-        return read_dictionary(self._pdf, self._place(number))
-
-    def array(self, number: int) -> bytes:
-        """The array that an object number stands for, as it stands in the file."""
-        at = self._place(number)
-        if self._pdf[at : at + 1] != b"[":
-            raise NotPlain("no array")
-        return self._pdf[at : _skip(self._pdf, at, 0)]
-
-    def _place(self, number: int) -> int:
-        """Where the object of a number has its value."""
-        for first, count, at in self.subsections:
-            if first <= number < first + count:
-                row = _ROW.fullmatch(
-                    self._pdf, at + (number - first) * _ROW_OCTETS, at + (number - first + 1) * _ROW_OCTETS
-                )
-                if row is None or row[3] != b"n" or int(row[2]) != 0:
-                    raise NotPlain("no plain row")
-                head = _OBJECT.match(self._pdf, int(row[1]))
-                if head is None or int(head[1]) != number or int(head[2]) != 0:
-                    raise NotPlain("no object where the row points")
-                return _blank(self._pdf, head.end())
-        raise NotPlain("an object without a row")
-
-
 def reference(raw: bytes | None) -> int:
     """The object number of a reference; NotPlain for anything else, and for objects of a later generation."""
     found = _REFERENCE.fullmatch(raw or b"")
@@ -189,15 +58,23 @@ def reference(raw: bytes | None) -> int:
     return int(found[1])
 
 
+def first_reference(array: bytes) -> int:
+    """The object number of the first reference in an array."""
+    found = _REFERENCE.match(array, skip_blank(array, 1)) if array.startswith(b"[") else None
+    if found is None:
+        raise NotPlain("no reference in the array")
+    return reference(found[0])
+
+
 def references(raw: bytes) -> list[int]:
     """The object numbers of an array of references; NotPlain when anything else is in it."""
-    at, found = _blank(raw, 1), []
+    at, found = skip_blank(raw, 1), []
     while raw.startswith(b"[") and raw[at : at + 1] != b"]":
         each = _REFERENCE.match(raw, at)
         if each is None:
             break
         found.append(reference(each[0]))
-        at = _blank(raw, each.end())
+        at = skip_blank(raw, each.end())
     if raw[at:] != b"]":
         raise NotPlain("no array of references")
     return found
@@ -207,7 +84,7 @@ def read_dictionary(data: bytes, at: int) -> RawDictionary:
     """The dictionary at an offset, its values raw (ISO 32000-2 7.3.7). A key that stands twice is not plain."""
     if data[at : at + 2] != b"<<":
         raise NotPlain("no dictionary")
-    start, at = at, _blank(data, at + 2)
+    start, at = at, skip_blank(data, at + 2)
     whole = _ENTRIES.match(data, at)
     if whole is not None:
         pairs = _ENTRY.findall(data, at, whole.end())
@@ -233,28 +110,29 @@ def _read_by_entry(data: bytes, start: int, at: int) -> RawDictionary:
         key = _PLAIN_TOKEN.match(data, at)
         if key is None or not key[0].startswith(b"/") or b"#" in key[0] or key[0] in entries:
             raise NotPlain("no plain key")
-        value = _blank(data, key.end())
-        end = _skip(data, value, 0)
+        value = skip_blank(data, key.end())
+        end = skip_value(data, value)
         entries[key[0]] = data[value:end]
-        at = _blank(data, end)
+        at = skip_blank(data, end)
     return RawDictionary(data[start : at + 2], entries)
 
 
-def _blank(data: bytes, at: int) -> int:
+def skip_blank(data: bytes, at: int) -> int:
+    """Where the next thing stands after white space and comments."""
     found = _BLANK.match(data, at)
     return found.end() if found else at
 
 
-def _skip(data: bytes, at: int, depth: int) -> int:
+def skip_value(data: bytes, at: int, depth: int = 0) -> int:
     """The end of the value at an offset."""
     if depth > _DEEPEST:
         raise NotPlain("too deep")
     opening = data[at : at + 2]
     if opening == b"<<" or opening[:1] == b"[":
         closing = b">>" if opening == b"<<" else b"]"
-        at = _blank(data, at + len(closing))
+        at = skip_blank(data, at + len(closing))
         while data[at : at + len(closing)] != closing:
-            at = _blank(data, _skip(data, at, depth + 1))
+            at = skip_blank(data, skip_value(data, at, depth + 1))
         return at + len(closing)
     if opening[:1] == b"(":
         return _skip_string(data, at)

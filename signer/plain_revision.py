@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from signer.plain_pdf import NotPlain, PlainPdf, RawDictionary
+from signer.octets import Octets
+from signer.plain_base import PlainPdf
+from signer.plain_pdf import NotPlain, RawDictionary
 
 _RANGE_WIDTH = 48
 
@@ -13,10 +15,10 @@ _RANGE_WIDTH = 48
 class PlainRevision:
     """Collects the objects of a revision in the order they are written (ISO 32000-2 7.5.6)."""
 
-    def __init__(self, pdf: bytes, base: PlainPdf) -> None:
+    def __init__(self, pdf: Octets, base: PlainPdf) -> None:
         self._base = base
         self._start = len(pdf)
-        self._out = bytearray(b"" if pdf.endswith((b"\n", b"\r")) else b"\n")
+        self._out = bytearray(b"" if pdf[-1:] in (b"\n", b"\r") else b"\n")
         self._offsets: dict[int, int] = {}
         self._next = base.size
         self._hole: tuple[int, int] | None = None
@@ -54,7 +56,13 @@ class PlainRevision:
 
     def finish(self) -> tuple[bytes, tuple[int, int] | None]:
         """The octets to append, and where the hole is."""
-        self._out += _cross_references(self._base, self._offsets, self._start + len(self._out))
+        at = self._start + len(self._out)
+        if self._base.in_streams:
+            number = self.new_number()
+            self._offsets[number] = at
+            self._out += _cross_reference_stream(self._base, self._offsets, number, at)
+        else:
+            self._out += _cross_references(self._base, self._offsets, at)
         if self._hole is not None:
             start, end = self._hole
             ranges = b"[0 %d %d %d]" % (start, end, self._start + len(self._out) - end)
@@ -81,25 +89,43 @@ def with_references(array: bytes, numbers: Sequence[int]) -> bytes:
     return b"%b%b]" % (array[:-1].rstrip(), more)
 
 
+def _runs(offsets: dict[int, int]) -> list[list[int]]:
+    """The numbers in order, those that follow each other together."""
+    runs: list[list[int]] = []
+    for number in sorted(offsets):
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return runs
+
+
 def _cross_references(base: PlainPdf, offsets: dict[int, int], at: int) -> bytes:
     lines = [b"xref\n"]
-    numbers = sorted(offsets)
-    position = 0
-    while position < len(numbers):
-        run = 1
-        while position + run < len(numbers) and numbers[position + run] == numbers[position] + run:
-            run += 1
-        lines.append(b"%d %d\n" % (numbers[position], run))
-        lines += [b"%010d 00000 n \n" % offsets[number] for number in numbers[position : position + run]]
-        position += run
+    for run in _runs(offsets):
+        lines.append(b"%d %d\n" % (run[0], len(run)))
+        lines += [b"%010d 00000 n \n" % offsets[number] for number in run]
+    lines.append(b"trailer\n<< %b >>\nstartxref\n%d\n%%%%EOF\n" % (_trailer(base, offsets), at))
+    return b"".join(lines)
+
+
+def _cross_reference_stream(base: PlainPdf, offsets: dict[int, int], number: int, at: int) -> bytes:
+    """A file whose sections are streams goes on with one (ISO 32000-2 7.5.8.1); what is in it is too little to be worth deflating."""
+    width = (at.bit_length() + 7) // 8
+    runs = _runs(offsets)
+    rows = b"".join(b"\x01%b\x00" % offsets[each].to_bytes(width, "big") for run in runs for each in run)
+    index = b" ".join(b"%d %d" % (run[0], len(run)) for run in runs)
+    head = b"/Type /XRef %b /Index [%b] /W [1 %d 1] /Length %d" % (_trailer(base, offsets), index, width, len(rows))
+    return b"%d 0 obj\n<< %b >>\nstream\n%b\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n" % (number, head, rows, at)
+
+
+def _trailer(base: PlainPdf, offsets: dict[int, int]) -> bytes:
     trailer = base.trailer.entries
     kept = b" /Root %b" % trailer[b"/Root"]
     if b"/Info" in trailer:
         kept += b" /Info %b" % trailer[b"/Info"]
-    size = max(base.size, numbers[-1] + 1)
-    lines.append(b"trailer\n<< /Size %d%b%b /Prev %d >>\n" % (size, kept, _file_id(base), base.start))
-    lines.append(b"startxref\n%d\n%%%%EOF\n" % at)
-    return b"".join(lines)
+    size = max(base.size, max(offsets) + 1)
+    return b"/Size %d%b%b /Prev %d" % (size, kept, _file_id(base), base.start)
 
 
 def _file_id(base: PlainPdf) -> bytes:

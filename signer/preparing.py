@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import re
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -25,7 +24,7 @@ from pyhanko.sign.fields import (
     SigSeedSubFilter,
     append_signature_field,
 )
-from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigMDPSetup, SigObjSetup
+from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigMDPSetup, SigObjSetup
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
 from signer.appearance.errors import AppearanceError
@@ -50,6 +49,7 @@ from signer.form import (
     with_locked,
 )
 from signer.inspection import inspect
+from signer.octets import Octets
 from signer.password import Password
 from signer.placing import READY_SEAL_STEM, PlaceShelf, SignatureField, Target, box_of, choose, ready_seal, stamp_of
 from signer.plain_increment import prepare_plain
@@ -59,6 +59,10 @@ from signer.revision_writer import RevisionWriter
 from signer.subfilters import SUBFILTERS
 from signer.tagging import tag_field
 from signer.unlocking import Rights, refuse_unless_allowed, unlock_for_writing
+from signer.validation.readers import install
+
+# The library reads a long cross-reference section row by row, and takes longer for it than for all that is then done.
+install()
 
 _HEADER = re.compile(rb"%PDF-\d\.\d")
 _HEADER_WITHIN = 1024  # readers look this far for it (ISO 32000-1 annex H, implementation note 13)
@@ -77,7 +81,7 @@ class PrepareTask:
         # The same few fonts come with every plan that draws text.
         self._unpack = functools.lru_cache(maxsize=_MOST_FONTS)(unpack_font)
 
-    def __call__(self, header: dict[str, Any], blobs: list[bytes]) -> Message:
+    def __call__(self, header: dict[str, Any], blobs: list[Any]) -> Message:
         """Blob 0 is the file, the rest the plan's. A refusal is an answer, not a failure."""
         try:
             plan = Plan.from_message(header, blobs[1:], self._unpack)
@@ -92,7 +96,7 @@ class PrepareTask:
         return answer, tail
 
 
-def _look_through(pdf: bytes, plan: Plan) -> tuple[SafetyFinding, ...]:
+def _look_through(pdf: Octets, plan: Plan) -> tuple[SafetyFinding, ...]:
     """What is found in a file that could be prepared; that it cannot be looked through is a finding itself."""
     try:
         return inspect(pdf, plan.password)
@@ -100,9 +104,9 @@ def _look_through(pdf: bytes, plan: Plan) -> tuple[SafetyFinding, ...]:
         return (SafetyFinding("broken-structure", None, error.code), SafetyFinding("not-looked-through"))
 
 
-def prepare(pdf: bytes, plan: Plan, places: PlaceShelf | None = None) -> Prepared:
+def prepare(pdf: Octets, plan: Plan, places: PlaceShelf | None = None) -> Prepared:
     """Append the revision; Refused or InputUnreadable when it cannot be. Uses no key. `places`: what was found before."""
-    if _HEADER.search(pdf, 0, _HEADER_WITHIN) is None:
+    if _HEADER.search(pdf[:_HEADER_WITHIN]) is None:
         raise InputUnreadable("INPUT_NOT_PDF")
     try:
         return prepare_plain(pdf, plan, places)
@@ -110,7 +114,7 @@ def prepare(pdf: bytes, plan: Plan, places: PlaceShelf | None = None) -> Prepare
         return prepare_by_library(pdf, plan)
 
 
-def prepare_by_library(pdf: bytes, plan: Plan) -> Prepared:
+def prepare_by_library(pdf: Octets, plan: Plan) -> Prepared:
     """The same for any file."""
     with contextlib.suppress(_LibraryTrouble):
         return _guarded(pdf, plan, strict=True)
@@ -129,7 +133,7 @@ class _LibraryTrouble(Exception):
         self.kind = kind
 
 
-def _guarded(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
+def _guarded(pdf: Octets, plan: Plan, *, strict: bool) -> Prepared:
     try:
         return _prepare(pdf, plan, strict=strict)
     except (SignerError, AppearanceError, MemoryError):
@@ -151,7 +155,7 @@ class _Wants:
     appearance: bool
 
 
-def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
+def _prepare(pdf: Octets, plan: Plan, *, strict: bool) -> Prepared:
     writer, rights = _open(pdf, plan.password, strict=strict)
     refuse_xfa(writer)
     fields = signature_fields(writer)
@@ -169,12 +173,12 @@ def _prepare(pdf: bytes, plan: Plan, *, strict: bool) -> Prepared:
     waiting = [*(each.name for each in fields if each.free), *([room] if room else [])]
     rules = _rules(writer, plan, target, waiting, filled)
     wants = _Wants(seal_field=room, tags=claims.tagged and not signed, appearance=claims.archive_part == 1)
-    hole, output = _append_signature(writer, plan, target, parts, rules, wants)
-    return Prepared(output[len(pdf) :], hole, target.name, target.how, tuple(filled), not strict, signed)
+    tail, hole = _append_signature(writer, plan, target, parts, rules, wants)
+    return Prepared(tail, hole, target.name, target.how, tuple(filled), not strict, signed)
 
 
 def _target(
-    pdf: bytes, plan: Plan, writer: IncrementalPdfFileWriter, fields: list[SignatureField], rights: Rights
+    pdf: Octets, plan: Plan, writer: IncrementalPdfFileWriter, fields: list[SignatureField], rights: Rights
 ) -> Target:
     name = plan.field
     if name is None and not rights.new_field:
@@ -244,8 +248,8 @@ def _field_spec(name: str, page: int, box: Rect | None) -> SigFieldSpec:
     return SigFieldSpec(name, on_page=page, box=cast("Any", box), empty_field_appearance=False)
 
 
-def _open(pdf: bytes, password: Password, *, strict: bool) -> tuple[IncrementalPdfFileWriter, Rights]:
-    writer = RevisionWriter(io.BytesIO(pdf), strict=strict)
+def _open(pdf: Octets, password: Password, *, strict: bool) -> tuple[RevisionWriter, Rights]:
+    writer = RevisionWriter(pdf, strict=strict)
     rights = unlock_for_writing(writer.prev, password)
     if "/Kids" not in writer.root["/Pages"] or not len(writer.root["/Pages"]["/Kids"]):
         raise InputUnreadable("INPUT_NO_PAGES")
@@ -253,14 +257,14 @@ def _open(pdf: bytes, password: Password, *, strict: bool) -> tuple[IncrementalP
 
 
 def _append_signature(
-    writer: IncrementalPdfFileWriter,
+    writer: RevisionWriter,
     plan: Plan,
     target: Target,
     parts: PdfParts,
     rules: SigMDPSetup | None,
     wants: _Wants,
-) -> tuple[tuple[int, int], bytes]:
-    """Write field, signature dictionary with its hole and stamp; the hole's offsets and the whole file."""
+) -> tuple[bytes, tuple[int, int]]:
+    """Write field, signature dictionary with its hole and stamp; what is appended, and the hole's offsets."""
     box = target.place.rect if target.place else None
     embedder = PdfCMSEmbedder(None if target.exists else _field_spec(target.name, target.page, box))
     steps = embedder.write_cms(target.name, writer, existing_fields_only=target.exists)
@@ -287,5 +291,6 @@ def _append_signature(
         bytes_reserved=2 * plan.contents_octets,
     )
     steps.send(SigObjSetup(signature, rules))
-    answer, output = steps.send(SigIOSetup(_RULES_DIGEST))
-    return (answer.reserved_region_start, answer.reserved_region_end), output.getvalue()
+    tail, hole = writer.revision(signature)
+    assert hole is not None
+    return tail, hole

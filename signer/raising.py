@@ -5,8 +5,6 @@ How a file is raised is upgrading.py's; what waited is leveling.py's.
 
 from __future__ import annotations
 
-import hashlib
-
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
@@ -17,6 +15,7 @@ from signer.documents import OPEN, Registered, known_form
 from signer.errors import Refused, UsageWrong
 from signer.leveling import LevelingDeps
 from signer.newest import Newest, newest_of, put_in_place
+from signer.octets import Octets, sha256_of
 from signer.tables import DocumentRow, SigningActRow
 from signer.upgrading import Upgraded, raise_file
 
@@ -24,19 +23,19 @@ from signer.upgrading import Upgraded, raise_file
 _ATTEMPTS = 3
 
 
-def upgrade_file(pdf: bytes, wanted: str, actor: Actor, deps: LevelingDeps) -> Upgraded:
+def upgrade_file(pdf: Octets, wanted: str, actor: Actor, deps: LevelingDeps) -> Upgraded:
     """Raise a file; Refused, InputUnreadable or Unavailable, and then nothing is handed out.
 
     Where it is the newest file of a document in force, the register goes on with the raised one.
     """
     require(actor, Permission.EXTEND_DOCUMENTS)
     raised = raise_file(pdf, wanted, deps.upgrading)
-    source = hashlib.sha256(pdf).hexdigest()
+    source = sha256_of(pdf)
     database, clock = deps.upgrading.database, deps.upgrading.clock
     with database.read() as session:
         newest = _stored_as(session, source)
     if newest is not None:
-        deps.blobs.put(raised.content)
+        deps.blobs.put(raised.file)
     with database.write() as session:
         if newest is None or not put_in_place(
             session, clock, actor, newest, raised, "document.extend", {"cause": "request"}
@@ -55,8 +54,8 @@ def upgrade_document(code: str, wanted: str, actor: Actor, deps: LevelingDeps) -
     for _ in range(_ATTEMPTS):
         with database.read() as session:
             newest = _newest_of_code(session, code)
-        raised = raise_file(deps.blobs.get(newest.sha256), wanted, deps.upgrading)
-        deps.blobs.put(raised.content)
+        raised = raise_file(deps.blobs.open(newest.sha256), wanted, deps.upgrading)
+        deps.blobs.put(raised.file)
         with database.write() as session:
             if put_in_place(session, clock, actor, newest, raised, "document.extend", {"cause": "request"}):
                 return raised

@@ -55,8 +55,8 @@ def _renew(document_id: int, actor: Actor, deps: LevelingDeps) -> bool:
     if newest.status not in OPEN:
         return _close(newest, "DOCUMENT_NOT_IN_FORCE", actor, deps)
     try:
-        raised = raise_file(deps.blobs.get(newest.sha256), B_LTA, deps.upgrading)
-        deps.blobs.put(raised.content)
+        raised = raise_file(deps.blobs.open(newest.sha256), B_LTA, deps.upgrading)
+        deps.blobs.put(raised.file)
     except AlreadyReached as reached:
         # A later signature brought a younger time-stamp, or nobody had looked yet.
         return _note(newest, reached.renew_at, deps)

@@ -1,7 +1,7 @@
 """The judge process as its parent sees it: start, one task at a time, limits, throw away. Inside it runs sandbox_child.
 
 Nothing that a stranger wrote is parsed in the parent: the answer is a bounded JSON header and opaque blobs, never a
-pickle.
+pickle. A long file goes over as a descriptor that can only be read from.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +22,9 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from signer.sandbox_frame import FrameFormatError, FrameReader, FrameSizeError, encode_frame
+from signer.long_file import LongFile
+from signer.octets import Octets
+from signer.sandbox_frame import NO_FILE, WITH_FILE, FrameFormatError, FrameReader, FrameSizeError, encode_frame
 from signer.validation.errors import (
     SandboxCrashed,
     SandboxMemory,
@@ -59,6 +62,8 @@ class Judge:
         self._preload = tuple(preload)
         self._child = tuple(child)
         self._process: subprocess.Popen[bytes] | None = None
+        # To its standard input: a socket, which takes descriptors over too.
+        self._line: socket.socket | None = None
         self._served = 0
         self._ready = False
         self._lock = threading.Lock()
@@ -68,17 +73,28 @@ class Judge:
         with self._lock:
             self._alive()
 
-    def run(self, task: str, header: dict[str, Any], blobs: Sequence[bytes] = ()) -> tuple[dict[str, Any], list[bytes]]:
-        """Have one task done. Raises a SandboxFailure when limits are passed, the process dies or the task raises."""
+    def run(
+        self, task: str, header: dict[str, Any], blobs: Sequence[Octets] = ()
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """Have one task done. Raises a SandboxFailure when limits are passed, the process dies or the task raises.
+
+        The first of the blobs may be a long file: the task gets it as one, and reads from it what it needs.
+        """
+        message: dict[str, Any] = {"task": task, "header": header}
+        sent = [blob.tail if isinstance(blob, LongFile) else blob for blob in blobs]
+        file = blobs[0] if blobs and isinstance(blobs[0], LongFile) else None
+        if file is not None:
+            message["file_size"] = file.size
         with self._lock:
             try:
-                frame = encode_frame({"task": task, "header": header}, blobs, self.limits.message_bytes)
+                frame = encode_frame(message, sent, self.limits.message_bytes)
             except FrameSizeError as error:
                 raise _too_large(error) from error
             process = self._alive()
             self._served += 1
             finished = False
             try:
+                self._announce(file)
                 answer, parts = self._exchange(process, frame, time.monotonic() + self.limits.wall_seconds)
                 finished = bool(answer.get("ok"))
             finally:
@@ -116,11 +132,12 @@ class Judge:
         if self._process is not None and self._process.poll() is not None:
             self._discard()
         if self._process is None:
+            self._line, far_end = socket.socketpair()
             settings = json.dumps({"limits": asdict(self.limits), "preload": self._preload})
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, *self._child, settings],
-                    stdin=subprocess.PIPE,
+                    stdin=far_end.fileno(),
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                     env={},  # no secret, path or proxy of ours is worth inheriting
@@ -131,32 +148,46 @@ class Judge:
                 )
             except OSError as error:
                 raise SandboxCrashed("the judge process cannot be started", reason="start") from error
+            finally:
+                far_end.close()
             self._served, self._ready = 0, False
-            for pipe in (self._process.stdin, self._process.stdout):
-                assert pipe is not None
-                with contextlib.suppress(OSError):  # a user may have used up the pages granted to pipes
-                    fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            assert self._process.stdout is not None
+            self._line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIPE_BYTES)
+            with contextlib.suppress(OSError):  # a user may have used up the pages granted to pipes
+                fcntl.fcntl(self._process.stdout.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return self._process
+
+    def _announce(self, file: LongFile | None) -> None:
+        """An octet before each task says whether a descriptor comes with it."""
+        assert self._line is not None
+        # Whoever has died does not listen any more; what it died of is found out when its answer is waited for.
+        with contextlib.suppress(OSError):
+            if file is None:
+                self._line.send(NO_FILE)
+            else:
+                socket.send_fds(self._line, [WITH_FILE], [file.source.fileno()])
 
     def _discard(self) -> None:
         process, self._process = self._process, None
+        if self._line is not None:
+            self._line.close()
+            self._line = None
         if process is None:
             return
         with contextlib.suppress(OSError):
             process.kill()
         process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        if process.stdout is not None:
+            with contextlib.suppress(OSError):
+                process.stdout.close()
 
     def _exchange(
         self, process: subprocess.Popen[bytes], frame: list[memoryview], deadline: float
     ) -> tuple[dict[str, Any], list[bytes]]:
         """Write the task and read the answer at once, so that neither side can block the other past the deadline."""
-        assert process.stdin is not None
+        assert self._line is not None
         assert process.stdout is not None
-        source, sink = process.stdout.fileno(), process.stdin.fileno()
+        source, sink = process.stdout.fileno(), self._line.fileno()
         os.set_blocking(source, False)
         os.set_blocking(sink, False)
         reader = FrameReader(self.limits.message_bytes)
@@ -226,7 +257,7 @@ def _write_some(sink: int, frame: list[memoryview]) -> bool:
             written = os.write(sink, frame[0])
         except BlockingIOError:
             return True
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             frame.clear()  # the reading side says what happened
             return False
         frame[0] = frame[0][written:]

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 
 _PREFIX = struct.Struct("!4sI")
 _MAGIC = b"ANT1"
+# What stands before each task: whether a descriptor comes with it.
+NO_FILE, WITH_FILE = b"0", b"1"
 _HEADER_LIMIT = 32 * 1024 * 1024
 _BLOB_COUNT_LIMIT = 4096
 

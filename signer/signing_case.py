@@ -7,7 +7,6 @@ The cycle of one is signing.py's, that of many signing_batch.py's; the rows are 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable
 
 from certs.clock import VIETNAM
@@ -24,6 +23,7 @@ from signer.extending import Raised
 from signer.findings import refuse_findings
 from signer.levels import B_B, B_T, LEVELS, reaches
 from signer.numbering import GivenNumber
+from signer.octets import Octets, sha256_of
 from signer.office_policy import ISSUE, policy_on
 from signer.office_rules import check_needs, find_mandates, intent_for
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, embed_signature
@@ -104,7 +104,7 @@ def intent_of(ready: Ready) -> ActIntent:
         certificate_serial=signatory.serial,
         digest_algorithm=signatory.template.scheme.digest,
         digest=ready.digest.hex(),
-        input_sha256=hashlib.sha256(request.pdf).hexdigest(),
+        input_sha256=sha256_of(request.pdf),
         actor=case.actor.name,
         claimed_time=case.now,
         particulars=request.particulars.to_json(),
@@ -113,7 +113,7 @@ def intent_of(ready: Ready) -> ActIntent:
 
 def embed_value(
     ready: Ready, attributes: bytes, value: bytes, meanwhile: Callable[[], None] | None = None
-) -> tuple[bytes, OneStamp | None]:
+) -> tuple[Octets, OneStamp | None]:
     """The signed revision, checked, and who gave its time-stamp; `value` is the signature over the attributes of `ready`.
 
     `meanwhile` may be called while the time-stamp is being made.
@@ -139,7 +139,7 @@ def embed_and_raise(ready: Ready, attributes: bytes, value: bytes) -> Made:
     return Made(signed, _raise(ready, signed, stamp, ahead))
 
 
-def _raise(ready: Ready, signed: bytes, stamp: OneStamp | None, ahead: EvidenceAhead | None) -> Raised:
+def _raise(ready: Ready, signed: Octets, stamp: OneStamp | None, ahead: EvidenceAhead | None) -> Raised:
     case, extender = ready.case, ready.case.deps.extender
     if stamp is None or extender is None:
         return Raised(signed, B_B)
@@ -201,7 +201,7 @@ def _refuse_level(level: str, deps: SigningDeps) -> None:
         raise Refused("LEVEL_UNAVAILABLE", level=level)
 
 
-def _refuse_size(pdf: bytes, limit: int) -> None:
+def _refuse_size(pdf: Octets, limit: int) -> None:
     if not pdf:
         raise InputUnreadable("INPUT_EMPTY")
     if len(pdf) > limit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +21,7 @@ from signer.extending import Extender, Raised
 from signer.findings import NO_LOOK, FindingsPolicy, SafetyFinding
 from signer.metadata import Metadata
 from signer.numbering import GivenNumber
+from signer.octets import Octets, sha256_of, whole
 from signer.office_policy import ISSUE, IntentRule, OfficePolicy, policy_on
 from signer.pades import PreparedPdf
 from signer.particulars import NOTHING_PARTICULAR, Particulars
@@ -53,7 +53,7 @@ class EarlierSignatures:
 class Preparer(Protocol):
     """Appends the revision of a plan to a file that may be anybody's: signer/preparing.py, in whatever process."""
 
-    def prepare(self, pdf: bytes, plan: Plan) -> Prepared:
+    def prepare(self, pdf: Octets, plan: Plan) -> Prepared:
         """Raises Refused, InputUnreadable or Unavailable; uses no key."""
         ...
 
@@ -61,7 +61,7 @@ class Preparer(Protocol):
 class EarlierJudge(Protocol):
     """Judges the signatures that a file bears already."""
 
-    def __call__(self, pdf: bytes, password: Password, /) -> EarlierSignatures:
+    def __call__(self, pdf: Octets, password: Password, /) -> EarlierSignatures:
         """Raises Refused or InputUnreadable when that cannot be found out."""
         ...
 
@@ -74,7 +74,7 @@ class SignRequest:
     `room`: octets to reserve for the CMS at the least; ours reserves what it needs without being told.
     """
 
-    pdf: bytes
+    pdf: Octets
     name: str
     credential: str
     intent: str | None = None
@@ -95,11 +95,11 @@ class SignedDocument:
     """What came out. `placed` None: nothing visible was drawn. `number` is the document's, once it has one.
 
     `status` is the document's as it stood when the intent was committed: a signature changes none, and the first one puts it in force.
-    `sha256` is that of `content`. `issued`: the agency's seal is on it, by this signature or an earlier one.
+    `sha256` is that of `file`. `issued`: the agency's seal is on it, by this signature or an earlier one.
     """
 
     code: str
-    content: bytes
+    file: Octets
     sha256: str
     field: str
     intent: str
@@ -113,6 +113,11 @@ class SignedDocument:
     pending: str | None = None
     # What in the file was warned of.
     findings: tuple[SafetyFinding, ...] = ()
+
+    @property
+    def content(self) -> bytes:
+        """The file in memory."""
+        return whole(self.file)
 
 
 @dataclass(frozen=True)
@@ -229,7 +234,7 @@ class Claim(Protocol):
 class Made:
     """The signed revision, and the file that goes on behind it with the proofs of its level."""
 
-    signed: bytes
+    signed: Octets
     raised: Raised
 
 
@@ -245,4 +250,4 @@ class Outcome(Made):
         return Reached(self.raised.level, self.sha256, len(self.raised.content), self.raised.renew_at)
 
     def signed_sha256(self) -> str:
-        return self.sha256 if self.raised.content is self.signed else hashlib.sha256(self.signed).hexdigest()
+        return self.sha256 if self.raised.content is self.signed else sha256_of(self.signed)

@@ -7,18 +7,18 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
+from weakref import WeakKeyDictionary
 
-from signer.errors import Unavailable, UsageWrong
+from signer.errors import InputUnreadable, Unavailable, UsageWrong
+from signer.long_file import LONG, LongFile, Source
+from signer.octets import Octets, sha256_of
+from signer.unnamed_file import UnnamedFile
 
-# What open(2) says where the file system or the kernel does not know O_TMPFILE.
-_NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
-_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 # The path itself is wrong, not the disk: whoever typed it types another.
 _WRONG_PATH = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 # How many files wait for the disk at a time.
@@ -66,26 +66,74 @@ class BlobStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # Copies that were taken in and are nobody's yet, by what reads from them.
+        self._taken: WeakKeyDictionary[Source, UnnamedFile] = WeakKeyDictionary()
 
     def path_of(self, sha256: str) -> Path:
         """Where a blob of this digest (lower-case hex) stands or would stand."""
         return self._folder / sha256[:2] / sha256
 
-    def put(self, content: bytes) -> str:
-        """Store bytes, synced to disk, and return their SHA-256 in hex. Raises Unavailable; then nothing stays."""
-        sha256 = hashlib.sha256(content).hexdigest()
+    def put(self, content: Octets) -> str:
+        """Store octets, synced to disk, and return their SHA-256 in hex. Raises Unavailable; then nothing stays."""
+        sha256 = sha256_of(content)
         path = self.path_of(sha256)
         if not path.parent.is_dir():
             self._make_folders()
-        write_once(path, content)
+        if isinstance(content, bytes):
+            write_once(path, content)
+        else:
+            self._put_long(path, content)
         return sha256
 
-    def put_all(self, contents: Sequence[bytes]) -> list[str | Unavailable]:
+    def take_in(self, descriptor: int, size: int, *, room: int) -> LongFile:
+        """A copy of a long file for us alone, which nobody can change while it is signed, and which becomes a blob without being copied
+        again. Until then it has no name. `room`: space for what will be appended. Raises Unavailable, or InputUnreadable when the file is
+        being written to meanwhile.
+        """
+        before = os.fstat(descriptor)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            unnamed = UnnamedFile(self._folder)
+            source = Source(unnamed.open_reader(), size)
+            unnamed.copy_from(descriptor, size, room, source.hash_ahead)
+        except OSError as error:
+            if error.errno == errno.ENODATA:
+                raise InputUnreadable("INPUT_CHANGES") from error
+            raise _unavailable(error, self._folder) from error
+        after = os.fstat(descriptor)
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            # Half of what was there and half of what came: nobody has seen that file.
+            raise InputUnreadable("INPUT_CHANGES")
+        unnamed.go_ahead(lambda: None)
+        self._taken[source] = unnamed
+        return LongFile(source)
+
+    def _put_long(self, path: Path, content: LongFile) -> None:
+        if path.exists():
+            return
+        source = content.source
+        unnamed = self._taken.pop(source, None) if content.size == source.size else None
+        try:
+            if unnamed is None:
+                unnamed = UnnamedFile(self._folder)
+                unnamed.copy_from(source.fileno(), content.size, len(content.tail))
+            unnamed.wait()
+            unnamed.write_at(content.size, content.tail)
+            with contextlib.suppress(FileExistsError):  # the same octets, from somebody else
+                unnamed.link_as(path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise _unavailable(error, path) from error
+        finally:
+            if unnamed is not None:
+                unnamed.discard()
+
+    def put_all(self, contents: Sequence[Octets]) -> list[str | Unavailable]:
         """`put` for each, several at a time: what waits for the disk together is synced together. An error stops no other."""
         if not contents:
             return []
 
-        def put(content: bytes) -> str | Unavailable:
+        def put(content: Octets) -> str | Unavailable:
             try:
                 return self.put(content)
             except Unavailable as error:
@@ -124,17 +172,22 @@ class BlobStore:
             raise Unavailable("BLOB_ALTERED", sha256=sha256)
         return content
 
-
-def _open_nameless(folder: Path) -> BufferedWriter | None:
-    """A file that has no name yet, so that even a process that is killed leaves nothing; None where that cannot be had."""
-    if not os.path.isdir("/proc/self/fd"):  # noqa: PTH112  a name is given through it
-        return None
-    try:
-        return open(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o666), "wb")  # noqa: PTH123
-    except OSError as error:
-        if error.errno in _NO_NAMELESS:
-            return None
-        raise
+    def open(self, sha256: str) -> Octets:
+        """A blob wherever it is: a long one stays on disk. Unavailable as for `get`."""
+        try:
+            descriptor = os.open(self.path_of(sha256), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise Unavailable("BLOB_MISSING", sha256=sha256) from error
+        source = Source(descriptor, os.fstat(descriptor).st_size)
+        if source.size <= LONG:
+            return self.get(sha256)
+        content = LongFile(source)
+        try:
+            if sha256_of(content) == sha256:
+                return content
+        except OSError as error:
+            raise Unavailable("BLOB_MISSING", sha256=sha256) from error
+        raise Unavailable("BLOB_ALTERED", sha256=sha256)
 
 
 class OutputFile:
@@ -146,21 +199,20 @@ class OutputFile:
     def __init__(self, target: Path, *, expected_size: int, replace: bool) -> None:
         self._target = target
         self._replace = replace
-        # Short: a name of 255 octets, which Vietnamese letters reach soon, leaves no room for more.
-        self._partial = target.with_name(f".{secrets.token_hex(8)}.part")
+        self._begun: Source | None = None
         try:
             if target.is_dir():
                 # Said now: at the end, when it is to be named, a key would have been used for nothing.
                 raise UsageWrong("OUTPUT_IS_FOLDER", path=str(target))
             if not replace and target.exists():
                 raise UsageWrong("OUTPUT_EXISTS", path=str(target))
-            self._file = _open_nameless(target.parent) or self._partial.open("xb")
+            self._unnamed = UnnamedFile(target.parent)
         except OSError as error:
             if error.errno in _WRONG_PATH:
                 raise UsageWrong("OUTPUT_NOWHERE", path=str(target), reason=error.strerror or "") from error
             raise _unavailable(error, target) from error
         try:
-            os.posix_fallocate(self._file.fileno(), 0, max(expected_size, 1))
+            self._unnamed.reserve(expected_size)
         except OSError as error:
             self.discard()
             raise _unavailable(error, target) from error
@@ -175,42 +227,24 @@ class OutputFile:
 
     def discard(self) -> None:
         """Nothing becomes of it, unless it has its name; a second time nothing happens."""
-        # Closing writes what is buffered: after a failed write it fails again, and that has been said.
-        with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self._partial.unlink(missing_ok=True)
+        self._unnamed.discard()
 
-    def _name(self, path: Path) -> None:
-        """Give the whole file a name that nobody has."""
-        if isinstance(self._file.name, str):
-            if path != self._partial:
-                self._link_or_rename(path)
-            return
-        # The descriptor of the folder changes nothing about an absolute path, but makes Python call linkat(2), which
-        # alone follows the link below /proc.
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.link(f"/proc/self/fd/{self._file.fileno()}", path, src_dir_fd=folder, follow_symlinks=True)
-        finally:
-            os.close(folder)
+    def begin(self, content: Octets) -> None:
+        """What is published is going to begin with these octets: a long file is copied while the caller goes on."""
+        if isinstance(content, LongFile):
+            source = self._begun = content.source
+            self._unnamed.go_ahead(lambda: self._unnamed.copy_from(source.fileno(), source.size))
 
-    def _link_or_rename(self, path: Path) -> None:
-        try:
-            os.link(self._partial, path)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            # A file system without hard links (vfat): the look before the rename is all that protects another's file.
-            if path.exists():
-                raise FileExistsError(errno.EEXIST, "exists", str(path)) from error
-            self._partial.rename(path)
-        else:
-            self._partial.unlink()
-
-    def publish(self, content: bytes) -> None:
+    def publish(self, content: Octets) -> None:
         """Write, sync and give the file its name, all or nothing."""
-        self.publish_parts((content,))
+        if isinstance(content, bytes):
+            self.publish_parts((content,))
+            return
+        with self._publishing():
+            self._unnamed.wait()
+            if not self._unnamed.has_come or content.source is not self._begun or content.size != content.source.size:
+                self._unnamed.copy_from(content.source.fileno(), content.size)
+            self._unnamed.write_at(content.size, content.tail)
 
     def publish_parts(self, parts: Iterable[bytes]) -> None:
         """`publish` for what is too long for memory, or is still being made; an error of its maker leaves nothing either."""
@@ -223,17 +257,21 @@ class OutputFile:
 
     def publish_by(self, write: Callable[[BinaryIO], None]) -> None:
         """The same for what wants a file to write into."""
+        with self._publishing(), open(self._unnamed.fileno(), "wb", closefd=False) as file:
+            # What was begun with another file would write over it.
+            self._unnamed.wait()
+            write(file)
+            file.truncate(file.tell())
+
+    @contextlib.contextmanager
+    def _publishing(self) -> Iterator[None]:
         try:
-            write(self._file)
-            self._file.truncate(self._file.tell())
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            yield
             if self._replace:
-                self._name(self._partial)
-                self._partial.replace(self._target)
+                self._unnamed.put_in_place(self._target)
             else:
                 # link() refuses a name that somebody else has taken in the meantime; rename() would not.
-                self._name(self._target)
+                self._unnamed.link_as(self._target)
             _sync_folder(self._target.parent)
         except FileExistsError as error:
             raise UsageWrong("OUTPUT_EXISTS", path=str(self._target)) from error
@@ -241,10 +279,10 @@ class OutputFile:
             raise _unavailable(error, self._target) from error
 
 
-def publish_all(files: Sequence[tuple[OutputFile, bytes]]) -> list[Exception | None]:
+def publish_all(files: Sequence[tuple[OutputFile, Octets]]) -> list[Exception | None]:
     """`publish` for each, several at a time, and close them: what went wrong with one stops no other."""
 
-    def publish(given: tuple[OutputFile, bytes]) -> Exception | None:
+    def publish(given: tuple[OutputFile, Octets]) -> Exception | None:
         output, content = given
         try:
             with output:

@@ -17,6 +17,7 @@ from signer.errors import InputUnreadable, Refused, Unavailable
 from signer.extending import Extended, Extender
 from signer.extension import ExtensionPlan, ValidationData, join
 from signer.levels import B_B, B_LT, B_LTA, LEVELS, reaches
+from signer.octets import Octets, sha256_of, whole
 from signer.timestamps import renewal_of
 from signer.validation.facts import CertificateFacts, PathFacts
 from signer.validation.policy import JudgedSignature
@@ -59,14 +60,19 @@ class UpgradeDeps:
 class Upgraded:
     """The raised file, and the lowest level among its signatures before. `renew_at`: when a file of B-LTA is to be raised again."""
 
-    content: bytes
+    file: Octets
     sha256: str
     level: str
     before: str
     renew_at: datetime | None = None
 
+    @property
+    def content(self) -> bytes:
+        """The file in memory."""
+        return whole(self.file)
 
-def raise_file(pdf: bytes, wanted: str, deps: UpgradeDeps) -> Upgraded:
+
+def raise_file(pdf: Octets, wanted: str, deps: UpgradeDeps) -> Upgraded:
     """Raise every signature of a file to a level; Refused, InputUnreadable or Unavailable when it cannot be. Nothing is recorded."""
     if wanted == B_B or wanted not in LEVELS:
         raise Refused("LEVEL_UNAVAILABLE", level=wanted)
@@ -93,10 +99,10 @@ def raise_file(pdf: bytes, wanted: str, deps: UpgradeDeps) -> Upgraded:
     content = extended.content
     _check(content, wanted, deps)
     renew_at = extended.renew_at if wanted == B_LTA else None
-    return Upgraded(content, hashlib.sha256(content).hexdigest(), wanted, before, renew_at)
+    return Upgraded(content, sha256_of(content), wanted, before, renew_at)
 
 
-def _judged(pdf: bytes, verifier: Verifier) -> tuple[JudgedSignature, ...]:
+def _judged(pdf: Octets, verifier: Verifier) -> tuple[JudgedSignature, ...]:
     verdict = verify_file(pdf, "", verifier)
     if verdict.reason in LOCKED:
         raise Refused(LOCKED[verdict.reason])
@@ -201,7 +207,7 @@ def _octets(certificate: CertificateFacts) -> bytes:
     return base64.b64decode(certificate.der)
 
 
-def _check(content: bytes, wanted: str, deps: UpgradeDeps) -> None:
+def _check(content: Octets, wanted: str, deps: UpgradeDeps) -> None:
     """Nothing is handed out that is not what was asked for, by the same eyes that people will judge it with."""
     for each in _judged(content, deps.verifier()):
         if each.facts.type != "signature":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,13 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from certs.clock import Clock
+from signer.long_file import LONG, LongFile, Source
+from signer.octets import Octets, sha256_of
 from signer.sandbox import Judge
 from signer.validation.errors import FactsUnreadable, InputsUnreadable, SandboxFailure, SandboxTaskFailed
 from signer.validation.facts import FileFacts, ValidationInputs
 from signer.validation.policy import JudgedFile, OwnCertificate, Policy, judge_file
 from signer.validation.verdict import DocumentStatus, Verdict
 
-FILE_LIMIT = 200 * 1024 * 1024
+FILE_LIMIT = 2000 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -56,24 +57,45 @@ class Verifier:
     complete: Callable[[FileFacts], FileFacts] | None = None
 
 
-def verify_file(source: Path | bytes, name: str, verifier: Verifier) -> Verdict:
+def verify_file(source: Path | Octets, name: str, verifier: Verifier) -> Verdict:
     """Judge one file, given as a path or as its bytes; `name` is what the verdict calls it.
 
     Whatever is wrong with the file becomes a verdict. InputsUnreadable is raised when an anchor or list given is none.
     """
-    if isinstance(source, bytes):
-        pdf, unreadable = source, "UNREADABLE_TOO_LARGE" if len(source) > verifier.file_limit else ""
-    else:
+    if isinstance(source, Path):
         pdf, unreadable = _read(source, verifier.file_limit)
+    else:
+        pdf, unreadable = source, "UNREADABLE_TOO_LARGE" if len(source) > verifier.file_limit else ""
     if unreadable:
         return _verdict(name, None, None, JudgedFile("unreadable", unreadable), None, verifier)
-    sha256 = hashlib.sha256(pdf).hexdigest()
+    if isinstance(pdf, bytes):
+        return _judged(pdf, name, verifier)
     try:
-        facts = _gather(pdf, sha256, verifier)
+        before = pdf.source.changed_at()
+        verdict = _judged(pdf, name, verifier)
+        if pdf.source.changed_at() == before:
+            return verdict
+    except OSError:
+        pass  # somebody cuts it off while it is read
+    # What was hashed and what was looked at may be two files.
+    return _verdict(name, None, None, JudgedFile("unreadable", "UNREADABLE_NO_ACCESS"), None, verifier)
+
+
+def _judged(pdf: Octets, name: str, verifier: Verifier) -> Verdict:
+    if isinstance(pdf, LongFile):
+        # Both processes hash it, since neither believes the other; this one begins while that one is asked.
+        pdf.source.hash_ahead(pdf.size)
+    sha256 = sha256_of(pdf) if isinstance(pdf, bytes) else ""
+    try:
+        facts = _gather(pdf, verifier)
+        sha256 = sha256 or sha256_of(pdf)
+        if facts.sha256 != sha256 or facts.size != len(pdf):
+            raise FactsUnreadable("the judge answered about another file")
     except SandboxFailure as failure:
         if isinstance(failure, SandboxTaskFailed) and failure.error_code == InputsUnreadable.code:
             raise InputsUnreadable("what validation should lean on cannot be read", **failure.error_facts) from failure
         judged = JudgedFile("unreadable", _cause(failure))
+        sha256 = sha256 or sha256_of(pdf)
         return _verdict(name, sha256, None, judged, verifier.look_up((), [sha256]).document, verifier)
     if verifier.complete is not None:
         facts = verifier.complete(facts)
@@ -85,14 +107,14 @@ def verify_file(source: Path | bytes, name: str, verifier: Verifier) -> Verdict:
     return _verdict(name, sha256, facts.format, judged, known.document, verifier)
 
 
-def verify_many(sources: Iterable[tuple[Path | bytes, str]], verifier: Verifier) -> Iterator[Verdict]:
+def verify_many(sources: Iterable[tuple[Path | Octets, str]], verifier: Verifier) -> Iterator[Verdict]:
     """Judge several files with one judge process, in the order given."""
     for source, name in sources:
         yield verify_file(source, name, verifier)
 
 
-def _read(path: Path, limit: int) -> tuple[bytes, str]:
-    """The file's bytes, or why there are none. Never waits on a pipe and never reads past the limit."""
+def _read(path: Path, limit: int) -> tuple[Octets, str]:
+    """The file's octets, or why there are none. Never waits on a pipe and never reads past the limit."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
@@ -105,6 +127,8 @@ def _read(path: Path, limit: int) -> tuple[bytes, str]:
             return b"", "UNREADABLE_NOT_FILE"
         if status.st_size > limit:
             return b"", "UNREADABLE_TOO_LARGE"
+        if status.st_size > LONG:
+            return LongFile(Source(os.dup(descriptor), status.st_size)), ""
         with open(descriptor, "rb", closefd=False) as stream:
             pdf = stream.read(limit + 1)
     except OSError:
@@ -114,20 +138,16 @@ def _read(path: Path, limit: int) -> tuple[bytes, str]:
     return (b"", "UNREADABLE_TOO_LARGE") if len(pdf) > limit else (pdf, "")
 
 
-def _gather(pdf: bytes, sha256: str, verifier: Verifier) -> FileFacts:
+def _gather(pdf: Octets, verifier: Verifier) -> FileFacts:
     header, blobs = verifier.inputs.to_message()
     answer, _ = verifier.judge.run("gather", header, [pdf, *blobs])
-    facts = FileFacts.from_json(answer)
-    if facts.sha256 != sha256 or facts.size != len(pdf):
-        raise FactsUnreadable("the judge answered about another file")
-    return facts
+    return FileFacts.from_json(answer)
 
 
-def _revision_hashes(pdf: bytes, sha256: str, facts: FileFacts) -> list[str]:
+def _revision_hashes(pdf: Octets, sha256: str, facts: FileFacts) -> list[str]:
     """SHA-256 of the file and of each signed revision, computed here: the judge process is not believed about them."""
     ends = {s.revision_end for s in facts.signatures if s.revision_end is not None and 0 < s.revision_end <= len(pdf)}
-    view = memoryview(pdf)
-    return [sha256, *(hashlib.sha256(view[:end]).hexdigest() for end in sorted(ends, reverse=True) if end != len(pdf))]
+    return [sha256, *(sha256_of(pdf, end) for end in sorted(ends, reverse=True) if end != len(pdf))]
 
 
 def _cause(failure: SandboxFailure) -> str:

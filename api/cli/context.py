@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import pwd
+import stat
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -26,7 +27,10 @@ from certs.serial import parse_serial
 from pki.roles import Actor, owner
 from signer.credentials import certificate_serial_of, get_credential
 from signer.errors import Unavailable
+from signer.long_file import LONG
+from signer.octets import Octets
 from signer.password import NO_PASSWORD, Password, parse_password
+from signer.storage import BlobStore
 
 _TOKEN_FILE = 1024 * 1024
 _PASSWORD_FILE = 4096
@@ -114,8 +118,33 @@ def read_input(file: TypedPath, limit: int) -> bytes:
     except OSError as error:
         raise UsageError("INPUT_UNREADABLE", path=file.typed, reason=error.strerror or "") from None
     if len(content) > limit:
-        raise UsageError("INPUT_OVER_LIMIT", path=file.typed, limit_mb=str(limit // (1024 * 1024)))
+        raise _over_limit(file, limit)
     return content
+
+
+def take_input(file: TypedPath, limit: int, blobs: BlobStore, room: int) -> Octets:
+    """What is to be signed or raised: in memory, or a copy of our own on disk where it is long. UsageError as for `read_input`.
+
+    `room`: what is going to be appended at the most.
+    """
+    try:
+        # What is no file never keeps anybody waiting here: it is read like all that is short.
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return read_input(file, limit)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size <= LONG:
+            return read_input(file, limit)
+        if status.st_size > limit:
+            raise _over_limit(file, limit)
+        return blobs.take_in(descriptor, status.st_size, room=room)
+    finally:
+        os.close(descriptor)
+
+
+def _over_limit(file: TypedPath, limit: int) -> UsageError:
+    return UsageError("INPUT_OVER_LIMIT", path=file.typed, limit_mb=str(limit // (1024 * 1024)))
 
 
 def read_password(file: TypedPath | None) -> Password:

@@ -61,7 +61,7 @@ def _write_file(options: argparse.Namespace, call: Call) -> int:
             document = document_by_code(session, options.code)
         if document.sha256 is None:
             raise UsageWrong("CODE_NOT_FOUND", typed=document.code)
-        content = installation.blobs.get(document.sha256)
+        content = installation.blobs.open(document.sha256)
     refuse_existing(target.path, target.typed, force=options.force)
     with OutputFile(target.path, expected_size=len(content), replace=options.force) as file:
         file.publish(content)

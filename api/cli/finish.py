@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
         size = one.blob_size + _GROWTH + sum(map(len, crls))
         with OutputFile(options.output.path, expected_size=size, replace=options.force) as file:
             document = finish_document(one.id, given, actor, installation.handover)
-            file.publish(document.content)
+            file.publish(document.file)
     if options.json:
         print_json(call.out, {"id": one.id, **signed_json(one.name, options.output.typed, document)})
     else:

@@ -9,10 +9,11 @@ from pathlib import Path
 from cryptography.x509 import Certificate
 
 from api.cli.call import Call
-from api.cli.context import acting, print_json, read_input, read_password, refuse_existing
+from api.cli.context import acting, print_json, read_input, read_password, refuse_existing, take_input
 from api.cli.parser import TypedPath
 from api.cli.prepared import print_prepared
 from api.cli.sign import read_metadata
+from api.cli.sign_many import GROWTH
 from api.errors import UsageError
 from api.prepared_report import describe_prepared
 from api.wiring import open_installation
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
         outside = _outside(options)
         metadata = read_metadata(options)
         request = SignRequest(
-            pdf=read_input(options.file, settings.max_bytes),
+            pdf=take_input(options.file, settings.max_bytes, installation.blobs, GROWTH),
             name=options.file.path.name,
             credential=options.credential or "",
             intent=options.intent,

@@ -54,8 +54,9 @@ def _sign(
     refuse_existing(job.target.path, job.target.typed, force=options.force)
     # The output's space is taken before the key is used: a full disk must not cost a signature.
     with OutputFile(job.target.path, expected_size=len(request.pdf) + GROWTH, replace=options.force) as file:
+        file.begin(request.pdf if before is None else before.document.file)
         document = before.document if before is not None else sign_document(request, actor, installation.signing)
-        file.publish(document.content)
+        file.publish(document.file)
     return document, before is None
 
 

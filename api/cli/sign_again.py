@@ -10,6 +10,7 @@ from api.cli.outputs import Job
 from api.wiring import Installation
 from pki.audit import Actor
 from signer.documents import OPEN, find_signed
+from signer.octets import sha256_of
 from signer.signing import SignedDocument, SignRequest
 
 # Who goes on with what was broken off does so soon. What was signed longer ago may be meant anew.
@@ -27,7 +28,7 @@ class DoneBefore:
 def done_before(request: SignRequest, job: Job, actor: Actor, installation: Installation) -> DoneBefore | None:
     """What the same person made of the same octets, with this credential, for the same level; None when it is still to be signed."""
     since = installation.clock.now() - _WITHIN
-    digest = hashlib.sha256(request.pdf).hexdigest()
+    digest = sha256_of(request.pdf)
     with installation.database.read() as session:
         document = find_signed(session, digest, request.credential, actor.name, since)
     if document is None or document.status not in OPEN:
@@ -38,7 +39,7 @@ def done_before(request: SignRequest, job: Job, actor: Actor, installation: Inst
     pending = document.pending.level if document.pending is not None else None
     if request.level not in (act.level, pending):
         return None
-    content = installation.blobs.get(act.sha256)
+    content = installation.blobs.open(act.sha256)
     is_written = _is_one_of(job, {act.sha256, act.output_sha256})
     return DoneBefore(
         SignedDocument(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from api.cli.call import Call
-from api.cli.context import print_json, read_input, read_password, refuse_existing
+from api.cli.context import print_json, read_password, refuse_existing, take_input
 from api.cli.failures import describe
 from api.cli.interruption import Interruption
 from api.cli.outputs import Job
@@ -50,7 +50,7 @@ def sign_request(job: Job, metadata: Metadata, options: argparse.Namespace, inst
     """The request for a file, which is read."""
     settings = installation.settings
     return SignRequest(
-        pdf=read_input(job.source, settings.sign.max_bytes),
+        pdf=take_input(job.source, settings.sign.max_bytes, installation.blobs, GROWTH),
         name=job.source.path.name,
         credential=options.credential,
         intent=options.intent,
@@ -139,9 +139,10 @@ class ManyFiles:
         refuse_existing(job.target.path, job.target.typed, force=options.force)
         # The output's space is taken before the key is used: a full disk must not cost a signature.
         output = OutputFile(job.target.path, expected_size=len(request.pdf) + GROWTH, replace=options.force)
+        output.begin(request.pdf if before is None else before.document.file)
         if before is not None:
             with output:
-                output.publish(before.document.content)
+                output.publish(before.document.file)
             place.document = before.document
             return None
         place.output = output
@@ -157,7 +158,7 @@ class ManyFiles:
             else:
                 _discard(place)
                 place.error = result if isinstance(result, Exception) else None
-        written = publish_all([(output, result.content) for _, result, output in ready])
+        written = publish_all([(output, result.file) for _, result, output in ready])
         for (place, result, _), error in zip(ready, written, strict=True):
             place.document, place.error = (result, None) if error is None else (None, error)
 

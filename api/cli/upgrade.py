@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from api.cli.call import Call
-from api.cli.context import acting, print_json, read_input, read_password, refuse_existing
+from api.cli.context import acting, print_json, read_password, refuse_existing, take_input
 from api.cli.failures import describe
 from api.cli.outputs import Job, plan_outputs
 from api.cli.trusted import read_trusted
@@ -67,11 +67,12 @@ def _raise_many(
 def _raise(
     job: Job, growth: int, options: argparse.Namespace, installation: Installation, actor: Actor, deps: LevelingDeps
 ) -> dict[str, str]:
-    pdf = read_input(job.source, installation.settings.sign.max_bytes)
+    pdf = take_input(job.source, installation.settings.sign.max_bytes, installation.blobs, growth)
     refuse_existing(job.target.path, job.target.typed, force=options.force)
     with OutputFile(job.target.path, expected_size=len(pdf) + growth, replace=options.force) as file:
+        file.begin(pdf)
         raised = upgrade_file(pdf, options.level, actor, deps)
-        file.publish(raised.content)
+        file.publish(raised.file)
     return {
         "file": job.source.typed,
         "output": job.target.typed,

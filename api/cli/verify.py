@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from api.cli.call import Call
 from api.cli.context import parse_time, print_json, read_password, refuse_existing
@@ -23,6 +23,8 @@ from signer.validation.facts import ValidationInputs
 from signer.validation.reasons import combined_exit_code
 from signer.validation.verdict import Verdict
 from signer.verification import Verifier, verify_file, verify_many
+
+_PORTION = 1024 * 1024
 
 
 def run(options: argparse.Namespace, call: Call) -> int:
@@ -91,13 +93,26 @@ def _extract(options: argparse.Namespace, verdict: Verdict, call: Call) -> str:
             raise Refused("REVISION_NONE", file=source.typed)
         raise Refused("REVISION_UNKNOWN", file=source.typed, field=options.field)
     try:
-        content = source.path.read_bytes()
+        # The last of these; what the judge process says of a place is only ever cut at.
+        end = min(max(ends), source.path.stat().st_size)
     except OSError as error:
         raise UsageError("INPUT_UNREADABLE", path=source.typed, reason=error.strerror or "") from error
-    if hashlib.sha256(content).hexdigest() != verdict.sha256:
+    with OutputFile(target.path, expected_size=end, replace=options.force) as output:
+        output.publish_parts(_beginning(source, end, verdict.sha256))
+    return call.words.say("REVISION_WRITTEN", {"output": target.typed, "size": str(end)})
+
+
+def _beginning(source: TypedPath, end: int, sha256: str | None) -> Iterator[bytes]:
+    """The first octets of a file, in portions; UsageError in the end when the whole of it is not what was judged."""
+    hasher = hashlib.sha256()
+    at = 0
+    try:
+        with source.path.open("rb") as file:
+            while piece := file.read(_PORTION):
+                hasher.update(piece)
+                yield piece[: max(0, end - at)]
+                at += len(piece)
+    except OSError as error:
+        raise UsageError("INPUT_UNREADABLE", path=source.typed, reason=error.strerror or "") from error
+    if hasher.hexdigest() != sha256:
         raise UsageError("INPUT_CHANGED", path=source.typed)
-    # The last of these; what the judge process says of a place is only ever cut at.
-    octets = content[: max(ends)]
-    with OutputFile(target.path, expected_size=len(octets), replace=options.force) as output:
-        output.publish(octets)
-    return call.words.say("REVISION_WRITTEN", {"output": target.typed, "size": str(len(octets))})

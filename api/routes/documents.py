@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from api.auth.tokens import TokenRecord
@@ -31,6 +31,7 @@ from signer.errors import UsageWrong
 from signer.levels import LEVELS
 from signer.lineage import CORRECTED, REPLACED, Lineage
 from signer.metadata import parse_metadata
+from signer.octets import Octets, sha256_of
 from signer.office_policy import INTENTS, PARTICULARS
 from signer.particulars import Particulars, parse_particulars
 from signer.protection import parse_protection
@@ -110,7 +111,11 @@ async def fetch(request: Request) -> Response:
         "Content-Disposition": f'attachment; filename="{document.code}.pdf"',
         "ETag": f'"{document.sha256}"',
     }
-    return Response(content, 200, headers, media_type=_FILE_MEDIA_TYPE)
+    if isinstance(content, bytes):
+        return Response(content, 200, headers, media_type=_FILE_MEDIA_TYPE)
+    # Starlette reads the pieces of a long one on a thread, one at a time.
+    headers["Content-Length"] = str(len(content))
+    return StreamingResponse(content.pieces(0, len(content)), 200, headers, media_type=_FILE_MEDIA_TYPE)
 
 
 async def upgrade(request: Request) -> Response:
@@ -199,7 +204,7 @@ def _carry_out(services: Services, token: TokenRecord, wish: _Wish) -> dict[str,
 
 def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetime) -> dict[str, Any] | None:
     """What a process that died had finished of this request."""
-    input_sha256 = hashlib.sha256(wish.request.pdf).hexdigest()
+    input_sha256 = sha256_of(wish.request.pdf)
     document = services.signed_since(input_sha256, wish.request.credential, token.actor, since)
     if document is None or document.sha256 is None:
         return None
@@ -252,11 +257,11 @@ def particulars_of(fields: Mapping[str, str]) -> Particulars:
     return parse_particulars(*(fields.get(name) or None for name in PARTICULARS))
 
 
-def body_sha256(fields: dict[str, str], pdf: bytes) -> str:
+def body_sha256(fields: dict[str, str], pdf: Octets) -> str:
     """What makes two requests the same one: file and fields, however the form around them was written."""
     # Without the password: this is stored, and a password that people choose can be guessed from its hash.
     said = sorted(item for item in fields.items() if item[0] != PASSWORD)
-    written = json.dumps([said, hashlib.sha256(pdf).hexdigest()])
+    written = json.dumps([said, sha256_of(pdf)])
     return hashlib.sha256(written.encode()).hexdigest()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from signer.octets import Octets
+
 # What a file is that is no PDF, by its first octets: people send what they have, and "not a PDF" would not help them.
 _HEAD = 4096
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
@@ -101,7 +103,7 @@ _BY_STATUS = {
 }
 
 
-def notice_of_unreadable(reason: str, content: bytes) -> Notice:
+def notice_of_unreadable(reason: str, content: Octets) -> Notice:
     """Why a file could not be judged."""
     if reason == "UNREADABLE_NOT_PDF":
         return NOTICES[_kind_of(content[:_HEAD])]

@@ -68,6 +68,8 @@ def view_signature(number: int, judged: JudgedSignature, own: Mapping[str, OwnSi
     claimed = for_people(facts.claimed_time) if facts.claimed_time else ""
     proven = for_people(judged.proven_time) if judged.proven_time else ""
     changes = [(change.kind == "forbidden", _tell(change)) for change in facts.changes]
+    if facts.lenient:
+        changes.append((False, Sentence("WEB_READ_LENIENTLY")))
     return SignatureView(
         number=number,
         type=facts.type,
@@ -129,6 +131,8 @@ def _tell(change: ChangeFacts) -> Sentence:
         return (
             Sentence("WEB_FORBIDDEN_PAGE", {"page": facts["page"]}) if change.page else Sentence("WEB_FORBIDDEN_FILE")
         )
+    if change.kind == "description":
+        return Sentence("WEB_AFTER_DESCRIPTION", facts)
     if change.kind == "validation-data":
         return Sentence("WEB_AFTER_DATA")
     if change.kind == "field":

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from signer.appearance.geometry import Place, Rect, mm_to_pt
-from signer.appearance.survey import Survey
+from signer.appearance.survey import Drawable, Survey
 
 _STEP = mm_to_pt(2)
 
@@ -26,7 +25,7 @@ class CornerRule:
     lowest_mm: float
 
 
-def find_corner(pdf: bytes | Path, width: float, height: float, rule: CornerRule, password: str = "") -> Place | None:
+def find_corner(pdf: Drawable, width: float, height: float, rule: CornerRule, password: str = "") -> Place | None:
     """The free place for a box (in points) that is nearest to its corner, or None."""
     with Survey(pdf, password) as survey:
         page = survey.page(0)

@@ -9,14 +9,13 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from signer.appearance.anchors import WORDS, SignerBlock, room_between, signer_blocks
 from signer.appearance.errors import PlacementCoversText, PlacementOffPage, SurveyFailed
 from signer.appearance.geometry import Place, Placement, Rect, intersection, mm_to_pt, seal_rect
 from signer.appearance.ink import CELL, Ink
-from signer.appearance.survey import Survey, SurveyedPage, Widget
+from signer.appearance.survey import Drawable, Survey, SurveyedPage, Widget
 
 _PAGES_SEARCHED = 20
 """Pages looked at from either end: a signer's block is near the beginning (a list follows) or near the end."""
@@ -46,7 +45,7 @@ class Wanted:
     ignored_fields: frozenset[str] = frozenset()
 
 
-def find_place(pdf: bytes | Path, wanted: Wanted, placement: Placement, password: str = "") -> Place | None:
+def find_place(pdf: Drawable, wanted: Wanted, placement: Placement, password: str = "") -> Place | None:
     """The place asked for, or None when there is none (or none was wanted); never one that covers anything.
 
     `auto` and `required` search alike: anchor text, form field, free margin. A given point is obeyed or refused with
@@ -62,7 +61,7 @@ def find_place(pdf: bytes | Path, wanted: Wanted, placement: Placement, password
 
 
 def check_blank(
-    pdf: bytes | Path,
+    pdf: Drawable,
     page_index: int,
     rect: Rect,
     *,

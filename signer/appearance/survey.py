@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -67,10 +67,14 @@ class _Letter:
     marks: list[str] = field(default_factory=list)
 
 
+# What PDFium can read from; a stream, where a file is too long for memory.
+Drawable = bytes | Path | BinaryIO
+
+
 class Survey:
     """An open document. Use as a context manager; pages are read when asked for."""
 
-    def __init__(self, pdf: bytes | Path, password: str = "") -> None:
+    def __init__(self, pdf: Drawable, password: str = "") -> None:
         with _guarded("open"):
             self._document = pypdfium2.PdfDocument(pdf, password=password or None)
         with _guarded("forms"):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pyhanko.pdf_utils import generic
@@ -14,9 +12,13 @@ from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, ModificationLevel, S
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
+from signer.validation.afterthoughts import changed_description, changed_form, completed_references
 from signer.validation.certificates import plain_text
+from signer.validation.difference_policy import difference_policy
 from signer.validation.facts import ChangeFacts
-from signer.validation.signature_value import resolved
+from signer.validation.form_changes import field_changes, field_states
+from signer.validation.reference_graph import ReferenceGraph, Usages, changed_since
+from signer.validation.signature_value import entry, resolved
 
 Kind = Literal["signature", "timestamp"]
 _REFERENCE = re.compile(r"Reference\(idnum=(\d{1,10})")
@@ -34,10 +36,29 @@ def coverage_of(signature: EmbeddedPdfSignature) -> str:
 
 
 def changes_after(
-    signature: EmbeddedPdfSignature, reader: PdfFileReader, later: Iterable[tuple[str, Kind]]
+    signature: EmbeddedPdfSignature,
+    reader: PdfFileReader,
+    later: Iterable[tuple[str, Kind]],
+    newest: ReferenceGraph | None,
 ) -> tuple[str, tuple[ChangeFacts, ...]]:
-    """none, permitted, forbidden or unknown, with the list. `later` are (field, type) of the signatures made after this one."""
-    result: Any = signature.evaluate_modifications(DEFAULT_DIFF_POLICY)
+    """none, permitted, forbidden or unknown, with the list.
+
+    `later` are (field, type) of the signatures made after this one, `newest` is what refers to what now; without it the
+    library's own rules are all there is.
+    """
+    before = reader.get_historical_resolver(signature.signed_revision)
+    after = reader.get_historical_resolver(reader.xrefs.total_revisions - 1)
+    policy = DEFAULT_DIFF_POLICY
+    if newest is not None:
+        changed = changed_since(reader, signature.signed_revision)
+        graph = newest.before(reader, signature.signed_revision)
+        completed = completed_references(reader, signature.signed_revision, changed, graph)
+        if completed:
+            return "forbidden", tuple(ChangeFacts("forbidden", None, f"object {n}") for n in completed[:_MOST_CHANGES])
+        # Where the library looks for what it finds by walking every object of the signed revision.
+        before._indirect_object_access_cache = Usages(before, graph, changed)  # type: ignore[assignment]  # noqa: SLF001
+        policy = difference_policy(newest, graph.leading_to(changed))
+    result: Any = signature.evaluate_modifications(policy)
     signed_later = list(later)
     if isinstance(result, SuspiciousModification):
         return "forbidden", _unexplained(reader, str(result))
@@ -45,10 +66,17 @@ def changes_after(
     if level == ModificationLevel.NONE:
         return "none", ()
     changes = [ChangeFacts(kind, None, plain_text(name)) for name, kind in signed_later]
+    deceptive = _shows_timestamp(after.root, [name for name, kind in signed_later if kind == "timestamp"])
     names = {name for name, _ in signed_later}
-    filled = sorted(str(name) for name in result.changed_form_fields if name not in names)
-    fields, deceptive = _field_changes(reader, signature.signed_revision, filled)
-    changes += fields
+    filled = [str(name) for name in result.changed_form_fields if name not in names]
+    fields = field_changes(before.root, after.root, filled)
+    pages = _page_numbers(reader) if any(change.page for change in fields) else {}
+    for change in fields:
+        changes.append(ChangeFacts("field", pages.get(change.page or 0), change.text))
+        deceptive = deceptive or change.deceptive
+    for said in (*changed_form(before.root, after.root), *changed_description(before, after)):
+        changes.append(ChangeFacts("description", None, plain_text(said)))
+        deceptive = True
     if _dss(reader, signature.signed_revision) != _dss(reader, reader.xrefs.total_revisions - 1):
         changes.append(ChangeFacts("validation-data", None, ""))
     limit = signature.docmdp_level
@@ -56,6 +84,11 @@ def changes_after(
     forbidden = level == ModificationLevel.OTHER or (limit is not None and level.value > limit.value)
     answer = "forbidden" if forbidden else "unknown" if deceptive else "permitted"
     return answer, tuple(changes[:_MOST_CHANGES])
+
+
+def _shows_timestamp(root: Any, names: list[str]) -> bool:
+    """Whether a document time-stamp draws something: it should show nothing (ISO 32000-2 12.8.5), and a bad one would not count."""
+    return any(state.draws for state in field_states(root, names).values())
 
 
 def _unexplained(reader: PdfFileReader, message: str) -> tuple[ChangeFacts, ...]:
@@ -100,87 +133,6 @@ def _dss(reader: PdfFileReader, revision: int) -> str:
         return ""
 
 
-@dataclass(frozen=True)
-class _FieldState:
-    """What a field holds and what it shows."""
-
-    page: int | None
-    value: str
-    appearance: bytes
-
-
-_NO_FIELD = _FieldState(None, "", b"")
-
-
-def _field_changes(reader: PdfFileReader, signed_revision: int, names: list[str]) -> tuple[list[ChangeFacts], bool]:
-    """The fields that differ, and whether one of them shows something else while its value stayed (shadow attack, 2020)."""
-    if not names:
-        return [], False
-    before = _field_states(reader.get_historical_resolver(signed_revision).root, names)
-    after = _field_states(reader.get_historical_resolver(reader.xrefs.total_revisions - 1).root, names)
-    pages = _page_numbers(reader)
-    changes, deceptive = [], False
-    for name in names:
-        old, new = before.get(name, _NO_FIELD), after.get(name, _NO_FIELD)
-        if (old.value, old.appearance) == (new.value, new.appearance):
-            continue  # another signature wrote the field anew, as it was
-        deceptive = deceptive or old.value == new.value
-        text = plain_text(f"{name}: {old.value or '∅'} → {new.value or '∅'}")
-        changes.append(ChangeFacts("field", pages.get(new.page or 0), text))
-    return changes, deceptive
-
-
-def _field_states(root: Any, names: list[str]) -> dict[str, _FieldState]:
-    """The wanted fields by full name."""
-    found: dict[str, _FieldState] = {}
-    try:
-        queue = [("", item) for item in root["/AcroForm"]["/Fields"]]
-    except (KeyError, TypeError):
-        return found
-    budget = _MOST_NODES
-    while queue and budget:
-        budget -= 1
-        prefix, item = queue.pop()
-        field = item.get_object()
-        if not isinstance(field, generic.DictionaryObject):
-            continue
-        part = field.get("/T")
-        name = prefix if part is None else (f"{prefix}.{part}" if prefix else str(part))
-        if name in names and name not in found:
-            found[name] = _FieldState(_page_of(field), str(field.get("/V", "")), _appearance(field))
-        kids = field.get("/Kids")
-        if isinstance(kids, generic.ArrayObject):
-            queue += [(name, kid) for kid in kids]
-    return found
-
-
-def _appearance(field: generic.DictionaryObject) -> bytes:
-    """A digest of what the field's widgets show."""
-    hasher = hashlib.sha256()
-    kids = field.get("/Kids")
-    queue: list[Any] = [field.get("/AP")]
-    if isinstance(kids, generic.ArrayObject):
-        queue += [kid.get_object().get("/AP") for kid in kids[:_MOST_CHANGES]]
-    budget = _MOST_CHANGES
-    while queue and budget:
-        budget -= 1
-        item = queue.pop(0)
-        if isinstance(item, generic.StreamObject):
-            hasher.update(item.encoded_data)
-        elif isinstance(item, generic.DictionaryObject):
-            queue += [item[key] for key in sorted(item)]
-    return hasher.digest()
-
-
-def _page_of(field: generic.DictionaryObject) -> int | None:
-    widget = field
-    kids = field.get("/Kids")
-    if "/P" not in widget and isinstance(kids, generic.ArrayObject) and kids:
-        widget = kids[0].get_object()
-    page = widget.raw_get("/P") if "/P" in widget else None
-    return int(page.idnum) if isinstance(page, generic.IndirectObject) else None
-
-
 def _page_numbers(reader: PdfFileReader) -> dict[int, int]:
     """Page number by object number, in reading order."""
     numbers: dict[int, int] = {}
@@ -195,7 +147,7 @@ def _page_numbers(reader: PdfFileReader) -> dict[int, int]:
         node = reference.get_object()
         if not isinstance(node, generic.DictionaryObject):
             continue
-        kids = node.get("/Kids")
+        kids = entry(node, "/Kids")
         if isinstance(kids, generic.ArrayObject):
             stack += reversed(list(kids))
         elif isinstance(reference, generic.IndirectObject):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from asn1crypto import cms, core, x509
@@ -19,6 +19,8 @@ from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.generic_cms import get_signing_cert_attr, validate_algorithm_protection
 from pyhanko.sign.validation.utils import extract_message_digest
 from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator, SignatureValidationContext
+
+from signer.octets import Octets, digest_of_ranges, pieces_of
 
 Digest = Callable[[str], bytes]
 
@@ -222,6 +224,14 @@ def _set_of(body: bytes) -> bytes:
         return bytes([0x31, length]) + body
     size = (length.bit_length() + 7) // 8
     return bytes([0x31, 0x80 | size]) + length.to_bytes(size, "big") + body
+
+
+def digest_of_file(algorithm: str, pdf: Octets, ranges: Sequence[int]) -> bytes:
+    """The digest of ranges of a file, as `digest_of`."""
+    if algorithm in _DIGESTS:
+        return digest_of_ranges(pdf, ranges, algorithm)
+    places = zip(ranges[::2], ranges[1::2], strict=True)
+    return digest_of(algorithm, *(piece for start, length in places for piece in pieces_of(pdf, start, start + length)))
 
 
 def digest_of(algorithm: str, *pieces: bytes | memoryview) -> bytes:

@@ -14,6 +14,8 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation.generic_cms import extract_self_reported_ts
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
+from signer.octets import Octets, beginning_of, sha256_of
+from signer.password import NO_PASSWORD, Password
 from signer.validation.certificates import certificate_facts, plain_text, utc
 from signer.validation.changes import Kind, changes_after, coverage_of
 from signer.validation.cms_check import (
@@ -21,27 +23,43 @@ from signer.validation.cms_check import (
     SUBFILTER_TIMESTAMP,
     SUBFILTERS_DETACHED,
     check_cms,
-    digest_of,
+    digest_of_file,
 )
 from signer.validation.facts import ChangeFacts, SignatureFacts
 from signer.validation.paths import PathFinder
-from signer.validation.signature_value import SignatureValue, find_value_in_bytes, read_raw_value, read_value
+from signer.validation.second_reading import SecondReading
+from signer.validation.signature_value import SignatureValue, entry, find_value_in_bytes, read_raw_value, read_value
 from signer.validation.structure import Finding, RawSignature, Section, check_after, check_byte_range
 from signer.validation.tokens import examine_token, signature_timestamps
 
 Found = dict[str, Any]
+# Two parsers see two documents; which of them was signed, nobody can say.
+PARSERS_DISAGREE = "PARSERS_DISAGREE"
+TOO_MANY_CHANGES = "TOO_MANY_CHANGES"
+# No lenient reading would find otherwise.
+SETTLED = frozenset({PARSERS_DISAGREE, TOO_MANY_CHANGES})
+# What is signed or filled in afterwards takes dozens of objects; so many take longer to explain than anybody waits.
+_MOST_BROUGHT = 20_000
 
 
 @dataclass
 class Document:
     """One reading of a file, with what its signatures share."""
 
-    pdf: bytes
+    pdf: Octets
     reader: PdfFileReader
     lenient: bool
     encrypted: bool
     fields: list[tuple[str, Any]] = field(default_factory=list)
+    password: Password = NO_PASSWORD
+    _second: list[SecondReading] = field(default_factory=list)
     _sections: list[Section] = field(default_factory=list)
+
+    def second_reading(self) -> SecondReading:
+        """What another parser makes of the file; read once, and only where a signature stands."""
+        if not self._second:
+            self._second.append(SecondReading(self.pdf, self.reader, self.password))
+        return self._second[0]
 
     def sections(self) -> list[Section]:
         """The cross-reference sections as the library read them, oldest first."""
@@ -78,7 +96,7 @@ def examine(document: Document, name: str, dictionary: Any, paths: PathFinder) -
     return SignatureFacts(**found)
 
 
-def examine_raw(pdf: bytes, raw: RawSignature, paths: PathFinder) -> SignatureFacts | None:
+def examine_raw(pdf: Octets, raw: RawSignature, paths: PathFinder) -> SignatureFacts | None:
     """Facts of a signature in a file that cannot be opened; None unless a CMS signature really stands there."""
     found: Found = {"field": "", "type": "signature", "subfilter": "", "lenient": True}
     if not _examine_value(found, pdf, read_raw_value(pdf, raw), paths) or found.get("signer") is None:
@@ -113,7 +131,7 @@ def _read_from_bytes(document: Document, dictionary: Any) -> SignatureValue:
     return read_raw_value(document.pdf, raw)
 
 
-def _examine_value(found: Found, pdf: bytes, value: SignatureValue, paths: PathFinder) -> tuple[int, ...]:
+def _examine_value(found: Found, pdf: Octets, value: SignatureValue, paths: PathFinder) -> tuple[int, ...]:
     """Everything but the changes. Returns the ranges when a CMS structure could be looked for."""
     found["subfilter"] = plain_text(value.subfilter, 60)
     # Old document timestamps call themselves /Sig: the SubFilter tells (EN 319 142-1 5.4.3).
@@ -135,7 +153,7 @@ def _examine_value(found: Found, pdf: bytes, value: SignatureValue, paths: PathF
     if not {Finding.BYTERANGE_START, Finding.BYTERANGE_ORDER} & set(findings):
         end = ranges[2] + ranges[3]
         found["revision_end"] = end
-        found["revision_sha256"] = hashlib.sha256(memoryview(pdf)[:end]).hexdigest()
+        found["revision_sha256"] = sha256_of(pdf, end)
     if value.subfilter not in (*SUBFILTERS_DETACHED, SUBFILTER_SHA1, SUBFILTER_TIMESTAMP):
         found["problem"] = "UNSUPPORTED_SUBFILTER"
         return ranges
@@ -143,11 +161,9 @@ def _examine_value(found: Found, pdf: bytes, value: SignatureValue, paths: PathF
     return ranges
 
 
-def _take_cms(found: Found, pdf: bytes, value: SignatureValue, ranges: tuple[int, ...], paths: PathFinder) -> None:
-    view = memoryview(pdf)
-    pieces = [view[start : start + length] for start, length in zip(ranges[::2], ranges[1::2], strict=True)]
+def _take_cms(found: Found, pdf: Octets, value: SignatureValue, ranges: tuple[int, ...], paths: PathFinder) -> None:
     signed_data = cms.ContentInfo.load(value.contents)["content"]
-    facts = check_cms(signed_data, value.subfilter, lambda algorithm: digest_of(algorithm, *pieces))
+    facts = check_cms(signed_data, value.subfilter, lambda algorithm: digest_of_file(algorithm, pdf, ranges))
     found.update(
         problem=facts.problem,
         digest_ok=facts.digest_ok,
@@ -179,6 +195,8 @@ def _take_changes(found: Found, document: Document, dictionary: Any, name: str, 
     if end == len(document.pdf):
         # Our own gate has looked at the gap: every byte of the file but /Contents is signed.
         found["coverage"], found["changes_after"] = "whole-file", "none"
+        if not document.second_reading().agrees:
+            found["problem"] = found.get("problem") or PARSERS_DISAGREE
         return
     found["coverage"] = "earlier-revision"
     signature = EmbeddedPdfSignature(document.reader, dictionary, name)
@@ -188,12 +206,29 @@ def _take_changes(found: Found, document: Document, dictionary: Any, name: str, 
         found["findings"], found["changes_after"] = wrong, "forbidden"
         found["changes"] = (ChangeFacts("forbidden", None, ", ".join(wrong)),)
         return
+    brought = _brought_later(document, signature.signed_revision)
+    if len(brought) > _MOST_BROUGHT:
+        found["problem"] = TOO_MANY_CHANGES
+        return
+    second = document.second_reading()
+    if not second.reads_whole(brought):
+        found["problem"] = found.get("problem") or PARSERS_DISAGREE
+    newest = second.graph(beginning_of(document.pdf, end), document.reader, signature.signed_revision)
     found["docmdp"] = signature.docmdp_level.value if signature.docmdp_level is not None else None
     found["coverage"] = coverage_of(signature)
     others = _signed_later(document, signature)
-    after, found["changes"] = changes_after(signature, document.reader, others)
+    after, found["changes"] = changes_after(signature, document.reader, others, newest)
     # White space may follow, but then the file is no longer what was signed, byte for byte.
     found["changes_after"] = "permitted" if after == "none" else after
+
+
+def _brought_later(document: Document, signed_revision: int) -> set[tuple[int, int]]:
+    table = document.reader.xrefs
+    return {
+        (int(reference.idnum), int(reference.generation))
+        for revision in range(signed_revision + 1, table.total_revisions)
+        for reference in table.explicit_refs_in_revision(revision) - table.refs_freed_in_revision(revision)
+    }
 
 
 def _signed_later(document: Document, signature: EmbeddedPdfSignature) -> list[tuple[str, Kind]]:
@@ -203,7 +238,7 @@ def _signed_later(document: Document, signature: EmbeddedPdfSignature) -> list[t
         with contextlib.suppress(KeyError, AttributeError, PdfReadError):
             reference = dictionary.raw_get("/V").reference
             if document.reader.xrefs.get_last_change(reference) > signature.signed_revision:
-                subfilter = dictionary["/V"].get("/SubFilter")
+                subfilter = entry(dictionary["/V"], "/SubFilter")
                 later.append((name, "timestamp" if subfilter == SUBFILTER_TIMESTAMP else "signature"))
     return later
 

@@ -6,8 +6,6 @@ the signed revisions inside it.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,12 +15,14 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from signer.errors import Refused
+from signer.octets import Octets, beginning_of, sha256_of, stream_of
 from signer.password import Password
 from signer.unlocking import unlock
-from signer.validation.examination import Document, examine, examine_raw
+from signer.validation.examination import SETTLED, Document, examine, examine_raw
 from signer.validation.facts import FileFacts, SignatureFacts, ValidationInputs
 from signer.validation.paths import PathFinder
 from signer.validation.readers import install
+from signer.validation.signature_value import entry
 from signer.validation.store import read_store, with_levels
 from signer.validation.structure import Finding, find_raw_signatures, has_pdf_header, is_blank
 
@@ -36,16 +36,16 @@ _MOST_ATTEMPTS = 12
 _LOCKED = {"INPUT_PASSWORD_WRONG": "UNREADABLE_PASSWORD_WRONG"}
 
 
-def gather_task(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+def gather_task(header: dict[str, Any], blobs: list[Any]) -> tuple[dict[str, Any], list[bytes]]:
     """The task of the judge process: the first blob is the file, the others belong to ValidationInputs."""
     logging.disable(logging.CRITICAL)  # the library's warnings quote the file and nobody would read them
-    pdf = blobs.pop(0)
+    pdf: Octets = blobs.pop(0)
     return gather(pdf, ValidationInputs.from_message(header, blobs)).to_json(), []
 
 
-def gather(pdf: bytes, inputs: ValidationInputs) -> FileFacts:
+def gather(pdf: Octets, inputs: ValidationInputs) -> FileFacts:
     """Everything that can be found out about the file."""
-    sha256 = hashlib.sha256(pdf).hexdigest()
+    sha256 = sha256_of(pdf)
     unread = FileFacts(sha256=sha256, size=len(pdf))
     if is_blank(pdf[:4096]) and is_blank(pdf):
         return _replace(unread, unreadable="UNREADABLE_EMPTY")
@@ -84,11 +84,11 @@ def _replace(facts: FileFacts, **changed: Any) -> FileFacts:
     return FileFacts(**{**facts.__dict__, **changed})
 
 
-def _open(pdf: bytes, password: Password) -> list[Document]:
+def _open(pdf: Octets, password: Password) -> list[Document]:
     """The document, strictly read if it can be; an empty list when it cannot be read. Refused when it does not unlock."""
     for strict in (True, False):
         try:
-            reader = PdfFileReader(io.BytesIO(pdf), strict=strict)
+            reader = PdfFileReader(stream_of(pdf), strict=strict)
             encrypted = reader.encrypted
             unlock(reader, password)
             root = reader.root
@@ -98,7 +98,7 @@ def _open(pdf: bytes, password: Password) -> list[Document]:
             raise
         except Exception:  # noqa: BLE001, S112  pyHanko raises many kinds on damaged files; the lenient pass is next
             continue
-        return [Document(pdf, reader, lenient=not strict, encrypted=encrypted)]
+        return [Document(pdf, reader, lenient=not strict, encrypted=encrypted, password=password)]
     return []
 
 
@@ -110,7 +110,7 @@ class _Field:
 
 
 def _examine_all(
-    pdf: bytes, document: Document, paths: PathFinder, password: Password
+    pdf: Octets, document: Document, paths: PathFinder, password: Password
 ) -> tuple[tuple[SignatureFacts, ...], bool]:
     """Facts of every filled signature field, in the order of the file; and whether the form could be walked."""
     complete = True
@@ -130,7 +130,7 @@ def _examine_all(
     facts: list[SignatureFacts] = []
     for field in fields:
         found = examine(document, field.name, field.dictionary, paths)
-        if found.problem and not document.lenient:
+        if found.problem and found.problem not in SETTLED and not document.lenient:
             if not lenient:
                 lenient = _open_leniently(pdf, document, password)
             again = _field_named(lenient, field.name)
@@ -144,15 +144,16 @@ def _examine_all(
     return tuple(ordered), complete
 
 
-def _open_leniently(pdf: bytes, strict: Document, password: Password) -> list[Document]:
+def _open_leniently(pdf: Octets, strict: Document, password: Password) -> list[Document]:
     try:
-        reader = PdfFileReader(io.BytesIO(pdf), strict=False)
+        reader = PdfFileReader(stream_of(pdf), strict=False)
         unlock(reader, password)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001  then the strict reading stands
         return []
-    return [Document(pdf, reader, lenient=True, encrypted=strict.encrypted, fields=_readable_fields(reader))]
+    fields = _readable_fields(reader)
+    return [Document(pdf, reader, lenient=True, encrypted=strict.encrypted, fields=fields, password=password)]
 
 
 def _readable_fields(reader: PdfFileReader) -> list[tuple[str, Any]]:
@@ -192,12 +193,11 @@ def _signature_fields(reader: PdfFileReader) -> Iterator[_Field]:
             continue
         try:
             field = item.get_object()
-            # Asked for by its key: `get` hands out the string as it is encrypted.
-            part = field["/T"] if "/T" in field else None  # noqa: SIM401  see above
+            part = entry(field, "/T")
             name = prefix if part is None else (f"{prefix}.{part}" if prefix else str(part))
-            kind = field.get("/FT", kind)
+            kind = entry(field, "/FT", kind)
             filled = kind == "/Sig" and "/V" in field and not isinstance(field.raw_get("/V"), generic.NullObject)
-            kids = field.get("/Kids")
+            kids = entry(field, "/Kids")
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S112  a damaged field hides only itself
@@ -208,7 +208,7 @@ def _signature_fields(reader: PdfFileReader) -> Iterator[_Field]:
             queue += [(name, kid, kind, above | {number}) for kid in reversed(list(kids))]
 
 
-def _recover(pdf: bytes, password: Password, paths: PathFinder) -> tuple[SignatureFacts, ...]:
+def _recover(pdf: Octets, password: Password, paths: PathFinder) -> tuple[SignatureFacts, ...]:
     """Signatures that the bytes hold though the document, read as a whole, does not show them.
 
     Each is examined in the revision that it signed; what follows is then bytes that no reader accounts for.
@@ -220,7 +220,7 @@ def _recover(pdf: bytes, password: Password, paths: PathFinder) -> tuple[Signatu
         if raw.end in seen or len(seen) == _MOST_ATTEMPTS:
             continue
         seen.add(raw.end)
-        revision = pdf[: raw.end]
+        revision = beginning_of(pdf, raw.end)
         for document in _open_revision(revision, password):
             examined, _ = _examine_all(revision, document, paths, password)
             found += [_after_removal(facts) for facts in examined if facts.revision_end == raw.end]
@@ -230,7 +230,7 @@ def _recover(pdf: bytes, password: Password, paths: PathFinder) -> tuple[Signatu
     return tuple(found)
 
 
-def _open_revision(revision: bytes, password: Password) -> list[Document]:
+def _open_revision(revision: Octets, password: Password) -> list[Document]:
     try:
         return _open(revision, password)
     except Refused:

@@ -270,6 +270,8 @@ def _read_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificat
             if isinstance(scope, pyca_x509.IssuingDistributionPoint):
                 if scope.indirect_crl or scope.only_contains_attribute_certs or scope.only_some_reasons:
                     return None
+                if not _is_same_point(scope, certificate, issuer):
+                    return None
                 if scope.only_contains_user_certs and certificate.ca:
                     return None
                 if scope.only_contains_ca_certs and not certificate.ca:
@@ -281,6 +283,37 @@ def _read_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificat
         if entry is not None:
             revoked_at, reason = entry.revocation_date_utc, _crl_reason(entry)
         return CrlFacts(crl.last_update_utc, crl.next_update_utc, revoked_at, reason)
+
+
+def _is_same_point(
+    scope: pyca_x509.IssuingDistributionPoint, certificate: x509.Certificate, issuer: x509.Certificate
+) -> bool:
+    """RFC 5280 6.3.3 (b)(2)(i): a list of one distribution point speaks only of certificates that name the point.
+
+    Otherwise a list of a few certificates would vouch for all others of the same authority.
+    """
+    if scope.full_name is None and scope.relative_name is None:
+        return True
+    ours = _point_names(scope.full_name, scope.relative_name, issuer)
+    extensions = pyca_x509.load_der_x509_certificate(certificate.dump()).extensions
+    try:
+        points = extensions.get_extension_for_class(pyca_x509.CRLDistributionPoints).value
+    except pyca_x509.ExtensionNotFound:
+        return False
+    return any(ours & _point_names(point.full_name, point.relative_name, issuer) for point in points)
+
+
+def _point_names(
+    full: Sequence[pyca_x509.GeneralName] | None,
+    relative: pyca_x509.RelativeDistinguishedName | None,
+    issuer: x509.Certificate,
+) -> set[pyca_x509.GeneralName]:
+    if full is not None:
+        return set(full)
+    if relative is None:
+        return set()
+    name = pyca_x509.load_der_x509_certificate(issuer.dump()).subject
+    return {pyca_x509.DirectoryName(pyca_x509.Name([*name.rdns, relative]))}
 
 
 def _crl_reason(entry: pyca_x509.RevokedCertificate) -> str:

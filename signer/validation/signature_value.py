@@ -12,6 +12,7 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.misc import PdfReadError
 from pyhanko.pdf_utils.reader import PdfFileReader
 
+from signer.octets import Octets
 from signer.validation.certificates import utc
 from signer.validation.structure import RawSignature, find_raw_signatures
 
@@ -39,6 +40,11 @@ def resolved(item: Any) -> Any:
     return item.get_object()
 
 
+def entry(holder: Any, key: str, default: Any = None) -> Any:
+    """An entry of a dictionary with its reference followed, which `get` of the library's dictionaries leaves as it is."""
+    return holder[key] if key in holder else default  # noqa: SIM401  see above
+
+
 def read_value(field: Any) -> SignatureValue | None:
     """The value of a field as the library reads it; None when it is no dictionary. Raises what the library raises."""
     value = field["/V"]
@@ -50,15 +56,15 @@ def read_value(field: Any) -> SignatureValue | None:
     held: Any = value.raw_get("/Contents", decrypt=generic.EncryptedObjAccess.RAW) if "/Contents" in value else None
     is_text = isinstance(held, generic.TextStringObject | generic.ByteStringObject)
     return SignatureValue(
-        subfilter=str(value.get("/SubFilter", "")),
-        type=str(value.get("/Type", "/Sig")),
+        subfilter=str(entry(value, "/SubFilter", "")),
+        type=str(entry(value, "/Type", "/Sig")),
         byte_range=list(byte_range) if isinstance(byte_range, generic.ArrayObject) else [],
         contents=bytes(held.original_bytes) if is_text else b"",
-        claimed_time=_time(value.get("/M")),
+        claimed_time=_time(entry(value, "/M")),
     )
 
 
-def read_raw_value(pdf: bytes, raw: RawSignature) -> SignatureValue:
+def read_raw_value(pdf: Octets, raw: RawSignature) -> SignatureValue:
     """The dictionary around a /ByteRange in raw bytes; contents are what the gap holds, or nothing."""
     gap_start, gap_end = raw.byte_range[1], raw.byte_range[2]
     opening = max(pdf.rfind(b" obj", max(0, gap_start - _OBJECT_LIMIT), gap_start), 0)
@@ -74,7 +80,7 @@ def read_raw_value(pdf: bytes, raw: RawSignature) -> SignatureValue:
     )
 
 
-def find_value_in_bytes(pdf: bytes, reader: PdfFileReader, field: Any) -> RawSignature | None:
+def find_value_in_bytes(pdf: Octets, reader: PdfFileReader, field: Any) -> RawSignature | None:
     """The /ByteRange inside the very object that the field names, for objects the library cannot parse."""
     reference = field.raw_get("/V")
     if not isinstance(reference, generic.IndirectObject):

@@ -10,12 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from signer.octets import Octets
+
 _WHITESPACE = b"\x00\t\n\x0c\r "  # ISO 32000-2 7.2.3, table 1
 _HEX = b"0123456789abcdefABCDEF"
 _HEADER_WINDOW = 1024
+# More than white space, number and keyword take, each as far as it is looked at.
+_WINDOW = 64
 _NUMBER_BEFORE_OBJ = re.compile(rb"(?<![0-9])([0-9]{1,10})[\x00\t\n\x0c\r ]{1,16}([0-9]{1,5})[\x00\t\n\x0c\r ]{0,16}\Z")
 _OBJECT_HEADER = re.compile(rb"[0-9]{1,10}[\x00\t\n\x0c\r ]{1,16}[0-9]{1,5}[\x00\t\n\x0c\r ]{0,16}obj")
 _NUMBER_AFTER = re.compile(rb"[\x00\t\n\x0c\r ]{0,16}([0-9]{1,12})")
+_BYTE_RANGE_WORD = b"/ByteRange"
+_LONGEST_RANGE = 320
 _BYTE_RANGE = re.compile(
     rb"/ByteRange[\x00\t\n\x0c\r ]{0,16}\[[\x00\t\n\x0c\r ]{0,16}"
     rb"([0-9]{1,12})[\x00\t\n\x0c\r ]{1,16}([0-9]{1,12})[\x00\t\n\x0c\r ]{1,16}"
@@ -74,29 +80,33 @@ class RawSignature:
         return self.byte_range[2] + self.byte_range[3]
 
 
-def has_pdf_header(pdf: bytes) -> bool:
+def has_pdf_header(pdf: Octets) -> bool:
     """Whether %PDF- stands near the beginning (readers accept some bytes before it)."""
     return b"%PDF-" in pdf[:_HEADER_WINDOW]
 
 
-def is_blank(data: bytes) -> bool:
-    """Whether only white space is there."""
-    return not data.strip(_WHITESPACE)
+def is_blank(data: Octets, start: int = 0) -> bool:
+    """Whether only white space is there, from an offset on."""
+    if isinstance(data, bytes):
+        return not data[start:].strip(_WHITESPACE)
+    return not any(piece.strip(_WHITESPACE) for piece in data.pieces(start, len(data)))
 
 
-def find_raw_signatures(pdf: bytes) -> list[RawSignature]:
+def find_raw_signatures(pdf: Octets) -> list[RawSignature]:
     """Every plausible /ByteRange in the file, in the order of the bytes; at most a thousand."""
-    found = []
-    for match in _BYTE_RANGE.finditer(pdf):
-        first, second, third, fourth = (int(match.group(index)) for index in (1, 2, 3, 4))
-        if first == 0 and second < third and third + fourth <= len(pdf):
-            found.append(RawSignature(match.start(), (first, second, third, fourth)))
-            if len(found) == 1000:
-                break
+    found: list[RawSignature] = []
+    at = pdf.find(_BYTE_RANGE_WORD)
+    while at >= 0 and len(found) < 1000:
+        match = _BYTE_RANGE.match(pdf[at : at + _LONGEST_RANGE])
+        if match is not None:
+            first, second, third, fourth = (int(match.group(index)) for index in (1, 2, 3, 4))
+            if first == 0 and second < third and third + fourth <= len(pdf):
+                found.append(RawSignature(at, (first, second, third, fourth)))
+        at = pdf.find(_BYTE_RANGE_WORD, at + 1)
     return found
 
 
-def check_byte_range(pdf: bytes, byte_range: Sequence[object], contents: bytes) -> list[Finding]:
+def check_byte_range(pdf: Octets, byte_range: Sequence[object], contents: bytes) -> list[Finding]:
     """What is wrong with the ranges and the gap. `contents` is /Contents as the library decoded it.
 
     ISO 32000-2 12.8.1 and EN 319 142-1 5.2: the ranges are the whole revision except the value of /Contents.
@@ -121,7 +131,7 @@ def check_byte_range(pdf: bytes, byte_range: Sequence[object], contents: bytes) 
     return findings
 
 
-def _is_contents(pdf: bytes, gap_start: int, gap_end: int, contents: bytes) -> bool:
+def _is_contents(pdf: Octets, gap_start: int, gap_end: int, contents: bytes) -> bool:
     gap = pdf[gap_start:gap_end]
     if len(gap) < 2 or not gap.startswith(b"<") or not gap.endswith(b">"):
         return False
@@ -133,7 +143,7 @@ def _is_contents(pdf: bytes, gap_start: int, gap_end: int, contents: bytes) -> b
     return bytes.fromhex(digits.decode("ascii")) == contents
 
 
-def _is_entry_twice(pdf: bytes, gap_start: int, gap_end: int) -> bool:
+def _is_entry_twice(pdf: Octets, gap_start: int, gap_end: int) -> bool:
     """Readers disagree about which of two equal keys counts, so a signature dictionary may have none twice."""
     opening = pdf.rfind(b"obj", max(0, gap_start - 65536), gap_start)
     closing = pdf.find(b"endobj", gap_end, gap_end + 65536)
@@ -143,27 +153,27 @@ def _is_entry_twice(pdf: bytes, gap_start: int, gap_end: int) -> bool:
     return any(around.count(key) > 1 for key in (b"/ByteRange", b"/Contents"))
 
 
-def check_after(pdf: bytes, end: int, later: Sequence[Section]) -> list[Finding]:
+def check_after(pdf: Octets, end: int, later: Sequence[Section]) -> list[Finding]:
     """What is wrong with the bytes from `end` of a signed revision on. `later` are the revisions read after it.
 
     Each later revision must be objects, their table, startxref to that table and %%EOF, and nothing may follow the last.
     This is what catches updates that some readers parse and others skip (incremental saving attacks, 2019).
     """
-    tail = pdf[end:]
-    if is_blank(tail):
+    if is_blank(pdf, end):
         return []
     if not later:
         return [Finding.TAIL_UNPARSED]
-    markers = _positions(tail, b"%%EOF", end)
-    pointers = _positions(tail, b"startxref", end)
-    if len(markers) != len(later) or not is_blank(pdf[markers[-1] + 5 :]):
+    markers = _positions(pdf, b"%%EOF", end, len(pdf))
+    pointers = _positions(pdf, b"startxref", end, len(pdf))
+    if len(markers) != len(later) or not is_blank(pdf, markers[-1] + 5):
         return [Finding.TAIL_UNPARSED]
     if len(pointers) != len(later):
         return [Finding.STARTXREF_ELSEWHERE]
     findings: list[Finding] = []
     begin = end
     for section, pointer, marker in zip(later, pointers, markers, strict=True):
-        number = _NUMBER_AFTER.match(pdf, pointer + len(b"startxref"))
+        behind = pointer + len(b"startxref")
+        number = _NUMBER_AFTER.match(pdf[behind : behind + _WINDOW])
         if number is None or int(number.group(1)) != section.declared or not begin <= section.start < pointer < marker:
             findings.append(Finding.STARTXREF_ELSEWHERE)
         findings += _check_objects(pdf, begin, marker, section)
@@ -171,14 +181,15 @@ def check_after(pdf: bytes, end: int, later: Sequence[Section]) -> list[Finding]
     return list(dict.fromkeys(findings))
 
 
-def _check_objects(pdf: bytes, begin: int, end: int, section: Section) -> list[Finding]:
-    listed = {_skip_blank(pdf, offset) for offset in section.offsets if begin <= offset < end}
-    listed.add(_skip_blank(pdf, section.start))  # a cross-reference stream need not list itself
+def _check_objects(pdf: Octets, begin: int, end: int, section: Section) -> list[Finding]:
+    listed = {skip_blank(pdf, offset) for offset in section.offsets if begin <= offset < end}
+    listed.add(skip_blank(pdf, section.start))  # a cross-reference stream need not list itself
     findings = []
-    if not all(_OBJECT_HEADER.match(pdf, _skip_blank(pdf, offset)) for offset in section.offsets):
+    heads = (skip_blank(pdf, offset) for offset in section.offsets)
+    if not all(_OBJECT_HEADER.match(pdf[head : head + _WINDOW]) for head in heads):
         findings.append(Finding.XREF_WRONG)
     seen: set[tuple[int, int]] = set()
-    for position in _positions(pdf[begin:end], b"obj", begin):
+    for position in _positions(pdf, b"obj", begin, end):
         window = pdf[max(begin, position - 48) : position]
         header = _NUMBER_BEFORE_OBJ.search(window)
         if header is None:
@@ -192,17 +203,16 @@ def _check_objects(pdf: bytes, begin: int, end: int, section: Section) -> list[F
     return findings
 
 
-def _skip_blank(pdf: bytes, offset: int) -> int:
-    limit = min(len(pdf), offset + 64)
-    while offset < limit and pdf[offset] in _WHITESPACE:
-        offset += 1
-    return offset
+def skip_blank(pdf: Octets, offset: int) -> int:
+    """The next octet that is not white space, a few dozen octets on at most."""
+    window = pdf[offset : offset + _WINDOW]
+    return offset + len(window) - len(window.lstrip(_WHITESPACE))
 
 
-def _positions(data: bytes, word: bytes, base: int) -> list[int]:
+def _positions(pdf: Octets, word: bytes, start: int, end: int) -> list[int]:
     found = []
-    at = data.find(word)
+    at = pdf.find(word, start, end)
     while at >= 0:
-        found.append(base + at)
-        at = data.find(word, at + len(word))
+        found.append(at)
+        at = pdf.find(word, at + len(word), end)
     return found

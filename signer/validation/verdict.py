@@ -55,7 +55,7 @@ class Verdict:
         return REASONS[self.reason].exit_code
 
     def to_json(self) -> dict[str, Any]:
-        """Exactly the object of the interface; no other keys."""
+        """The object of the interface, with how each signature was read besides."""
         document = self.document
         return {
             "schema": SCHEMA,
@@ -95,6 +95,7 @@ def _signature_json(judged: JudgedSignature) -> dict[str, Any]:
         "integrity": judged.integrity,
         "coverage": facts.coverage,
         "changes_after": facts.changes_after,
+        "reading": "lenient" if facts.lenient else "strict",
         "changes": [{"kind": c.kind, "page": c.page, "text": c.text} for c in facts.changes],
         "signer": None
         if signer is None

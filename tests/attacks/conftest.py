@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -11,8 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from signer.validation.facts import FileFacts, TrustAnchor, ValidationInputs
 from signer.validation.gathering import gather
 from signer.validation.policy import JudgedFile, OwnStatus, judge_file, load_policy
-from tests.attacks.generator import Attack, all_attacks
+from signer.validation.verdict import Verdict
+from signer.verification import verify_file
+from tests.attacks.attack import Attack
+from tests.attacks.families import all_attacks
 from tests.attacks.pki import NOW, Party, Pki, build_pki, make
+from tests.attacks.scoreboard import judged
 
 Judging = Callable[..., JudgedFile]
 
@@ -28,9 +33,8 @@ def rsa_officer(pki: Pki) -> Party:
 
 
 @pytest.fixture(scope="session")
-def attacks(pki: Pki, rsa_officer: Party) -> list[Attack]:
-    short = make("Người ký RSA ngắn", pki.issuing, key=rsa.generate_private_key(65537, 1024))
-    return all_attacks(pki, rsa_officer, short)
+def attacks(pki: Pki) -> list[Attack]:
+    return all_attacks(pki)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +42,7 @@ def judging(pki: Pki) -> Judging:
     """Judge bytes with the test root as an internal anchor and fresh revocation lists, unless told otherwise."""
     policy = load_policy()
 
-    def judged(
+    def judged_now(
         pdf: bytes,
         *,
         anchors: Iterable[Party] | None = None,
@@ -54,4 +58,15 @@ def judging(pki: Pki) -> Judging:
         facts = gather(pdf, inputs)
         return judge_file(FileFacts.from_json(facts.to_json()), own_status, at, policy)
 
-    return judged
+    return judged_now
+
+
+@pytest.fixture(scope="session")
+def verdicts(attacks: list[Attack], pki: Pki) -> dict[str, tuple[Verdict, float]]:
+    """Every attack, judged once by the process that judges for users; with the seconds of wall time that it took."""
+    found = {}
+    with judged(pki) as verifier:
+        for attack in attacks:
+            begun = time.monotonic()
+            found[attack.name] = verify_file(attack.pdf, attack.name, verifier), time.monotonic() - begun
+    return found

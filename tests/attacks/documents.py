@@ -85,39 +85,39 @@ def sign_digest(party: Party, value: bytes, digest: str) -> bytes:
     return asyncio.run(simple_signer(party).async_sign(value, digest, use_pades=True)).dump()
 
 
-def timestamped(pdf: bytes, tsa: Party, moment: datetime = NOW) -> bytes:
-    """The document with a document timestamp after it."""
+def timestamped(pdf: bytes, tsa: Party, moment: datetime = NOW, *, field: str | None = None) -> bytes:
+    """The document with a document timestamp after it, in a field that is there or in a new one."""
     signer = simple_signer(tsa)
     stamper = DummyTimeStamper(signer.signing_cert, signer.signing_key, signer.cert_registry, fixed_dt=moment)
     out = io.BytesIO()
-    signers.PdfTimeStamper(stamper).timestamp_pdf(
+    signers.PdfTimeStamper(stamper, field_name=field).timestamp_pdf(
         IncrementalPdfFileWriter(io.BytesIO(pdf)), "sha256", output=out, bytes_reserved=16384
     )
     return out.getvalue()
 
 
 def filled(pdf: bytes, value: str = "15") -> bytes:
-    """The document after somebody filled in the field `So`."""
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
-    for reference in writer.root["/AcroForm"]["/Fields"]:
-        field = reference.get_object()
-        if field.get("/T") == "So":
-            field["/V"] = pdf_string(value)
-            writer.mark_update(reference)
-    return _written(writer)
+    """The document after somebody filled in the field `So`: it holds the value and shows it."""
+    return _with_field(pdf, value, value)
 
 
 def with_other_appearance(pdf: bytes, text: str = "99") -> bytes:
     """The document after the field `So` was given another appearance and kept its value: the shadow `replace` of 2020."""
+    return _with_field(pdf, None, text)
+
+
+def _with_field(pdf: bytes, value: str | None, text: str) -> bytes:
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
     for reference in writer.root["/AcroForm"]["/Fields"]:
         field = reference.get_object()
         if field.get("/T") == "So":
             old = field["/AP"]["/N"]
-            shown = generic.StreamObject(dict(old), stream_data=f"/Tx BMC BT /F1 12 Tf ({text}) Tj ET EMC".encode())
+            shown = generic.StreamObject(dict(old), stream_data=f"/Tx BMC BT /Helv 12 Tf ({text}) Tj ET EMC".encode())
             for key in ("/Filter", "/Length", "/DecodeParms"):
                 shown.pop(key, None)
             field["/AP"] = generic.DictionaryObject({pdf_name("/N"): writer.add_object(shown)})
+            if value is not None:
+                field["/V"] = pdf_string(value)
             writer.mark_update(reference)
     return _written(writer)
 

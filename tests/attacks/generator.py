@@ -1,30 +1,21 @@
 """The attack generator: takes honest signed documents and breaks each in a way that has a name.
 
-Every attack is a function of a signed document; `ATTACKS` lists them. None may ever be called valid.
+Every attack is a function of a signed document; families.py lists them. None may ever be called valid. Here are the forgeries of 2019.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from asn1crypto import algos, cms, core, x509
-from pyhanko.sign import fields
+from asn1crypto import cms
 
 from tests.attacks import documents
-from tests.attacks.pki import Party, Pki, make
+from tests.attacks.attack import Attack
+from tests.attacks.pki import Party, Pki
 
 BYTE_RANGE = re.compile(rb"/ByteRange\s*\[[^\]]*\]\s*")
-
-
-@dataclass(frozen=True)
-class Attack:
-    """A hostile file, named by its defect."""
-
-    name: str
-    pdf: bytes
 
 
 def ranges(pdf: bytes) -> tuple[int, int, int, int]:
@@ -191,53 +182,3 @@ def flipped_signature(pdf: bytes) -> bytes:
 def without_contents(pdf: bytes) -> bytes:
     _, start, end, _ = ranges(pdf)
     return pdf[: start + 1] + b"0" * (end - start - 2) + pdf[end - 1 :]
-
-
-def cms_defects(page: bytes, signed: bytes, pki: Pki, rsa_party: Party, short: Party) -> Iterator[Attack]:
-    """The PDF is in order; the CMS inside is not."""
-    yield Attack("cms_sha1", documents.sign(page, rsa_party, digest="sha1"))
-    yield Attack("cms_rsa_1024", documents.sign(page, short))
-    twin = make("Nguyễn Thị Thử (khác)", pki.issuing, key=pki.officer.key, serial=pki.officer.certificate.serial_number)
-    info = contents(signed)
-    info["content"]["certificates"] = [
-        cms.CertificateChoices("certificate", x509.Certificate.load(der)) for der in (twin.der, pki.issuing.der)
-    ]
-    yield Attack("cms_certificate_swapped_same_key", replace_contents(signed, info.dump(force=True)))
-    info = contents(signed)
-    info["content"]["certificates"] = []
-    yield Attack("cms_without_certificates", replace_contents(signed, info.dump(force=True)))
-    info = contents(signed)
-    info["content"]["signer_infos"] = []
-    yield Attack("cms_without_signer", replace_contents(signed, info.dump(force=True)))
-    info = contents(signed)
-    info["content"]["signer_infos"] = [info["content"]["signer_infos"][0], info["content"]["signer_infos"][0]]
-    yield Attack("cms_two_signers", replace_contents(signed, info.dump(force=True)))
-    info = contents(signed)
-    info["content"]["encap_content_info"] = {"content_type": "data", "content": core.OctetString(b"hello")}
-    yield Attack("cms_encapsulated_content", replace_contents(signed, info.dump(force=True)))
-    info = contents(signed)
-    info["content"]["signer_infos"][0]["digest_algorithm"] = algos.DigestAlgorithm({"algorithm": "sha384"})
-    yield Attack("cms_digest_renamed", replace_contents(signed, info.dump(force=True)))
-    info = contents(signed)
-    del info["content"]["signer_infos"][0]["signed_attrs"]
-    yield Attack("cms_attributes_removed", replace_contents(signed, info.dump(force=True)))
-    other = documents.sign(documents.page_pdf("Van ban khac"), pki.officer)
-    yield Attack("cms_of_another_document", replace_contents(signed, contents(other).dump()))
-    yield Attack("cms_truncated", replace_contents(signed, contents(signed).dump()[:300]))
-    yield Attack("cms_garbage", replace_contents(signed, b"\x30\x80" + bytes(range(200))))
-
-
-def all_attacks(pki: Pki, rsa_party: Party, short: Party) -> list[Attack]:
-    page = documents.page_pdf(pages=2)
-    signed = documents.sign(page, pki.officer)
-    certified_1 = documents.sign(page, pki.officer, certify=fields.MDPPerm.NO_CHANGES)
-    certified_2 = documents.sign(page, pki.officer, certify=fields.MDPPerm.FILL_FORMS)
-    makers: list[Callable[[], Iterator[Attack]]] = [
-        lambda: universal_forgeries(signed),
-        lambda: incremental_savings(signed),
-        lambda: signature_wrappings(signed, pki.officer),
-        lambda: later_changes(signed, certified_1, certified_2),
-        lambda: several_signatures(page, pki),
-        lambda: cms_defects(page, signed, pki, rsa_party, short),
-    ]
-    return [attack for maker in makers for attack in maker()]

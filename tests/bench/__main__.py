@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import commands, crls, http, issuance, keys, register, search, signing
+from tests.bench import commands, crls, http, issuance, keys, large, register, search, signing, validation
 from tests.bench.measure import Row
 
 
@@ -22,10 +22,12 @@ def main() -> int:
         rows += commands.run(home, Path.cwd())
         rows += http.run(home, full=full)
         rows += signing.run(home, full=full)
+        rows += validation.run(full=full)
         rows += keys.run(full=full)
         rows += crls.run(full=full)
         rows += issuance.run()
         if full:
+            rows += large.run(home)
             rows += search.run()
             rows += register.run()
         os.chdir("/")  # the token's folder goes away with the temporary one

@@ -65,6 +65,23 @@ def flood(header: dict[str, Any], blobs: list[bytes]) -> Answer:
     return {}, [bytes(header["bytes"])]
 
 
+def peek(header: dict[str, Any], blobs: list[Any]) -> Answer:
+    """What a long file looks like from here, and whether it can be written to."""
+    file = blobs[0]
+    wrote = []
+    for deed in (lambda: os.pwrite(file.source.fileno(), b"x", 0), lambda: os.ftruncate(file.source.fileno(), 1)):
+        try:
+            deed()
+            wrote.append(True)
+        except OSError:
+            wrote.append(False)
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    return {"size": len(file), "wrote": wrote, "descriptors": descriptors}, [
+        file[: header["octets"]],
+        file[-header["octets"] :],
+    ]
+
+
 def surroundings(header: dict[str, Any], blobs: list[bytes]) -> Answer:
     """What the process can reach."""
     facts: dict[str, Any] = {
@@ -91,5 +108,5 @@ def surroundings(header: dict[str, Any], blobs: list[bytes]) -> Answer:
 
 if __name__ == "__main__":
     sys.modules["hostile_child"] = sys.modules["__main__"]
-    names = ("echo", "spin", "sleep", "hog", "abort", "nonsense", "refuse", "flood", "surroundings")
+    names = ("echo", "spin", "sleep", "hog", "abort", "nonsense", "refuse", "flood", "surroundings", "peek")
     serve({name: f"hostile_child:{name}" for name in names}, json.loads(sys.argv[1]))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from certs.clock import Clock
+from signer.long_file import LongFile, Source
 from signer.sandbox import Judge, Limits
 from signer.validation.errors import (
     SandboxCrashed,
@@ -131,6 +132,34 @@ def test_the_process_has_no_environment_no_files_to_write_and_no_core(judge: Jud
     assert len(facts["descriptors"]) <= 6  # three to nowhere, two pipes, the folder being listed
     if os.geteuid() == 0 and Path("/proc/self/ns/net").exists():
         assert facts["connected"] is False
+
+
+def long_file(path: Path, tail: bytes = b"") -> LongFile:
+    return LongFile(Source(os.open(path, os.O_RDONLY), path.stat().st_size), tail)
+
+
+def test_a_long_file_goes_over_as_a_descriptor_that_cannot_be_written_to(judge: Judge, tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    # Longer than any message may be, and than the memory of the process.
+    size = LIMITS.memory_bytes + 1
+    with path.open("wb") as file:
+        file.write(b"begin")
+        file.truncate(size)
+    seen = []
+    for _ in range(80):
+        answer, parts = judge.run("peek", {"octets": 5}, [long_file(path, b"-tail"), b"another"])
+        assert (answer["size"], answer["wrote"], parts) == (size + 5, [False, False], [b"begin", b"-tail"])
+        seen.append(answer["descriptors"])
+    # More than the process may have open, had it kept them.
+    assert max(seen) == min(seen)
+    assert judge.run("echo", {}, [b"x"]) == ({}, [b"x"])
+
+
+def test_a_process_that_died_over_a_long_file_is_replaced(judge: Judge, tmp_path: Path) -> None:
+    (tmp_path / "long").write_bytes(bytes(100))
+    with pytest.raises(SandboxCrashed):
+        judge.run("abort", {}, [long_file(tmp_path / "long")])
+    assert judge.run("peek", {"octets": 1}, [long_file(tmp_path / "long")])[1] == [b"\0", b"\0"]
 
 
 def test_threads_take_turns(judge: Judge) -> None:

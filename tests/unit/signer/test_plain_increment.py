@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,15 +16,18 @@ from signer.appearance.geometry import parse_placement
 from signer.appearance.images import load_image
 from signer.appearance.placement import Wanted
 from signer.errors import Refused
+from signer.long_file import LongFile, Source
 from signer.pades import accept_prepared
 from signer.placing import PlaceShelf
+from signer.plain_base import read_plain
 from signer.plain_increment import prepare_plain
 from signer.plain_paper import paper_digest
-from signer.plain_pdf import NotPlain, read_plain
+from signer.plain_pdf import NotPlain
 from signer.plan import Plan
 from signer.preparing import prepare, prepare_by_library
 from tests.fakes.clock import START
 from tests.installation import VALID_BY_PDFSIG, signatures_by_pdfsig
+from tests.large_pdf import large_pdf
 from tests.signing_world import DIAMETER_MM, Pictures, SigningWorld, plain_paper, raw_pdf
 
 _FONT = "/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>"
@@ -103,6 +107,22 @@ def test_both_ways_draw_the_same_in_the_same_place(plans, shape, kind):
     seen = pictures_of(pdf + plain.tail)
     assert seen == pictures_of(pdf + library.tail)
     assert seen != pictures_of(pdf)
+
+
+@pytest.mark.parametrize("streams", [False, True], ids=["table", "streams"])
+@pytest.mark.parametrize("kind", ["picture", "seal"])
+def test_a_file_on_disk_is_drawn_on_as_one_in_memory(plans, tmp_path, kind, streams):
+    pdf, plan = large_pdf(12, 500, streams=streams), plans[kind]
+    (tmp_path / "file").write_bytes(pdf)
+    held = LongFile(Source(os.open(tmp_path / "file", os.O_RDONLY), len(pdf)))
+    shelf = PlaceShelf()
+    plain, library = prepare_plain(held, plan, shelf), prepare_by_library(pdf, plan)
+    assert prepare_plain(pdf, plan, shelf).hole == plain.hole
+    assert (plain.field, plain.placed) == (library.field, library.placed)
+    assert plain.placed is not None
+    assert pictures_of(pdf + plain.tail) == pictures_of(pdf + library.tail) != pictures_of(pdf)
+    assert paper_digest(held, read_plain(held)) == digest_of(pdf)
+    assert (digest_of(pdf) is None) is streams
 
 
 @pytest.mark.parametrize("placement", ["1,60,60", "-1,300,100", "required"])

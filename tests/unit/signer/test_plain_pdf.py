@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from signer.plain_pdf import NotPlain, RawDictionary, _blank, _skip, read_dictionary
+from signer.plain_pdf import NotPlain, RawDictionary, read_dictionary, skip_blank, skip_value
 
 PIECES = (
     b"1 0 R", b"12", b"-1.5", b"true", b"/Name", b"/", b"/A#20", b"(text)", b"(a\\)b)", b"<00 ff>", b"<>", b"[", b"]", b"<<",
@@ -26,16 +26,16 @@ def entries_of(text: bytes) -> dict[bytes, bytes] | None:
 
 def token_by_token(text: bytes) -> dict[bytes, bytes] | None:
     """The same, as the standard describes it: a key, its value, and so on (ISO 32000-2 7.3.7)."""
-    at, entries = _blank(text, 2), {}
+    at, entries = skip_blank(text, 2), {}
     try:
         while text[at : at + 2] != b">>":
             key = re.compile(rb"/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*").match(text, at)
             if key is None or b"#" in key[0] or key[0] in entries:
                 return None
-            value = _blank(text, key.end())
-            end = _skip(text, value, 0)
+            value = skip_blank(text, key.end())
+            end = skip_value(text, value)
             entries[key[0]] = text[value:end]
-            at = _blank(text, end)
+            at = skip_blank(text, end)
     except NotPlain:
         return None
     return entries
@@ -51,6 +51,20 @@ def test_entries_in_one_step_are_the_entries_token_by_token() -> None:
         assert found == token_by_token(text), text
         read += found is not None
     assert 500 < read < 4500
+
+
+def test_a_comment_before_a_value_is_in_no_value() -> None:
+    chance = random.Random(7)
+    for _ in range(5000):
+        values = [b" ".join(chance.choices(PIECES, k=chance.randint(1, 3))) for _ in range(chance.randint(1, 3))]
+        quick = b"<<%b>>" % b"".join(b"/K%d %b\n" % entry for entry in enumerate(values))
+        said = b"<<%b>>" % b"".join(b"/K%d %%c\n%b\n" % entry for entry in enumerate(values))
+        assert without_comments(quick) == without_comments(said), quick
+
+
+def without_comments(text: bytes) -> dict[bytes, bytes] | None:
+    entries = entries_of(text)
+    return None if entries is None else {key: value.replace(b"%c\n", b"") for key, value in entries.items()}
 
 
 def test_what_stands_twice_or_is_escaped_is_not_plain() -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import random
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from pyhanko.pdf_utils import generic, xref
+from pyhanko.pdf_utils.misc import PdfReadError
+from pyhanko.pdf_utils.reader import PdfFileReader
 
+from signer.long_file import LongFile, Source
+from signer.octets import stream_of
 from signer.validation import gathering, readers
 from tests.attacks import documents
+from tests.large_pdf import large_pdf
 
 ROOT = Path(__file__).parents[4]
 CORPUS = Path(os.environ.get("ANTIN_TEST_CORPUS", "../shared/corpus"))
@@ -158,3 +165,85 @@ def test_both_agree_on_a_document_of_our_own() -> None:
         tables_agree(pdf, found.end())
     for found in re.finditer(rb"<(?!<)", pdf):
         strings_agree(pdf, found.start())
+
+
+def packed(rows: list[bytes], kinds: list[int]) -> bytes:
+    """Rows as an encoder of PNG writes them (ISO/IEC 15948 9.2)."""
+    out, above = b"", bytes(len(rows[0]))
+    for row, kind in zip(rows, kinds, strict=True):
+        out += bytes([kind])
+        for at, octet in enumerate(row):
+            left, up, corner = (row[at - 1], above[at], above[at - 1]) if at else (0, above[0], 0)
+            plane = left + up - corner
+            nearest = min((abs(plane - each), order, each) for order, each in enumerate((left, up, corner)))[2]
+            out += bytes([(octet - (0, left, up, (left + up) // 2, nearest)[kind]) & 0xFF])
+        above = row
+    return out
+
+
+@pytest.mark.parametrize("among", [[0], [1], [2], [3], [4], [0, 2], [0, 1, 2, 3, 4]])
+def test_predicted_rows_come_out_as_they_went_in(among: list[int]) -> None:
+    chance = random.Random(5)
+    for columns in (1, 2, 7, 32):
+        rows = [chance.randbytes(columns) for _ in range(300)]
+        kinds = [chance.choice(among) for _ in rows]
+        assert readers.read_predicted(memoryview(packed(rows, kinds)), columns) == b"".join(rows)
+
+
+def test_predicted_rows_read_as_the_library_reads_those_that_it_reads_well() -> None:
+    rows = [random.Random(at).randbytes(7) for at in range(50)]
+    data = packed(rows, [2] * 50)
+    assert readers.LIBRARY_PNG_DECODE(memoryview(data), 7) == readers.read_predicted(data, 7)
+
+
+@pytest.mark.parametrize(("data", "columns"), [(b"\2ab", 3), (b"\5abc", 3), (b"", 0), (b"\2abc\6abc", 3)])
+def test_rows_that_are_none_are_refused(data: bytes, columns: int) -> None:
+    with pytest.raises(PdfReadError):
+        readers.read_predicted(data, columns)
+
+
+ODD_STREAMS = {
+    "a length of its own object": lambda pdf: pdf.replace(b"/Length 50038", b"/Length 9 0 R", 1),
+    "a length that is one too long": lambda pdf: pdf.replace(b"/Length 50038", b"/Length 50039", 1),
+    "a length that is too short": lambda pdf: pdf.replace(b"/Length 50038", b"/Length 30038", 1),
+    "no length": lambda pdf: pdf.replace(b"/Length 50038", b"/Langth 50038", 1),
+    "a length beyond the file": lambda pdf: pdf.replace(b"/Length 50038", b"/Length 99999999", 1),
+}
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_streams_of_a_long_file_hold_what_they_hold_in_memory(tmp_path: Path, *, streams: bool) -> None:
+    pdf = large_pdf(4, 50_000, streams=streams)
+    assert pdf.count(b"/Length 50038") == 4
+    for name, alter in {"as it is": bytes, **ODD_STREAMS}.items():
+        altered = alter(pdf)
+        path = tmp_path / "file"
+        path.write_bytes(altered)
+        file = LongFile(Source(os.open(path, os.O_RDONLY), len(altered)))
+        found = [contents(io.BytesIO(altered)), contents(stream_of(file))]
+        assert found[0] == found[1], name
+    path.write_bytes(pdf)
+    file = LongFile(Source(os.open(path, os.O_RDONLY), len(pdf)))
+    stream = PdfFileReader(stream_of(file)).root["/Pages"]["/Kids"][1]["/Contents"]
+    twin = generic.StreamObject(dict(stream), encoded_data=stream.encoded_data)
+    assert twin.data == stream.data == stream.encoded_data
+    twin.apply_filter(generic.pdf_name("/ASCIIHexDecode"))
+    assert len(twin.encoded_data) > 2 * len(stream.data) - 1
+
+
+def contents(stream: BinaryIO) -> list[object]:
+    """Length and digest of each page's content, or why there is none."""
+    found: list[object] = []
+    try:
+        reader = PdfFileReader(stream, strict=False)
+        pages = list(reader.root["/Pages"]["/Kids"])
+    except Exception as error:  # noqa: BLE001  the library raises many kinds, and both have to raise the same
+        return [type(error)]
+    for page in pages:
+        try:
+            held = page.get_object()["/Contents"].data
+        except Exception as error:  # noqa: BLE001
+            found.append(type(error))
+        else:
+            found.append((len(held), hashlib.sha256(held).hexdigest()))
+    return found

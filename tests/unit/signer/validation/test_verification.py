@@ -104,6 +104,7 @@ def test_a_signed_file_gives_the_whole_verdict(signed: bytes, verifier: Verifier
         "integrity": "intact",
         "coverage": "whole-file",
         "changes_after": "none",
+        "reading": "strict",
         "changes": [],
         "trust": "internal",
         "proven_time": None,
@@ -232,3 +233,13 @@ def test_a_judge_that_cannot_start_is_our_fault_and_not_the_files(signed: bytes,
     with Judge(child=("-I", "-c", "raise SystemExit(3)")) as broken:
         verdict = verify_file(signed, "x.pdf", replace(verifier, judge=broken))
     assert (verdict.conclusion, verdict.reason, verdict.exit_code) == ("unreadable", "JUDGE_UNAVAILABLE", 5)
+
+
+def test_a_lenient_reading_is_said(signed: bytes, verifier: Verifier) -> None:
+    """/Size that is too small: the strict reading refuses the file, and every reader shows it."""
+    short = signed.replace(b"/Size 13\n", b"/Size 12\n", 1)
+    assert short != signed
+    verdict = verify_file(short, "a", verifier)
+    assert [each["reading"] for each in verdict.to_json()["signatures"]] == ["lenient"]
+    assert verdict.conclusion == "invalid"
+    assert [each["reading"] for each in verify_file(signed, "a", verifier).to_json()["signatures"]] == ["strict"]

@@ -1,0 +1,102 @@
+"""Honest files that a stricter reading would refuse, each with the clause that permits it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from pyhanko.sign.fields import MDPPerm
+
+from signer.validation.policy import JudgedFile
+from tests.attacks import documents, families, overlays
+from tests.attacks.pki import Party, Pki
+from tests.attacks.updates import appended, number_of, object_of, root_of, size_of, stream
+
+Judging = Callable[..., JudgedFile]
+
+
+@pytest.fixture(scope="module")
+def page() -> bytes:
+    return documents.page_pdf()
+
+
+def kinds(judged: JudgedFile) -> set[str]:
+    return {change.kind for signature in judged.signatures for change in signature.facts.changes}
+
+
+def test_an_object_that_nothing_shows_may_be_freed(page: bytes, pki: Pki, judging: Judging) -> None:
+    """ISO 32000-2 7.5.4."""
+    number = size_of(page)
+    signed = documents.sign(appended(page, {number: b"<< /Unused true >>"}), pki.officer)
+    assert judging(appended(signed, {}, rows=[(number, b"0000000000 00001 f")])).reason == "VALID_EXTENDED"
+
+
+def test_the_security_store_may_be_rebuilt_and_lose_data(page: bytes, pki: Pki, judging: Judging) -> None:
+    """EN 319 142-1 5.4.2."""
+    stored = documents.with_validation_data(documents.sign(page, pki.officer), pki.root)
+    stamped = documents.timestamped(stored, pki.tsa)
+    store = number_of(stamped, b"/DSS", b"/Certs")
+    old = re.search(rb"/Certs \[ ?(\d+)", object_of(stamped, store))
+    assert old is not None
+    number = size_of(stamped)
+    rebuilt = {store: b"<< /Type /DSS /Certs [%d 0 R] >>" % number, number: stream(pki.issuing.der)}
+    judged = judging(appended(stamped, rebuilt, rows=[(int(old[1]), b"0000000000 00001 f")]))
+    assert judged.reason == "VALID_EXTENDED"
+    assert kinds(judged) == {"timestamp", "validation-data"}
+
+
+@pytest.mark.parametrize("certified", [None, MDPPerm.NO_CHANGES])
+def test_an_entry_of_the_store_may_be_completed(
+    page: bytes, pki: Pki, judging: Judging, certified: MDPPerm | None
+) -> None:
+    """EN 319 142-1 5.4.2.3: /VRI names proof of a signature; it may grow after any certification (ISO 32000-2 12.8.2.2)."""
+    signed = documents.sign(page, pki.officer, certify=certified)
+    store, first, name = size_of(signed), stream(pki.root.der), b"A" * 40
+    root = int(root_of(signed).split()[0])
+    entry = overlays.with_entry(object_of(signed, root), b"/DSS", b"%d 0 R" % store)
+    related = b"<< /Type /DSS /Certs [%d 0 R] /VRI << /%s << /Cert [%d 0 R] >> >> >>" % (store + 1, name, store + 1)
+    kept = documents.timestamped(appended(signed, {store: related, store + 1: first, root: entry}), pki.tsa)
+    more = size_of(kept)
+    related = related.replace(b"/Cert [", b"/Cert [%d 0 R " % more)
+    assert judging(appended(kept, {store: related, more: stream(pki.issuing.der)})).reason == "VALID_EXTENDED"
+
+
+def test_a_place_for_the_next_signer_may_be_added(page: bytes, pki: Pki, judging: Judging) -> None:
+    signed = documents.sign(page, pki.officer)
+    place = b"<< /Type /Annot /Subtype /Widget /Rect [300 100 400 160] /F 4 /P %(page)s /FT /Sig /T (Sau) >>"
+    judged = judging(overlays.with_widget(signed, place))
+    assert (judged.reason, kinds(judged)) == ("VALID_EXTENDED", {"field"})
+
+
+@pytest.mark.parametrize("value", ["15", "Quyet dinh (so 15)", "a\\b"])
+def test_a_field_that_shows_what_it_holds_is_filled_in(page: bytes, pki: Pki, judging: Judging, value: str) -> None:
+    signed = documents.sign(page, pki.officer)
+    shown = value.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
+    judged = judging(documents._with_field(signed, value, shown))
+    assert (judged.reason, kinds(judged)) == ("VALID_EXTENDED", {"field"})
+
+
+def test_dates_and_producers_of_the_description_may_change(page: bytes, pki: Pki, judging: Judging) -> None:
+    signed = documents.sign(families.described(page), pki.officer)
+    info = number_of(signed, b"/Title", b"/Author")
+    entry = overlays.with_entry(object_of(signed, info), b"/ModDate", b"(D:20261122000000Z)")
+    assert judging(appended(signed, {info: entry}, trailer=b"/Info %d 0 R" % info)).reason == "VALID_EXTENDED"
+
+
+def test_references_to_nothing_are_no_crime(page: bytes, pki: Pki, judging: Judging) -> None:
+    """ISO 32000-2 7.3.10: null. Many real files have them, and pyHanko's strict reading stops there."""
+    entry = object_of(page, number_of(page, b"/Type /Page", b"/Contents"))
+    dangling = appended(page, {number_of(page, b"/Type /Page", b"/Contents"): entry[:-2] + b" /PieceInfo 900 0 R >>"})
+    signed = documents.sign(dangling, pki.officer)
+    assert judging(signed).reason == "VALID"
+    assert judging(documents.filled(signed)).reason == "VALID_EXTENDED"
+
+
+def test_who_signs_after_whom_is_all_that_a_second_signature_changes(
+    page: bytes, pki: Pki, rsa_officer: Party, judging: Judging
+) -> None:
+    three = documents.sign(documents.sign(documents.sign(page, pki.officer), pki.seal, "Sig2"), rsa_officer, "Sig3")
+    judged = judging(three)
+    assert (judged.reason, kinds(judged)) == ("VALID_EXTENDED", {"signature"})
+    assert [s.reason for s in judged.signatures] == ["VALID_EXTENDED", "VALID_EXTENDED", "VALID"]
