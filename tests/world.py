@@ -193,17 +193,20 @@ def _world(database: Database, clock: FixedClock, keys: KeyStore, root_spec: Key
 
 
 @functools.cache
-def _template() -> tuple[MemoryStore, Path | str]:
-    """Keys and rows of a world that is only copied: on SQLite a file, on PostgreSQL the name of a database."""
+def _template(*, on_postgresql: bool) -> tuple[MemoryStore, Path | str]:
+    """Keys and rows of a world that is only copied: on SQLite a file, on PostgreSQL the name of a database.
+
+    By the database too: some tests want PostgreSQL in a run on SQLite.
+    """
     folder, keys = _template_folder("world"), memory_store()
     database = new_database(folder)
     _world(database, FixedClock(), keys, KeySpec.P_384, KeySpec.P_256)
     database.close()
-    return keys, str(database.url.database) if postgres.wanted() else _sole_file(folder)
+    return keys, str(database.url.database) if on_postgresql else _sole_file(folder)
 
 
 def _copied_world(folder: Path) -> World:
-    template, rows = _template()
+    template, rows = _template(on_postgresql=postgres.wanted())
     keys = memory_store()
     for held in template._held.values():
         assert held.key is not None
