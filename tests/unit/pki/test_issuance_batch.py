@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from certs.errors import KeyInUse, KeyWeak, LintFailed, LintUnavailable, ProfileUnknown, SubjectAttributeRefused
 from certs.inventory import CertificateRecord, State
+from certs.lent import Loan
 from certs.lint.second_opinion import SecondOpinion
 from certs.names import parse_subject
 from certs.search import CertificateQuery, search
@@ -69,11 +70,18 @@ def with_store(world, wrong):
     return replace(world.issuing_deps, issuer=replace(world.issuing, keys=PartlyWrong(world.keys, wrong)))
 
 
-def watch_commits(database) -> list[object]:
+def watch_commits(database, monkeypatch) -> list[object]:
     """What grows with each commit of this thread by prepared statements."""
     commits: list[object] = []
     if postgres.wanted():
         event.listen(database.engine, "commit", commits.append)
+        say = Loan._say
+
+        def heard(loan, word):
+            say(loan, word)
+            commits.extend([word] if word == "COMMIT" else [])
+
+        monkeypatch.setattr(Loan, "_say", heard)
         return commits
     with database.write_rows() as connection:
         driver = connection.connection.dbapi_connection
@@ -81,8 +89,8 @@ def watch_commits(database) -> list[object]:
     return commits
 
 
-def test_a_batch_is_two_commits_and_every_certificate_has_its_own_rows(world):
-    commits = watch_commits(world.database)
+def test_a_batch_is_two_commits_and_every_certificate_has_its_own_rows(world, monkeypatch):
+    commits = watch_commits(world.database, monkeypatch)
     before = acts(world)
     issued = issue_many(requests(world, 7), ADMIN, world.issuing_deps)
     assert len(commits) == 2
