@@ -5,6 +5,7 @@ Runs in the judge process. Every object is visited, and PDFium is asked what cov
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from signer.findings import MOST, SafetyFinding, clean
 from signer.form import value_of
 from signer.octets import Octets, whole
 from signer.password import Password
+from signer.plain_look import look_at_plain
+from signer.plain_pdf import NotPlain
 from signer.showing import ShownField, look_at_pages
 from signer.unlocking import unlock
 
@@ -49,6 +52,14 @@ def inspect(octets: Octets, password: Password) -> tuple[SafetyFinding, ...]:
         return (SafetyFinding("not-looked-through"),)
     pdf = whole(octets)
     found = list(_structure(pdf))
+    if not found and not password.text:
+        with contextlib.suppress(NotPlain):
+            return look_at_plain(pdf)[:MOST]
+    return _look_thoroughly(pdf, password, found)
+
+
+def _look_thoroughly(pdf: bytes, password: Password, found: list[SafetyFinding]) -> tuple[SafetyFinding, ...]:
+    """Every object by the library, every page by PDFium."""
     reader = _open(pdf, password, found)
     shown: list[ShownField] = []
     if reader is not None:
