@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from api.errors import ComponentError, UsageError
+from api.fair_listening import Shares
 from api.home import Home
 from api.key_watch import SOON_SECONDS, KeyWatch, pause_after
 from api.keys import key_process
@@ -83,6 +84,8 @@ class Supervisor:
         self._count = count
         self._workers: list[_Worker] = []
         self._stopping = False
+        self._shares_descriptor = Shares.create(count)
+        self._shares = Shares(self._shares_descriptor)
 
     def run(self, when_ready: Callable[[], None]) -> None:
         """Start them, call back once when all accept requests, and watch until a signal says stop."""
@@ -129,6 +132,8 @@ class Supervisor:
     def _replace(self, dead: _Worker, status: int) -> _Worker:
         self._logger.warning("worker died", extra={"worker": dead.number, "exit": status})
         dead.control.close()
+        if dead.number < self._count:
+            self._shares.forget(dead.number)
         forget_process(self._shared, dead.process.pid)
         lived = time.monotonic() - dead.started_at
         failures = 0 if lived > SOON_SECONDS else dead.failures + 1
@@ -145,10 +150,14 @@ class Supervisor:
         with theirs:
             is_web = number < self._count
             # The worker gets no listening socket: it has no business with anybody outside.
-            descriptors = (self._listening.fileno(), theirs.fileno()) if is_web else (theirs.fileno(),)
+            descriptors: tuple[int, ...] = (theirs.fileno(),)
+            numbers = descriptors
+            if is_web:
+                descriptors = (self._listening.fileno(), theirs.fileno(), self._shares_descriptor)
+                numbers = (*descriptors, number)
             module = "api.web_process" if is_web else "api.worker"
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "api.loading", module, *map(str, descriptors)],
+                [sys.executable, "-P", "-m", "api.loading", module, *map(str, numbers)],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -1,6 +1,6 @@
 """One web process: opens its own installation, serves the application on the supervisor's socket, ends when told or left alone.
 
-Started as `python -m api.loading api.web_process LISTENING CONTROL` by api/serve.py, with two inherited descriptors.
+Started as `python -m api.loading api.web_process LISTENING CONTROL SHARES NUMBER` by api/serve.py, with three inherited descriptors.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 import sys
+from typing import ClassVar
 
 import h11
 import uvicorn
@@ -17,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from api.ahead import serving_limits
 from api.app import create_app
 from api.errors import RequestError
+from api.fair_listening import FairSocket, Shares
 from api.lifeline import Lifeline
 from api.loading import spare_what_is_there
 from api.logs import set_up_logs
@@ -35,15 +37,18 @@ _MOST_CONNECTIONS = 1000
 class PatientProtocol(H11Protocol):
     """uvicorn's HTTP/1.1, which waits for ever for a first request, with an end to its patience."""
 
+    shares: ClassVar[Shares]
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         super().connection_made(transport)
+        self.shares.tell(len(self.connections))
         self._first_request = self.loop.call_later(_FIRST_REQUEST_SECONDS, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._first_request.cancel()
         super().connection_lost(exc)
+        self.shares.tell(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
         if not self._refused:
@@ -72,8 +77,10 @@ class PatientProtocol(H11Protocol):
             self.transport.close()
 
 
-def main(listening: int, control: int) -> None:
+def main(listening: int, control: int, shares: int, number: int) -> None:
     """Serve until SIGTERM, or until the supervisor is gone."""
+    door = FairSocket(fileno=listening)
+    door.shares = PatientProtocol.shares = Shares(shares, number)
     logger = set_up_logs()
     _, settings = locate(os.environ)
     judge = RelayedJudge(serving_limits(settings), preload=("prepare", "gather"))
@@ -94,7 +101,7 @@ def main(listening: int, control: int) -> None:
         h11_max_incomplete_event_size=32 * 1024,  # an OCSP request in a path, with room
     )
     server = _Server(config, Lifeline(control))
-    server.run([socket.socket(fileno=listening)])
+    server.run([door])
     logger.info("stopped")
     sys.stderr.flush()
     # Threads in the middle of a call that cannot be broken off (a database that does not answer) have no say any more.
@@ -109,6 +116,7 @@ class _Server(uvicorn.Server):
         self._line = line
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        PatientProtocol.shares.tell(0)
         await super().startup(sockets)
         # What is there by now stays: looking through it for garbage again and again would keep every request waiting.
         spare_what_is_there()

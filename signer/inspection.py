@@ -5,9 +5,8 @@ Runs in the judge process. Every object is visited, and PDFium is asked what cov
 
 from __future__ import annotations
 
-import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,14 +51,20 @@ def inspect(octets: Octets, password: Password) -> tuple[SafetyFinding, ...]:
         return (SafetyFinding("not-looked-through"),)
     pdf = whole(octets)
     found = list(_structure(pdf))
-    if not found and not password.text:
-        with contextlib.suppress(NotPlain):
-            return look_at_plain(pdf)[:MOST]
-    return _look_thoroughly(pdf, password, found)
+    try:
+        return _in_order([*found, *look_at_plain(pdf)])
+    except NotPlain:
+        return _in_order(_look_thoroughly(pdf, password, found))
 
 
-def _look_thoroughly(pdf: bytes, password: Password, found: list[SafetyFinding]) -> tuple[SafetyFinding, ...]:
+def _in_order(found: Sequence[SafetyFinding]) -> tuple[SafetyFinding, ...]:
+    unique = dict.fromkeys(SafetyFinding(each.kind, each.page, clean(each.detail)) for each in found)
+    return tuple(sorted(unique, key=lambda each: (each.kind, each.page or 0, each.detail))[:MOST])
+
+
+def _look_thoroughly(pdf: bytes, password: Password, structure: Sequence[SafetyFinding]) -> list[SafetyFinding]:
     """Every object by the library, every page by PDFium."""
+    found = list(structure)
     reader = _open(pdf, password, found)
     shown: list[ShownField] = []
     if reader is not None:
@@ -77,9 +82,7 @@ def _look_thoroughly(pdf: bytes, password: Password, found: list[SafetyFinding])
         if any(each.kind == "broken-structure" for each in pages):
             raise InputUnreadable("INPUT_DAMAGED", kind=found[-1].detail)
         found.append(SafetyFinding("not-looked-through"))
-    found += pages
-    unique = dict.fromkeys(SafetyFinding(each.kind, each.page, clean(each.detail)) for each in found)
-    return tuple(sorted(unique, key=lambda each: (each.kind, each.page or 0, each.detail))[:MOST])
+    return found + pages
 
 
 def _structure(pdf: bytes) -> Iterator[SafetyFinding]:

@@ -1,4 +1,4 @@
-"""The look at a plain file before it is signed, without library and renderer, for the commonest of all: text on pages, and nothing behind it.
+"""The look at a plain file before it is signed, without library and renderer: text on pages, and nothing behind it.
 
 It finds what inspection.py finds, in a tenth of the time, or raises NotPlain: then that way decides. Nothing is passed over: an object
 that is not understood, a name that could lead to a finding, a page on which something is painted after text, are not plain.

@@ -1,4 +1,4 @@
-"""Every object of a plain PDF with a table, read through: each row leads to its object, each object ends, each stream is as long as it says.
+"""Every object of a plain PDF, read through: each row leads to one, each ends, each stream is as long as it says.
 
 Stricter than plain_references.py, which reads only what it is asked for. Whatever is odd raises NotPlain.
 """

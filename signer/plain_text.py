@@ -1,7 +1,8 @@
-"""The content of a plain page, operator by operator as far as one must know that text is all that comes after text (ISO 32000-2 annex A)."""
+"""The content of a plain page, as far as one must know that nothing is painted after text (ISO 32000-2 annex A)."""
 
 from __future__ import annotations
 
+import base64
 import re
 import zlib
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from signer.plain_objects import PlainObjects
 from signer.plain_pdf import NotPlain, RawDictionary, reference, references
 
 _FLATE = (b"/FlateDecode", b"[/FlateDecode]", b"[ /FlateDecode ]")
+_ASCII_FLATE = (b"[/ASCII85Decode/FlateDecode]", b"[/ASCII85Decode /FlateDecode]", b"[ /ASCII85Decode /FlateDecode ]")
+# Read octet by octet in Python.
+_MOST_ASCII = 64 * 1024
 _MOST_OCTETS = 4 * 1024 * 1024
 # Strings, names, numbers, brackets and white space: what is left are operators, and whatever this does not know.
 _STRING = rb"\((?:[^()\\]++|\\.)*+\)|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>"
@@ -24,13 +28,11 @@ _HARMLESS = _TEXT | set(
     b"q Q cm gs i M j J d w ri BT ET Tc Tw Tz TL Tf Tr Ts Td TD Tm T* CS cs SC sc SCN scn G g RG rg K k m l c v y h re S s n W W*"
     b" BMC BDC EMC MP DP true false null".split()
 )
-# Text is shown, its font chosen, the state of graphics kept and taken back; strings only so that nothing in them counts.
-_STEP = re.compile(
-    rb"(" + _STRING + rb")|/([^\x00\t\n\x0c\r ()<>\[\]{}/%]++)[\x00\t\n\x0c\r ]++[+\-0-9.]++[\x00\t\n\x0c\r ]++Tf\b|\b([qQ])\b|(T[jJ]|['\"])",
-    re.DOTALL,
-)  # fmt: skip
+# Text is shown, its font chosen, the state of graphics kept and taken back. Strings: nothing in them counts.
+_FONT = rb"/([^\x00\t\n\x0c\r ()<>\[\]{}/%]++)[\x00\t\n\x0c\r ]++[+\-0-9.]++[\x00\t\n\x0c\r ]++Tf\b"
+_STEP = re.compile(rb"(" + _STRING + rb")|" + _FONT + rb"|\b([qQ])\b|(T[jJ]|['\"])", re.DOTALL)
+_CHOICE = re.compile(_FONT)
 _LETTERS = re.compile(rb"\([^)]|<[0-9A-Fa-f]")
-_CHOICE = re.compile(rb"/([^\x00\t\n\x0c\r ()<>\[\]{}/%]++)[\x00\t\n\x0c\r ]++[+\-0-9.]++[\x00\t\n\x0c\r ]++Tf\b")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,10 @@ def read_text(objects: PlainObjects, page: RawDictionary) -> PageText:
         first = next(at for at, operator in enumerate(operators) if operator in _TEXT)
         if not covering.isdisjoint(operators[first:]):
             raise NotPlain("something painted after text")
-    return PageText(content, frozenset(_CHOICE.findall(content)), frozenset(kinds))
+    chosen = _CHOICE.findall(content)
+    if not operators.count(b"Tf") == content.count(b"Tf") == len(chosen):
+        raise NotPlain("a font that is chosen in another way")
+    return PageText(content, frozenset(chosen), frozenset(kinds))
 
 
 def _contents(objects: PlainObjects, page: RawDictionary) -> list[int]:
@@ -105,6 +110,8 @@ def inflated(head: RawDictionary, octets: bytes, most: int) -> bytes:
     if head.entries.keys() & {b"/DecodeParms", b"/F", b"/Crypt"}:
         raise NotPlain("an unusual stream")
     kind = head.entries.get(b"/Filter")
+    if kind in _ASCII_FLATE:
+        octets, kind = _from_ascii(octets), b"/FlateDecode"
     if kind is None:
         data, whole = octets[:most], len(octets) <= most
     elif kind in _FLATE:
@@ -119,3 +126,13 @@ def inflated(head: RawDictionary, octets: bytes, most: int) -> bytes:
     if not whole:
         raise NotPlain("a stream that is cut off, or too long")
     return data
+
+
+def _from_ascii(octets: bytes) -> bytes:
+    """ISO 32000-2 7.4.3."""
+    if len(octets) > _MOST_ASCII:
+        raise NotPlain("a stream that is long in letters")
+    try:
+        return base64.a85decode(b"<~" + octets.strip(), adobe=True)
+    except ValueError as error:
+        raise NotPlain("a damaged stream") from error

@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -110,6 +111,32 @@ def test_a_web_process_that_dies_is_replaced_and_counts_stay(user: User) -> None
         assert any(line["event"] == "worker died" and line["exit"] == -signal.SIGKILL for line in service.log_lines())
         # Its judge processes did not outlive it for long.
         assert eventually(lambda: all(is_alive(pid) for pid in descendants(service.process.pid)))
+
+
+def test_connections_are_shared_out_and_one_that_hangs_keeps_nobody_waiting(user: User) -> None:
+    with running(user, "--workers", "2") as service, contextlib.ExitStack() as lines:
+        workers = web_processes(service.process.pid)
+        before = [open_sockets(pid) for pid in workers]
+
+        def answered() -> bool:
+            line = lines.enter_context(connected(service.url))
+            line.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            return line.recv(20).startswith(b"HTTP/1.1 200")
+
+        assert all(answered() for _ in range(12))
+        # Each has half of them, give or take one that is still closing.
+        gained = [open_sockets(pid) - had for pid, had in zip(workers, before, strict=True)]
+        assert sum(gained) >= 12
+        assert min(gained) >= 5, gained
+        os.kill(workers[0], signal.SIGSTOP)
+        try:
+            assert all(answered() for _ in range(6)), "all went to the one that is well"
+        finally:
+            os.kill(workers[0], signal.SIGCONT)
+
+
+def open_sockets(pid: int) -> int:
+    return sum(str(each.readlink()).startswith("socket:") for each in Path("/proc", str(pid), "fd").iterdir())
 
 
 def is_ready(http: httpx.Client) -> bool:
