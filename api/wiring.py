@@ -21,19 +21,21 @@ from api.home import Home, locate_home
 from api.judges import JudgePool
 from api.keys import open_key_store
 from api.setting_rules import refuse_value
-from api.settings import Settings, load_settings
+from api.settings import POLICY, Settings, load_settings
 from api.stamp_anchors import read_anchors
 from api.stamp_watch import StampWatch
 from api.tsa_settings import OWN
 from certs.catalogue import Catalogue, read_catalogue
 from certs.clock import Clock, SystemClock
 from certs.db import Database
+from certs.inventory import get_certificate
 from certs.lint.second_opinion import SecondOpinion
 from certs.lint.shapes import PassedShapes
+from certs.training import is_training
 from hsm.client import ClientStore
 from pki.appointment import PersonDeps
 from pki.approval_rules import ApprovalRules
-from pki.authorities import find_issuing_today
+from pki.authorities import find_issuing_today, list_authorities
 from pki.crl import CrlDeps, CrlPolicy
 from pki.expiry_notices import NoticeDesk, NoticePolicy
 from pki.issuance import IssuingDeps, TwinKeys
@@ -62,6 +64,7 @@ from signer.outside_credentials import OutsideDeps
 from signer.outside_timestamps import OutsideServer, OutsideTimestamper, TimestamperChain
 from signer.sandbox import Judge
 from signer.signing import SigningDeps
+from signer.signing_parts import CodeWish
 from signer.storage import BlobStore
 from signer.strangers import FetchPolicy, StrangerEvidence
 from signer.timestamps import OwnTimestamper, Timestamper
@@ -99,7 +102,15 @@ class Installation:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        return read_catalogue(policy=self.settings.certificates.policy)
+        return read_catalogue(policy=self.settings.certificates.policy, training=self.training)
+
+    @cached_property
+    def training(self) -> bool:
+        """Whether this home only serves to practise. Its root says so, which nobody can change afterwards; no setting does."""
+        with self.database.read() as session:
+            roots = [each for each in list_authorities(session) if each.parent is None and each.serial is not None]
+            ders = [get_certificate(session, each.serial).der for each in roots if each.serial is not None]
+        return any(der is not None and is_training(der) for der in ders)
 
     @cached_property
     def second_opinion(self) -> SecondOpinion:
@@ -340,6 +351,10 @@ class Installation:
             max_bytes=self.settings.sign.max_bytes,
             extender=self.extender,
             findings=self.settings.sign.findings_policy(),
+            training=self.training,
+            code=CodeWish(
+                None if self.settings.sign.code == POLICY else self.settings.sign.code, self.settings.http.public_url
+            ),
         )
 
     @cached_property

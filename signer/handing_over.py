@@ -211,7 +211,7 @@ def _record(ready: Ready, actor: Actor, deps: HandoverDeps) -> PreparedDocument:
     return PreparedDocument(
         id=new_id(),
         state=WAITING,
-        code=known.code if known is not None else new_code(),
+        code=known.code if known is not None else case.code or new_code(),
         credential=signatory.name,
         certificate_serial=signatory.serial,
         certificates=der_of((outside.certificate, *outside.above)) if outside else (),

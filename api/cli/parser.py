@@ -116,6 +116,11 @@ def _init(add: Sub) -> None:
     init = add("init", help="make a home: token, database, authorities")
     init.add_argument("--demo", action="store_true", help="also an agency with the credentials officer and seal")
     init.add_argument("--agency", metavar="NAME", help="the agency's full name (up to 64 characters)")
+    init.add_argument(
+        "--training",
+        action="store_true",
+        help="for practice alone, and for ever: a chain of its own, a watermark on every page",
+    )
     init.add_argument("--public-url", metavar="URL", help="where the outside reaches this installation")
 
 

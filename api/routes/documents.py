@@ -25,6 +25,7 @@ from api.services import Services
 from api.settings import SignSettings
 from certs.clock import rfc3339
 from certs.errors import CertsError
+from certs.training import marked_name
 from signer.appearance.geometry import parse_placement
 from signer.documents import Document
 from signer.errors import UsageWrong
@@ -107,8 +108,11 @@ async def fetch(request: Request) -> Response:
     state = request.app.state
     await state.access.welcome(request)
     document, content = await state.lanes.quick.run(state.services.document_file, request.path_params["code"])
+    name = f"{document.code}.pdf"
+    if state.services.installation.training:
+        name = marked_name(name)
     headers = {
-        "Content-Disposition": f'attachment; filename="{document.code}.pdf"',
+        "Content-Disposition": f'attachment; filename="{name}"',
         "ETag": f'"{document.sha256}"',
     }
     if isinstance(content, bytes):
