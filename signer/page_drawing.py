@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import pikepdf
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.writer import BasePdfFileWriter
@@ -119,7 +120,9 @@ def draw(writer: BasePdfFileWriter, parts: PdfParts, drawings: Sequence[Drawing]
         page = reference.get_object()
         resources = _copied(inherited)
         objects, states = _copied(_held(resources, "/XObject")), _copied(_held(resources, "/ExtGState"))
-        under, over = [b"q"], [b"Q"]
+        contents = _contents(page)
+        before, after = _balance(contents)
+        under, over = [b" ".join([b"q"] * before)], [b" ".join([b"Q"] * after)]
         for each in (one for one in drawings if one.page_index == index):
             look = each.appearance
             key = (look.content, each.box.rotation, look.width)
@@ -145,7 +148,7 @@ def draw(writer: BasePdfFileWriter, parts: PdfParts, drawings: Sequence[Drawing]
             resources[pdf_name("/ExtGState")] = states
         page[pdf_name("/Resources")] = resources
         ours_first, ours_last = stream(b"\n".join(under) + b"\n"), stream(b"\n" + b"\n".join(over) + b"\n")
-        page[pdf_name("/Contents")] = generic.ArrayObject([ours_first, *_contents(page), ours_last])
+        page[pdf_name("/Contents")] = generic.ArrayObject([ours_first, *contents, ours_last])
         writer.update_container(page)
 
 
@@ -222,6 +225,21 @@ def _contents(page: generic.DictionaryObject) -> list[Any]:
     if isinstance(followed, generic.ArrayObject):
         return [followed.raw_get(at) for at in range(len(followed))]
     return [raw]
+
+
+def _balance(contents: Sequence[Any]) -> tuple[int, int]:
+    """How often the state has to be saved before a page's content and put back after it: careless content does not do it evenly."""
+    depth = lowest = 0
+    try:
+        octets = b"\n".join(each.get_object().data for each in contents)
+        with pikepdf.new() as scratch:
+            for instruction in pikepdf.parse_content_stream(pikepdf.Stream(scratch, octets), "q Q"):
+                depth += 1 if str(instruction.operator) == "q" else -1
+                lowest = min(lowest, depth)
+    except Exception:  # noqa: BLE001  damaged content raises many kinds, and is wrapped as content that is even
+        return 1, 1
+    before = 1 - lowest
+    return before, before + depth
 
 
 def _held(dictionary: generic.DictionaryObject, key: str) -> Any:

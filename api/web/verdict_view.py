@@ -221,7 +221,7 @@ def _roots(signatures: tuple[JudgedSignature, ...]) -> tuple[tuple[str, str], ..
     found: dict[str, str] = {}
     for each in signatures:
         path = each.facts.path
-        if path is not None and each.trust != "unknown":
+        if path is not None and each.trust not in ("training", "unknown"):
             top = path.certificates[-1].issuer if path.certificates else ""
             found.setdefault(in_groups(path.anchor_sha256), short_name(top))
     return tuple((name, fingerprint) for fingerprint, name in found.items())
