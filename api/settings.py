@@ -315,6 +315,15 @@ LONGEST_APPROVAL_DAYS = 180
 
 
 @dataclass(frozen=True)
+class PrintSettings:
+    """What prints of documents say: the system's name, its owner (empty: whom the root names), where they are made if nobody says it."""
+
+    system: str = "Antin"
+    owner: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True)
 class RegistrationSettings:
     """Profiles whose certificates are issued by a confirmed registration only."""
 
@@ -339,6 +348,7 @@ class Settings:
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
+    print: PrintSettings = field(default_factory=PrintSettings)
 
 
 def _sections() -> dict[str, type]:

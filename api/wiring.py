@@ -31,6 +31,7 @@ from certs.db import Database
 from certs.inventory import get_certificate
 from certs.lint.second_opinion import SecondOpinion
 from certs.lint.shapes import PassedShapes
+from certs.names import parse_subject
 from certs.training import is_training
 from hsm.client import ClientStore
 from pki.appointment import PersonDeps
@@ -62,6 +63,7 @@ from signer.official import OfficialDeps
 from signer.official_standing import OfficialStanding
 from signer.outside_credentials import OutsideDeps
 from signer.outside_timestamps import OutsideServer, OutsideTimestamper, TimestamperChain
+from signer.printing import PrintDeps
 from signer.sandbox import Judge
 from signer.signing import SigningDeps
 from signer.signing_parts import CodeWish
@@ -356,6 +358,22 @@ class Installation:
                 None if self.settings.sign.code == POLICY else self.settings.sign.code, self.settings.http.public_url
             ),
         )
+
+    @cached_property
+    def printing(self) -> PrintDeps:
+        """What print renditions are made with."""
+        wanted = self.settings.print
+        return PrintDeps(
+            self.database, self.clock, self.blobs, self.fonts.font, self.settings.http.public_url, wanted.system,
+            wanted.owner or self.founder, wanted.place,
+        )  # fmt: skip
+
+    @cached_property
+    def founder(self) -> str:
+        """The organisation that the first root names."""
+        with self.database.read() as session:
+            root = next(each for each in list_authorities(session) if each.parent is None)
+        return parse_subject(root.subject).organization or ""
 
     @cached_property
     def uploads(self) -> UploadStore:

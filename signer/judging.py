@@ -14,6 +14,7 @@ from certs.inventory import RevocationState, State, find_by_sha256, get_certific
 from certs.outside import find_outside
 from certs.training import is_training
 from pki.authorities import list_authorities
+from signer.appearance.fonts import EmbeddedFont
 from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
 from signer.extension import Appended, ExtensionPlan
@@ -23,6 +24,7 @@ from signer.octets import Octets, sha256_of
 from signer.outside_credentials import enrolled_in_force
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Message, Plan, Prepared
+from signer.rendition_strip import Strip
 from signer.sandbox import Judge
 from signer.signing import EarlierSignatures
 from signer.trust_lists import TrustLists, list_lists
@@ -71,6 +73,11 @@ class JudgeDesk:
     def inspect(self, pdf: Octets, password: Password = NO_PASSWORD) -> tuple[SafetyFinding, ...]:
         """What in a file lets it look or act other than it seems; errors as for `prepare`."""
         return inspect_file(self._judge, pdf, password)
+
+    def render(self, pdf: Octets, strip: Strip, fonts: Sequence[EmbeddedFont]) -> bytes:
+        """The print rendition of a file; InputUnreadable when it cannot be drawn."""
+        _, parts = self._have_done("render", pdf, (strip.to_json(), [font.packed for font in fonts]))
+        return parts[0]
 
     def _have_done(self, task: str, pdf: Octets, message: Message) -> Message:
         return _have_done(self._judge, task, pdf, message)

@@ -18,7 +18,7 @@ from signer.signing_parts import Case, SigningDeps
 
 # The country's words, like those on seals: whoever holds a page reads them, in whatever language he asked.
 WATERMARK = ("VĂN BẢN THỰC HÀNH", "KHÔNG CÓ GIÁ TRỊ PHÁP LÝ")
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _GROUPS_A_LINE = 3
 
 
@@ -39,7 +39,7 @@ def drawn_code(case: Case) -> str | None:
     if _wish(case) == CODE_NONE or case.earlier.fields or case.intent not in rule.intents:
         return None
     address = urlsplit(case.deps.code.address)
-    if address.scheme != "https" and address.hostname not in _LOOPBACK:
+    if address.scheme != "https" and address.hostname not in LOOPBACK:
         raise Refused("CODE_ADDRESS_NOT_HTTPS", url=case.deps.code.address)
     return new_code()
 

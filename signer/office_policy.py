@@ -39,6 +39,7 @@ SHOWN = ("number", "number_and_symbol", "time", "agency", "form", "comment", "si
 CODE_NONE, CODE_AUTO, CODE_REQUIRED = "none", "auto", "required"
 CODE_WISHES = (CODE_NONE, CODE_AUTO, CODE_REQUIRED)
 LEAST_QR_MM = 20.0
+PRINTED = ("code", "address", "system", "owner", "place", "printer", "time", "page", "pages", "see")
 Look = Literal["picture", "block", "nothing"]
 Corner = Literal["top-right", "top-left"]
 Series = Literal["out", "in"]
@@ -113,6 +114,15 @@ class CodeRule:
 
 
 @dataclass(frozen=True)
+class PrintRule:
+    """The words under each page of a print rendition; `corrected` only where another document corrects it."""
+
+    title: str
+    lines: tuple[str, ...]
+    corrected: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class OfficePolicy:
     """One policy. `rules` by intent."""
 
@@ -122,6 +132,7 @@ class OfficePolicy:
     sources: tuple[str, ...]
     block: BlockRule
     code: CodeRule
+    print: PrintRule
     rules: Mapping[str, IntentRule]
 
     def rule(self, intent: str) -> IntentRule:
@@ -148,7 +159,7 @@ def policy_on(day: date) -> OfficePolicy:
 
 def parse_policy(raw: Mapping[str, Any]) -> OfficePolicy:
     """A policy out of its decoded file; PolicyWrong for a name, a value or an intent that is unknown or missing."""
-    _only(raw, {"name", "version", "since", "sources", "block", "code", "intents"}, "policy")
+    _only(raw, {"name", "version", "since", "sources", "block", "code", "print", "intents"}, "policy")
     block, intents = _table(raw, "block"), _table(raw, "intents")
     _only(block, {"size", "width_mm", "side_mm", "top_mm", "lowest_mm", "time"}, "block")
     if tuple(sorted(intents)) != tuple(sorted(INTENTS)):
@@ -159,7 +170,8 @@ def parse_policy(raw: Mapping[str, Any]) -> OfficePolicy:
     time = _one_of(block["time"], ("people", "iso"), "time")
     return OfficePolicy(
         _text(raw, "name"), _text(raw, "version"), raw["since"], _texts(raw, "sources"),
-        BlockRule(**sizes, time=time), _code(_table(raw, "code")), {intent: _rule(intent, intents[intent]) for intent in INTENTS},
+        BlockRule(**sizes, time=time), _code(_table(raw, "code")), _print(_table(raw, "print")),
+        {intent: _rule(intent, intents[intent]) for intent in INTENTS},
     )  # fmt: skip
 
 
@@ -171,6 +183,16 @@ def _code(raw: Mapping[str, Any]) -> CodeRule:
         raise PolicyWrong(f"qr_mm: {sizes['qr_mm']}")
     drawn = _one_of(raw["drawn"], CODE_WISHES, "drawn")
     return CodeRule(drawn, _all_of(_texts(raw, "intents"), INTENTS, "code"), **sizes)
+
+
+def _print(raw: Mapping[str, Any]) -> PrintRule:
+    _only(raw, {"title", "lines", "corrected"}, "print")
+    lines, corrected = _texts(raw, "lines"), _texts(raw, "corrected")
+    named = {name for line in (*lines, *corrected) for _, name, _, _ in Formatter().parse(line) if name is not None}
+    # What the law asks for stands on every print.
+    if not named <= set(PRINTED) or not {"code", "address", "system", "owner", "place", "printer", "time"} <= named:
+        raise PolicyWrong(f"print: {sorted(named)}")
+    return PrintRule(_text(raw, "title"), lines, corrected)
 
 
 _RULE = {"roles", "look", "takes", "needs", "approves", "mandate", "series", "corner", "lines", "copies"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 
 import pikepdf
@@ -105,8 +106,18 @@ def code_appearance(mark: CodeMark, font: EmbeddedFont) -> Appearance:
     return Appearance(width, height, " ".join([*content, "ET Q"]).encode("ascii"), {}, {"F0": font})
 
 
-def draw(writer: BasePdfFileWriter, parts: PdfParts, drawings: Sequence[Drawing], *, beneath: bool) -> None:
-    """Draw them. `beneath`: what blends lies under the page's content, in files that may not blend (ISO 19005-1 6.4)."""
+def draw(
+    writer: BasePdfFileWriter,
+    parts: PdfParts,
+    drawings: Sequence[Drawing],
+    *,
+    beneath: bool,
+    scales: Mapping[int, tuple[float, float, float]] = MappingProxyType({}),
+) -> None:
+    """Draw them. `beneath`: what blends lies under the page's content, in files that may not blend (ISO 19005-1 6.4).
+
+    `scales`: by page, how much smaller its own content becomes around a point in user space; it stays within its box.
+    """
     forms: dict[tuple[bytes, int, float], generic.IndirectObject] = {}
     ends: dict[bytes, generic.IndirectObject] = {}
 
@@ -123,6 +134,9 @@ def draw(writer: BasePdfFileWriter, parts: PdfParts, drawings: Sequence[Drawing]
         contents = _contents(page)
         before, after = _balance(contents)
         under, over = [b" ".join([b"q"] * before)], [b" ".join([b"Q"] * after)]
+        if index in scales:
+            box = next(each.box.box for each in drawings if each.page_index == index)
+            under.append(_smaller(*scales[index], box))
         for each in (one for one in drawings if one.page_index == index):
             look = each.appearance
             key = (look.content, each.box.rotation, look.width)
@@ -225,6 +239,12 @@ def _contents(page: generic.DictionaryObject) -> list[Any]:
     if isinstance(followed, generic.ArrayObject):
         return [followed.raw_get(at) for at in range(len(followed))]
     return [raw]
+
+
+def _smaller(scale: float, x: float, y: float, box: Rect) -> bytes:
+    left, bottom, right, top = box
+    placed = f"{scale:.6f} 0 0 {scale:.6f} {x * (1 - scale):.4f} {y * (1 - scale):.4f} cm"
+    return f"{placed} {left:.4f} {bottom:.4f} {right - left:.4f} {top - bottom:.4f} re W n".encode("ascii")
 
 
 def _balance(contents: Sequence[Any]) -> tuple[int, int]:
