@@ -91,6 +91,8 @@ class SignRequest:
     room: int = 0
     particulars: Particulars = NOTHING_PARTICULAR
     activation: str | None = None
+    # It is only prepared now: its consent may come when it is finished.
+    later: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
             anchors=anchors,
             crls=crls,
             password=read_password(options.password_file),
+            activation=options.activation,
         )
         with installation.database.read() as session:
             one = get_prepared(session, options.id)
