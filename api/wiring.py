@@ -10,8 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from api.ahead import judge_limits, serving_limits
 from api.auth.tokens import TokenActors
 from api.database_url import database_url
@@ -20,23 +18,21 @@ from api.fetching import HttpFetcher
 from api.home import Home, locate_home
 from api.judges import JudgePool
 from api.keys import open_key_store
+from api.practice import catalogue_of, code_wish, is_for_training, print_deps
 from api.setting_rules import refuse_value
-from api.settings import POLICY, Settings, load_settings
-from api.stamp_anchors import read_anchors
+from api.settings import Settings, load_settings
+from api.stamp_anchors import read_servers, trusted_for_stamps
 from api.stamp_watch import StampWatch
 from api.tsa_settings import OWN
-from certs.catalogue import Catalogue, read_catalogue
+from certs.catalogue import Catalogue
 from certs.clock import Clock, SystemClock
 from certs.db import Database
-from certs.inventory import get_certificate
 from certs.lint.second_opinion import SecondOpinion
 from certs.lint.shapes import PassedShapes
-from certs.names import parse_subject
-from certs.training import is_training
 from hsm.client import ClientStore
 from pki.appointment import PersonDeps
 from pki.approval_rules import ApprovalRules
-from pki.authorities import find_issuing_today, list_authorities
+from pki.authorities import find_issuing_today
 from pki.crl import CrlDeps, CrlPolicy
 from pki.expiry_notices import NoticeDesk, NoticePolicy
 from pki.issuance import IssuingDeps, TwinKeys
@@ -66,7 +62,6 @@ from signer.outside_timestamps import OutsideServer, OutsideTimestamper, Timesta
 from signer.printing import PrintDeps
 from signer.sandbox import Judge
 from signer.signing import SigningDeps
-from signer.signing_parts import CodeWish
 from signer.storage import BlobStore
 from signer.strangers import FetchPolicy, StrangerEvidence
 from signer.timestamps import OwnTimestamper, Timestamper
@@ -104,15 +99,11 @@ class Installation:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        return read_catalogue(policy=self.settings.certificates.policy, training=self.training)
+        return catalogue_of(self.settings, training=self.training)
 
     @cached_property
     def training(self) -> bool:
-        """Whether this home only serves to practise. Its root says so, which nobody can change afterwards; no setting does."""
-        with self.database.read() as session:
-            roots = [each for each in list_authorities(session) if each.parent is None and each.serial is not None]
-            ders = [get_certificate(session, each.serial).der for each in roots if each.serial is not None]
-        return any(der is not None and is_training(der) for der in ders)
+        return is_for_training(self.database)
 
     @cached_property
     def second_opinion(self) -> SecondOpinion:
@@ -239,17 +230,12 @@ class Installation:
     @cached_property
     def outside_servers(self) -> tuple[OutsideServer, ...]:
         """The time-stamping authorities of others that the settings name, each with its anchors out of their files."""
-        wanted = [each for each in self.settings.tsa.servers if each.url != OWN]
-        return tuple(
-            OutsideServer(each.url, read_anchors(self.home.root / each.anchors), each.timeout_seconds, each.parallel)
-            for each in wanted
-        )
+        return read_servers(self.settings.tsa, self.home.root)
 
     @cached_property
     def stamp_anchors(self) -> tuple[TrustAnchor, ...]:
         """Whom the time of others is believed by: nobody of them is believed about who signed."""
-        held = dict.fromkeys(each for server in self.outside_servers for each in server.anchors)
-        return tuple(TrustAnchor(each.public_bytes(Encoding.DER), "unknown", stamps_only=True) for each in held)
+        return trusted_for_stamps(self.outside_servers)
 
     @cached_property
     def services(self) -> ServiceDesk:
@@ -354,26 +340,12 @@ class Installation:
             extender=self.extender,
             findings=self.settings.sign.findings_policy(),
             training=self.training,
-            code=CodeWish(
-                None if self.settings.sign.code == POLICY else self.settings.sign.code, self.settings.http.public_url
-            ),
+            code=code_wish(self.settings),
         )
 
     @cached_property
     def printing(self) -> PrintDeps:
-        """What print renditions are made with."""
-        wanted = self.settings.print
-        return PrintDeps(
-            self.database, self.clock, self.blobs, self.fonts.font, self.settings.http.public_url, wanted.system,
-            wanted.owner or self.founder, wanted.place,
-        )  # fmt: skip
-
-    @cached_property
-    def founder(self) -> str:
-        """The organisation that the first root names."""
-        with self.database.read() as session:
-            root = next(each for each in list_authorities(session) if each.parent is None)
-        return parse_subject(root.subject).organization or ""
+        return print_deps(self.settings, self.database, self.clock, self.blobs, self.fonts)
 
     @cached_property
     def uploads(self) -> UploadStore:
