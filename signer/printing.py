@@ -17,7 +17,7 @@ from certs.clock import VIETNAM, Clock, for_people
 from certs.db import Database
 from pki.audit import Actor, append
 from pki.roles import Permission, require
-from signer.admission import out_of_force
+from signer.admission import awaits_seal, out_of_force
 from signer.appearance.fonts import EmbeddedFont, Style, drawable
 from signer.codes import grouped
 from signer.documents import OPEN, document_by_code, find_by_code, find_by_revisions
@@ -93,6 +93,8 @@ def print_document(wish: PrintWish, renderer: Renderer, actor: Actor, deps: Prin
             raise UsageWrong("CODE_NOT_FOUND", typed=document.code)
         if document.status not in OPEN:
             raise out_of_force(session, known)
+        if awaits_seal(document):
+            raise Refused("PRINT_NOT_ISSUED", code=grouped(document.code))
         corrections = lineage_of(session, document.code).corrections if document.status == CORRECTED else ()
     content = deps.blobs.open(document.sha256)
     verdict = renderer.verify(content, document.code)

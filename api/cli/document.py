@@ -11,10 +11,10 @@ from api.cli.outputs import refuse_unmarked
 from api.cli.parser import TypedPath
 from api.lineage_report import describe_lineage, lineage_lines
 from api.metadata_report import metadata_rows
-from api.web.purposes import awaits_seal
 from api.wiring import open_installation
 from api.words import Words
 from certs.clock import for_people, rfc3339
+from signer.admission import awaits_seal
 from signer.codes import grouped
 from signer.documents import Document, document_by_code
 from signer.errors import UsageWrong

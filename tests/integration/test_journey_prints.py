@@ -73,7 +73,8 @@ def test_what_is_out_of_force_not_valid_or_unknown_is_not_printed(user: User, is
 
     refused(2, "ABCD-EFGH")
     refused(1, "paper.pdf")
-    user.sign("paper.pdf", "officer", "other.pdf")
+    draft = user.sign("paper.pdf", "officer", "other.pdf")["code"]
+    assert "not issued" in refused(1, draft)
     changed = bytearray((user.folder / "other.pdf").read_bytes())
     changed[changed.index(b"/Subtype")] ^= 1
     (user.folder / "changed.pdf").write_bytes(changed)
@@ -119,7 +120,7 @@ def test_pages_of_every_size_and_turn_are_whole_above_the_strip(user: User) -> N
         canvas.showPage()
     canvas.save()
     (user.folder / "red.pdf").write_bytes(out.getvalue())
-    code = user.sign("red.pdf", "officer", "a.pdf", "--placement", "none")["code"]
+    code = user.sign("red.pdf", "officer", "a.pdf", "--placement", "none", "--intent", "file")["code"]
     user.antin("print", code, "-o", "p.pdf", "--place", PLACE, **SET)
     content = (user.folder / "p.pdf").read_bytes()
     assert qrs(content) == [f"{SITE}/v/{code}"] * 6
@@ -174,7 +175,8 @@ def test_over_http_a_kiosk_prints_and_does_nothing_else(user: User, issued: str)
 
 
 def test_a_print_out_of_a_home_for_training_is_one_too(pupil: User) -> None:  # noqa: F811
-    code = pupil.sign("paper.pdf", "officer", "a.thuc-hanh.pdf")["code"]
+    pupil.sign("paper.pdf", "officer", "b.thuc-hanh.pdf")
+    code = pupil.sign("b.thuc-hanh.pdf", "seal", "a.thuc-hanh.pdf")["code"]
     pupil.refused(2, "print", code, "-o", "p.pdf", "--place", PLACE, **SET)
     pupil.antin("print", code, "-o", "p.thuc-hanh.pdf", "--place", PLACE, **SET)
     (text,) = pages((pupil.folder / "p.thuc-hanh.pdf").read_bytes())

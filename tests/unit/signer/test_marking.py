@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import shutil
+import subprocess
+from pathlib import Path
 
 import pypdfium2
 import pytest
@@ -15,9 +18,11 @@ from reportlab.pdfgen.canvas import Canvas
 
 from signer.codes import grouped, parse_code
 from signer.errors import Refused
+from signer.password import Password
 from signer.signing_parts import CodeWish
 from tests.installation import signatures_by_pdfsig
 from tests.signing_world import SigningWorld, plain_paper, raw_pdf
+from tests.unit.signer.test_encrypted import PLAIN_OWNER, PLAIN_USER, encrypt
 
 SITE = "https://kiemtra.huonggiang.example"
 _SCALE = 300 / 72
@@ -155,3 +160,20 @@ def test_content_that_leaves_its_state_behind_moves_nothing_that_is_drawn_after_
     assert said.endswith(done.code)
     assert 19.9 <= side <= 20.6
     assert 4 <= box[0] <= 12
+
+
+@pytest.mark.skipif(shutil.which("qpdf") is None, reason="qpdf is not installed")
+@pytest.mark.parametrize("way", ["RC4-128", "AES-128", "AES-256 R6"])
+def test_an_encrypted_file_bears_it_too_for_who_has_the_password(signing: SigningWorld, tmp_path: Path, way: str):
+    locked = encrypt(plain_paper(), tmp_path, way)
+    done = wishing(signing).sign(locked, password=Password(PLAIN_OWNER))
+    (tmp_path / "a.pdf").write_bytes(done.content)
+    clear = tmp_path / "clear-again.pdf"
+    subprocess.run(["qpdf", f"--password={PLAIN_OWNER}", "--decrypt", tmp_path / "a.pdf", clear], check=True)
+    assert read_qr(clear.read_bytes())[0].endswith(done.code)
+
+
+def test_pages_that_one_may_not_change_are_left_alone(signing: SigningWorld, tmp_path: Path):
+    locked = encrypt(plain_paper(), tmp_path, "AES-256 R6", "--modify=form")
+    with pytest.raises(Refused, match="INPUT_PERMISSION"):
+        wishing(signing).sign(locked, password=Password(PLAIN_USER))
