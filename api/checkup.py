@@ -83,6 +83,12 @@ def _home(installation: Installation) -> Iterator[Finding]:
             yield Finding("home", "wrong", "DOCTOR_HOME_OPEN", {"path": path.name if path != home.root else str(path)})
 
 
+def _kind(installation: Installation) -> Iterator[Finding]:
+    """Whether it serves in earnest."""
+    if installation.training:
+        yield Finding("kind", "note", "TRAINING_HOME")
+
+
 def _database(installation: Installation) -> Iterator[Finding]:
     if not is_current(installation.database.engine):
         yield Finding("database", "wrong", "DOCTOR_DATABASE_OLD")
@@ -305,6 +311,7 @@ def _stamps(installation: Installation) -> Iterator[Finding]:
 
 
 _CHECKS: dict[str, Callable[[Installation], Iterator[Finding]]] = {
+    "kind": _kind,
     "home": _home,
     "database": _database,
     "keys": _keys,

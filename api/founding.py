@@ -25,9 +25,11 @@ from api.publishing import publish
 from api.service_upkeep import make_services
 from api.settings import HttpSettings, Settings, load_settings
 from api.wiring import SIGNATURE_WIDTH_MM, Installation, locate
+from certs.catalogue import read_catalogue
 from certs.clock import SystemClock
 from certs.errors import TableValueWrong
 from certs.names import SubjectName, parse_subject, subject_name
+from certs.training import TRAINING_UNIT
 from hsm.softhsm import NewToken, configuration, ensure_token
 from hsm.spec import KeySpec
 from pki.approval_rules import ApprovalRules
@@ -56,6 +58,8 @@ class Wish:
     demo: bool = False
     agency: str | None = None
     public_url: str | None = None
+    # For practice alone, and for ever: the chain itself says so.
+    training: bool = False
 
 
 def found(wish: Wish, environment: Mapping[str, str], actor: Actor) -> tuple[Installation, bool]:
@@ -148,23 +152,36 @@ def _make_authorities(installation: Installation, wish: Wish, actor: Actor) -> N
     with installation.database.read() as session:
         present = [find_authority(session, name) for name in ("root", "issuing")]
     root = present[0]
+    if root is not None and wish.training and TRAINING_UNIT not in root.subject:
+        raise UsageError("TRAINING_FIXED")
     if root is not None and wish.agency not in (None, founder := parse_subject(root.subject).organization):
         raise UsageError("AGENCY_FIXED", agency=founder)
     if all(each is not None and each.state is not AuthorityState.PENDING for each in present):
         return
     agency = wish.agency or (AGENCY_NAME if wish.demo else NO_AGENCY)
+    training = wish.training or (root is not None and TRAINING_UNIT in root.subject)
+    catalogue = read_catalogue(training=True) if training else installation.catalogue
     deps = CeremonyDeps(
-        installation.database, installation.clock, installation.keys, installation.catalogue,
+        installation.database, installation.clock, installation.keys, catalogue,
         installation.settings.http.public_url, installation.twins,
         # A home is founded before it has persons who could approve.
         approvals=ApprovalRules(),
     )  # fmt: skip
     keys = installation.settings.keys
-    create_root("root", _authority_subject("Root", agency), actor, deps, spec=KeySpec(keys.root))
-    create_issuing("issuing", "root", _authority_subject("Issuing", agency), actor, deps, spec=KeySpec(keys.issuing))
+    create_root("root", _authority_subject("Root", agency, training=training), actor, deps, spec=KeySpec(keys.root))
+    create_issuing(
+        "issuing",
+        "root",
+        _authority_subject("Issuing", agency, training=training),
+        actor,
+        deps,
+        spec=KeySpec(keys.issuing),
+    )
 
 
-def _authority_subject(kind: str, agency: str) -> SubjectName:
+def _authority_subject(kind: str, agency: str, *, training: bool) -> SubjectName:
+    if training:
+        return subject_name(CN=f"Antin TRAINING {kind} CA", OU=TRAINING_UNIT, O=agency, C="VN")
     return subject_name(CN=f"Antin {kind} CA", O=agency, C="VN")
 
 

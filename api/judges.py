@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from api.errors import RequestError
 from certs.clock import Clock
 from certs.db import Database
+from signer.appearance.fonts import EmbeddedFont
 from signer.judging import JudgeDesk
 from signer.octets import Octets
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Plan, Prepared
+from signer.rendition_strip import Strip
 from signer.sandbox import Judge, Limits
 from signer.sandbox_relay import RelayedJudge
 from signer.signing_parts import EarlierSignatures
@@ -57,6 +59,11 @@ class JudgePool:
         """A revision appended to one file (signer/signing_parts.py, Preparer)."""
         with self._borrowed() as desk:
             return desk.prepare(pdf, plan)
+
+    def render(self, pdf: Octets, strip: Strip, fonts: Sequence[EmbeddedFont]) -> bytes:
+        """The print rendition of one file."""
+        with self._borrowed() as desk:
+            return desk.render(pdf, strip, fonts)
 
     def earlier_signatures(self, pdf: Octets, password: Password = NO_PASSWORD) -> EarlierSignatures:
         """What one file's signatures are worth."""

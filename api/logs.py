@@ -14,7 +14,7 @@ LOGGER = "antin"
 # What a record of ours may carry besides its message.
 _FIELDS = (
     "request", "method", "route", "status", "ms", "code", "error", "worker", "exit", "job", "server",
-    "notice", "serial", "profile", "not_after", "days",
+    "notice", "serial", "profile", "not_after", "days", "training",
 )  # fmt: skip
 
 

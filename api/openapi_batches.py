@@ -96,6 +96,10 @@ _FORM: Schema = {
         "subfilter": {"enum": list(SUBFILTERS), "description": SUBFILTER},
         "certify": {"enum": ["1", "2", "3"], "description": "As for one document: what others may still do."},
         "lock": {"type": "string", "description": "As for one document: FIELD,…, all, or all-but FIELD,…."},
+        "activation": {
+            "type": "string",
+            "description": "The consent to sign all of them with, where the credential asks for one; it is to last until they are signed.",
+        },
         "password": {
             "type": "string",
             "maxLength": 127,

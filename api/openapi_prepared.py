@@ -159,6 +159,10 @@ def prepared_schemas() -> Schema:
             "signature": base64
             | {"description": "The value over `to_be_signed`; ECDSA as DER or as r and s side by side."},
             "cms": base64 | {"description": "A whole detached CMS in DER."},
+            "activation": text
+            | {
+                "description": "The consent to sign with, where the credential asks for one, instead of the one it was prepared with."
+            },
             "password": text
             | {
                 "maxLength": 127,

@@ -54,6 +54,7 @@ def status_paths(parts: Parts) -> Schema:
             "CRLs. 409 when the level is there already, or the document is out of force.",
             "UpgradeRequest", '{"level": "B-LTA"}',
         ),
+        "/api/v1/documents/{code}/print": _print(parts),
         "/api/v1/documents/{code}/recall": _change(
             parts, "recall", "Recall a document",
             "Scope `sign`. The signature stays as good as it was; the document is out of force, at once.",
@@ -71,6 +72,41 @@ def status_paths(parts: Parts) -> Schema:
             "SuccessionRequest", '{"by": "CODE2", "reason": "Sai thể thức"}',
         ),
     }  # fmt: skip
+
+
+def _print(parts: Parts) -> Schema:
+    return {
+        "post": {
+            "operationId": "printDocument",
+            "tags": ["documents"],
+            "summary": "The rendition for paper",
+            "description": "Scope `print` (a kiosk, a counter) or `sign`. A new PDF, unsigned: the pages as they look, and under each the "
+            "QR, the code, the address, the system and its owner, and who printed it (whose token it is), where and when. Only what is "
+            "valid and in force is printed (409, 422); every print is audited.",
+            "security": _TOKEN,
+            "parameters": [parts.serial],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": ref("PrintRequest")}}},
+            "responses": {"200": parts.binary("The rendition.", "application/pdf")}
+            | parts.problems(
+                400,
+                401,
+                403,
+                404,
+                408,
+                409,
+                413,
+                415,
+                422,
+                429,
+                503,
+                said={415: "The Content-Type is not application/json."},
+            ),
+            "x-codeSamples": parts.curl(
+                "-H 'Authorization: Bearer TOKEN' -H 'Content-Type: application/json' "
+                '-d \'{"place": "Bộ phận Một cửa"}\' $BASE/api/v1/documents/CODE/print -o print.pdf'
+            ),
+        }
+    }
 
 
 def _change(parts: Parts, verb: str, summary: str, description: str, body: str, sample: str) -> Schema:

@@ -181,6 +181,7 @@ def build_schemas() -> Schema:
         ),
         "DocumentList": _object(documents={"type": "array", "items": _object(**facts, **inside)}, next=_or_null(text)),
         "RecallRequest": _object(reason=reason),
+        "PrintRequest": _object(place={"type": "string", "description": "Where it is printed; empty: as the installation has it set."}),
         "UpgradeRequest": _object(level={"enum": ["B-T", "B-LT", "B-LTA"]}),
         "SuccessionRequest": _object(by={"type": "string", "description": "The code of the other document."}, reason=reason),
         "Certificate": _object(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.words import Words, one_line
 from certs.clock import for_people
 from signer.codes import grouped
-from signer.validation.policy import JudgedSignature
+from signer.validation.policy import TRAINING, JudgedSignature
 from signer.validation.verdict import Verdict
 
 _MARKS = {"valid": "✓", "invalid": "✗", "indeterminate": "?", "unsigned": "–", "unreadable": "!"}
@@ -29,6 +29,8 @@ def describe_verdict(verdict: Verdict, words: Words) -> list[str]:
 
 def _headline(verdict: Verdict, words: Words) -> tuple[str, str]:
     """What a hurried reader takes away: a document out of force is not called valid, however good its signatures are."""
+    if verdict.reason == TRAINING:
+        return _MARKS["invalid"], words.say("WEB_WORD_TRAINING")
     if verdict.document is None or verdict.reason == verdict.judged.reason:
         return _MARKS[verdict.conclusion], words.say(f"CONCLUSION_{verdict.conclusion}")
     status = words.say(f"STATUS_{verdict.document.status}").upper()

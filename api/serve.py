@@ -53,19 +53,20 @@ class _Worker:
 
 
 def serve(
-    environment: Mapping[str, str], home: Home, address: tuple[str, int], workers: int, announce: Callable[[str], None]
+    environment: Mapping[str, str], home: Home, address: tuple[str, int], workers: int,
+    announce: Callable[[str, bool], None],
 ) -> None:  # fmt: skip
     """Serve until SIGTERM or SIGINT. Raises before anything is started when it cannot be done here."""
     with _only_one(home):
         with open_installation(environment) as installation:
             upgrade(installation.database.engine)
-            keys = key_process(home, installation.settings)
+            keys, training = key_process(home, installation.settings), installation.training
         with _listen(*address) as listening, _metrics_folder(home) as shared:
             surroundings = {**environment, "ANTIN_HOME": str(home.root), SHARED_FOLDER: str(shared)}
-            supervisor = Supervisor(listening, workers, surroundings, shared, keys)
+            supervisor = Supervisor(listening, workers, surroundings, shared, keys, training=training)
             host, port = listening.getsockname()[:2]
             try:
-                supervisor.run(lambda: announce(f"http://{f'[{host}]' if ':' in host else host}:{port}"))
+                supervisor.run(lambda: announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", training))
             finally:
                 (home.run / WORKER_STATE).unlink(missing_ok=True)
 
@@ -74,14 +75,16 @@ class Supervisor:
     """Keeps n web processes alive on one listening socket, the worker, and the key process that all of them ask."""
 
     def __init__(
-        self, listening: socket.socket, count: int, environment: Mapping[str, str], shared: Path, keys: KeyProcess
-    ) -> None:
+        self, listening: socket.socket, count: int, environment: Mapping[str, str], shared: Path, keys: KeyProcess, *,
+        training: bool = False,
+    ) -> None:  # fmt: skip
         self._listening = listening
         self._environment = dict(environment)
         self._shared = shared
         self._logger = set_up_logs()
         self._keys = KeyWatch(keys, self._logger)
         self._count = count
+        self._training = training
         self._workers: list[_Worker] = []
         self._stopping = False
         self._shares_descriptor = Shares.create(count)
@@ -105,7 +108,7 @@ class Supervisor:
                     keys_known = self._keys.is_settled() or time.monotonic() - begun > _KEYS_SECONDS
                     if not announced and keys_known and all(each.ready for each in self._workers):
                         announced = True
-                        self._logger.info("serving")
+                        self._logger.info("serving", extra={"training": self._training})
                         when_ready()
             finally:
                 self._end_all()

@@ -58,6 +58,7 @@ from signer.lineage import Lineage, document_status, lineage_of
 from signer.octets import Octets, sha256_of
 from signer.password import NO_PASSWORD, Password
 from signer.prepared import PreparedDocument, find_prepared, get_prepared
+from signer.printing import Printed, PrintWish, print_document
 from signer.raising import upgrade_document
 from signer.recall import recall_document
 from signer.register_search import DocumentQuery, search_documents
@@ -195,6 +196,10 @@ class Services:
         if document.sha256 is None:
             raise UsageWrong("CODE_NOT_FOUND", typed=document.code)
         return document, self.installation.blobs.open(document.sha256)
+
+    def print(self, wish: PrintWish, actor: Actor) -> Printed:
+        """The print rendition of a document that is in force."""
+        return print_document(wish, self._judges, actor, self.installation.printing)
 
     def upgrade(self, code: str, level: str, actor: Actor) -> None:
         """Raise a document's newest file to a higher level, in its place."""

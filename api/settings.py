@@ -19,8 +19,11 @@ from hsm.spec import KeySpec
 from pki.approval_rules import DEFAULT_DAYS, Act
 from signer.findings import DECISIONS, IGNORE, KINDS, REFUSE, WARN, FindingsPolicy
 from signer.levels import LEVELS
+from signer.office_policy import CODE_WISHES
 from signer.subfilters import PADES, SUBFILTERS
 
+# Not decided by a setting, but by the dated policy.
+POLICY = "policy"
 PREFIX = "ANTIN_"
 # Variables of the same prefix that are not settings: where the home is, the language, who acts, and what demo and tests read.
 NOT_SETTINGS = {"ANTIN_HOME", "ANTIN_LANG", "ANTIN_DEMO_DOCUMENTS", "ANTIN_TEST_CORPUS", "ANTIN_ACTOR_TOKEN_FILE"}
@@ -132,6 +135,8 @@ class SignSettings:
     findings_ignored: tuple[str, ...] = ()
     # Long rows of documents are looked through too; where something is refused they always are.
     findings_in_batches: bool = False
+    # Whether the lookup code and its QR are drawn on documents: as the policy of offices has it, or as said here.
+    code: str = POLICY
 
     def __post_init__(self) -> None:
         for name in ("findings_refused", "findings_ignored"):
@@ -140,6 +145,7 @@ class SignSettings:
                     refuse_value(f"sign.{name}", ", ".join(KINDS), kind)
         choices = (
             ("level", LEVELS), ("rsa_padding", ("pss", "pkcs1v15")), ("subfilter", SUBFILTERS), ("findings", DECISIONS),
+            ("code", (POLICY, *CODE_WISHES)),
         )  # fmt: skip
         for name, valid in choices:
             if getattr(self, name) not in valid:
@@ -309,6 +315,15 @@ LONGEST_APPROVAL_DAYS = 180
 
 
 @dataclass(frozen=True)
+class PrintSettings:
+    """What prints of documents say: the system's name, its owner (empty: whom the root names), where they are made if nobody says it."""
+
+    system: str = "Antin"
+    owner: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True)
 class RegistrationSettings:
     """Profiles whose certificates are issued by a confirmed registration only."""
 
@@ -333,6 +348,7 @@ class Settings:
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
+    print: PrintSettings = field(default_factory=PrintSettings)
 
 
 def _sections() -> dict[str, type]:

@@ -10,8 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from api.ahead import judge_limits, serving_limits
 from api.auth.tokens import TokenActors
 from api.database_url import database_url
@@ -20,12 +18,13 @@ from api.fetching import HttpFetcher
 from api.home import Home, locate_home
 from api.judges import JudgePool
 from api.keys import open_key_store
+from api.practice import catalogue_of, code_wish, is_for_training, print_deps
 from api.setting_rules import refuse_value
 from api.settings import Settings, load_settings
-from api.stamp_anchors import read_anchors
+from api.stamp_anchors import read_servers, trusted_for_stamps
 from api.stamp_watch import StampWatch
 from api.tsa_settings import OWN
-from certs.catalogue import Catalogue, read_catalogue
+from certs.catalogue import Catalogue
 from certs.clock import Clock, SystemClock
 from certs.db import Database
 from certs.lint.second_opinion import SecondOpinion
@@ -60,6 +59,7 @@ from signer.official import OfficialDeps
 from signer.official_standing import OfficialStanding
 from signer.outside_credentials import OutsideDeps
 from signer.outside_timestamps import OutsideServer, OutsideTimestamper, TimestamperChain
+from signer.printing import PrintDeps
 from signer.sandbox import Judge
 from signer.signing import SigningDeps
 from signer.storage import BlobStore
@@ -99,7 +99,11 @@ class Installation:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        return read_catalogue(policy=self.settings.certificates.policy)
+        return catalogue_of(self.settings, training=self.training)
+
+    @cached_property
+    def training(self) -> bool:
+        return is_for_training(self.database)
 
     @cached_property
     def second_opinion(self) -> SecondOpinion:
@@ -226,17 +230,12 @@ class Installation:
     @cached_property
     def outside_servers(self) -> tuple[OutsideServer, ...]:
         """The time-stamping authorities of others that the settings name, each with its anchors out of their files."""
-        wanted = [each for each in self.settings.tsa.servers if each.url != OWN]
-        return tuple(
-            OutsideServer(each.url, read_anchors(self.home.root / each.anchors), each.timeout_seconds, each.parallel)
-            for each in wanted
-        )
+        return read_servers(self.settings.tsa, self.home.root)
 
     @cached_property
     def stamp_anchors(self) -> tuple[TrustAnchor, ...]:
         """Whom the time of others is believed by: nobody of them is believed about who signed."""
-        held = dict.fromkeys(each for server in self.outside_servers for each in server.anchors)
-        return tuple(TrustAnchor(each.public_bytes(Encoding.DER), "unknown", stamps_only=True) for each in held)
+        return trusted_for_stamps(self.outside_servers)
 
     @cached_property
     def services(self) -> ServiceDesk:
@@ -340,7 +339,13 @@ class Installation:
             max_bytes=self.settings.sign.max_bytes,
             extender=self.extender,
             findings=self.settings.sign.findings_policy(),
+            training=self.training,
+            code=code_wish(self.settings),
         )
+
+    @cached_property
+    def printing(self) -> PrintDeps:
+        return print_deps(self.settings, self.database, self.clock, self.blobs, self.fonts)
 
     @cached_property
     def uploads(self) -> UploadStore:

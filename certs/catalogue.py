@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from certs.errors import ProfileUnknown, TableUnreadable
+from certs.oids import TRAINING_POLICY
 from certs.profile import SELF, Profile, check_profile
 from certs.strict import nearest, parse_toml, read_table
 
@@ -18,7 +19,9 @@ OWN_POLICY = "installation"
 class Catalogue:
     """All profiles by name. A new kind of certificate is a new file `NAME.toml` and no code."""
 
-    def __init__(self, profiles: Mapping[str, Profile]) -> None:
+    def __init__(self, profiles: Mapping[str, Profile], *, training: bool = False) -> None:
+        """`training`: all of it is for a chain that only serves to practise."""
+        self.training = training
         for profile in profiles.values():
             check_profile(profile)
         self._profiles = dict(profiles)
@@ -43,11 +46,11 @@ class Catalogue:
         return iter(self._profiles.values())
 
 
-def read_catalogue(extra: Path | None = None, *, policy: str = "") -> Catalogue:
+def read_catalogue(extra: Path | None = None, *, policy: str = "", training: bool = False) -> Catalogue:
     """The profiles shipped with Antin, and those of a folder, which may replace them by name.
 
     `policy` is the object identifier that stands for the word `installation` among a profile's policies; without one
-    such certificates name no policy.
+    such certificates name no policy. With `training` the policy of training takes the place of all others, in every profile.
     """
     texts: dict[str, tuple[str, str]] = {}
     shipped = resources.files("certs").joinpath("profiles")
@@ -60,6 +63,10 @@ def read_catalogue(extra: Path | None = None, *, policy: str = "") -> Catalogue:
         except (OSError, UnicodeDecodeError) as error:
             raise TableUnreadable(f"{path.name}: {error}", where=path.name, problem=str(error)) from error
     profiles = {name: parse_profile(name, text, where) for name, (where, text) in texts.items()}
+    if training:
+        # Also in the root: below it RFC 5280 6.1.3 (d) leaves no other policy.
+        marked = {name: replace(profile, policies=(TRAINING_POLICY,)) for name, profile in profiles.items()}
+        return Catalogue(marked, training=True)
     return Catalogue({name: _with_policy(profile, policy) for name, profile in profiles.items()})
 
 

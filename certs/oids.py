@@ -8,6 +8,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 # The policy of time-stamp tokens over checkpoints of our audit trail, made from a UUID (ITU-T X.667). No request gets a token under it.
 AUDIT_CHECKPOINT_POLICY = "2.25.56208379848383706122889663045750080176"
 
+# The policy of certificates that only serve to practise; it is in all of a training chain. Like the one above, but for its random bits
+# being in five arcs: one of 128 bits is more than linters of certificates read.
+TRAINING_POLICY = "2.25.14152086.11105496.4209044.2926130.16110366"
+
 # X.520 6.2.11, used by EN 319 412-3 4.2.1 for the registration number of a legal person.
 ORGANIZATION_IDENTIFIER = ObjectIdentifier("2.5.4.97")
 

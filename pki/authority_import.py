@@ -25,6 +25,7 @@ from certs.inventory import CertificateRecord, NewCertificate, add_intent, compl
 from certs.lost import LostCertificate, add_lost
 from certs.names import common_name, organization, rfc4514, subject_of
 from certs.serial import serial_hex
+from certs.training import is_training
 from hsm.spec import Purpose, spki_der
 from pki import audit
 from pki.approval import Deed, demand, use
@@ -47,8 +48,10 @@ from pki.import_errors import (
     ImportListWrong,
     ImportNotAuthority,
     ImportNotInForce,
+    ImportNotTraining,
     ImportParentUnknown,
     ImportSerialTaken,
+    ImportTraining,
 )
 from pki.revocation import write_revocation
 from pki.roles import Permission, require
@@ -107,6 +110,13 @@ def import_authority(
 
 def _refuse_unfit(certificate: x509.Certificate, subject: str, deps: CeremonyDeps) -> None:
     now = deps.clock.now()
+    training = is_training(certificate.public_bytes(Encoding.DER))
+    if training and not deps.catalogue.training:
+        raise ImportTraining(f"{subject} only serves to practise", subject=subject)
+    if deps.catalogue.training and not training:
+        raise ImportNotTraining(
+            f"{subject} has no place among authorities that only serve to practise", subject=subject
+        )
     try:
         extensions = certificate.extensions
         constraints = extensions.get_extension_for_class(x509.BasicConstraints).value

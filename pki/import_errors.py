@@ -41,6 +41,18 @@ class ImportParentUnknown(AuthorityImportRefused):
     code = "IMPORT_PARENT_UNKNOWN"
 
 
+class ImportTraining(AuthorityImportRefused):
+    """It only serves to practise, and this home does not. Facts: subject."""
+
+    code = "IMPORT_TRAINING"
+
+
+class ImportNotTraining(AuthorityImportRefused):
+    """It serves in earnest, and this home only to practise. Facts: subject."""
+
+    code = "IMPORT_NOT_TRAINING"
+
+
 class ImportListWrong(AuthorityImportRefused):
     """The revocation list is not this authority's newest complete one. Facts: subject."""
 

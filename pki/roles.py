@@ -36,6 +36,7 @@ class Permission(StrEnum):
     EXPIRE_DOCUMENTS = "document.expire"  # end prepared ones that nobody has signed in their time
     REGISTER = "registration.manage"  # add, confirm, refuse
     BACK_UP = "backup.create"  # and restore
+    PRINT_DOCUMENTS = "document.print"
     MANAGE_TRUST = "trust.manage"  # anchors and revocation lists of others
 
 

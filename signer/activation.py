@@ -24,6 +24,7 @@ from signer.tables import CredentialRow
 _CREDENTIALS = cast("Table", CredentialRow.__table__)
 _ACTIVATIONS = cast("Table", ActivationRow.__table__)
 _DOCUMENTS = cast("Table", ActivationDocumentRow.__table__)
+_ID_LETTERS = 32
 # Asked for every signature.
 _ACTIVATION_OF = Prepared(select(_CREDENTIALS.c.activation).where(_CREDENTIALS.c.name == bindparam("wanted")))
 
@@ -36,10 +37,28 @@ def asks_for_consent(connection: Connection, credential: Credential) -> bool:
 
 
 def refuse_without_consent(connection: Connection, case: Case) -> None:
-    """Refused when the consent that a request names is not one, before anything is done for it; the commit decides again."""
+    """Refused when the consent that a request names is not one, before anything is done for it; the commit decides again.
+
+    A document that is only prepared may get its consent when it is finished.
+    """
     credential = case.signatory
+    if case.request.later and case.request.activation is None:
+        return
     if isinstance(credential, Credential) and asks_for_consent(connection, credential):
         _look(connection, case, credential.name)
+
+
+def refuse_unless_covered(
+    connection: Connection, name: str, activation: str | None, documents: Sequence[str], now: datetime
+) -> None:
+    """The same for documents that are handed in to be signed later: each must be covered, and not signed with it yet."""
+    for sha256 in documents:
+        look_at_consent(connection, name, activation, sha256, now)
+
+
+def kept_activation(typed: str | None) -> str | None:
+    """What a row keeps of an activation's id: what cannot be one covers nothing."""
+    return typed[:_ID_LETTERS] if typed else None
 
 
 def use_consent(connection: Connection, cases: Sequence[Case]) -> tuple[dict[int, Refused], list[tuple[int, Act]]]:
@@ -105,8 +124,11 @@ def _use(connection: Connection, case: Case, name: str) -> Act:
 
 
 def _look(connection: Connection, case: Case, name: str) -> None:
+    look_at_consent(connection, name, case.request.activation, _input(case), case.deps.clock.now())
+
+
+def look_at_consent(connection: Connection, name: str, activation: str | None, sha256: str, now: datetime) -> None:
     """Refused with the reason, where there is one."""
-    activation = case.request.activation
     if activation is None:
         raise Refused("ACTIVATION_NEEDED", name=name)
     row = connection.execute(
@@ -117,11 +139,11 @@ def _look(connection: Connection, case: Case, name: str) -> None:
     if row is None or row.credential != name:
         raise Refused("ACTIVATION_UNKNOWN", id=activation[:64], name=name)
     expires_at: datetime = row.expires_at
-    if expires_at <= case.deps.clock.now():
+    if expires_at <= now:
         raise Refused("ACTIVATION_EXPIRED", id=activation, when=rfc3339(expires_at))
     document = connection.execute(
         select(_DOCUMENTS.c.used_at).where(
-            _DOCUMENTS.c.activation_id == activation, _DOCUMENTS.c.input_sha256 == _input(case)
+            _DOCUMENTS.c.activation_id == activation, _DOCUMENTS.c.input_sha256 == sha256
         )
     ).one_or_none()
     if document is None:

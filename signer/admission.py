@@ -8,9 +8,10 @@ from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from certs.clock import for_people
-from signer.documents import OPEN, Registered
+from signer.documents import OPEN, Document, Registered
 from signer.errors import Refused
 from signer.numbering import written
+from signer.office_policy import APPROVE, COMMENT
 from signer.tables import DocumentRow, SigningActRow, StatusChangeRow
 
 
@@ -47,6 +48,12 @@ def out_of_force(session: Session | Connection, document: Registered) -> Refused
     status = session.scalar(select(DocumentRow.status).where(DocumentRow.id == document.id))
     when = for_people(changed) if changed else ""
     return Refused("DOCUMENT_NOT_IN_FORCE", code=document.code, status=str(status), when=when)
+
+
+def awaits_seal(document: Document) -> bool:
+    """Whether only persons have signed a document that is not issued: it is none of the agency's yet."""
+    done = [act.intent for act in document.acts if act.state == "done"]
+    return document.issued_at is None and all(intent in (APPROVE, COMMENT) for intent in done)
 
 
 def _refuse_second_issue(

@@ -72,6 +72,7 @@ class _Turn:
     subfilter: str
     protection: Protection
     particulars: Particulars
+    activation: str | None
     documents: tuple[_Waiting, ...]
 
 
@@ -128,7 +129,7 @@ def _next(session: Session) -> _Turn | None:
     return _Turn(
         row.id, row.code, row.token_id, row.credential, row.intent, row.level, row.subfilter,
         Protection.from_json(row.protection) if row.protection else NO_PROTECTION,
-        Particulars.from_json(row.particulars), tuple(taken),
+        Particulars.from_json(row.particulars), row.activation, tuple(taken),
     )  # fmt: skip
 
 
@@ -174,6 +175,7 @@ def _sign(turn: _Turn, deps: BatchDeps) -> Exception | None:
                     protection=turn.protection,
                     password=password,
                     particulars=turn.particulars,
+                    activation=turn.activation,
                 )
             )
             places.append(each)

@@ -15,7 +15,8 @@ from certs.clock import Clock
 from certs.db import Database
 from pki.audit import Actor, append
 from pki.roles import Permission, require
-from signer.credentials import SEAL, get_credential
+from signer.activation import kept_activation, refuse_unless_covered
+from signer.credentials import SEAL, STANDING, get_credential
 from signer.errors import UsageWrong
 from signer.metadata import Metadata
 from signer.particulars import NOTHING_PARTICULAR, Particulars
@@ -56,6 +57,7 @@ class NewBatch:
     protection: Protection = NO_PROTECTION
     particulars: Particulars = NOTHING_PARTICULAR
     password: Password = NO_PASSWORD
+    activation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,16 @@ def add_batch(new: NewBatch, actor: Actor, database: Database, uploads: UploadSt
     """Keep the files and register the batch; from its commit on the worker signs it, whatever becomes of this process."""
     require(actor, Permission.SIGN_DOCUMENTS)
     with database.read() as session:
-        role = get_credential(session, new.credential).role
+        credential = get_credential(session, new.credential)
+        role = credential.role
     # What every document would be refused for, is said at once.
     refuse_protection(new.protection, new.level, seals=role == SEAL)
     code, now = secrets.token_hex(16), clock.now()
+    if credential.activation != STANDING:
+        with database.look() as connection:
+            refuse_unless_covered(
+                connection, new.credential, new.activation, [each.sha256 for each in new.documents], now
+            )
     # The files first: a batch whose files are not there could never be signed.
     uploads.keep(code, [each.pdf for each in new.documents], new.password)
     with database.write() as session:
@@ -106,6 +114,7 @@ def add_batch(new: NewBatch, actor: Actor, database: Database, uploads: UploadSt
             code=code, token_id=new.token_id, actor=actor.name, request_sha256=new.request_sha256,
             credential=new.credential, intent=new.intent, level=new.level, subfilter=new.subfilter,
             protection=new.protection.to_json() if new.protection else None, particulars=new.particulars.to_json(), state=OPEN,
+            activation=kept_activation(new.activation),
             total=len(new.documents), created_at=now,
         )  # fmt: skip
         session.add(row)

@@ -17,6 +17,8 @@ KINDS = (
     "broken-structure", "covered-text", "external-reference", "font-not-embedded", "hidden-layer", "javascript", "launch-action",
     "not-looked-through", "value-differs",
 )  # fmt: skip
+# And this is no look of the file, but what of our own was left out.
+LEFT_OUT = "code-left-out"
 WARN, REFUSE, IGNORE = "warn", "refuse", "ignore"
 DECISIONS = (WARN, REFUSE, IGNORE)
 MOST = 100
@@ -43,7 +45,8 @@ class FindingsPolicy:
     kinds: Mapping[str, str] | None = None
 
     def decide(self, kind: str) -> str:
-        return (self.kinds or {}).get(kind, self.usual)
+        # That something of our own is missing is always said, and has been decided by who asked for it.
+        return WARN if kind == LEFT_OUT else (self.kinds or {}).get(kind, self.usual)
 
     @property
     def looks(self) -> bool:
@@ -80,7 +83,7 @@ def read_findings(data: object) -> tuple[SafetyFinding, ...]:
     found = []
     for each in data if isinstance(data, list) else []:
         kind, page, detail = each if isinstance(each, list) and len(each) == 3 else (None, None, None)
-        if kind in KINDS and (page is None or type(page) is int):
+        if kind in (*KINDS, LEFT_OUT) and (page is None or type(page) is int):
             found.append(SafetyFinding(str(kind), page, clean(str(detail))))
     return tuple(found[:MOST])
 

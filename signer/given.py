@@ -33,6 +33,7 @@ class Given:
 
     `anchors` and `crls` are what he wants the signer's certificate to be judged by, besides what was named when it was prepared.
     `password` opens an encrypted file: it is kept nowhere, so it comes again.
+    `activation`: the consent to sign with, instead of the one it was prepared with.
     """
 
     signature: bytes | None = None
@@ -40,6 +41,7 @@ class Given:
     anchors: tuple[TrustAnchor, ...] = ()
     crls: tuple[bytes, ...] = ()
     password: Password = NO_PASSWORD
+    activation: str | None = None
 
 
 def accept_value(value: bytes, attributes: bytes, signatory: Signatory, prepared_id: str) -> bytes:

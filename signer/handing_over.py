@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from certs.errors import CertsError
 from pki.audit import Actor, append
 from pki.roles import Permission, require
+from signer.activation import kept_activation, refuse_without_consent
 from signer.codes import new_code
 from signer.credentials import Credential, Signatory
 from signer.documents import find_by_revisions
@@ -84,7 +85,7 @@ def prepare_document(
     require(actor, Permission.SIGN_DOCUMENTS)
     signing = deps.signing
     signatory = _wished(request, deps, outside)
-    ready = make_ready(request, actor, signatory, signing)
+    ready = make_ready(dataclasses.replace(request, later=True), actor, signatory, signing)
     with void_on_failure(ready.case, ready.number):
         one = _record(ready, actor, deps)
         signing.blobs.put(ready.prepared.content)
@@ -121,6 +122,8 @@ def finish_document(prepared_id: str, given: Given, actor: Actor, deps: Handover
     ready = _ready(one, prepared, signatory, actor, given, deps)
     if ready.attributes() != one.to_be_signed:
         raise Refused("PREPARED_ALTERED", id=one.id)
+    with signing.database.look() as connection:
+        refuse_without_consent(connection, ready.case)
     make = _maker(one, ready, given, deps)
     check_order(ready.case)
     claim = _Claim(one.id, one.code, actor, signing.clock, signatory)
@@ -211,7 +214,7 @@ def _record(ready: Ready, actor: Actor, deps: HandoverDeps) -> PreparedDocument:
     return PreparedDocument(
         id=new_id(),
         state=WAITING,
-        code=known.code if known is not None else new_code(),
+        code=known.code if known is not None else case.code or new_code(),
         credential=signatory.name,
         certificate_serial=signatory.serial,
         certificates=der_of((outside.certificate, *outside.above)) if outside else (),
@@ -238,6 +241,7 @@ def _record(ready: Ready, actor: Actor, deps: HandoverDeps) -> PreparedDocument:
         actor=actor.name,
         claimed_time=case.now,
         expires_at=case.now + deps.lifetime,
+        activation=kept_activation(request.activation),
     )
 
 
@@ -289,6 +293,7 @@ def _ready(
         subfilter=one.subfilter,
         password=given.password,
         particulars=one.particulars,
+        activation=given.activation or one.activation,
     )
     earlier = judge_before(request, deps.signing)
     case = Case(request, actor, signatory, one.intent, one.claimed_time, deps.signing, earlier)

@@ -12,7 +12,9 @@ from certs.clock import Clock
 from certs.db import Database
 from certs.inventory import RevocationState, State, find_by_sha256, get_certificate, revocation_states
 from certs.outside import find_outside
+from certs.training import is_training
 from pki.authorities import list_authorities
+from signer.appearance.fonts import EmbeddedFont
 from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
 from signer.extension import Appended, ExtensionPlan
@@ -22,19 +24,21 @@ from signer.octets import Octets, sha256_of
 from signer.outside_credentials import enrolled_in_force
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Message, Plan, Prepared
+from signer.rendition_strip import Strip
 from signer.sandbox import Judge
 from signer.signing import EarlierSignatures
 from signer.trust_lists import TrustLists, list_lists
-from signer.trust_store import anchors_of, list_trusted
+from signer.trust_store import anchors_of, list_trusted, refuse_training
 from signer.validation.errors import SandboxFailure
 from signer.validation.facts import FileFacts, Trust, TrustAnchor, ValidationInputs
-from signer.validation.policy import OwnCertificate, Policy, load_policy
+from signer.validation.policy import TRAINING, OwnCertificate, Policy, load_policy
 from signer.validation.verdict import Verdict
 from signer.verification import FILE_LIMIT, LOCKED, Known, Verifier, verify_file
 
 # Refusals travel by name from the preparing process; nothing else it says becomes an exception.
 _KINDS: dict[str, type[SignerError]] = {kind.__name__: kind for kind in (Refused, InputUnreadable, UsageWrong)}
 _INTERNAL: Trust = "internal"
+_TRAINING: Trust = "training"
 # What may be open about a stranger's certificate that was enrolled here: it was looked at then, and is known by its fingerprint.
 _PINNED = frozenset({"UNKNOWN_ISSUER", "UNKNOWN_REVOCATION"})
 _MOST_SERIALS = 10_000
@@ -70,6 +74,11 @@ class JudgeDesk:
         """What in a file lets it look or act other than it seems; errors as for `prepare`."""
         return inspect_file(self._judge, pdf, password)
 
+    def render(self, pdf: Octets, strip: Strip, fonts: Sequence[EmbeddedFont]) -> bytes:
+        """The print rendition of a file; InputUnreadable when it cannot be drawn."""
+        _, parts = self._have_done("render", pdf, (strip.to_json(), [font.packed for font in fonts]))
+        return parts[0]
+
     def _have_done(self, task: str, pdf: Octets, message: Message) -> Message:
         return _have_done(self._judge, task, pdf, message)
 
@@ -82,7 +91,7 @@ class JudgeDesk:
         if verdict.conclusion == "unreadable":
             raise InputUnreadable("INPUT_SIGNATURES_UNREADABLE", reason=verdict.reason)
         judged = [each for each in verdict.judged.signatures if each.facts.type == "signature"]
-        certificates = [each.facts.signer.sha256 for each in judged if each.conclusion == "valid" and each.facts.signer]
+        certificates = [each.facts.signer.sha256 for each in judged if each.is_sound and each.facts.signer]
         pinned = {each.facts.signer.sha256 for each in judged if each.reason in _PINNED and each.facts.signer}
         with self._database.read() as session:
             records = [find_by_sha256(session, sha256) for sha256 in certificates]
@@ -96,6 +105,10 @@ class JudgeDesk:
             signers=tuple(record.serial for record in records if record is not None),
             enrolled=tuple(enrolled.values()),
             officials=tuple(other.sha256 for other in others if other is not None),
+            practised=tuple(each.facts.field for each in judged if each.trust == _TRAINING),
+            practised_elsewhere=tuple(
+                each.facts.field for each in judged if each.reason == TRAINING and each.trust != _TRAINING
+            ),
         )
 
     def verify(
@@ -109,6 +122,9 @@ class JudgeDesk:
     ) -> Verifier:
         """Everything verifying needs, for any number of files."""
         own, has_lists = self._own_inputs(at or self._clock.now())
+        refuse_training(
+            [anchor.der for anchor in extra.anchors] if extra else [], [anchor.der for anchor in own.anchors]
+        )
         inputs = _joined(own, extra)
         anchors = [anchor.der for anchor in inputs.anchors]
         complete = functools.partial(self._with_lists, anchors) if has_lists else None
@@ -141,7 +157,7 @@ class JudgeDesk:
                 if der is None:
                     continue
                 if authority.parent is None:
-                    anchors.append(TrustAnchor(der, _INTERNAL))
+                    anchors.append(TrustAnchor(der, _TRAINING if is_training(der) else _INTERNAL))
                 else:
                     intermediates.append(der)
             trusted = list_trusted(session)
@@ -186,6 +202,7 @@ class JudgeDesk:
 
 def stranger_verifier(judge: Judge, inputs: ValidationInputs, clock: Clock, file_limit: int) -> Verifier:
     """A Verifier without an installation: no certificates and no register of our own, only what the caller trusts."""
+    refuse_training(anchor.der for anchor in inputs.anchors)
     return Verifier(judge, inputs, lambda _certificates, _revisions: Known(), clock, load_policy(), file_limit)
 
 

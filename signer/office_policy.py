@@ -35,6 +35,11 @@ PARTICULARS = ("main", "form", "source", "comment")
 FORMS, SOURCES = ("sao-y", "sao-luc", "trich-sao"), ("paper", "electronic")
 # What may stand in a line of text.
 SHOWN = ("number", "number_and_symbol", "time", "agency", "form", "comment", "signer")
+# Whether a document's code is drawn on it.
+CODE_NONE, CODE_AUTO, CODE_REQUIRED = "none", "auto", "required"
+CODE_WISHES = (CODE_NONE, CODE_AUTO, CODE_REQUIRED)
+LEAST_QR_MM = 20.0
+PRINTED = ("code", "address", "system", "owner", "place", "printer", "time", "page", "pages", "see")
 Look = Literal["picture", "block", "nothing"]
 Corner = Literal["top-right", "top-left"]
 Series = Literal["out", "in"]
@@ -95,6 +100,29 @@ class BlockRule:
 
 
 @dataclass(frozen=True)
+class CodeRule:
+    """Whether a document's code and its QR are drawn with the first signature, with which intents, how large, how far from the edges.
+
+    `drawn`: never, where there is room, or no signature without. What an installation has set of it wins.
+    """
+
+    drawn: Literal["none", "auto", "required"]
+    intents: tuple[str, ...]
+    qr_mm: float
+    text_size: float
+    edge_mm: float
+
+
+@dataclass(frozen=True)
+class PrintRule:
+    """The words under each page of a print rendition; `corrected` only where another document corrects it."""
+
+    title: str
+    lines: tuple[str, ...]
+    corrected: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class OfficePolicy:
     """One policy. `rules` by intent."""
 
@@ -103,6 +131,8 @@ class OfficePolicy:
     since: date
     sources: tuple[str, ...]
     block: BlockRule
+    code: CodeRule
+    print: PrintRule
     rules: Mapping[str, IntentRule]
 
     def rule(self, intent: str) -> IntentRule:
@@ -129,7 +159,7 @@ def policy_on(day: date) -> OfficePolicy:
 
 def parse_policy(raw: Mapping[str, Any]) -> OfficePolicy:
     """A policy out of its decoded file; PolicyWrong for a name, a value or an intent that is unknown or missing."""
-    _only(raw, {"name", "version", "since", "sources", "block", "intents"}, "policy")
+    _only(raw, {"name", "version", "since", "sources", "block", "code", "print", "intents"}, "policy")
     block, intents = _table(raw, "block"), _table(raw, "intents")
     _only(block, {"size", "width_mm", "side_mm", "top_mm", "lowest_mm", "time"}, "block")
     if tuple(sorted(intents)) != tuple(sorted(INTENTS)):
@@ -140,8 +170,29 @@ def parse_policy(raw: Mapping[str, Any]) -> OfficePolicy:
     time = _one_of(block["time"], ("people", "iso"), "time")
     return OfficePolicy(
         _text(raw, "name"), _text(raw, "version"), raw["since"], _texts(raw, "sources"),
-        BlockRule(**sizes, time=time), {intent: _rule(intent, intents[intent]) for intent in INTENTS},
+        BlockRule(**sizes, time=time), _code(_table(raw, "code")), _print(_table(raw, "print")),
+        {intent: _rule(intent, intents[intent]) for intent in INTENTS},
     )  # fmt: skip
+
+
+def _code(raw: Mapping[str, Any]) -> CodeRule:
+    _only(raw, {"drawn", "intents", "qr_mm", "text_size", "edge_mm"}, "code")
+    sizes = {name: _number(raw, name) for name in ("qr_mm", "text_size", "edge_mm")}
+    # What a reader needs on paper.
+    if sizes["qr_mm"] < LEAST_QR_MM:
+        raise PolicyWrong(f"qr_mm: {sizes['qr_mm']}")
+    drawn = _one_of(raw["drawn"], CODE_WISHES, "drawn")
+    return CodeRule(drawn, _all_of(_texts(raw, "intents"), INTENTS, "code"), **sizes)
+
+
+def _print(raw: Mapping[str, Any]) -> PrintRule:
+    _only(raw, {"title", "lines", "corrected"}, "print")
+    lines, corrected = _texts(raw, "lines"), _texts(raw, "corrected")
+    named = {name for line in (*lines, *corrected) for _, name, _, _ in Formatter().parse(line) if name is not None}
+    # What the law asks for stands on every print.
+    if not named <= set(PRINTED) or not {"code", "address", "system", "owner", "place", "printer", "time"} <= named:
+        raise PolicyWrong(f"print: {sorted(named)}")
+    return PrintRule(_text(raw, "title"), lines, corrected)
 
 
 _RULE = {"roles", "look", "takes", "needs", "approves", "mandate", "series", "corner", "lines", "copies"}

@@ -14,6 +14,7 @@ from signer.appearance.fonts import EmbeddedFont, Style, unpack_font
 from signer.appearance.images import StampImage
 from signer.appearance.stamps import Appearance, seal_stamp, signature_stamp, text_stamp
 from signer.findings import SafetyFinding, read_findings
+from signer.page_marks import NO_MARKS, PageMarks
 from signer.password import NO_PASSWORD, Password
 from signer.protection import NO_PROTECTION, Protection
 from signer.subfilters import PADES
@@ -57,6 +58,8 @@ class Plan:
     corner: CornerRule | None = None
     text_size: float = 10.0
     text_width: float = 190.0
+    # Drawn with the first signature only.
+    marks: PageMarks = NO_MARKS
 
     @functools.cached_property
     def stamp(self) -> Appearance:
@@ -90,6 +93,7 @@ class Plan:
             "corner": None if self.corner is None else asdict(self.corner),
             "text_size": self.text_size,
             "text_width": self.text_width,
+            "marks": self.marks.to_json(),
         }
         header["fonts"] = list(self.fonts)
         blobs = [font.packed for font in self.fonts.values()]
@@ -113,6 +117,7 @@ class Plan:
         values["text"] = tuple(values["text"])
         values["protection"] = Protection.from_json(values["protection"])
         values["keeps_open"] = tuple(values["keeps_open"])
+        values["marks"] = PageMarks.from_json(values["marks"])
         values["password"] = Password(values["password"])
         values["corner"] = None if values["corner"] is None else CornerRule(**values["corner"])
         styles = values["fonts"]

@@ -12,6 +12,7 @@ from signer.appearance.images import Purpose
 from signer.cms import TIMESTAMP_ROOM
 from signer.credentials import OFFICER, SEAL
 from signer.levels import B_B
+from signer.marking import mark_fonts, marks_of
 from signer.numbering import GivenNumber, written, written_date
 from signer.office_lines import block_lines
 from signer.office_policy import ISSUE
@@ -41,6 +42,7 @@ def build_plan(case: Case, number: GivenNumber | None) -> Plan:
     elif drawn and not image:
         text = (signatory.common_name, signatory.agency, for_people(case.now))
     values = {NUMBER_FIELD: written(number.number), DATE_FIELD: written_date(number.day)} if number and seal else {}
+    marks = marks_of(case)
     return Plan(
         kind="seal" if seal else "block" if text and rule.look == "block" else "signature",
         claimed_time=case.now,
@@ -51,7 +53,7 @@ def build_plan(case: Case, number: GivenNumber | None) -> Plan:
         image=image,
         diameter_mm=diameter if seal else None,
         text=text,
-        fonts=_fonts(text, values, deps),
+        fonts=_fonts(text, values, deps) | mark_fonts(marks, text, values, deps),
         ready_seal_mm=deps.seal_diameter_mm if drawn and pictured and not seal else None,
         values=values,
         subfilter=request.subfilter,
@@ -63,6 +65,7 @@ def build_plan(case: Case, number: GivenNumber | None) -> Plan:
         corner=_corner(case),
         **_setting(case),
         inspect=deps.findings.looks,
+        marks=marks,
     )
 
 

@@ -74,6 +74,7 @@ class PreparedDocument:
     ended_at: datetime | None = None
     act_id: int | None = None
     failure: str = ""
+    activation: str | None = None
 
     @property
     def room(self) -> int:
@@ -251,6 +252,7 @@ def _read(row: PreparedRow) -> PreparedDocument:
         blob_sha256=row.blob_sha256, blob_size=row.blob_size, hole=(row.hole_start, row.hole_end), digest=row.digest,
         to_be_signed=row.to_be_signed, actor=row.actor, claimed_time=row.claimed_time, expires_at=row.expires_at,
         taken_at=row.taken_at, ended_at=row.ended_at, act_id=row.act_id, failure=row.failure,
+        activation=row.activation,
     )  # fmt: skip
 
 

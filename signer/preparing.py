@@ -49,7 +49,8 @@ from signer.form import (
     with_locked,
 )
 from signer.inspection import inspect
-from signer.octets import Octets
+from signer.octets import Octets, stream_of
+from signer.page_drawing import draw, plan_marks
 from signer.password import Password
 from signer.placing import READY_SEAL_STEM, PlaceShelf, SignatureField, Target, box_of, choose, ready_seal, stamp_of
 from signer.plain_increment import prepare_plain
@@ -87,7 +88,7 @@ class PrepareTask:
             plan = Plan.from_message(header, blobs[1:], self._unpack)
             prepared = prepare(blobs[0], plan, self._places)
             if plan.inspect:
-                prepared = replace(prepared, findings=_look_through(blobs[0], plan))
+                prepared = replace(prepared, findings=prepared.findings + _look_through(blobs[0], plan))
         except SignerError as error:
             return {"error": type(error).__name__, "code": error.code, "facts": error.facts}, []
         except AppearanceError as error:
@@ -108,6 +109,8 @@ def prepare(pdf: Octets, plan: Plan, places: PlaceShelf | None = None) -> Prepar
     """Append the revision; Refused or InputUnreadable when it cannot be. Uses no key. `places`: what was found before."""
     if _HEADER.search(pdf[:_HEADER_WITHIN]) is None:
         raise InputUnreadable("INPUT_NOT_PDF")
+    if plan.marks:
+        return prepare_by_library(pdf, plan)
     try:
         return prepare_plain(pdf, plan, places)
     except NotPlain:
@@ -173,8 +176,31 @@ def _prepare(pdf: Octets, plan: Plan, *, strict: bool) -> Prepared:
     waiting = [*(each.name for each in fields if each.free), *([room] if room else [])]
     rules = _rules(writer, plan, target, waiting, filled)
     wants = _Wants(seal_field=room, tags=claims.tagged and not signed, appearance=claims.archive_part == 1)
+    left_out = _mark_pages(pdf, plan, writer, parts, target, signed, rights) if plan.marks else ()
     tail, hole = _append_signature(writer, plan, target, parts, rules, wants)
-    return Prepared(tail, hole, target.name, target.how, tuple(filled), not strict, signed)
+    return Prepared(tail, hole, target.name, target.how, tuple(filled), not strict, signed, left_out)
+
+
+def _mark_pages(
+    pdf: Octets, plan: Plan, writer: RevisionWriter, parts: PdfParts, target: Target, signed: int, rights: Rights
+) -> tuple[SafetyFinding, ...]:
+    """Watermark and code, with the first signature alone; a finding when the code was left out because it found no room."""
+    if signed:
+        return ()
+    refuse_unless_allowed(rights, new_field=True)
+    taken: dict[int, list[Rect]] = {}
+    if target.place is not None:
+        place = target.place
+        taken[place.page_index] = [place.rect]
+        if plan.ready_seal_mm:
+            taken[place.page_index].append(seal_rect(place.rect, plan.ready_seal_mm, place.rotation))
+    drawable = pdf if isinstance(pdf, bytes) else stream_of(pdf)
+    drawings, found_room = plan_marks(drawable, plan.marks, plan.fonts, taken, plan.password.text)
+    if not found_room and plan.marks.code is not None and plan.marks.code.required:
+        raise Refused("CODE_NOWHERE")
+    # Blending asks for more than a PDF/A says of itself.
+    draw(writer, parts, drawings, beneath=parts.archive_part is not None)
+    return () if found_room else (SafetyFinding("code-left-out", 1),)
 
 
 def _target(

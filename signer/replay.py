@@ -214,7 +214,7 @@ LOST = frozenset(
 TRACELESS = frozenset(
     {
         "document.sign.intent", "document.sign.fail", "document.extend.done", "document.extend.close", "file.upgrade",
-        "batch.cancel", "activation.refuse",
+        "batch.cancel", "activation.refuse", "document.print",
     }
 )  # fmt: skip
 

@@ -29,6 +29,7 @@ TASKS: Mapping[str, str] = {
     "gather": "signer.validation.gathering:gather_task",
     "prepare": "signer.preparing:PrepareTask",
     "extend": "signer.appending:extend_task",
+    "render": "signer.rendition:RenditionTask",
     "inspect": "signer.inspection:inspect_task",
 }
 

@@ -22,6 +22,7 @@ from signer.evidence import EvidenceAhead
 from signer.extending import Raised
 from signer.findings import refuse_findings
 from signer.levels import B_B, B_T, LEVELS, reaches
+from signer.marking import drawn_code, refuse_mixed_training
 from signer.numbering import GivenNumber
 from signer.octets import Octets, sha256_of
 from signer.office_policy import ISSUE, policy_on
@@ -56,7 +57,8 @@ def open_case(request: SignRequest, actor: Actor, signatory: Signatory, deps: Si
         with deps.database.look() as connection:
             refuse_without_consent(connection, case)
     check_order(case)
-    return dataclasses.replace(case, mandates=find_mandates(case))
+    refuse_mixed_training(case)
+    return dataclasses.replace(case, mandates=find_mandates(case), code=drawn_code(case))
 
 
 def judge_before(request: SignRequest, deps: SigningDeps) -> EarlierSignatures:

@@ -39,7 +39,8 @@ class EarlierSignatures:
     `revisions`: SHA-256 of each signed revision. `fields`: names of the signed fields. `broken`: those whose content
     changed or whose value is wrong. `signers`: serials of our own certificates behind valid signatures. `enrolled`: credentials
     whose key is elsewhere, behind whole signatures with the very certificate that they were enrolled with. `officials`: SHA-256 of the
-    certificates behind valid signatures that others have issued for keys of ours.
+    certificates behind valid signatures that others have issued for keys of ours. `practised`: fields signed with our own
+    certificates for training; `practised_elsewhere`: with those of another home.
     """
 
     revisions: tuple[str, ...] = ()
@@ -48,6 +49,8 @@ class EarlierSignatures:
     signers: tuple[str, ...] = ()
     enrolled: tuple[str, ...] = ()
     officials: tuple[str, ...] = ()
+    practised: tuple[str, ...] = ()
+    practised_elsewhere: tuple[str, ...] = ()
 
 
 class Preparer(Protocol):
@@ -88,6 +91,8 @@ class SignRequest:
     room: int = 0
     particulars: Particulars = NOTHING_PARTICULAR
     activation: str | None = None
+    # It is only prepared now: its consent may come when it is finished.
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,14 @@ class SignedDocument:
 
 
 @dataclass(frozen=True)
+class CodeWish:
+    """Whether codes are drawn on documents (None: as the policy of offices has it), and the address that they are checked at."""
+
+    drawn: str | None = None
+    address: str = ""
+
+
+@dataclass(frozen=True)
 class SigningDeps:
     """What the cycle works with; built once in api/wiring.py.
 
@@ -144,6 +157,9 @@ class SigningDeps:
     prepared_at_once: int = 1
     # Whether files are looked through before they are signed, and what becomes of what is found.
     findings: FindingsPolicy = NO_LOOK
+    # Whether it only serves to practise.
+    training: bool = False
+    code: CodeWish = CodeWish()
 
 
 @dataclass(frozen=True)
@@ -159,6 +175,8 @@ class Case:
     earlier: EarlierSignatures
     # What the signer's position rests on (mandates.py).
     mandates: tuple[int, ...] = ()
+    # The code that is drawn on it, and that it will bear.
+    code: str | None = None
 
     @property
     def policy(self) -> OfficePolicy:

@@ -112,13 +112,15 @@ def begin_all(connection: Connection, readies: Sequence[Ready], promised: str | 
         case = ready.case
         begun = begin_fresh(
             connection, case.deps.clock, case.actor, intent, agency=case.signatory.agency, name=case.request.name,
-            details=case.request.metadata, facts=case.signed_by, code=promised,
+            details=case.request.metadata, facts=case.signed_by, code=promised or case.code,
         )  # fmt: skip
         if begun is not None:
             results[place] = Begun(ready, *begun)
             continue
         known = find_by_revisions(connection, (intent.input_sha256,))
         assert known is not None
+        # A code is drawn on what nobody has signed, and the register knows nothing else.
+        assert case.code is None
         results[place] = _begin_known(connection, ready, intent, known, acts)
     for place in consented:
         if isinstance(results[place], Refused):
@@ -135,7 +137,7 @@ def begin_alone(connection: Connection, ready: Ready) -> Begun | None:
     signatory = case.signatory
     if case.earlier.revisions or not isinstance(signatory, Credential) or not signatory.authorities:
         return None
-    if signatory.activation != STANDING:
+    if signatory.activation != STANDING or case.code is not None:
         return None  # a consent is used in the same commit
     begun = begin_in_force(
         connection, case.deps.clock, case.actor, intent_of(ready), agency=signatory.agency, name=case.request.name,

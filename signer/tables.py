@@ -217,6 +217,8 @@ class PreparedRow(Base):
     ended_at: Mapped[datetime | None]
     act_id: Mapped[int | None] = mapped_column(ForeignKey("signing_acts.id"), index=True)
     failure: Mapped[str] = mapped_column(String(64))
+    # The consent that it will be signed with, where the credential asks for one.
+    activation: Mapped[str | None] = mapped_column(String(32))
 
 
 class NumberRow(Base):
@@ -293,6 +295,7 @@ class BatchRow(Base):
     # What the signatures are to forbid (protection.py).
     protection: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     particulars: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    activation: Mapped[str | None] = mapped_column(String(32))
     state: Mapped[str] = mapped_column(String(8), index=True)
     total: Mapped[int]
     created_at: Mapped[datetime]

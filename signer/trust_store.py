@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,13 +22,14 @@ from certs.clock import Clock
 from certs.db import Database
 from certs.inventory import find_by_sha256
 from certs.names import rfc4514, subject_of
+from certs.training import is_training
 from pki.audit import Actor, append
 from pki.roles import Permission, require
 from signer.errors import Refused, UsageWrong
 from signer.trust_tables import TrustedRow
 from signer.validation.facts import TRUST_KINDS, Trust, TrustAnchor
 
-TREES: tuple[Trust, ...] = tuple(kind for kind in TRUST_KINDS if kind != "unknown")
+TREES: tuple[Trust, ...] = tuple(kind for kind in TRUST_KINDS if kind not in ("training", "unknown"))
 _FINGERPRINT_OCTETS = 32
 # What goes wrong with certificates that somebody else made.
 _BROKEN = (ValueError, TypeError, KeyError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound)
@@ -79,6 +80,7 @@ def add_anchor(certificate: x509.Certificate, tree: str, fingerprint: bytes, act
     if not hmac.compare_digest(certificate.fingerprint(hashes.SHA256()), fingerprint):
         raise Refused("TRUST_FINGERPRINT_WRONG", subject=shown_subject(certificate))
     refuse_no_authority(certificate)
+    refuse_training([certificate.public_bytes(Encoding.DER)])
     new = trusted_of(certificate, tree, actor, deps.clock, is_anchor=True)
     with deps.database.write() as session:
         if find_by_sha256(session, new.sha256) is not None:
@@ -100,6 +102,7 @@ def add_authorities(
     session: Session, certificates: Sequence[x509.Certificate], tree: str, actor: Actor, clock: Clock
 ) -> None:
     """Keep authorities whose path to an anchor of this tree was checked, in the caller's transaction, with its audit row."""
+    refuse_training([certificate.public_bytes(Encoding.DER) for certificate in certificates])
     for certificate in certificates:
         new = trusted_of(certificate, tree, actor, clock, is_anchor=False)
         if session.get(TrustedRow, new.sha256) is None:
@@ -146,6 +149,13 @@ def is_anchor(session: Session, der: bytes) -> bool:
 def anchors_of(trusted: Sequence[Trusted]) -> tuple[TrustAnchor, ...]:
     """The anchors as judging takes them."""
     return tuple(TrustAnchor(each.der, each.tree) for each in trusted if each.is_anchor)
+
+
+def refuse_training(ders: Iterable[bytes], own: Collection[bytes] = ()) -> None:
+    """Refused for a certificate that only serves to practise: nobody believes one but the home that made it, which has it as its own."""
+    for der in ders:
+        if is_training(der) and der not in own:
+            raise Refused("TRUST_TRAINING", sha256=hashlib.sha256(der).hexdigest())
 
 
 def refuse_no_authority(certificate: x509.Certificate) -> None:

@@ -118,7 +118,7 @@ def _refuse_lost(signatures: Iterable[JudgedSignature]) -> None:
     for each in signatures:
         if each.reason in _TOO_LATE:
             raise Refused("UPGRADE_TOO_LATE", field=each.facts.field, reason=each.reason)
-        if each.conclusion != "valid" and each.reason not in _OPEN_QUESTIONS:
+        if not each.is_sound and each.reason not in _OPEN_QUESTIONS:
             raise Refused("UPGRADE_NOT_SOUND", field=each.facts.field, reason=each.reason)
 
 

@@ -27,10 +27,19 @@ from pki.persons import PersonState, find_person, get_active_person
 from pki.roles import Permission, Role, require
 from signer.errors import Refused
 
-SCOPES = ("sign", "verify", "ra", "ca", "audit")
+SCOPES = ("sign", "print", "verify", "ra", "ca", "audit")
 # What a scope lets through; the roles behind the token have to allow it too. Verifying needs nothing.
 _PERMISSIONS: dict[str, frozenset[Permission]] = {
-    "sign": frozenset({Permission.SIGN_DOCUMENTS, Permission.RECALL_DOCUMENTS, Permission.EXTEND_DOCUMENTS}),
+    "sign": frozenset(
+        {
+            Permission.SIGN_DOCUMENTS,
+            Permission.RECALL_DOCUMENTS,
+            Permission.EXTEND_DOCUMENTS,
+            Permission.PRINT_DOCUMENTS,
+        }
+    ),
+    # A kiosk or a counter: it prints what is in force, and nothing else.
+    "print": frozenset({Permission.PRINT_DOCUMENTS}),
     "verify": frozenset(),
     "ra": frozenset(
         {
@@ -44,7 +53,13 @@ _PERMISSIONS: dict[str, frozenset[Permission]] = {
         }
     ),
     "ca": frozenset(Permission)
-    - {Permission.SIGN_DOCUMENTS, Permission.RECALL_DOCUMENTS, Permission.EXTEND_DOCUMENTS, Permission.READ_AUDIT},
+    - {
+        Permission.SIGN_DOCUMENTS,
+        Permission.RECALL_DOCUMENTS,
+        Permission.EXTEND_DOCUMENTS,
+        Permission.READ_AUDIT,
+        Permission.PRINT_DOCUMENTS,
+    },
     "audit": frozenset({Permission.READ_AUDIT}),
 }
 # Who decides about people has to be one of them.

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
         print_table(call.out, [_heading(call.words), _row(tampered, call.words)])
     call.out.write("\n" + call.words.say("DEMO_WHERE", {"out": str(home.out), "demo": str(home.demo)}) + "\n")
     call.out.write(call.words.say("DEMO_NEXT", {"url": installation.settings.http.public_url}) + "\n")
-    good = all(result.verdict and result.verdict.conclusion == "valid" for result in done)
+    good = all(result.verdict and all(each.is_sound for each in result.verdict.judged.signatures) for result in done)
     caught = tampered is not None and tampered.verdict is not None and tampered.verdict.conclusion == "invalid"
     return 0 if good and caught else 1
 

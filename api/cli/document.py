@@ -7,13 +7,14 @@ from typing import Any, TextIO
 
 from api.cli.call import Call
 from api.cli.context import acting, print_json, print_table, refuse_existing
+from api.cli.outputs import refuse_unmarked
 from api.cli.parser import TypedPath
 from api.lineage_report import describe_lineage, lineage_lines
 from api.metadata_report import metadata_rows
-from api.web.purposes import awaits_seal
 from api.wiring import open_installation
 from api.words import Words
 from certs.clock import for_people, rfc3339
+from signer.admission import awaits_seal
 from signer.codes import grouped
 from signer.documents import Document, document_by_code
 from signer.errors import UsageWrong
@@ -61,6 +62,8 @@ def _write_file(options: argparse.Namespace, call: Call) -> int:
             document = document_by_code(session, options.code)
         if document.sha256 is None:
             raise UsageWrong("CODE_NOT_FOUND", typed=document.code)
+        if installation.training:
+            refuse_unmarked(target)
         content = installation.blobs.open(document.sha256)
     refuse_existing(target.path, target.typed, force=options.force)
     with OutputFile(target.path, expected_size=len(content), replace=options.force) as file:

@@ -6,6 +6,7 @@ import argparse
 
 from api.cli.call import Call
 from api.cli.context import acting, print_json, read_input, read_password, refuse_existing
+from api.cli.outputs import refuse_unmarked
 from api.cli.sign_report import print_signed, signed_json
 from api.cli.trusted import read_trusted
 from api.wiring import open_installation
@@ -31,9 +32,12 @@ def run(options: argparse.Namespace, call: Call) -> int:
             anchors=anchors,
             crls=crls,
             password=read_password(options.password_file),
+            activation=options.activation,
         )
         with installation.database.read() as session:
             one = get_prepared(session, options.id)
+        if installation.training:
+            refuse_unmarked(options.output)
         refuse_existing(options.output.path, options.output.typed, force=options.force)
         size = one.blob_size + _GROWTH + sum(map(len, crls))
         with OutputFile(options.output.path, expected_size=size, replace=options.force) as file:

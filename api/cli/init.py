@@ -12,10 +12,12 @@ from api.founding import Wish, found
 def run(options: argparse.Namespace, call: Call) -> int:
     """Make or finish the home and say where it is."""
     installation, fresh = found(
-        Wish(options.demo, options.agency, options.public_url), call.environment, owner_acting()
+        Wish(options.demo, options.agency, options.public_url, options.training), call.environment, owner_acting()
     )
     with installation:
         call.out.write(
             call.words.say("INIT_MADE" if fresh else "INIT_COMPLETE", {"home": str(installation.home.root)}) + "\n"
         )
+        if installation.training:
+            call.out.write(call.words.say("TRAINING_HOME") + "\n")
     return 0

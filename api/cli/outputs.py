@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from api.cli.context import writable_folder
 from api.cli.parser import TypedPath
 from api.errors import UsageError
+from certs.training import bears_training_name, marked_name
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,27 @@ def plan_outputs(files: list[TypedPath], output: TypedPath | None) -> list[Job]:
         raise UsageError("OUTPUT_NOT_FOLDER", path=output.typed)
     writable_folder(output.path, output.typed)
     return distinct([Job(file, below(output, Path(file.path.name))) for file in files])
+
+
+def practice_jobs(jobs: list[Job], options: argparse.Namespace) -> list[Job]:
+    """The same for a home that only serves to practise: every name says so. One that somebody typed is not changed but refused."""
+    typed = options.output is not None and len(jobs) == 1 and jobs[0].target == options.output
+    if typed:
+        refuse_unmarked(options.output)
+    return distinct([Job(job.source, _marked(job.target)) for job in jobs])
+
+
+def refuse_unmarked(target: TypedPath) -> None:
+    """UsageError for a name that does not say that what is in it is for practice."""
+    if not bears_training_name(target.path.name):
+        raise UsageError("TRAINING_NAME", path=target.typed, name=_marked(target).path.name)
+
+
+def _marked(target: TypedPath) -> TypedPath:
+    if bears_training_name(target.path.name):
+        return target
+    name = marked_name(target.path.name)
+    return TypedPath(str(Path(target.typed).with_name(name)), target.path.with_name(name))
 
 
 def below(folder: TypedPath, within: Path) -> TypedPath:

@@ -18,6 +18,7 @@ from api.cli.intent_arguments import intent_arguments
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.office_arguments import office_arguments
 from api.cli.prepared_arguments import prepared_arguments
+from api.cli.print_arguments import print_arguments
 from api.cli.trust_arguments import add_authority_import, add_official, add_trust
 from api.cli.upgrade_arguments import upgrade_arguments
 from api.cli.usage import Parser
@@ -25,7 +26,7 @@ from api.words import Words
 from signer.levels import LEVELS
 from signer.subfilters import SUBFILTERS
 
-SCOPES = ("sign", "verify", "ra", "ca", "audit")
+SCOPES = ("sign", "print", "verify", "ra", "ca", "audit")
 ROLES = ("admin", "registration-officer", "auditor")
 # RFC 5280 5.3.1; removeFromCRL is not a reason a person gives.
 REASONS = (
@@ -80,6 +81,7 @@ def build_parser(words: Words | None = None) -> Parser:
     add_consent(add, Shared(_json, _acts, typed_path, _number))
     _hsm(add)
     _document(add)
+    print_arguments(add, shared)
     _doctor(add)
     _serve(add)
     _token(add)
@@ -116,6 +118,11 @@ def _init(add: Sub) -> None:
     init = add("init", help="make a home: token, database, authorities")
     init.add_argument("--demo", action="store_true", help="also an agency with the credentials officer and seal")
     init.add_argument("--agency", metavar="NAME", help="the agency's full name (up to 64 characters)")
+    init.add_argument(
+        "--training",
+        action="store_true",
+        help="for practice alone, and for ever: a chain of its own, a watermark on every page",
+    )
     init.add_argument("--public-url", metavar="URL", help="where the outside reaches this installation")
 
 

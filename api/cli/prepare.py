@@ -47,6 +47,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
             password=read_password(options.password_file),
             subfilter=options.subfilter or settings.subfilter,
             room=options.room or 0,
+            activation=options.activation,
             particulars=parse_particulars(options.main, options.copy_form, options.copy_source, options.comment),
         )
         actor = acting(call, installation)

@@ -38,6 +38,9 @@ def prepared_arguments(
         metavar="PEM",
         help="judge the signer's certificate also by these roots and revocation lists",
     )
+    finish.add_argument(
+        "--activation", metavar="ID", help="the consent to sign with, instead of the one it was prepared with"
+    )
     password(finish)
     finish.add_argument("--force", action="store_true", help="replace an existing output")
     shared.acts(finish)
@@ -88,6 +91,9 @@ def _prepare(prepare: argparse.ArgumentParser, shared: Shared) -> None:
     )
     prepare.add_argument(
         "--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes"
+    )
+    prepare.add_argument(
+        "--activation", metavar="ID", help="the consent to sign with later, where the credential asks for one"
     )
     prepare.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
     prepare.add_argument("--subfilter", choices=SUBFILTERS, help="default: the setting sign.subfilter")

@@ -17,8 +17,10 @@ def run(options: argparse.Namespace, call: Call) -> int:
     if not home.exists():
         raise UsageError("HOME_MISSING", home=str(home.root))
 
-    def announce(url: str) -> None:
+    def announce(url: str, training: bool) -> None:
         call.out.write(call.words.say("SERVING", {"url": url}) + "\n")
+        if training:
+            call.out.write(call.words.say("TRAINING_HOME") + "\n")
         if is_elsewhere(settings.http.public_url, url, behind_proxy=bool(settings.web.trusted_proxies)):
             facts = {"public_url": settings.http.public_url, "url": url}
             call.out.write(call.words.say("SERVING_ELSEWHERE", facts) + "\n")

@@ -7,7 +7,7 @@ import json
 
 from api.cli.call import Call
 from api.cli.context import acting, print_json, read_input, refuse_existing
-from api.cli.outputs import Job
+from api.cli.outputs import Job, practice_jobs
 from api.cli.sign_again import done_before
 from api.cli.sign_jobs import is_one, sign_jobs
 from api.cli.sign_many import GROWTH, ManyFiles, sign_request
@@ -30,6 +30,8 @@ def run(options: argparse.Namespace, call: Call) -> int:
     parse_protection(options.certify, options.lock)
     with open_installation(call.environment, judge=call.judge) as installation:
         jobs = sign_jobs(options)
+        if installation.training:
+            jobs = practice_jobs(jobs, options)
         metadata = read_metadata(options)
         actor = acting(call, installation)
         if not is_one(options):

@@ -9,7 +9,7 @@ from typing import Any
 from api.cli.call import Call
 from api.cli.context import acting, print_json, read_password, refuse_existing, take_input
 from api.cli.failures import describe
-from api.cli.outputs import Job, plan_outputs
+from api.cli.outputs import Job, plan_outputs, practice_jobs
 from api.cli.trusted import read_trusted
 from api.wiring import Installation, open_installation
 from api.words import one_line
@@ -28,6 +28,8 @@ def run(options: argparse.Namespace, call: Call) -> int:
     """Write the raised files; nothing where one cannot be raised."""
     with open_installation(call.environment, judge=call.judge) as installation:
         jobs = plan_outputs(options.files, options.output)
+        if installation.training:
+            jobs = practice_jobs(jobs, options)
         actor = acting(call, installation)
         anchors, crls = read_trusted(options.trust)
         password = read_password(options.password_file)

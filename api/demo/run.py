@@ -11,6 +11,7 @@ from api.cli.failures import describe
 from api.demo.papers import write_papers
 from api.errors import UsageError
 from api.wiring import Installation
+from certs.training import marked_name
 from pki.audit import Actor
 from pki.roles import Permission, require
 from signer.credentials import credential_exists
@@ -74,7 +75,7 @@ def _own(folder: Path | None) -> Iterator[_Source]:
 
 def _finish(source: _Source, installation: Installation, actor: Actor) -> DemoResult:
     step = installation.home.demo / "steps" / f"{Path(source.name).stem}-officer.pdf"
-    target = installation.home.out / source.name
+    target = installation.home.out / (marked_name(source.name) if installation.training else source.name)
     try:
         if not target.exists():
             if not step.exists():

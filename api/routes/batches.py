@@ -32,7 +32,7 @@ from signer.protection import parse_protection
 from signer.subfilters import SUBFILTERS
 
 _FIELDS = (
-    "credential", "intent", "level", "metadata", "placement", "subfilter", "certify", "lock", PASSWORD, "documents",
+    "credential", "intent", "level", "metadata", "placement", "subfilter", "certify", "lock", "activation", PASSWORD, "documents",
     *PARTICULARS,
 )  # fmt: skip
 _OF_ONE = ("reference", "metadata", "placement")
@@ -136,6 +136,7 @@ def _wanted(form: BatchForm, token: TokenRecord, settings: SignSettings) -> NewB
         protection,
         particulars_of(fields),
         form.password(),
+        fields.get("activation") or None,
     )
 
 

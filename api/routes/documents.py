@@ -25,6 +25,7 @@ from api.services import Services
 from api.settings import SignSettings
 from certs.clock import rfc3339
 from certs.errors import CertsError
+from certs.training import marked_name
 from signer.appearance.geometry import parse_placement
 from signer.documents import Document
 from signer.errors import UsageWrong
@@ -34,6 +35,7 @@ from signer.metadata import parse_metadata
 from signer.octets import Octets, sha256_of
 from signer.office_policy import INTENTS, PARTICULARS
 from signer.particulars import Particulars, parse_particulars
+from signer.printing import PrintWish
 from signer.protection import parse_protection
 from signer.register_search import MOST, NAMES, parse_query
 from signer.signing import SignedDocument, SignRequest
@@ -107,8 +109,11 @@ async def fetch(request: Request) -> Response:
     state = request.app.state
     await state.access.welcome(request)
     document, content = await state.lanes.quick.run(state.services.document_file, request.path_params["code"])
+    name = f"{document.code}.pdf"
+    if state.services.installation.training:
+        name = marked_name(name)
     headers = {
-        "Content-Disposition": f'attachment; filename="{document.code}.pdf"',
+        "Content-Disposition": f'attachment; filename="{name}"',
         "ETag": f'"{document.sha256}"',
     }
     if isinstance(content, bytes):
@@ -129,6 +134,21 @@ async def upgrade(request: Request) -> Response:
     await state.lanes.sign.run(state.services.upgrade, code, level, token.actor)
     document, lineage = await state.lanes.quick.run(state.services.document_history, code)
     return JSONResponse(_describe(document, lineage))
+
+
+async def print_out(request: Request) -> Response:
+    """The rendition for paper, for a kiosk or a counter: its token says who prints, the body where."""
+    state = request.app.state
+    token: TokenRecord = await state.access.require(request, "print", "sign")
+    (place,) = _texts(await read_json(request), "place")
+    wish = PrintWish(request.path_params["code"], place, token.person or token.name)
+    printed = await state.lanes.judge.run(state.services.print, wish, token.actor)
+    name = f"{printed.code}-print.pdf"
+    if state.services.installation.training:
+        name = marked_name(name)
+    # It says when it was made: nobody keeps it for the next reader.
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(printed.content, 200, headers, media_type=_FILE_MEDIA_TYPE)
 
 
 async def recall(request: Request) -> Response:
@@ -350,6 +370,7 @@ routes = [
     Route("/api/v1/documents/{code}", show, methods=["GET"]),
     Route("/api/v1/documents/{code}/file", fetch, methods=["GET"]),
     Route("/api/v1/documents/{code}/upgrade", upgrade, methods=["POST"]),
+    Route("/api/v1/documents/{code}/print", print_out, methods=["POST"]),
     Route("/api/v1/documents/{code}/recall", recall, methods=["POST"]),
     Route("/api/v1/documents/{code}/replace", replace, methods=["POST"]),
     Route("/api/v1/documents/{code}/correct", correct, methods=["POST"]),

@@ -14,6 +14,7 @@ from signer.validation.reasons import REASONS
 Row = tuple[str, str, str]
 _ALLOWS = {
     "sign": "sign and recall documents, see all that is recorded of them",
+    "print": "print documents that are in force, for kiosks and counters",
     "verify": "see all that is recorded of documents",
     "ra": "issue certificates, see them whole; renew, suspend, reinstate and revoke them",
     "ca": "see certificates whole",

@@ -33,7 +33,8 @@ from signer.signing_parts import SignRequest
 _FIELDS = (*FIELDS, "certificate", "chain", "room")
 _MOST_ROOM = 1024 * 1024
 _GIVEN = ("signature", "cms")
-_TOLD = (*_GIVEN, PASSWORD)
+_ACTIVATION = "activation"
+_TOLD = (*_GIVEN, _ACTIVATION, PASSWORD)
 Answer = dict[str, Any]
 
 
@@ -187,7 +188,10 @@ def _given(body: object) -> Given:
     if typed is not None and not isinstance(typed, str):
         raise RequestError("FORM_VALUE_WRONG", field=PASSWORD, valid="text")
     password = parse_password(typed.encode("utf-8", "replace")) if typed else NO_PASSWORD
-    return Given(octets.get("signature"), octets.get("cms"), password=password)
+    activation = body.get(_ACTIVATION)
+    if activation is not None and not isinstance(activation, str):
+        raise RequestError("FORM_VALUE_WRONG", field=_ACTIVATION, valid="text")
+    return Given(octets.get("signature"), octets.get("cms"), password=password, activation=activation or None)
 
 
 def _octets(name: str, value: object) -> bytes:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from api.web.document_link import DocumentLink, advice_with, links
-from api.web.purposes import awaits_seal, main_documents
+from api.web.purposes import main_documents
 from api.web.sentences import Sentence
 from api.web.text import masked, shown
 from api.web.verdict_view import VerdictView
 from certs.clock import for_people
+from signer.admission import awaits_seal
 from signer.codes import grouped
 from signer.documents import Document
 from signer.lineage import CORRECTED, REPLACED, Lineage

@@ -181,7 +181,9 @@ def _renderer(request: Request) -> Renderer:
 def _renderer_of(state: State) -> Renderer:
     renderer: Renderer | None = getattr(state, "renderer", None)
     if renderer is None:
-        renderer = state.renderer = Renderer(state.services.installation.settings)
+        renderer = state.renderer = Renderer(
+            state.services.installation.settings, training=state.services.installation.training
+        )
     return renderer
 
 

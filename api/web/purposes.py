@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from signer.documents import Document
-from signer.office_policy import APPROVE, COMMENT, ISSUE
+from signer.office_policy import APPROVE, ISSUE
 
 
 def purposes_of(document: Document) -> dict[str, str]:
@@ -14,12 +14,6 @@ def purposes_of(document: Document) -> dict[str, str]:
 def is_sealed_alone(document: Document) -> bool:
     """Whether the agency signed for something that needs no officer: anything but issuing (ND30 Đ.32.2.d)."""
     return all(act.intent not in (APPROVE, ISSUE) for act in document.acts)
-
-
-def awaits_seal(document: Document) -> bool:
-    """Whether only persons have signed a document that is not issued: it is none of the agency's yet."""
-    done = [act.intent for act in document.acts if act.state == "done"]
-    return document.issued_at is None and all(intent in (APPROVE, COMMENT) for intent in done)
 
 
 def main_documents(document: Document) -> tuple[str, ...]:

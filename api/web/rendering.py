@@ -15,6 +15,7 @@ from api.settings import Settings
 from api.web.headers import PAGE_HEADERS, SECURITY_HEADERS, STATIC_HEADERS
 from api.web.languages import NAMES, choose_language
 from api.web.sentences import Voices
+from signer.marking import WATERMARK
 
 _MEDIA_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
@@ -29,7 +30,7 @@ class _Asset:
 class Renderer:
     """Makes answers out of views. Any number of requests share it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, training: bool = False) -> None:
         self._voices = Voices()
         self._assets = dict(_read_assets())
         self._templates = Environment(
@@ -40,6 +41,8 @@ class Renderer:
         self._constants = {
             "languages": NAMES,
             "limit_mb": str(settings.web.max_upload_mb),
+            "training": training,
+            "practice": WATERMARK,
             "public_url": settings.http.public_url,
             "host": urlsplit(settings.http.public_url).netloc,
             "asset": self._asset_address,

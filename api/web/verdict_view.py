@@ -16,7 +16,7 @@ from api.web.text import in_groups, short_name
 from certs.clock import for_people
 from signer.codes import grouped
 from signer.credentials import OFFICER, SEAL
-from signer.validation.policy import JudgedSignature
+from signer.validation.policy import TRAINING, JudgedSignature
 from signer.validation.verdict import DocumentStatus, Verdict, software
 
 # What a conclusion looks like; the word beside it says the same, so colour is never the only bearer (WCAG 2.2 1.4.1).
@@ -44,6 +44,7 @@ _ADVICE = {
     "UNKNOWN_SIGNER": "ASK",
     "UNKNOWN_ALGORITHM": "ASK",
     "UNKNOWN_CHANGES": "ASK",
+    "TRAINING": "TRAINING",
     "NOT_SIGNED": "UNSIGNED",
     "DOC_RECALLED": "RECALLED",
     "DOC_REPLACED": "REPLACED",
@@ -147,6 +148,8 @@ def _read_on(document: DocumentStatus) -> tuple[DocumentLink, ...]:
 def _headline(verdict: Verdict, reason: str) -> Headline:
     if reason in _ENDED:
         return Headline("bad", f"WEB_WORD_{reason}", reason)
+    if reason == TRAINING:
+        return Headline("bad", "WEB_WORD_TRAINING", reason)
     return Headline(TONES[verdict.conclusion], f"CONCLUSION_{verdict.conclusion}", reason)
 
 
@@ -184,6 +187,8 @@ def _signer(judged: JudgedSignature) -> tuple[str, str]:
     if _content(judged)[0] == "fail":
         return "unknown", "WEB_NOT_ASKED_CONTENT"
     path = judged.facts.path
+    if judged.reason == TRAINING:
+        return "fail", judged.reason
     if path is None or path.problem or judged.trust == "unknown":
         return "unknown", judged.reason
     if judged.reason in ("UNKNOWN_SIGNER", "UNKNOWN_KEY_USAGE", "UNKNOWN_CHAIN", "UNKNOWN_ALGORITHM"):
@@ -216,7 +221,7 @@ def _roots(signatures: tuple[JudgedSignature, ...]) -> tuple[tuple[str, str], ..
     found: dict[str, str] = {}
     for each in signatures:
         path = each.facts.path
-        if path is not None and each.trust != "unknown":
+        if path is not None and each.trust not in ("training", "unknown"):
             top = path.certificates[-1].issuer if path.certificates else ""
             found.setdefault(in_groups(path.anchor_sha256), short_name(top))
     return tuple((name, fingerprint) for fingerprint, name in found.items())

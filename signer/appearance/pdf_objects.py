@@ -29,7 +29,7 @@ class PdfParts:
     def __init__(self, writer: BasePdfFileWriter, *, archive_part: int | None = None, has_rgb: bool = True) -> None:
         """`archive_part`: of PDF/A, whose rules are kept. Without `has_rgb` the colours bring their own meaning."""
         self._writer = writer
-        self._archive_part = archive_part
+        self.archive_part = archive_part
         self._has_rgb = has_rgb
         self._fonts: dict[str, generic.IndirectObject] = {}
         self._images: dict[tuple[str, int], generic.IndirectObject] = {}
@@ -45,7 +45,7 @@ class PdfParts:
             resources[pdf_name("/Font")] = _dictionary(
                 {f"/{name}": self.font(font) for name, font in appearance.fonts.items()}
             )
-        if self._archive_part is not None and not self._has_rgb:
+        if self.archive_part is not None and not self._has_rgb:
             resources[pdf_name("/ColorSpace")] = _default_spaces()
         entries: dict[str, Any] = {
             "/Type": pdf_name("/XObject"),
@@ -68,7 +68,7 @@ class PdfParts:
                 **size,
                 "/BitsPerComponent": _integer(8),
             }
-            if self._archive_part == 1 or (self._archive_part and not self._has_rgb):
+            if self.archive_part == 1 or (self.archive_part and not self._has_rgb):
                 # ISO 19005-1 6.4: no /SMask; 19005-2 6.2.10: none where no intent says what colours blend in.
                 # What is more than half opaque is drawn (ISO 32000-1 8.9.6.3).
                 stencil = {**base, "/BitsPerComponent": _integer(1), "/ImageMask": generic.BooleanObject(True)}
@@ -102,7 +102,7 @@ class PdfParts:
             "/StemV": _integer(font.stem_v),
             "/FontFile2": add(_stream({"/Length1": _integer(font.font_file_length)}, font.font_file)),
         }
-        if self._archive_part == 1:
+        if self.archive_part == 1:
             # ISO 19005-1 6.3.5: which CIDs a subset has; here all from 0 on, the first in the highest bit.
             count = len(font.widths)
             octets = ((1 << count) - 1 << -count % 8).to_bytes((count + 7) // 8, "big")

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from signer.password import NO_PASSWORD, Password
 from signer.validation.errors import FactsUnreadable
 
-Trust = Literal["government", "public", "internal", "foreign", "unknown"]
+Trust = Literal["government", "public", "internal", "foreign", "training", "unknown"]
 TRUST_KINDS: tuple[Trust, ...] = typing.get_args(Trust)
 
 

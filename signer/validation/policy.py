@@ -6,9 +6,11 @@ question; whatever would need an earlier proof is indeterminate.
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from datetime import datetime
 
+from certs.training import is_training
 from signer.validation.facts import FileFacts, SignatureFacts
 from signer.validation.proofs import NO_PROOF, Proof, Proofs, document_token
 from signer.validation.reasons import REASONS
@@ -47,6 +49,7 @@ _BROKEN_RANGES = frozenset(
         Finding.ENTRY_TWICE,
     }
 )
+TRAINING = "TRAINING"
 _UNSUPPORTED = frozenset({"UNSUPPORTED_SUBFILTER", "AlgorithmNotSupported", "UnsupportedAlgorithm"})
 
 
@@ -62,6 +65,11 @@ class JudgedSignature:
     revocation: str
     trust: str
     proven_time: datetime | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether one may go on from it: valid, or made for practice in this very home and good in all else."""
+        return self.conclusion == "valid" or (self.reason == TRAINING and self.trust == "training")
 
 
 @dataclass(frozen=True)
@@ -106,10 +114,11 @@ def judge_signature(
     """Integrity before anything about people: a changed file is invalid whoever signed it."""
     answer = (
         _integrity_reason(facts)
+        or _strange_training(facts)
         or algorithm_reason(facts, policy)
         or _path_reason(facts)
         or _time_reason(facts, own_status, at, proof)
-        or (_valid_reason(facts, at), None)
+        or ((TRAINING if _is_training(facts) else _valid_reason(facts, at)), None)
     )
     return _judged(facts, answer, own_status, at, proof.existed)
 
@@ -119,6 +128,19 @@ def _judge_timestamp(facts: SignatureFacts, proofs: Proofs, own_status: OwnStatu
     failure = _integrity_reason(facts) or proofs.judge_token(document_token(facts), facts.revision_end)
     answer = failure or (_valid_reason(facts, at), None)
     return _judged(facts, answer, own_status, at, facts.claimed_time if failure is None else None)
+
+
+def _strange_training(facts: SignatureFacts) -> Answer:
+    """Made for practice elsewhere: said before anything about its path, whoever is believed here."""
+    strange = _is_training(facts) and (facts.path is None or facts.path.kind != "training")
+    return (TRAINING, "NO_CERTIFICATE_CHAIN_FOUND") if strange else None
+
+
+def _is_training(facts: SignatureFacts) -> bool:
+    path = facts.path.certificates if facts.path is not None else ()
+    named = (facts.signer, *path) if facts.signer is not None else path
+    ours = facts.path is not None and facts.path.kind == "training"
+    return ours or any(is_training(base64.b64decode(each.der)) for each in named)
 
 
 def _valid_reason(facts: SignatureFacts, at: datetime) -> str:

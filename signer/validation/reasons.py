@@ -61,6 +61,8 @@ REASONS: Final[dict[str, Reason]] = {
             "UNKNOWN_TIME": ("NO_POE",),
             "UNKNOWN_ALGORITHM": ("CRYPTO_CONSTRAINTS_FAILURE",),
             "UNKNOWN_CHANGES": ("GENERIC",),
+            # All is as it should be, but the chain only serves to practise: for nobody is it valid.
+            "TRAINING": ("CHAIN_CONSTRAINTS_FAILURE", "NO_CERTIFICATE_CHAIN_FOUND"),
         },
     ),
     **_rows("unsigned", 4, {"NOT_SIGNED": (None,)}),

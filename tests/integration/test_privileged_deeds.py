@@ -54,6 +54,7 @@ from signer.mandates import NewMandate, add_mandate, end_mandate
 from signer.number_book import NumberWish, give_up_number, hold_number
 from signer.official import RequestWish, import_certificate, request_certificate
 from signer.outside_credentials import NewOutside, end_outside, enrol_outside
+from signer.printing import PrintWish, print_document
 from signer.raising import upgrade_document, upgrade_file
 from signer.recall import recall_document
 from signer.renewal import renew_due
@@ -208,6 +209,10 @@ def deeds(
         "api/services.py:cancel_prepared": lambda a: services.cancel_prepared(prepared, a),
         "api/services.py:issue": lambda a: services.issue(registered, "x", a),
         "api/services.py:issue_registered": lambda a: services.issue_registered(1, a),
+        "signer/printing.py:print_document": lambda a: print_document(
+            PrintWish(code, "Một cửa"), home.judging, a, home.printing
+        ),
+        "api/services.py:print": lambda a: services.print(PrintWish(code, "Một cửa"), a),
         "api/services.py:recall": lambda a: services.recall(code, "nhầm", a),
         "api/services.py:succeed": lambda a: services.succeed(succession, a),
         "api/signing_speed.py:measure": lambda a: measure(home.keys, 0.01, 1, a),

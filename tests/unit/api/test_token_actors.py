@@ -40,7 +40,8 @@ def test_a_token_of_nobodys_does_what_its_scopes_say_and_decides_nothing_about_p
     actor = actor_of(deps, issue(deps, "sign"))
     assert actor.name.startswith("token ")
     documents = {Permission.SIGN_DOCUMENTS, Permission.RECALL_DOCUMENTS, Permission.EXTEND_DOCUMENTS}
-    assert allowed(actor) == documents
+    assert allowed(actor) == documents | {Permission.PRINT_DOCUMENTS}
+    assert allowed(actor_of(deps, issue(deps, "print"))) == {Permission.PRINT_DOCUMENTS}
     assert allowed(actor_of(deps, issue(deps, "verify"))) == set()
     assert allowed(actor_of(deps, issue(deps, "audit"))) == {Permission.READ_AUDIT}
     every = allowed(actor_of(deps, issue(deps, *SCOPES)))

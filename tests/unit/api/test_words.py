@@ -26,7 +26,7 @@ from pki.audit_chain import BreakKind
 from pki.history import _ACTS, Past
 from pki.tsa.answer import Objection
 from signer.errors import SignerError
-from signer.findings import KINDS
+from signer.findings import KINDS, LEFT_OUT
 from signer.metadata import LENGTHS
 from signer.office_policy import INTENTS, policy_files
 from signer.prepared import STATES
@@ -310,7 +310,7 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "SIGNATURES_*": lambda: [f"SIGNATURES_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],
         "REPORT_*": lambda: [f"REPORT_{kind.upper()}" for kind in _choices(SignatureFacts, "type")],
         "TRUST_*": lambda: [f"TRUST_{kind}" for kind in TRUST_KINDS],
-        "FINDING_*": lambda: [f"FINDING_{kind}" for kind in KINDS],
+        "FINDING_*": lambda: [f"FINDING_{kind}" for kind in (*KINDS, LEFT_OUT)],
         "CHANGE_*": lambda: [f"CHANGE_{kind}" for kind in _choices(ChangeFacts, "kind")],
         "DOCUMENT_*": lambda: [
             f"DOCUMENT_{status.upper()}" for status in document["status"]["enum"] if status != "in-force"
