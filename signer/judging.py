@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -13,10 +15,12 @@ from certs.db import Database
 from certs.inventory import RevocationState, State, find_by_sha256, get_certificate, revocation_states
 from certs.outside import find_outside
 from pki.authorities import list_authorities
+from signer.appearance.image_rules import ImageRule, Purpose
 from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
 from signer.extension import Appended, ExtensionPlan
 from signer.findings import SafetyFinding, read_findings
+from signer.image_registry import Checked
 from signer.lineage import document_status
 from signer.octets import Octets, sha256_of
 from signer.outside_credentials import enrolled_in_force
@@ -69,6 +73,12 @@ class JudgeDesk:
     def inspect(self, pdf: Octets, password: Password = NO_PASSWORD) -> tuple[SafetyFinding, ...]:
         """What in a file lets it look or act other than it seems; errors as for `prepare`."""
         return inspect_file(self._judge, pdf, password)
+
+    def check_picture(self, png: bytes, purpose: Purpose, width_mm: float, rule: ImageRule, file: str) -> Checked:
+        """The picture of a seal or a signature, in the form in which it is kept; errors as for `prepare`."""
+        header = {"purpose": purpose, "width_mm": width_mm, "rule": asdict(rule), "file": file}
+        answer, (kept,) = _picture_of(self._judge, header, png)
+        return Checked(kept, int(answer["width_px"]), int(answer["height_px"]))
 
     def _have_done(self, task: str, pdf: Octets, message: Message) -> Message:
         return _have_done(self._judge, task, pdf, message)
@@ -219,6 +229,15 @@ def _joined(own: ValidationInputs, extra: ValidationInputs | None) -> Validation
         own.at, own.anchors + extra.anchors, own.intermediates + extra.intermediates, own.crls + extra.crls,
         extra.password,
     )  # fmt: skip
+
+
+def _picture_of(judge: Judge, header: dict[str, Any], png: bytes) -> Message:
+    try:
+        return _have_done(judge, "picture", png, (header, []))
+    except InputUnreadable as error:
+        if error.code == "INPUT_BEYOND_LIMITS":
+            raise InputUnreadable("IMAGE_BEYOND_LIMITS", file=str(header["file"])) from error
+        raise
 
 
 def _gave_up(failure: SandboxFailure) -> SignerError:

@@ -25,7 +25,7 @@ from signer.levels import B_B, B_T, LEVELS, reaches
 from signer.numbering import GivenNumber
 from signer.octets import Octets, sha256_of
 from signer.office_policy import ISSUE, policy_on
-from signer.office_rules import check_needs, find_mandates, intent_for
+from signer.office_rules import check_needs, find_images, find_mandates, intent_for
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, embed_signature
 from signer.planning import build_plan
 from signer.protection import refuse_protection
@@ -56,7 +56,7 @@ def open_case(request: SignRequest, actor: Actor, signatory: Signatory, deps: Si
         with deps.database.look() as connection:
             refuse_without_consent(connection, case)
     check_order(case)
-    return dataclasses.replace(case, mandates=find_mandates(case))
+    return dataclasses.replace(case, mandates=find_mandates(case), images=find_images(case))
 
 
 def judge_before(request: SignRequest, deps: SigningDeps) -> EarlierSignatures:

@@ -14,6 +14,7 @@ from api.cli.cert_arguments import Shared, add_life, add_past
 from api.cli.consent_arguments import add_consent
 from api.cli.credential_arguments import credential_arguments
 from api.cli.document_arguments import add_document
+from api.cli.image_arguments import image_arguments
 from api.cli.intent_arguments import intent_arguments
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.office_arguments import office_arguments
@@ -69,6 +70,7 @@ def build_parser(words: Words | None = None) -> Parser:
     prepared_arguments(add, shared, _password)
     credential_arguments(add, shared)
     office_arguments(add, shared)
+    image_arguments(add, shared)
     upgrade_arguments(add, typed_path, _password, _acts, _json)
     check = add("check", help="look a file through before it is signed: what in it is not as it looks")
     check.add_argument("files", nargs="+", metavar="FILE", type=typed_path)

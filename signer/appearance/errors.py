@@ -44,7 +44,7 @@ class ImageTooLarge(AppearanceError):
 
 
 class ImageKindUnsupported(AppearanceError):
-    """A PNG of a kind that is not taken: 16 bits a channel, animated. Facts: file, kind."""
+    """A PNG of a kind that is not taken: 16 bits a channel, animated, CMYK, an impossible gamma. Facts: file, kind."""
 
     code = "IMAGE_KIND_UNSUPPORTED"
 
@@ -71,6 +71,18 @@ class ImageNotRound(AppearanceError):
     """A seal's picture that is not as wide as it is high: its diameter would be a guess. Facts: file, width, height."""
 
     code = "IMAGE_NOT_ROUND"
+
+
+class ImageSizeWrong(AppearanceError):
+    """A seal or a signature of a size on paper that none has. Facts: file, size, least, most (mm)."""
+
+    code = "IMAGE_SIZE_WRONG"
+
+
+class ImageTooCoarse(AppearanceError):
+    """Too few pixels for its size on paper. Facts: file, dpi, least, size (mm), width, wanted (pixels)."""
+
+    code = "IMAGE_TOO_COARSE"
 
 
 class PlacementMalformed(AppearanceError):
