@@ -57,6 +57,8 @@ class Plan:
     corner: CornerRule | None = None
     text_size: float = 10.0
     text_width: float = 190.0
+    # Whether the stamp may cover what stands where somebody has put it.
+    may_cover: bool = False
 
     @functools.cached_property
     def stamp(self) -> Appearance:
@@ -90,6 +92,7 @@ class Plan:
             "corner": None if self.corner is None else asdict(self.corner),
             "text_size": self.text_size,
             "text_width": self.text_width,
+            "may_cover": self.may_cover,
         }
         header["fonts"] = list(self.fonts)
         blobs = [font.packed for font in self.fonts.values()]

@@ -61,6 +61,7 @@ def build_plan(case: Case, number: GivenNumber | None) -> Plan:
         corner=_corner(case),
         **_setting(case),
         inspect=deps.findings.looks,
+        may_cover=case.policy.covering == "allow",
     )
 
 

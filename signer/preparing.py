@@ -51,7 +51,17 @@ from signer.form import (
 from signer.inspection import inspect
 from signer.octets import Octets
 from signer.password import Password
-from signer.placing import READY_SEAL_STEM, PlaceShelf, SignatureField, Target, box_of, choose, ready_seal, stamp_of
+from signer.placing import (
+    READY_SEAL_STEM,
+    PlaceShelf,
+    SignatureField,
+    Target,
+    box_of,
+    choose,
+    ready_seal,
+    refuse_covering,
+    stamp_of,
+)
 from signer.plain_increment import prepare_plain
 from signer.plain_pdf import NotPlain
 from signer.plan import Message, Plan, Prepared
@@ -192,6 +202,8 @@ def _target(
             place = box_of(named, plan)
             if place is None and parse_placement(plan.placement).kind == "required":
                 raise Refused("PLACEMENT_NOWHERE")
+            if place is not None:
+                refuse_covering(pdf, plan, place)
             return Target(named.name, True, place, "field" if place else None)
     return choose(pdf, plan, fields, lambda stem: name or fresh_name(writer, stem))
 

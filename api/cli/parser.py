@@ -18,7 +18,7 @@ from api.cli.image_arguments import image_arguments
 from api.cli.intent_arguments import intent_arguments
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.office_arguments import office_arguments
-from api.cli.prepared_arguments import prepared_arguments
+from api.cli.prepared_arguments import PLACEMENT_HELP, prepared_arguments
 from api.cli.trust_arguments import add_authority_import, add_official, add_trust
 from api.cli.upgrade_arguments import upgrade_arguments
 from api.cli.usage import Parser
@@ -139,7 +139,7 @@ def _sign(add: Sub) -> None:
     sign.add_argument(
         "--metadata", type=typed_path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"
     )
-    sign.add_argument("--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes")
+    sign.add_argument("--placement", default="auto", metavar="PLACE", help=PLACEMENT_HELP)
     sign.add_argument("--activation", metavar="ID", help="the consent to sign with, where the credential asks for one")
     sign.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
     sign.add_argument("--subfilter", choices=SUBFILTERS, help="default: the setting sign.subfilter")

@@ -10,6 +10,10 @@ from api.cli.intent_arguments import intent_arguments
 from signer.levels import LEVELS
 from signer.subfilters import SUBFILTERS
 
+PLACEMENT_HELP = (
+    "where the stamp goes: auto, none, required; margin or margin:PAGE, free room; anchor:TEXT, beside a text of the page, "
+    "anchor:TEXT#N, beside the N-th; PAGE,X,Y, in points from the lower left (default: auto)"
+)
 _MOST_ROOM = 1024 * 1024
 
 
@@ -86,9 +90,7 @@ def _prepare(prepare: argparse.ArgumentParser, shared: Shared) -> None:
     prepare.add_argument(
         "--metadata", type=shared.path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"
     )
-    prepare.add_argument(
-        "--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes"
-    )
+    prepare.add_argument("--placement", default="auto", metavar="PLACE", help=PLACEMENT_HELP)
     prepare.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
     prepare.add_argument("--subfilter", choices=SUBFILTERS, help="default: the setting sign.subfilter")
     prepare.add_argument(

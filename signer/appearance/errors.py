@@ -86,7 +86,7 @@ class ImageTooCoarse(AppearanceError):
 
 
 class PlacementMalformed(AppearanceError):
-    """A placement that is not auto, none, required or PAGE,X,Y. Facts: placement."""
+    """A placement that is none of those that there are. Facts: placement, valid."""
 
     code = "PLACEMENT_MALFORMED"
 
@@ -101,6 +101,42 @@ class PlacementCoversText(AppearanceError):
     """The stamp would cover what stands on the page. Facts: placement, page."""
 
     code = "PLACEMENT_COVERS_TEXT"
+
+
+class PlacementWithoutRoom(AppearanceError):
+    """Free room was asked for, and there is none as large as the stamp. Facts: page ("–" for any)."""
+
+    code = "PLACEMENT_WITHOUT_ROOM"
+
+
+class FieldCoversText(AppearanceError):
+    """The field that was named reaches over the text of its page. Facts: field, page."""
+
+    code = "FIELD_COVERS_TEXT"
+
+
+class AnchorMissing(AppearanceError):
+    """The text beside which the stamp is to stand is nowhere. Facts: anchor, pages."""
+
+    code = "ANCHOR_MISSING"
+
+
+class AnchorAmbiguous(AppearanceError):
+    """The text stands there more than once, and nobody has said which is meant. Facts: anchor, count, where."""
+
+    code = "ANCHOR_AMBIGUOUS"
+
+
+class AnchorFewer(AppearanceError):
+    """The text does not stand there as often as the number that was named. Facts: anchor, number, count."""
+
+    code = "ANCHOR_FEWER"
+
+
+class AnchorWithoutRoom(AppearanceError):
+    """Around the text there is no free room as large as the stamp. Facts: anchor, page."""
+
+    code = "ANCHOR_WITHOUT_ROOM"
 
 
 class SurveyFailed(AppearanceError):
