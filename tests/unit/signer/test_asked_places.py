@@ -63,10 +63,10 @@ def test_a_seal_may_be_put_over_the_signature_and_over_no_text(signing: SigningW
     with Survey(signed) as survey:
         box = next(each.rect for each in survey.page(0).widgets() if each.name == "Signature1")
     x, y, _, _ = seal_rect(box, DIAMETER_MM)
+    assert code_of(lambda: signing.sign(signed, "seal", placement="1,330,420")) == "PLACEMENT_COVERS_TEXT"
     issued = signing.sign(signed, "seal", placement=f"1,{x + 4:.1f},{y + 6:.1f}")
     assert issued.placed == "given"
     assert signing.verdict(issued.content).conclusion == "valid"
-    assert code_of(lambda: signing.sign(signed, "seal", placement="1,330,420")) == "PLACEMENT_COVERS_TEXT"
 
 
 @pytest.mark.parametrize(
