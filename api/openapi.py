@@ -12,6 +12,7 @@ from api.openapi_batches import batch_examples, batch_paths, batch_schemas
 from api.openapi_intents import INTENT, PARTICULARS, PLACEMENT_SAID
 from api.openapi_life import AT, Parts, issuing_paths, life_paths
 from api.openapi_prepared import prepared_paths, prepared_schemas
+from api.openapi_preview import preview_paths
 from api.openapi_register import SUBFILTER, search_operation, status_paths
 from api.openapi_schemas import EXAMPLES, PROBLEM_EXAMPLE, Schema, build_schemas, ref
 from signer.levels import LEVELS
@@ -282,6 +283,7 @@ def _document_paths() -> Schema:
         },
         **batch_paths(Parts(_json, _binary, _problems, _curl, _BATCH_ID, _TOKEN_SENT), _IDEMPOTENCY_KEY),
         **status_paths(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT)),
+        **preview_paths(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT), signing),
         **prepared_paths(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT), signing, _IDEMPOTENCY_KEY),
     }
 

@@ -26,6 +26,7 @@ from signer.octets import Octets, sha256_of
 from signer.outside_credentials import enrolled_in_force
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Message, Plan, Prepared
+from signer.preview import Drawn, PreviewWish
 from signer.sandbox import Judge
 from signer.signing import EarlierSignatures
 from signer.trust_lists import TrustLists, list_lists
@@ -65,6 +66,14 @@ class JudgeDesk:
     def prepare(self, pdf: Octets, plan: Plan) -> Prepared:
         """Have a revision appended in the judge process; Refused or InputUnreadable as it decides, or when it gives up."""
         return Prepared.from_message(*self._have_done("prepare", pdf, plan.to_message()))
+
+    def preview(self, pdf: Octets, plan: Plan, wish: PreviewWish) -> Drawn:
+        """The same with the picture of a page, for people to look at."""
+        header, blobs = plan.to_message()
+        wanted = {"plan": header, "page": wish.page, "dpi": wish.dpi}
+        answer, (*tail, png) = self._have_done("preview", pdf, (wanted, blobs))
+        prepared = Prepared.from_message(answer["prepared"], tail)
+        return Drawn(prepared, png, int(answer["page"]), int(answer["pages"]))
 
     def append(self, pdf: Octets, plan: ExtensionPlan) -> Appended:
         """Have validation data appended in the judge process; errors as for `prepare`."""

@@ -142,6 +142,8 @@ class Prepared:
     lenient: bool
     signed: int = 0
     findings: tuple[SafetyFinding, ...] = ()
+    # The index of the page on which it is drawn; 0 where nothing is.
+    page: int = 0
 
     def to_message(self) -> Message:
         """Header and blobs for the way back."""
@@ -163,4 +165,5 @@ class Prepared:
             lenient=bool(header["lenient"]),
             signed=int(header["signed"]),
             findings=read_findings(header["findings"]),
+            page=int(header["page"]),
         )

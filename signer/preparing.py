@@ -95,15 +95,19 @@ class PrepareTask:
         """Blob 0 is the file, the rest the plan's. A refusal is an answer, not a failure."""
         try:
             plan = Plan.from_message(header, blobs[1:], self._unpack)
-            prepared = prepare(blobs[0], plan, self._places)
-            if plan.inspect:
-                prepared = replace(prepared, findings=_look_through(blobs[0], plan))
+            prepared = prepare_and_look(blobs[0], plan, self._places)
         except SignerError as error:
             return {"error": type(error).__name__, "code": error.code, "facts": error.facts}, []
         except AppearanceError as error:
             return {"error": Refused.__name__, "code": error.code, "facts": error.facts}, []
         answer, tail = prepared.to_message()
         return answer, tail
+
+
+def prepare_and_look(pdf: Octets, plan: Plan, places: PlaceShelf | None = None) -> Prepared:
+    """`prepare`, and what is found in the file, if the plan wants it looked through."""
+    prepared = prepare(pdf, plan, places)
+    return replace(prepared, findings=_look_through(pdf, plan)) if plan.inspect else prepared
 
 
 def _look_through(pdf: Octets, plan: Plan) -> tuple[SafetyFinding, ...]:
@@ -184,7 +188,7 @@ def _prepare(pdf: Octets, plan: Plan, *, strict: bool) -> Prepared:
     rules = _rules(writer, plan, target, waiting, filled)
     wants = _Wants(seal_field=room, tags=claims.tagged and not signed, appearance=claims.archive_part == 1)
     tail, hole = _append_signature(writer, plan, target, parts, rules, wants)
-    return Prepared(tail, hole, target.name, target.how, tuple(filled), not strict, signed)
+    return Prepared(tail, hole, target.name, target.how, tuple(filled), not strict, signed, page=target.page)
 
 
 def _target(

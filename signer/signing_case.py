@@ -42,8 +42,10 @@ from signer.signing_parts import (
 from signer.timestamps import OneStamp
 
 
-def open_case(request: SignRequest, actor: Actor, signatory: Signatory, deps: SigningDeps) -> Case:
-    """Decide about a request whose signatory may sign now; Refused, InputUnreadable or UsageWrong."""
+def open_case(
+    request: SignRequest, actor: Actor, signatory: Signatory, deps: SigningDeps, *, consented: bool = True
+) -> Case:
+    """Decide about a request whose signatory may sign now; Refused, InputUnreadable or UsageWrong. `consented`: ask for a consent."""
     # /M holds whole seconds, and every record says the same.
     now = deps.clock.now().replace(microsecond=0)
     intent = intent_for(signatory, request, policy_on(now.astimezone(VIETNAM).date()))
@@ -52,7 +54,7 @@ def open_case(request: SignRequest, actor: Actor, signatory: Signatory, deps: Si
     _refuse_size(request.pdf, deps.max_bytes)
     # What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
     case = Case(request, actor, signatory, intent, now, deps, judge_before(request, deps))
-    if isinstance(signatory, Credential) and signatory.activation != STANDING:
+    if consented and isinstance(signatory, Credential) and signatory.activation != STANDING:
         with deps.database.look() as connection:
             refuse_without_consent(connection, case)
     check_order(case)

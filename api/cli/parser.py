@@ -18,7 +18,7 @@ from api.cli.image_arguments import image_arguments
 from api.cli.intent_arguments import intent_arguments
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.office_arguments import office_arguments
-from api.cli.prepared_arguments import PLACEMENT_HELP, prepared_arguments
+from api.cli.prepared_arguments import PLACEMENT_HELP, prepared_arguments, preview_arguments
 from api.cli.trust_arguments import add_authority_import, add_official, add_trust
 from api.cli.upgrade_arguments import upgrade_arguments
 from api.cli.usage import Parser
@@ -67,6 +67,7 @@ def build_parser(words: Words | None = None) -> Parser:
     _init(add)
     _sign(add)
     _verify(add)
+    preview_arguments(add, shared, _password)
     prepared_arguments(add, shared, _password)
     credential_arguments(add, shared)
     office_arguments(add, shared)
