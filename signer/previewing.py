@@ -51,7 +51,9 @@ def draw_page(pdf: Drawable, wanted: int, stamped: int, dpi: int, password: str 
         page = document[index]
         width, height = page.get_size()
         scale = min(dpi / _POINTS_AN_INCH, math.sqrt(_MOST_PIXELS / max(1.0, width * height)))
-        picture = page.render(scale=scale, draw_annots=True, may_draw_forms=True, rev_byteorder=True).to_pil().convert("RGB")
+        picture = (
+            page.render(scale=scale, draw_annots=True, may_draw_forms=True, rev_byteorder=True).to_pil().convert("RGB")
+        )
     except (pypdfium2.PdfiumError, OSError, ValueError, MemoryError) as error:
         raise SurveyFailed("the page cannot be drawn", detail=f"page {index + 1}") from error
     finally:

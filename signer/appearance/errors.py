@@ -25,6 +25,12 @@ class GlyphMissing(AppearanceError):
     code = "GLYPH_MISSING"
 
 
+class ScriptNotDrawn(AppearanceError):
+    """Text of a script whose letters are joined, stacked or run from right to left, which is not set here. Facts: char (U+XXXX), name."""
+
+    code = "SCRIPT_NOT_DRAWN"
+
+
 class TextTooLong(AppearanceError):
     """A value does not fit its box even at the smallest readable size. Facts: text."""
 
