@@ -12,7 +12,7 @@ from signer.sandbox import Judge, Limits
 # Which tasks of the judge process a command is going to need.
 _AHEAD = {
     "verify": ("gather",), "sign": ("prepare",), "prepare": ("prepare",), "finish": ("gather",), "upgrade": ("gather", "extend"),
-    "demo": ("prepare", "gather"), "check": ("inspect",), "print": ("gather", "render"),
+    "demo": ("prepare", "gather"), "check": ("inspect",), "print": ("gather", "render"), "preview": ("prepare", "preview"),
 }  # fmt: skip
 
 

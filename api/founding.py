@@ -24,7 +24,7 @@ from api.migrations.runner import upgrade
 from api.publishing import publish
 from api.service_upkeep import make_services
 from api.settings import HttpSettings, Settings, load_settings
-from api.wiring import SIGNATURE_WIDTH_MM, Installation, locate
+from api.wiring import Installation, locate
 from certs.catalogue import read_catalogue
 from certs.clock import SystemClock
 from certs.errors import TableValueWrong
@@ -38,9 +38,10 @@ from pki.authorities import AuthorityState, find_authority, get_authority
 from pki.ceremony import CeremonyDeps, create_issuing, create_root
 from pki.roles import Permission, require
 from signer.appearance.errors import FontMissing
-from signer.appearance.images import Purpose
+from signer.appearance.image_rules import Purpose
 from signer.credentials import credential_exists
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
+from signer.image_registry import SIGNATURE_MM, NewImage, found_image
 from signer.planning import DRAWN_STYLES
 from signer.sandbox import Judge
 from signer.storage import write_once
@@ -214,11 +215,13 @@ def _make_demo_signer(
         if credential_exists(session, name):
             return
     png = draw_seal(AGENCY_NAME, seal[1]) if seal else draw_signature()
-    picture = installation.images.register(png, purpose, f"{name}.png")
+    owner = subject.organization if seal else name
+    new = NewImage(png, f"{name}.png", purpose, owner, seal[0] if seal else SIGNATURE_MM)
+    picture = found_image(new, actor, installation.image_registry)
     # As it is stamped, into the cache: the first signature does not wait for it.
-    installation.images.image(picture, purpose, seal[0] if seal else SIGNATURE_WIDTH_MM)
+    installation.images.image(picture.sha256, purpose, picture.width_mm)
     spec = KeySpec(installation.settings.keys.credential)
-    request = EnrolmentRequest(name, profile, subject, spec, picture, seal[0] if seal else None)
+    request = EnrolmentRequest(name, profile, subject, spec, picture.sha256, seal[0] if seal else None)
     deps = EnrolmentDeps(installation.keys, installation.issuing(), installation.settings.sign.rsa_padding)
     enrol(request, actor, deps)
 

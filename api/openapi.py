@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.openapi_batches import batch_examples, batch_paths, batch_schemas
-from api.openapi_intents import INTENT, PARTICULARS
+from api.openapi_intents import INTENT, PARTICULARS, PLACEMENT_SAID
 from api.openapi_life import AT, Parts, issuing_paths, life_paths
 from api.openapi_prepared import prepared_paths, prepared_schemas
+from api.openapi_preview import preview_paths
 from api.openapi_register import SUBFILTER, search_operation, status_paths
 from api.openapi_schemas import EXAMPLES, PROBLEM_EXAMPLE, Schema, build_schemas, ref
 from signer.levels import LEVELS
@@ -151,7 +152,7 @@ def _document_paths() -> Schema:
                 "description": 'A JSON object with names of Decree 30/2020, Appendix VI, like {"Subject": "…", "CodeNotation": "UBND-VP"}. '
                 "The names and their lengths stand below. CodeNotation is the symbol without the number, which the seal adds.",
             },
-            "placement": {"type": "string", "description": "auto, none, required, or PAGE,X,Y in millimetres."},
+            "placement": {"type": "string", "description": PLACEMENT_SAID},
             "field": {
                 "type": "string",
                 "description": "The signature field to sign in, instead of one that Antin chooses.",
@@ -282,6 +283,7 @@ def _document_paths() -> Schema:
         },
         **batch_paths(Parts(_json, _binary, _problems, _curl, _BATCH_ID, _TOKEN_SENT), _IDEMPOTENCY_KEY),
         **status_paths(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT)),
+        **preview_paths(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT), signing),
         **prepared_paths(Parts(_json, _binary, _problems, _curl, code, _TOKEN_SENT), signing, _IDEMPOTENCY_KEY),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.openapi_intents import INTENT, PARTICULARS
+from api.openapi_intents import INTENT, PARTICULARS, PLACEMENT_SAID
 from api.openapi_life import Parts
 from api.openapi_register import SUBFILTER
 from api.openapi_schemas import Schema, ref
@@ -92,7 +92,7 @@ _FORM: Schema = {
         **PARTICULARS,
         "level": {"enum": list(LEVELS), "description": "Default: the setting sign.level."},
         "metadata": {"type": "string", "description": "A JSON object as for one document; what all of them share."},
-        "placement": {"type": "string", "description": "auto, none, required, or PAGE,X,Y in millimetres."},
+        "placement": {"type": "string", "description": PLACEMENT_SAID},
         "subfilter": {"enum": list(SUBFILTERS), "description": SUBFILTER},
         "certify": {"enum": ["1", "2", "3"], "description": "As for one document: what others may still do."},
         "lock": {"type": "string", "description": "As for one document: FIELD,…, all, or all-but FIELD,…."},

@@ -58,6 +58,7 @@ from signer.lineage import Lineage, document_status, lineage_of
 from signer.octets import Octets, sha256_of
 from signer.password import NO_PASSWORD, Password
 from signer.prepared import PreparedDocument, find_prepared, get_prepared
+from signer.preview import Preview, PreviewWish, preview_document
 from signer.printing import Printed, PrintWish, print_document
 from signer.raising import upgrade_document
 from signer.recall import recall_document
@@ -121,6 +122,11 @@ class Services:
     def sign(self, request: SignRequest, actor: Actor) -> SignedDocument:
         """Sign one document by the whole signing cycle."""
         return sign_document(request, actor, self.installation.signing)
+
+    def preview(self, request: SignRequest, wish: PreviewWish, actor: Actor) -> Preview:
+        """The picture of a document as it will look when it is signed; nothing is stored."""
+        installation = self.installation
+        return preview_document(request, wish, actor, installation.signing, installation.judging)
 
     def add_batch(self, wanted: NewBatch, actor: Actor) -> Batch:
         """Register documents that the worker will sign; RequestError BATCH_TOO_MANY when too many of this token wait already."""

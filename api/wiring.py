@@ -52,6 +52,7 @@ from signer.extending import Extender
 from signer.factor_seal import FactorSeal
 from signer.findings import NO_LOOK
 from signer.handing_over import HandoverDeps
+from signer.image_registry import ImageDeps
 from signer.images import ImageShelf
 from signer.judging import JudgeDesk
 from signer.leveling import LevelingDeps
@@ -71,8 +72,6 @@ from signer.trusted_evidence import TrustedEvidence
 from signer.upgrading import UpgradeDeps
 from signer.uploads import UploadStore
 from signer.validation.facts import TrustAnchor, ValidationInputs
-
-SIGNATURE_WIDTH_MM = 45.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,11 @@ class Installation:
 
     @cached_property
     def images(self) -> ImageShelf:
-        return ImageShelf(self.home.images, self.home.cache)
+        return ImageShelf(self.blobs, self.home.images, self.home.cache)
+
+    @cached_property
+    def image_registry(self) -> ImageDeps:
+        return ImageDeps(self.database, self.clock, self.approvals, self.blobs, self.judging.check_picture)
 
     @cached_property
     def fonts(self) -> FontShelf:
@@ -335,7 +338,6 @@ class Installation:
             image=self.images.image,
             font=self.fonts.font,
             seal_diameter_mm=self.settings.sign.seal_diameter_mm,
-            signature_width_mm=SIGNATURE_WIDTH_MM,
             max_bytes=self.settings.sign.max_bytes,
             extender=self.extender,
             findings=self.settings.sign.findings_policy(),

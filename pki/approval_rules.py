@@ -19,6 +19,7 @@ class Act(StrEnum):
     CERTIFICATE_REINSTATE = "certificate.reinstate"
     AUTHORITY_CREATE = "authority.create"
     CREDENTIAL_ENROL = "credential.enrol"
+    IMAGE_ADD = "image.add"
     PERSON_ADD = "person.add"
     PERSON_GRANT = "person.grant"
     PERSON_WITHDRAW = "person.withdraw"
@@ -34,6 +35,7 @@ PERMISSION_OF: dict[Act, Permission] = {
     Act.CERTIFICATE_REINSTATE: Permission.SUSPEND,
     Act.AUTHORITY_CREATE: Permission.CREATE_AUTHORITY,
     Act.CREDENTIAL_ENROL: Permission.MANAGE_CREDENTIALS,
+    Act.IMAGE_ADD: Permission.MANAGE_CREDENTIALS,
     Act.PERSON_ADD: Permission.MANAGE_PERSONS,
     Act.PERSON_GRANT: Permission.MANAGE_PERSONS,
     Act.PERSON_WITHDRAW: Permission.MANAGE_PERSONS,

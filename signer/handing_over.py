@@ -28,7 +28,7 @@ from signer.handed_back import HandedBack
 from signer.levels import B_B, B_T
 from signer.numbering import GivenNumber, number_facts, void_number, year_of
 from signer.octets import beginning_of, sha256_of
-from signer.office_rules import find_mandates
+from signer.office_rules import find_images, find_mandates
 from signer.outside import Outside, der_of, outside_signatory
 from signer.outside_credentials import is_outside, refuse_ended_outside, usable_outside
 from signer.pades import PreparedPdf, accept_prepared, document_digest, embed_cms, embed_signature
@@ -297,7 +297,9 @@ def _ready(
     )
     earlier = judge_before(request, deps.signing)
     case = Case(request, actor, signatory, one.intent, one.claimed_time, deps.signing, earlier)
-    case = dataclasses.replace(case, mandates=find_mandates(case))
+    # A picture that may not be used any more is no reason to draw another one: what was prepared with it is refused.
+    images = find_images(case) if one.placed else case.images
+    case = dataclasses.replace(case, mandates=find_mandates(case), images=images)
     digest = document_digest(prepared, signatory.template.scheme.digest)
     return Ready(case, one.number, prepared, digest, one.placed, one.filled)
 

@@ -1,35 +1,42 @@
-"""The pictures of an installation's credentials, kept by SHA-256 as they were approved."""
+"""The octets of registered pictures, opened for stamping. Which may be used is image_registry.py's."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-from signer.appearance.images import Purpose, StampImage, load_image, open_image
-from signer.storage import write_once
+from signer.appearance.image_rules import Purpose
+from signer.appearance.images import StampImage, kept_image, open_image
+from signer.storage import BlobStore
 
 
 class ImageShelf:
-    """Registers pictures and opens them for stamping. What is derived from one lies in the cache folder."""
+    """Opens pictures by their digest. What is derived from one lies in the cache folder.
 
-    def __init__(self, folder: Path, cache: Path) -> None:
+    They are blobs; those that were registered before there was a registry lie in a folder of their own, as they came.
+    """
+
+    def __init__(self, blobs: BlobStore, folder: Path, cache: Path) -> None:
+        self._blobs = blobs
         self._folder = folder
         self._cache = cache
         self._open: dict[tuple[str, Purpose, float], StampImage] = {}
 
-    def register(self, png: bytes, purpose: Purpose, name: str) -> str:
-        """Check a picture by the rules of its purpose and keep it; its SHA-256. Raises AppearanceError or Unavailable."""
-        load_image(png, purpose, 1.0, name)
-        sha256 = hashlib.sha256(png).hexdigest()
-        write_once(self._path(sha256), png)
-        return sha256
-
     def image(self, sha256: str, purpose: Purpose, width_mm: float) -> StampImage:
-        """A registered picture, `width_mm` wide on paper."""
+        """A registered picture, `width_mm` wide on paper. Raises Unavailable when its octets are gone or altered."""
         key = (sha256, purpose, width_mm)
         if key not in self._open:
-            self._open[key] = open_image(self._path(sha256), purpose, width_mm, self._cache)
+            earlier = self._earlier(sha256)
+            self._open[key] = (
+                open_image(earlier, purpose, width_mm, self._cache)
+                if earlier.exists()
+                else kept_image(self._blobs.get(sha256), purpose, width_mm, sha256, self._cache)
+            )
         return self._open[key]
 
-    def _path(self, sha256: str) -> Path:
+    def png(self, sha256: str) -> bytes:
+        """The picture as people look at it."""
+        earlier = self._earlier(sha256)
+        return earlier.read_bytes() if earlier.exists() else self._blobs.get(sha256)
+
+    def _earlier(self, sha256: str) -> Path:
         return self._folder / f"{sha256}.png"

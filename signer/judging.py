@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,15 +17,18 @@ from certs.outside import find_outside
 from certs.training import is_training
 from pki.authorities import list_authorities
 from signer.appearance.fonts import EmbeddedFont
+from signer.appearance.image_rules import ImageRule, Purpose
 from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
 from signer.extension import Appended, ExtensionPlan
 from signer.findings import SafetyFinding, read_findings
+from signer.image_registry import Checked
 from signer.lineage import document_status
 from signer.octets import Octets, sha256_of
 from signer.outside_credentials import enrolled_in_force
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Message, Plan, Prepared
+from signer.preview import Drawn, PreviewWish
 from signer.rendition_strip import Strip
 from signer.sandbox import Judge
 from signer.signing import EarlierSignatures
@@ -66,6 +71,14 @@ class JudgeDesk:
         """Have a revision appended in the judge process; Refused or InputUnreadable as it decides, or when it gives up."""
         return Prepared.from_message(*self._have_done("prepare", pdf, plan.to_message()))
 
+    def preview(self, pdf: Octets, plan: Plan, wish: PreviewWish) -> Drawn:
+        """The same with the picture of a page, for people to look at."""
+        header, blobs = plan.to_message()
+        wanted = {"plan": header, "page": wish.page, "dpi": wish.dpi}
+        answer, (*tail, png) = self._have_done("preview", pdf, (wanted, blobs))
+        prepared = Prepared.from_message(answer["prepared"], tail)
+        return Drawn(prepared, png, int(answer["page"]), int(answer["pages"]))
+
     def append(self, pdf: Octets, plan: ExtensionPlan) -> Appended:
         """Have validation data appended in the judge process; errors as for `prepare`."""
         return Appended.from_message(*self._have_done("extend", pdf, plan.to_message()))
@@ -78,6 +91,12 @@ class JudgeDesk:
         """The print rendition of a file; InputUnreadable when it cannot be drawn."""
         _, parts = self._have_done("render", pdf, (strip.to_json(), [font.packed for font in fonts]))
         return parts[0]
+
+    def check_picture(self, png: bytes, purpose: Purpose, width_mm: float, rule: ImageRule, file: str) -> Checked:
+        """The picture of a seal or a signature, in the form in which it is kept; errors as for `prepare`."""
+        header = {"purpose": purpose, "width_mm": width_mm, "rule": asdict(rule), "file": file}
+        answer, (kept,) = _picture_of(self._judge, header, png)
+        return Checked(kept, int(answer["width_px"]), int(answer["height_px"]))
 
     def _have_done(self, task: str, pdf: Octets, message: Message) -> Message:
         return _have_done(self._judge, task, pdf, message)
@@ -236,6 +255,15 @@ def _joined(own: ValidationInputs, extra: ValidationInputs | None) -> Validation
         own.at, own.anchors + extra.anchors, own.intermediates + extra.intermediates, own.crls + extra.crls,
         extra.password,
     )  # fmt: skip
+
+
+def _picture_of(judge: Judge, header: dict[str, Any], png: bytes) -> Message:
+    try:
+        return _have_done(judge, "picture", png, (header, []))
+    except InputUnreadable as error:
+        if error.code == "INPUT_BEYOND_LIMITS":
+            raise InputUnreadable("IMAGE_BEYOND_LIMITS", file=str(header["file"])) from error
+        raise
 
 
 def _gave_up(failure: SandboxFailure) -> SignerError:

@@ -15,6 +15,8 @@ from importlib.resources import files
 from string import Formatter
 from typing import Any, Literal
 
+from signer.appearance.image_rules import ImageRule, Purpose
+
 APPROVE, ISSUE, INCOME, APPENDIX, COPY, COMMENT, FILE = (
     "approve",
     "issue",
@@ -133,6 +135,9 @@ class OfficePolicy:
     block: BlockRule
     code: CodeRule
     print: PrintRule
+    # Whether a stamp may cover what stands where somebody has put it.
+    covering: Literal["refuse", "allow"]
+    images: Mapping[Purpose, ImageRule]
     rules: Mapping[str, IntentRule]
 
     def rule(self, intent: str) -> IntentRule:
@@ -159,9 +164,14 @@ def policy_on(day: date) -> OfficePolicy:
 
 def parse_policy(raw: Mapping[str, Any]) -> OfficePolicy:
     """A policy out of its decoded file; PolicyWrong for a name, a value or an intent that is unknown or missing."""
-    _only(raw, {"name", "version", "since", "sources", "block", "code", "print", "intents"}, "policy")
+    _only(
+        raw, {"name", "version", "since", "sources", "block", "code", "print", "stamp", "images", "intents"}, "policy"
+    )
     block, intents = _table(raw, "block"), _table(raw, "intents")
     _only(block, {"size", "width_mm", "side_mm", "top_mm", "lowest_mm", "time"}, "block")
+    stamp, images = _table(raw, "stamp"), _table(raw, "images")
+    _only(stamp, {"covering"}, "stamp")
+    _only(images, {"seal", "signature"}, "images")
     if tuple(sorted(intents)) != tuple(sorted(INTENTS)):
         raise PolicyWrong(f"intents: {sorted(intents)}")
     if not isinstance(raw["since"], date):
@@ -171,6 +181,8 @@ def parse_policy(raw: Mapping[str, Any]) -> OfficePolicy:
     return OfficePolicy(
         _text(raw, "name"), _text(raw, "version"), raw["since"], _texts(raw, "sources"),
         BlockRule(**sizes, time=time), _code(_table(raw, "code")), _print(_table(raw, "print")),
+        _one_of(stamp["covering"], ("refuse", "allow"), "covering"),
+        {"seal": _image(_table(images, "seal")), "signature": _image(_table(images, "signature"))},
         {intent: _rule(intent, intents[intent]) for intent in INTENTS},
     )  # fmt: skip
 
@@ -216,6 +228,18 @@ def _rule(intent: str, raw: Mapping[str, Any]) -> IntentRule:
         tuple(_need(each) for each in raw["needs"]), _flag(raw, "approves"), _flag(raw, "mandate"), series,
         _one_of(raw.get("corner", "top-right"), ("top-right", "top-left"), "corner"), lines, copies,
     )  # fmt: skip
+
+
+def _image(raw: Mapping[str, Any]) -> ImageRule:
+    _only(raw, {"hues", "share", "least_mm", "most_mm", "least_dpi"}, "image")
+    hues = raw["hues"]
+    if not (isinstance(hues, list) and len(hues) == 2 and all(type(each) is int and 0 <= each < 360 for each in hues)):
+        raise PolicyWrong(f"hues: {hues}")
+    share, least, most = (_number(raw, name) for name in ("share", "least_mm", "most_mm"))
+    dpi = raw["least_dpi"]
+    if share > 1 or least > most or type(dpi) is not int or not 72 <= dpi <= 2400:
+        raise PolicyWrong(f"image: {dict(raw)}")
+    return ImageRule(hues[0], hues[1], share, least, most, float(dpi))
 
 
 def _need(raw: Mapping[str, Any]) -> Need:

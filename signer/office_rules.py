@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from signer.credentials import Credential, Signatory, find_by_outside
+from signer.appearance.image_rules import Purpose
+from signer.credentials import SEAL, Credential, Signatory, find_by_outside
 from signer.documents import DOCUMENTS, OPEN, Registered, document_by_code, find_by_revisions
 from signer.errors import Refused, UsageWrong
+from signer.image_registry import NO_IMAGES, SigningImages, images_for
 from signer.mandates import mandates_for
 from signer.office_policy import INCOME, INTENTS, OfficePolicy
 from signer.signing_parts import Case, SignRequest
@@ -47,6 +49,17 @@ def find_mandates(case: Case) -> tuple[int, ...]:
         return ()
     with case.deps.database.read() as session:
         return mandates_for(session, case.signatory.name, position, case.deps.clock.now())
+
+
+def find_images(case: Case) -> SigningImages:
+    """The registered pictures that are drawn; Refused where the signer's may not be used today. None where none is shown."""
+    signatory = case.signatory
+    if case.rule.look != "picture" or case.request.placement == "none":
+        return NO_IMAGES
+    purpose: Purpose = "seal" if signatory.role == SEAL else "signature"
+    owner = signatory.agency if signatory.role == SEAL else signatory.name
+    database, linked = case.deps.database, signatory.image_sha256
+    return images_for(database, purpose, owner, linked, signatory.agency, case.deps.clock.now())
 
 
 def main_document_line(case: Case) -> tuple[int, str]:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from signer.appearance.corner import find_corner
-from signer.appearance.errors import PlacementCoversText, PlacementOffPage, SurveyFailed
+from signer.appearance.errors import FieldCoversText, PlacementCoversText, PlacementOffPage, SurveyFailed
 from signer.appearance.geometry import PageBox, Place, Placement, Rect, mm_to_pt, parse_placement, seal_rect
-from signer.appearance.placement import Wanted, check_blank, find_place
+from signer.appearance.pages import Wanted, covers_letters
+from signer.appearance.placement import check_blank, find_place
 from signer.appearance.stamps import Appearance, signature_stamp
-from signer.appearance.survey import Drawable
+from signer.appearance.survey import Drawable, Survey
 from signer.errors import Refused
 from signer.octets import Octets, stream_of
 from signer.plan import Plan
@@ -23,6 +24,9 @@ SIGNATURE_STEM, READY_SEAL_STEM = "Signature", "Seal"
 _STEMS = {"signature": SIGNATURE_STEM, "seal": READY_SEAL_STEM, "block": "Text"}
 # How many places a process remembers; each is a few hundred octets.
 _MOST_PLACES = 512
+
+# Nobody has said where: what was left for a seal is meant for it, and the law knows a corner for a block.
+_LEFT_TO_US = ("auto", "required", "none")
 
 Find = Callable[[Wanted, Placement], Place | None]
 
@@ -84,7 +88,7 @@ def choose(
     pdf: Octets, plan: Plan, fields: Sequence[SignatureField], fresh: Callable[[str], str], find: Find | None = None
 ) -> Target:
     """The field and the place where nobody has named a field that exists. `fresh`: a name for a new one, from its stem."""
-    if plan.kind == "seal" and parse_placement(plan.placement).kind != "given":
+    if plan.kind == "seal" and parse_placement(plan.placement).kind in _LEFT_TO_US:
         ready = ready_seal(fields, plan.diameter_mm or 0.0)
         if ready is not None:
             place = None if plan.placement == "none" else box_of(ready, plan)
@@ -103,7 +107,7 @@ def _search(pdf: Octets, plan: Plan, fields: Sequence[SignatureField], find: Fin
     if placement.kind == "none":
         return None
     stamp = stamp_of(plan, None)
-    if plan.corner is not None and placement.kind != "given":
+    if plan.corner is not None and placement.kind in _LEFT_TO_US:
         return find_corner(_drawable(pdf), stamp.width, stamp.height, plan.corner, plan.password.text)
     wanted = Wanted(
         width=stamp.width,
@@ -112,9 +116,10 @@ def _search(pdf: Octets, plan: Plan, fields: Sequence[SignatureField], find: Fin
         signer=plan.signer,
         role="seal" if plan.kind == "seal" else "signature",
         open_fields=frozenset(each.name for each in fields if each.free and plan.field is None),
+        may_cover=plan.may_cover,
     )
     try:
-        if plan.kind == "seal" and placement.kind in ("auto", "required"):
+        if plan.kind == "seal" and placement.kind in _LEFT_TO_US:
             beside = _beside_signature(pdf, plan, fields)
             if beside is not None:
                 return beside
@@ -154,6 +159,17 @@ def box_of(field: SignatureField, plan: Plan) -> Place | None:
     if plan.diameter_mm is not None and min(x1 - x0, y1 - y0) < mm_to_pt(plan.diameter_mm) - 0.5:
         raise Refused("FIELD_TOO_SMALL", field=field.name, diameter_mm=f"{plan.diameter_mm:g}")
     return Place(field.page, field.box, field.rotation, "field", field.name)
+
+
+def refuse_covering(pdf: Octets, plan: Plan, place: Place) -> None:
+    """FieldCoversText for a named field that reaches over the text of its page, unless the policy allows it."""
+    if plan.may_cover or place.field is None:
+        return
+    with Survey(_drawable(pdf), plan.password.text) as survey:
+        page = survey.page(place.page_index)
+        if covers_letters(page, page.box.to_display(place.rect)):
+            number = str(place.page_index + 1)
+            raise FieldCoversText(f"{place.field} covers text", field=place.field, page=number)
 
 
 def ready_seal(fields: Sequence[SignatureField], diameter_mm: float) -> SignatureField | None:

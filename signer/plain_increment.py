@@ -59,7 +59,7 @@ def prepare_plain(pdf: Octets, plan: Plan, places: PlaceShelf | None = None) -> 
             raise NotPlain("a page that is counted in another way")
         room = form.fresh_name(READY_SEAL_STEM) if _leaves_room(plan, form, fields, target) else None
     tail, hole = _write(PlainRevision(pdf, base), base, form, pages, plan, target, room)
-    return Prepared(tail, hole, target.name, target.how, (), lenient=False, signed=form.signed)
+    return Prepared(tail, hole, target.name, target.how, (), lenient=False, signed=form.signed, page=target.page)
 
 
 def _refuse_what_is_named(plan: Plan, form: PlainForm) -> None:

@@ -60,6 +60,8 @@ class Plan:
     text_width: float = 190.0
     # Drawn with the first signature only.
     marks: PageMarks = NO_MARKS
+    # Whether the stamp may cover what stands where somebody has put it.
+    may_cover: bool = False
 
     @functools.cached_property
     def stamp(self) -> Appearance:
@@ -94,6 +96,7 @@ class Plan:
             "text_size": self.text_size,
             "text_width": self.text_width,
             "marks": self.marks.to_json(),
+            "may_cover": self.may_cover,
         }
         header["fonts"] = list(self.fonts)
         blobs = [font.packed for font in self.fonts.values()]
@@ -144,6 +147,8 @@ class Prepared:
     lenient: bool
     signed: int = 0
     findings: tuple[SafetyFinding, ...] = ()
+    # The index of the page on which it is drawn; 0 where nothing is.
+    page: int = 0
 
     def to_message(self) -> Message:
         """Header and blobs for the way back."""
@@ -165,4 +170,5 @@ class Prepared:
             lenient=bool(header["lenient"]),
             signed=int(header["signed"]),
             findings=read_findings(header["findings"]),
+            page=int(header["page"]),
         )

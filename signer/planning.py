@@ -8,7 +8,6 @@ from certs.clock import for_people
 from signer.appearance.corner import CornerRule
 from signer.appearance.fonts import EmbeddedFont, Style
 from signer.appearance.geometry import mm_to_pt
-from signer.appearance.images import Purpose
 from signer.cms import TIMESTAMP_ROOM
 from signer.credentials import OFFICER, SEAL
 from signer.levels import B_B
@@ -31,11 +30,10 @@ def build_plan(case: Case, number: GivenNumber | None) -> Plan:
     placement = _placement(case)
     drawn = placement != "none"
     seal, pictured = case.intent == ISSUE, rule.look == "picture"
-    diameter = signatory.diameter_mm or deps.seal_diameter_mm
-    image = None
-    if drawn and pictured and signatory.image_sha256:
-        purpose: Purpose = "seal" if seal else "signature"
-        image = deps.image(signatory.image_sha256, purpose, diameter if seal else deps.signature_width_mm)
+    own, image = case.images.own, None
+    diameter = own.width_mm if own is not None else signatory.diameter_mm or deps.seal_diameter_mm
+    if drawn and pictured and own is not None:
+        image = deps.image(own.sha256, own.purpose, own.width_mm)
     text: tuple[str, ...] = ()
     if drawn and rule.look == "block":
         text = block_lines(case, number)
@@ -54,7 +52,7 @@ def build_plan(case: Case, number: GivenNumber | None) -> Plan:
         diameter_mm=diameter if seal else None,
         text=text,
         fonts=_fonts(text, values, deps) | mark_fonts(marks, text, values, deps),
-        ready_seal_mm=deps.seal_diameter_mm if drawn and pictured and not seal else None,
+        ready_seal_mm=(case.images.seal_mm or deps.seal_diameter_mm) if drawn and pictured and not seal else None,
         values=values,
         subfilter=request.subfilter,
         protection=request.protection,
@@ -66,6 +64,7 @@ def build_plan(case: Case, number: GivenNumber | None) -> Plan:
         **_setting(case),
         inspect=deps.findings.looks,
         marks=marks,
+        may_cover=case.policy.covering == "allow",
     )
 
 

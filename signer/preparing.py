@@ -52,7 +52,17 @@ from signer.inspection import inspect
 from signer.octets import Octets, stream_of
 from signer.page_drawing import draw, plan_marks
 from signer.password import Password
-from signer.placing import READY_SEAL_STEM, PlaceShelf, SignatureField, Target, box_of, choose, ready_seal, stamp_of
+from signer.placing import (
+    READY_SEAL_STEM,
+    PlaceShelf,
+    SignatureField,
+    Target,
+    box_of,
+    choose,
+    ready_seal,
+    refuse_covering,
+    stamp_of,
+)
 from signer.plain_increment import prepare_plain
 from signer.plain_pdf import NotPlain
 from signer.plan import Message, Plan, Prepared
@@ -86,15 +96,19 @@ class PrepareTask:
         """Blob 0 is the file, the rest the plan's. A refusal is an answer, not a failure."""
         try:
             plan = Plan.from_message(header, blobs[1:], self._unpack)
-            prepared = prepare(blobs[0], plan, self._places)
-            if plan.inspect:
-                prepared = replace(prepared, findings=prepared.findings + _look_through(blobs[0], plan))
+            prepared = prepare_and_look(blobs[0], plan, self._places)
         except SignerError as error:
             return {"error": type(error).__name__, "code": error.code, "facts": error.facts}, []
         except AppearanceError as error:
             return {"error": Refused.__name__, "code": error.code, "facts": error.facts}, []
         answer, tail = prepared.to_message()
         return answer, tail
+
+
+def prepare_and_look(pdf: Octets, plan: Plan, places: PlaceShelf | None = None) -> Prepared:
+    """`prepare`, and what is found in the file, if the plan wants it looked through."""
+    prepared = prepare(pdf, plan, places)
+    return replace(prepared, findings=prepared.findings + _look_through(pdf, plan)) if plan.inspect else prepared
 
 
 def _look_through(pdf: Octets, plan: Plan) -> tuple[SafetyFinding, ...]:
@@ -178,7 +192,7 @@ def _prepare(pdf: Octets, plan: Plan, *, strict: bool) -> Prepared:
     wants = _Wants(seal_field=room, tags=claims.tagged and not signed, appearance=claims.archive_part == 1)
     left_out = _mark_pages(pdf, plan, writer, parts, target, signed, rights) if plan.marks else ()
     tail, hole = _append_signature(writer, plan, target, parts, rules, wants)
-    return Prepared(tail, hole, target.name, target.how, tuple(filled), not strict, signed, left_out)
+    return Prepared(tail, hole, target.name, target.how, tuple(filled), not strict, signed, left_out, page=target.page)
 
 
 def _mark_pages(
@@ -218,6 +232,8 @@ def _target(
             place = box_of(named, plan)
             if place is None and parse_placement(plan.placement).kind == "required":
                 raise Refused("PLACEMENT_NOWHERE")
+            if place is not None:
+                refuse_covering(pdf, plan, place)
             return Target(named.name, True, place, "field" if place else None)
     return choose(pdf, plan, fields, lambda stem: name or fresh_name(writer, stem))
 

@@ -17,6 +17,7 @@ from signer.office_policy import INCOME
 from signer.tables import (
     CredentialRow,
     DocumentRow,
+    ImageRow,
     MandateRow,
     NumberRow,
     OutsideCredentialRow,
@@ -175,6 +176,15 @@ def _end_mandate(session: Session, act: AuditRecord) -> bool:
     return True
 
 
+def _end_image(session: Session, act: AuditRecord) -> bool:
+    """A seal was replaced, a signature was copied. Of another picture, which has its number only here, nothing was said."""
+    row = session.get(ImageRow, int(act.subject_id), with_for_update=True)
+    if row is not None and row.ended_at is None and row.sha256 == act.details["sha256"]:
+        row.state, row.ended_at, row.end_reason = "ended", act.time, act.details["reason"]
+        session.flush()
+    return True
+
+
 _STATUSES = {"document.recall": RECALLED, "document.replace": REPLACED, "document.correct": CORRECTED}
 # What is done again.
 REPLAYED: Mapping[str, Deed] = {
@@ -183,6 +193,7 @@ REPLAYED: Mapping[str, Deed] = {
     "number.hold": _hold,
     "credential.end": _end_credential,
     "mandate.end": _end_mandate,
+    "image.end": _end_image,
     **dict.fromkeys(_STATUSES, _change_status),
     "trust.remove": _believe_no_more,
     "credential.factor": _ask_again,
@@ -199,6 +210,9 @@ LOST = frozenset(
         "credential.renew",
         "credential.enrol",
         "mandate.add",
+        "image.add",
+        "image.found",
+        "image.approve",
         "batch.add",
         "credential.request",
         "credential.import",

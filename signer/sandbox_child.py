@@ -31,6 +31,8 @@ TASKS: Mapping[str, str] = {
     "extend": "signer.appending:extend_task",
     "render": "signer.rendition:RenditionTask",
     "inspect": "signer.inspection:inspect_task",
+    "picture": "signer.appearance.upload:picture_task",
+    "preview": "signer.previewing:preview_task",
 }
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000

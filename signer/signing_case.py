@@ -26,7 +26,7 @@ from signer.marking import drawn_code, refuse_mixed_training
 from signer.numbering import GivenNumber
 from signer.octets import Octets, sha256_of
 from signer.office_policy import ISSUE, policy_on
-from signer.office_rules import check_needs, find_mandates, intent_for
+from signer.office_rules import check_needs, find_images, find_mandates, intent_for
 from signer.pades import PreparedPdf, accept_prepared, check_output, document_digest, embed_signature
 from signer.planning import build_plan
 from signer.protection import refuse_protection
@@ -43,8 +43,10 @@ from signer.signing_parts import (
 from signer.timestamps import OneStamp
 
 
-def open_case(request: SignRequest, actor: Actor, signatory: Signatory, deps: SigningDeps) -> Case:
-    """Decide about a request whose signatory may sign now; Refused, InputUnreadable or UsageWrong."""
+def open_case(
+    request: SignRequest, actor: Actor, signatory: Signatory, deps: SigningDeps, *, consented: bool = True
+) -> Case:
+    """Decide about a request whose signatory may sign now; Refused, InputUnreadable or UsageWrong. `consented`: ask for a consent."""
     # /M holds whole seconds, and every record says the same.
     now = deps.clock.now().replace(microsecond=0)
     intent = intent_for(signatory, request, policy_on(now.astimezone(VIETNAM).date()))
@@ -53,12 +55,12 @@ def open_case(request: SignRequest, actor: Actor, signatory: Signatory, deps: Si
     _refuse_size(request.pdf, deps.max_bytes)
     # What others have signed before must be whole, and in the order of ND30: the person first, then the seal.
     case = Case(request, actor, signatory, intent, now, deps, judge_before(request, deps))
-    if isinstance(signatory, Credential) and signatory.activation != STANDING:
+    if consented and isinstance(signatory, Credential) and signatory.activation != STANDING:
         with deps.database.look() as connection:
             refuse_without_consent(connection, case)
     check_order(case)
     refuse_mixed_training(case)
-    return dataclasses.replace(case, mandates=find_mandates(case), code=drawn_code(case))
+    return dataclasses.replace(case, mandates=find_mandates(case), code=drawn_code(case), images=find_images(case))
 
 
 def judge_before(request: SignRequest, deps: SigningDeps) -> EarlierSignatures:

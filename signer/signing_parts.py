@@ -14,11 +14,13 @@ from certs.clock import VIETNAM, Clock
 from certs.db import Database
 from pki.audit import Actor
 from signer.appearance.fonts import EmbeddedFont, Style
-from signer.appearance.images import Purpose, StampImage
+from signer.appearance.image_rules import Purpose
+from signer.appearance.images import StampImage
 from signer.credentials import CredentialDesk, Signatory
 from signer.documents import Reached
 from signer.extending import Extender, Raised
 from signer.findings import NO_LOOK, FindingsPolicy, SafetyFinding
+from signer.image_registry import NO_IMAGES, SigningImages
 from signer.metadata import Metadata
 from signer.numbering import GivenNumber
 from signer.octets import Octets, sha256_of, whole
@@ -150,7 +152,6 @@ class SigningDeps:
     image: Callable[[str, Purpose, float], StampImage]
     font: Callable[[Style, str], EmbeddedFont]
     seal_diameter_mm: float
-    signature_width_mm: float
     max_bytes: int
     extender: Extender | None = None
     # How many files the preparer works on at a time.
@@ -177,6 +178,8 @@ class Case:
     mandates: tuple[int, ...] = ()
     # The code that is drawn on it, and that it will bear.
     code: str | None = None
+    # What it is drawn with (image_registry.py).
+    images: SigningImages = NO_IMAGES
 
     @property
     def policy(self) -> OfficePolicy:
@@ -198,7 +201,11 @@ class Case:
         """Who signs, as audit rows say it."""
         name = self.signatory.name
         who = {"certificate": self.signatory.serial} if name is None else {"credential": name}
-        return who | ({"mandates": " ".join(map(str, self.mandates))} if self.mandates else {})
+        if self.mandates:
+            who["mandates"] = " ".join(map(str, self.mandates))
+        if self.images.own is not None:
+            who["image"] = str(self.images.own.id)
+        return who
 
     @property
     def signing_time(self) -> datetime | None:

@@ -262,6 +262,39 @@ class MandateRow(Base):
     created_at: Mapped[datetime]
 
 
+class ImageRow(Base):
+    """A picture of a seal or a signature (image_registry.py): whose it is, how large on paper, who agreed to it, for which days.
+
+    `state` is waiting, active or ended. `owner`: of a seal the agency, of a signature the credential.
+    """
+
+    __tablename__ = "images"
+    __table_args__ = (Index("ix_images_purpose_owner", "purpose", "owner"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    purpose: Mapped[str] = mapped_column(String(9))
+    owner: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(7))
+    # Of the octets that are kept, and of those that came.
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    source_sha256: Mapped[str] = mapped_column(String(64))
+    # On paper: the diameter of a seal, the width of a signature.
+    width_mm: Mapped[float]
+    # None: it came before there was a registry, and nobody looked.
+    width_px: Mapped[int | None]
+    height_px: Mapped[int | None]
+    # Days of Vietnam, as yyyy-mm-dd; the last one counts. None: from the day on which it was agreed to.
+    starts: Mapped[str | None] = mapped_column(String(10))
+    ends: Mapped[str | None] = mapped_column(String(10))
+    added_by: Mapped[str] = mapped_column(String(255))
+    added_at: Mapped[datetime]
+    # None: it came with the home, or before there was a registry.
+    approved_by: Mapped[str | None] = mapped_column(Text)
+    approved_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None] = mapped_column(String(200))
+
+
 class StatusChangeRow(Base):
     """One change of a document's status after it was signed (ND30 Đ.18). Added, never altered."""
 

@@ -24,12 +24,14 @@ from certs.inventory import CertificateRecord
 from certs.names import parse_subject
 from hsm.spec import KeySpec
 from hsm.store import KeyStore
+from pki.approval_rules import ApprovalRules
 from pki.audit import Actor
 from pki.roles import Role
 from signer.appearance.fonts import FontShelf
 from signer.credentials import CredentialDesk
 from signer.documents import Document, document_by_code
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
+from signer.image_registry import ImageDeps, NewImage, found_image
 from signer.images import ImageShelf
 from signer.judging import JudgeDesk
 from signer.sandbox import Judge
@@ -61,6 +63,7 @@ class SigningWorld:
     deps: SigningDeps
     judging: JudgeDesk
     images: ImageShelf
+    registry: ImageDeps
     pictures: Pictures
     rsa_padding: str = "pss"
 
@@ -79,16 +82,23 @@ class SigningWorld:
     ) -> CertificateRecord:
         """A credential of that name with a key of its own."""
         seal = profile == "agency-seal"
-        png = self.pictures.seal if seal else self.pictures.signature
+        wanted = parse_subject(subject or (SEAL_SUBJECT if seal else OFFICER_SUBJECT))
         request = EnrolmentRequest(
             name=name,
             profile=profile,
-            subject=parse_subject(subject or (SEAL_SUBJECT if seal else OFFICER_SUBJECT)),
+            subject=wanted,
             spec=spec,
-            image_sha256=self.images.register(png, "seal" if seal else "signature", name) if picture else None,
+            image_sha256=self.found_picture(wanted.organization if seal else name, seal=seal) if picture else None,
             diameter_mm=DIAMETER_MM if seal else None,
         )
         return enrol(request, CLERK, self.enrolment)
+
+    def found_picture(self, owner: str, *, seal: bool) -> str:
+        """The digest of the owner's picture, registered as a demonstration's are."""
+        png, purpose, width = (
+            (self.pictures.seal, "seal", DIAMETER_MM) if seal else (self.pictures.signature, "signature", 45.0)
+        )
+        return found_image(NewImage(png, "picture.png", purpose, owner, width), CLERK, self.registry).sha256
 
     def sign(self, pdf: bytes, credential: str = "officer", **wishes: Any) -> SignedDocument:
         """One document through the cycle."""
@@ -121,8 +131,11 @@ def build_signing_world(
 ) -> SigningWorld:
     """Make all of it in a folder, without credentials yet. The caller closes `world`; the judge is his own."""
     world = build_world(folder, keys=keys, apart=apart)
-    images = ImageShelf(folder / "images", pictures.cache)
+    # Apart from those of documents, which tests count.
+    drawn = BlobStore(folder / "pictures")
+    images = ImageShelf(drawn, folder / "images", pictures.cache)
     judging = JudgeDesk(judge, world.database, world.clock)
+    registry = ImageDeps(world.database, world.clock, ApprovalRules(), drawn, judging.check_picture)
     deps = SigningDeps(
         database=world.database,
         clock=world.clock,
@@ -133,10 +146,9 @@ def build_signing_world(
         image=images.image,
         font=FontShelf(pictures.fonts, pictures.cache).font,
         seal_diameter_mm=DIAMETER_MM,
-        signature_width_mm=45.0,
         max_bytes=50 * 1024 * 1024,
     )
-    return SigningWorld(world, deps, judging, images, pictures)
+    return SigningWorld(world, deps, judging, images, registry, pictures)
 
 
 def plain_paper(*lines: str, pages: int = 1, size: tuple[float, float] = A4) -> bytes:
@@ -176,5 +188,5 @@ def judge() -> Iterator[Judge]:
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
     if not (FONTS / "Tinos-Regular.ttf").is_file():
         pytest.skip("Tinos is not installed (apt-get install fonts-croscore)")
-    seal = draw_seal("TRUNG TÂM PHỤC VỤ HÀNH CHÍNH CÔNG", FONTS / "Tinos-Bold.ttf", dpi=200)
-    return Pictures(draw_signature(dpi=200), seal, FONTS, tmp_path_factory.mktemp("derived"))
+    seal = draw_seal("TRUNG TÂM PHỤC VỤ HÀNH CHÍNH CÔNG", FONTS / "Tinos-Bold.ttf", dpi=320)
+    return Pictures(draw_signature(dpi=360), seal, FONTS, tmp_path_factory.mktemp("derived"))

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from api.cli.call import Call
 from api.cli.cert_batch import issue_batch
 from api.cli.context import acting, print_json, read_input, refuse_existing
+from api.cli.picture import registered_picture
 from api.errors import UsageError
 from api.wiring import Installation
 from certs.csr import parse_csr
@@ -25,7 +26,6 @@ from pki.audit import Actor
 from pki.issuance import issue_wanted
 from pki.registration import register_at_once
 from pki.registration_records import Wanted, get_registration
-from pki.roles import Permission, require
 from signer.credentials import ROLE_OF_PROFILE, SEAL, credential_of_certificate
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.errors import UsageWrong
@@ -33,7 +33,6 @@ from signer.storage import OutputFile
 
 _SMALL_FILE = 1024 * 1024
 _PEM_FILE = 16 * 1024
-_PICTURE_FILE = 8 * 1024 * 1024
 # What a registration, or a line of a list, says instead of the command line.
 _SAID = ("profile", "subject", "csr", "san", "days", "evidence")
 Describe = Callable[[CertificateRecord, Installation], dict[str, Any]]
@@ -117,16 +116,13 @@ def _issue_with_key(
         raise UsageWrong("PROFILE_NEEDS_CSR", profile=wanted.profile, valid=", ".join(ROLE_OF_PROFILE))
     settings = installation.settings
     seal = ROLE_OF_PROFILE[wanted.profile] == SEAL
-    picture = None
-    if options.image is not None:
-        # A picture is kept as soon as it is read, so this is asked before enrolment asks it.
-        require(actor, Permission.MANAGE_CREDENTIALS)
-        png = read_input(options.image, _PICTURE_FILE)
-        picture = installation.images.register(png, "seal" if seal else "signature", options.image.typed)
+    subject = parse_subject(wanted.subject)
+    owner = subject.organization if seal else options.credential or subject.common_name
+    picture = registered_picture(options.image, "seal" if seal else "signature", owner, installation, actor)
     request = EnrolmentRequest(
         name=options.credential,
         profile=wanted.profile,
-        subject=parse_subject(wanted.subject),
+        subject=subject,
         spec=KeySpec(settings.keys.credential),
         image_sha256=picture,
         diameter_mm=settings.sign.seal_diameter_mm if seal else None,

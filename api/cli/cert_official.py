@@ -11,18 +11,17 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.cli.call import Call
 from api.cli.context import acting, print_json, print_table, read_input, refuse_existing
+from api.cli.picture import registered_picture
 from api.wiring import Installation
 from certs.clock import for_people, rfc3339
 from certs.names import parse_subject
 from certs.outside import OutsideCertificate, find_outside
 from hsm.spec import KeySpec
-from pki.roles import Permission, require
 from signer.credentials import SEAL, CredentialSummary, credential_exists, get_credential
 from signer.official import RequestWish, import_certificate, read_bundle, request_certificate
 from signer.storage import OutputFile
 
 _CERTIFICATES = 1024 * 1024
-_PICTURE = 8 * 1024 * 1024
 _PEM = 16 * 1024
 
 
@@ -43,16 +42,13 @@ def make_request(options: argparse.Namespace, installation: Installation, call: 
     if output is not None:
         refuse_existing(output.path, output.typed, force=options.force)
     seal = options.role == SEAL
-    picture = None
-    if options.image is not None:
-        # A picture is kept as soon as it is read, so this is asked before it is.
-        require(actor, Permission.MANAGE_CREDENTIALS)
-        png = read_input(options.image, _PICTURE)
-        picture = installation.images.register(png, "seal" if seal else "signature", options.image.typed)
+    subject = None if options.subject is None else parse_subject(options.subject)
+    owner = (subject.organization or subject.common_name)[:64] if seal and subject is not None else options.credential
+    picture = registered_picture(options.image, "seal" if seal else "signature", owner, installation, actor)
     wish = RequestWish(
         name=options.credential,
         role=options.role,
-        subject=None if options.subject is None else parse_subject(options.subject),
+        subject=subject,
         spec=KeySpec(options.key or installation.settings.keys.credential),
         image_sha256=picture,
         diameter_mm=installation.settings.sign.seal_diameter_mm if seal else None,

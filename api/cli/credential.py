@@ -6,17 +6,16 @@ import argparse
 from typing import Any
 
 from api.cli.call import Call
-from api.cli.context import acting, print_json, print_table, read_input
+from api.cli.context import acting, print_json, print_table
+from api.cli.picture import registered_picture
 from api.cli.prepare import read_chain
 from api.wiring import Installation, open_installation
 from api.words import local_time
 from certs.clock import rfc3339
 from certs.inventory import get_certificate
-from pki.roles import Permission, require
 from signer.credentials import SEAL, list_credentials
+from signer.outside import outside_signatory
 from signer.outside_credentials import NewOutside, OutsideCredential, end_outside, enrol_outside, list_outside
-
-_PICTURE_FILE = 8 * 1024 * 1024
 
 
 def run(options: argparse.Namespace, call: Call) -> int:
@@ -41,10 +40,10 @@ def _enrol(options: argparse.Namespace, installation: Installation, call: Call) 
     is_seal = options.role == SEAL
     picture = None
     if options.image is not None:
-        # A picture is kept as soon as it is read, so this is asked before enrolling asks it.
-        require(actor, Permission.MANAGE_CREDENTIALS)
-        png = read_input(options.image, _PICTURE_FILE)
-        picture = installation.images.register(png, "seal" if is_seal else "signature", options.image.typed)
+        padding = installation.settings.sign.rsa_padding
+        outside = outside_signatory(certificate, others, installation.clock.now(), rsa_padding=padding)
+        owner = (options.agency or outside.agency) if is_seal else options.name
+        picture = registered_picture(options.image, "seal" if is_seal else "signature", owner, installation, actor)
     new = NewOutside(
         name=options.name,
         role=options.role,

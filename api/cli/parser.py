@@ -14,10 +14,11 @@ from api.cli.cert_arguments import Shared, add_life, add_past
 from api.cli.consent_arguments import add_consent
 from api.cli.credential_arguments import credential_arguments
 from api.cli.document_arguments import add_document
+from api.cli.image_arguments import image_arguments
 from api.cli.intent_arguments import intent_arguments
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.office_arguments import office_arguments
-from api.cli.prepared_arguments import prepared_arguments
+from api.cli.prepared_arguments import PLACEMENT_HELP, prepared_arguments, preview_arguments
 from api.cli.print_arguments import print_arguments
 from api.cli.trust_arguments import add_authority_import, add_official, add_trust
 from api.cli.upgrade_arguments import upgrade_arguments
@@ -67,9 +68,11 @@ def build_parser(words: Words | None = None) -> Parser:
     _init(add)
     _sign(add)
     _verify(add)
+    preview_arguments(add, shared, _password)
     prepared_arguments(add, shared, _password)
     credential_arguments(add, shared)
     office_arguments(add, shared)
+    image_arguments(add, shared)
     upgrade_arguments(add, typed_path, _password, _acts, _json)
     check = add("check", help="look a file through before it is signed: what in it is not as it looks")
     check.add_argument("files", nargs="+", metavar="FILE", type=typed_path)
@@ -144,7 +147,7 @@ def _sign(add: Sub) -> None:
     sign.add_argument(
         "--metadata", type=typed_path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"
     )
-    sign.add_argument("--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes")
+    sign.add_argument("--placement", default="auto", metavar="PLACE", help=PLACEMENT_HELP)
     sign.add_argument("--activation", metavar="ID", help="the consent to sign with, where the credential asks for one")
     sign.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
     sign.add_argument("--subfilter", choices=SUBFILTERS, help="default: the setting sign.subfilter")

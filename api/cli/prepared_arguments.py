@@ -10,6 +10,10 @@ from api.cli.intent_arguments import intent_arguments
 from signer.levels import LEVELS
 from signer.subfilters import SUBFILTERS
 
+PLACEMENT_HELP = (
+    "where the stamp goes: auto, none, required; margin or margin:PAGE, free room; anchor:TEXT, beside a text of the page, "
+    "anchor:TEXT#N, beside the N-th; PAGE,X,Y, in points from the lower left (default: auto)"
+)
 _MOST_ROOM = 1024 * 1024
 
 
@@ -68,6 +72,34 @@ def prepared_arguments(
     shared.json(cancel)
 
 
+def preview_arguments(
+    add: Callable[..., argparse.ArgumentParser],
+    shared: Shared,
+    password: Callable[[argparse.ArgumentParser], None],
+) -> None:
+    """`antin preview`, which is told what `antin sign` is told about a look."""
+    preview = add("preview", help="draw a page as it will look when it is signed; signs nothing")
+    preview.add_argument("files", nargs="+", metavar="FILE", type=shared.path)
+    preview.add_argument("--as", dest="credential", required=True, metavar="CREDENTIAL")
+    preview.add_argument(
+        "-o", "--output", type=shared.path, metavar="OUT", help="a PNG for one input, a folder for several"
+    )
+    intent_arguments(preview)
+    preview.add_argument(
+        "--metadata", type=shared.path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"
+    )
+    preview.add_argument("--placement", default="auto", metavar="PLACE", help=PLACEMENT_HELP)
+    preview.add_argument("--field", metavar="NAME", help="sign in this field instead of one that Antin chooses")
+    preview.add_argument(
+        "--page", type=shared.number(-1_000_000, 1_000_000), metavar="N", help="default: the page with the stamp"
+    )
+    preview.add_argument("--dpi", type=shared.number(50, 300), default=110, metavar="N", help="how fine (110)")
+    preview.add_argument("--force", action="store_true", help="replace an existing output")
+    password(preview)
+    shared.acts(preview)
+    shared.json(preview)
+
+
 def _prepare(prepare: argparse.ArgumentParser, shared: Shared) -> None:
     prepare.add_argument("file", metavar="FILE", type=shared.path)
     who = prepare.add_mutually_exclusive_group(required=True)
@@ -89,9 +121,7 @@ def _prepare(prepare: argparse.ArgumentParser, shared: Shared) -> None:
     prepare.add_argument(
         "--metadata", type=shared.path, metavar="FILE.json", help="what the register keeps (ND30, Appendix VI)"
     )
-    prepare.add_argument(
-        "--placement", default="auto", metavar="auto|none|required|PAGE,X,Y", help="where the stamp goes"
-    )
+    prepare.add_argument("--placement", default="auto", metavar="PLACE", help=PLACEMENT_HELP)
     prepare.add_argument(
         "--activation", metavar="ID", help="the consent to sign with later, where the credential asks for one"
     )

@@ -25,6 +25,12 @@ class GlyphMissing(AppearanceError):
     code = "GLYPH_MISSING"
 
 
+class ScriptNotDrawn(AppearanceError):
+    """Text of a script whose letters are joined, stacked or run from right to left, which is not set here. Facts: char (U+XXXX), name."""
+
+    code = "SCRIPT_NOT_DRAWN"
+
+
 class TextTooLong(AppearanceError):
     """A value does not fit its box even at the smallest readable size. Facts: text."""
 
@@ -44,7 +50,7 @@ class ImageTooLarge(AppearanceError):
 
 
 class ImageKindUnsupported(AppearanceError):
-    """A PNG of a kind that is not taken: 16 bits a channel, animated. Facts: file, kind."""
+    """A PNG of a kind that is not taken: 16 bits a channel, animated, CMYK, an impossible gamma. Facts: file, kind."""
 
     code = "IMAGE_KIND_UNSUPPORTED"
 
@@ -73,8 +79,20 @@ class ImageNotRound(AppearanceError):
     code = "IMAGE_NOT_ROUND"
 
 
+class ImageSizeWrong(AppearanceError):
+    """A seal or a signature of a size on paper that none has. Facts: file, size, least, most (mm)."""
+
+    code = "IMAGE_SIZE_WRONG"
+
+
+class ImageTooCoarse(AppearanceError):
+    """Too few pixels for its size on paper. Facts: file, dpi, least, size (mm), width, wanted (pixels)."""
+
+    code = "IMAGE_TOO_COARSE"
+
+
 class PlacementMalformed(AppearanceError):
-    """A placement that is not auto, none, required or PAGE,X,Y. Facts: placement."""
+    """A placement that is none of those that there are. Facts: placement, valid."""
 
     code = "PLACEMENT_MALFORMED"
 
@@ -89,6 +107,42 @@ class PlacementCoversText(AppearanceError):
     """The stamp would cover what stands on the page. Facts: placement, page."""
 
     code = "PLACEMENT_COVERS_TEXT"
+
+
+class PlacementWithoutRoom(AppearanceError):
+    """Free room was asked for, and there is none as large as the stamp. Facts: page ("–" for any)."""
+
+    code = "PLACEMENT_WITHOUT_ROOM"
+
+
+class FieldCoversText(AppearanceError):
+    """The field that was named reaches over the text of its page. Facts: field, page."""
+
+    code = "FIELD_COVERS_TEXT"
+
+
+class AnchorMissing(AppearanceError):
+    """The text beside which the stamp is to stand is nowhere. Facts: anchor, pages."""
+
+    code = "ANCHOR_MISSING"
+
+
+class AnchorAmbiguous(AppearanceError):
+    """The text stands there more than once, and nobody has said which is meant. Facts: anchor, count, where."""
+
+    code = "ANCHOR_AMBIGUOUS"
+
+
+class AnchorFewer(AppearanceError):
+    """The text does not stand there as often as the number that was named. Facts: anchor, number, count."""
+
+    code = "ANCHOR_FEWER"
+
+
+class AnchorWithoutRoom(AppearanceError):
+    """Around the text there is no free room as large as the stamp. Facts: anchor, page."""
+
+    code = "ANCHOR_WITHOUT_ROOM"
 
 
 class SurveyFailed(AppearanceError):

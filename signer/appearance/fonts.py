@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from signer.appearance import derived
-from signer.appearance.errors import FontMissing, GlyphMissing
+from signer.appearance.errors import FontMissing, GlyphMissing, ScriptNotDrawn
 
 Style = Literal["regular", "bold", "italic", "bold-italic"]
 
@@ -33,6 +33,8 @@ STYLE_FILES: Mapping[Style, str] = {
 
 ALPHABET_VERSION = 1
 _SPACES = re.compile(r"[^\S\u00a0]+")
+_MARKS = {"Mn", "Mc", "Me"}
+_RIGHT_TO_LEFT = {"R", "AL", "AN"}
 _NO_GLYPH = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 
@@ -139,7 +141,7 @@ class FontShelf:
     def font(self, style: Style = "regular", text: str = "") -> EmbeddedFont:
         """The font of a style; one cut for this text alone when it has a letter outside the common alphabet.
 
-        Raises FontMissing, or GlyphMissing when the font file itself lacks a letter.
+        Raises FontMissing, GlyphMissing when the font file itself lacks a letter, or ScriptNotDrawn.
         """
         path = self._folder / STYLE_FILES[style]
         found = self._open.get(style)
@@ -147,7 +149,16 @@ class FontShelf:
             found = self._open[style] = open_font(path, self._cache)
         if found.covers(text):
             return found
+        refuse_unjoined(text)
         return cut_font(path, alphabet() | set(drawable(text)))
+
+
+def refuse_unjoined(text: str) -> None:
+    """ScriptNotDrawn for letters that stand on one another, or run from right to left: glyphs set one by one would show another word."""
+    for char in drawable(text):
+        if unicodedata.category(char) in _MARKS or unicodedata.bidirectional(char) in _RIGHT_TO_LEFT:
+            point, name = f"U+{ord(char):04X}", unicodedata.name(char, "unnamed")
+            raise ScriptNotDrawn(f"text with {point} {name} is not set", char=point, name=name)
 
 
 def open_font(path: Path, cache: Path) -> EmbeddedFont:

@@ -7,6 +7,7 @@ is what a reader sees: origin at the lower left of the visible page after `/Rota
 from __future__ import annotations
 
 import functools
+import unicodedata
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -141,32 +142,71 @@ def intersection(one: Rect, other: Rect) -> Rect | None:
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
+PLACEMENTS = "auto, none, required, margin, margin:PAGE, anchor:TEXT, anchor:TEXT#N, PAGE,X,Y"
+_LONGEST_PLACEMENT = 64  # what the register keeps of one (BatchDocumentRow)
+
+
 @dataclass(frozen=True)
 class Placement:
-    """What was asked for: `auto`, `none`, `required`, or `given` with a page (from 1, negative from the end) and a displayed point."""
+    """What was asked for: `auto`, `none`, `required`; `given` with a page (from 1, negative from the end) and a displayed point; free room
+    (`margin`, of a page or of any, 0); beside a text (`anchor`), whose `number`-th occurrence is meant, 0 where there is only one.
+    """
 
-    kind: Literal["auto", "none", "required", "given"]
+    kind: Literal["auto", "none", "required", "given", "margin", "anchor"]
     page: int = 0
     x: float = 0.0
     y: float = 0.0
+    anchor: str = ""
+    number: int = 0
 
 
 @functools.lru_cache(maxsize=64)  # nearly always one of three words
 def parse_placement(text: str) -> Placement:
-    """`auto`, `none`, `required` or `PAGE,X,Y` as a value; PlacementMalformed otherwise."""
-    word = text.strip().lower()
-    if word == "auto":
-        return Placement("auto")
-    if word == "none":
-        return Placement("none")
-    if word == "required":
-        return Placement("required")
+    """One of PLACEMENTS as a value; PlacementMalformed otherwise."""
     try:
-        page, x, y = word.split(",")
-        given = Placement("given", int(page), float(x), float(y))
+        found = _parsed(text.strip())
     except ValueError:
-        raise PlacementMalformed(f"not a placement: {text[:80]!r}", placement=text[:80]) from None
-    # A page 0 does not exist, and infinity or not-a-number would pass every comparison that follows.
-    if given.page == 0 or not all(abs(number) < 20_000 for number in (given.x, given.y)):
-        raise PlacementMalformed(f"not a placement: {text[:80]!r}", placement=text[:80])
-    return given
+        found = None
+    if found is None or len(text) > _LONGEST_PLACEMENT:
+        raise PlacementMalformed(f"not a placement: {text[:80]!r}", placement=text[:80], valid=PLACEMENTS)
+    return found
+
+
+def _parsed(word: str) -> Placement | None:
+    """ValueError or None for what is none."""
+    kind, colon, rest = word.partition(":")
+    match kind.lower(), colon:
+        case "auto", "":
+            return Placement("auto")
+        case "none", "":
+            return Placement("none")
+        case "required", "":
+            return Placement("required")
+        case "margin", "":
+            return Placement("margin")
+        case "margin", _:
+            return Placement("margin", _page(rest))
+        case "anchor", ":":
+            return _anchor(rest)
+    page, x, y = word.split(",")
+    given = Placement("given", _page(page), float(x), float(y))
+    # Infinity or not-a-number would pass every comparison that follows.
+    return given if all(abs(number) < 20_000 for number in (given.x, given.y)) else None
+
+
+def _page(text: str) -> int:
+    page = int(text)
+    if page == 0:
+        raise ValueError  # a page 0 does not exist
+    return page
+
+
+def _anchor(text: str) -> Placement:
+    """The text, and the number of its occurrence behind the last `#`, if digits are all that follows."""
+    anchor, mark, number = text.rpartition("#")
+    if not (mark and number.isascii() and number.isdecimal() and int(number) > 0):
+        anchor, number = text, "0"
+    anchor = unicodedata.normalize("NFC", anchor).strip()
+    if not any(char.isalnum() for char in anchor) or not anchor.isprintable():
+        raise ValueError
+    return Placement("anchor", anchor=anchor, number=int(number))

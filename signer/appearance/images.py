@@ -1,4 +1,4 @@
-"""Pictures of seals and signatures: a checked PNG as the two deflated streams that a PDF wants."""
+"""Pictures of seals and signatures: a PNG that is checked, and one that is kept as the two deflated streams that a PDF wants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from PIL import Image, ImageChops, UnidentifiedImageError
 
@@ -17,32 +16,24 @@ from signer.appearance import derived
 from signer.appearance.errors import (
     ImageBlank,
     ImageColourWrong,
-    ImageKindUnsupported,
     ImageNotRound,
     ImageNotTransparent,
-    ImageTooLarge,
     ImageUnreadable,
 )
+from signer.appearance.image_rules import ImageRule, Purpose
+from signer.appearance.png import MAX_OCTETS, MAX_PIXELS_A_SIDE, check_header, essential, read_png, too_large
+from signer.office_policy import policy_files
 
-Purpose = Literal["seal", "signature"]
-
-MAX_OCTETS = 5 * 1024 * 1024
-MAX_PIXELS_A_SIDE = 4096
+# Pictures that were registered by an earlier release are opened as it did.
 _CHECKS_VERSION = 1
 """Stricter checks need a new number, or pictures accepted before would pass by the cache."""
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 # What counts as drawn, as see-through, as white, and how much of a picture must be so. Measured on scanned and drawn seals
 # and signatures: a round seal leaves 21 % of its square free at the very least, and most of its inside.
 _FAINT, _DRAWN, _WHITE = 32, 128, 230
-_TRANSPARENT_SHARE, _WHITE_SHARE, _INK_SHARE, _COLOUR_SHARE = 0.35, 0.10, 0.002, 0.70
+_TRANSPARENT_SHARE, _WHITE_SHARE, _INK_SHARE = 0.35, 0.10, 0.002
 _ROUNDNESS = 0.03
 
-# Hues in Pillow's 256 steps: red 335°–25°, blue 195°–270°.
-_HUES: dict[Purpose, frozenset[int]] = {
-    "seal": frozenset({*range(238, 256), *range(19)}),
-    "signature": frozenset(range(139, 193)),
-}
 _WANTED = {"seal": "red", "signature": "blue"}
 _HUE_NAMES = ((19, "red"), (50, "yellow"), (120, "green"), (139, "cyan"), (193, "blue"), (238, "purple"), (256, "red"))
 
@@ -67,7 +58,7 @@ def open_image(path: Path, purpose: Purpose, width_mm: float, cache: Path | None
     """The picture in a file; see `load_image`. With a `cache` folder a picture is decoded and checked once."""
     try:
         if path.stat().st_size > MAX_OCTETS:
-            raise _too_large(path.name, f"{MAX_OCTETS} bytes")
+            raise too_large(path.name, f"{MAX_OCTETS} bytes")
         png = path.read_bytes()
     except OSError as error:
         raise ImageUnreadable(f"cannot read {path}: {error.strerror}", file=str(path)) from error
@@ -94,24 +85,61 @@ def _height_mm(purpose: Purpose, width_mm: float, width: int, height: int) -> fl
     return width_mm if purpose == "seal" else width_mm * height / width
 
 
-def load_image(png: bytes, purpose: Purpose, width_mm: float, file: str = "image") -> StampImage:
-    """Check a PNG and make it ready to be embedded, `width_mm` wide on paper (a seal: its diameter).
+def load_image(
+    png: bytes, purpose: Purpose, width_mm: float, file: str = "image", rule: ImageRule | None = None
+) -> StampImage:
+    """Check a PNG and make it ready to be embedded, `width_mm` wide on paper (a seal: its diameter)."""
+    picture = check_picture(png, purpose, file, rule)
+    sha256 = hashlib.sha256(png).hexdigest()
+    return _stamp(picture.width, picture.height, picture.tobytes(), purpose, width_mm, sha256)
+
+
+def kept_image(png: bytes, purpose: Purpose, width_mm: float, sha256: str, cache: Path) -> StampImage:
+    """A picture as it is kept, which was checked when it came; `sha256` is its digest. No decoder reads it: it is in our own form."""
+    derivation = cache / f"image-{sha256[:32]}-{purpose}-kept.bin"
+    try:
+        return _unpack_image(derivation.read_bytes(), purpose, width_mm, sha256)
+    except (OSError, ValueError):
+        image = _stamp(*read_png(png), purpose, width_mm, sha256)
+        derived.keep(derivation, derived.pack({"size": [image.width_px, image.height_px]}, image.rgb, image.alpha))
+    return image
+
+
+def _stamp(width: int, height: int, rgba: bytes, purpose: Purpose, width_mm: float, sha256: str) -> StampImage:
+    rgb = bytearray(3 * width * height)
+    for channel in range(3):
+        rgb[channel::3] = rgba[channel::4]
+    return StampImage(
+        rgb=zlib.compress(rgb, 9),
+        alpha=zlib.compress(rgba[3::4], 9),
+        width_px=width,
+        height_px=height,
+        width_mm=width_mm,
+        height_mm=_height_mm(purpose, width_mm, width, height),
+        sha256=sha256,
+    )
+
+
+def check_picture(png: bytes, purpose: Purpose, file: str, rule: ImageRule | None = None) -> Image.Image:
+    """What a PNG shows, in RGBA with its empty edges cut off; AppearanceError unless it is what the `rule` asks of its purpose (default:
+    that of the newest policy).
 
     The checks are in order of cost: nothing is unpacked before the header has named a size within the limits.
     """
     # 1. What the header says, read by ourselves: a bomb must be refused before a decoder sees it.
-    if len(png) > MAX_OCTETS:
-        raise _too_large(file, f"{MAX_OCTETS} bytes")
-    _check_header(png, file)
-    # 2. Decode. Pillow's own warnings of a bomb count as refusals.
-    picture = _decode(png, file)
+    check_header(png, file)
+    # 2. Decode nothing but the picture. Pillow's own warnings of a bomb count as refusals.
+    needed = essential(png, file)
+    picture = _decode(needed.png, file)
+    if needed.exponent is not None:
+        picture = _with_exponent(picture, needed.exponent)
     # 3. What is drawn, on what, in which colour.
     alpha = picture.getchannel("A")
     _check_transparency(picture, alpha, file)
     drawn_box = alpha.point([0] * _FAINT + [255] * (256 - _FAINT)).getbbox()
     if drawn_box is None:
         raise ImageBlank(f"{file} shows nothing", file=file)
-    _check_colour(picture, alpha, purpose, file)
+    _check_colour(picture, alpha, purpose, file, rule or policy_files()[0].images[purpose])
     # 4. Cut off empty edges: a diameter in millimetres is the ring's, not the file's.
     picture = picture.crop(drawn_box)
     width, height = picture.size
@@ -119,33 +147,7 @@ def load_image(png: bytes, purpose: Purpose, width_mm: float, file: str = "image
         raise ImageNotRound(
             f"{file} is {width} x {height} pixels of ink, not round", file=file, width=str(width), height=str(height)
         )
-    rgb, alpha = _channels(picture)
-    return StampImage(
-        rgb=zlib.compress(rgb.tobytes(), 9),
-        alpha=zlib.compress(alpha.tobytes(), 9),
-        width_px=width,
-        height_px=height,
-        width_mm=width_mm,
-        height_mm=_height_mm(purpose, width_mm, width, height),
-        sha256=hashlib.sha256(png).hexdigest(),
-    )
-
-
-def _too_large(file: str, limit: str) -> ImageTooLarge:
-    return ImageTooLarge(f"{file} is larger than {limit}", file=file, limit=limit)
-
-
-def _check_header(png: bytes, file: str) -> None:
-    """Signature and IHDR (PNG specification, 11.2.2) before any decoder runs."""
-    if not png.startswith(_PNG) or png[12:16] != b"IHDR" or len(png) < 33:
-        raise ImageUnreadable(f"{file} is not a PNG", file=file)
-    width, height, depth = struct.unpack(">IIB", png[16:25])
-    if not (0 < width <= MAX_PIXELS_A_SIDE and 0 < height <= MAX_PIXELS_A_SIDE):
-        raise _too_large(file, f"{MAX_PIXELS_A_SIDE} x {MAX_PIXELS_A_SIDE} pixels")
-    if depth == 16:
-        raise ImageKindUnsupported(f"{file} has 16 bits a channel", file=file, kind="16-bit")
-    if b"acTL" in png[:4096]:
-        raise ImageKindUnsupported(f"{file} is animated", file=file, kind="animated")
+    return _with_ink_under(picture)
 
 
 def _decode(png: bytes, file: str) -> Image.Image:
@@ -156,9 +158,15 @@ def _decode(png: bytes, file: str) -> Image.Image:
                 opened.load()
                 return opened.convert("RGBA")
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise _too_large(file, f"{MAX_PIXELS_A_SIDE} x {MAX_PIXELS_A_SIDE} pixels") from error
+            raise too_large(file, f"{MAX_PIXELS_A_SIDE} x {MAX_PIXELS_A_SIDE} pixels") from error
         except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, struct.error, zlib.error) as error:
             raise ImageUnreadable(f"{file} is damaged: {error}", file=file) from error
+
+
+def _with_exponent(picture: Image.Image, exponent: float) -> Image.Image:
+    """The same colours for an ordinary screen, where the file was made for another one (PNG specification, 11.3.3.2)."""
+    curve = [round(255 * (value / 255) ** exponent) for value in range(256)]
+    return picture.point([*curve, *curve, *curve, *range(256)])
 
 
 def _check_transparency(picture: Image.Image, alpha: Image.Image, file: str) -> None:
@@ -182,7 +190,7 @@ def _lightest_shared(picture: Image.Image) -> Image.Image:
     return ImageChops.darker(ImageChops.darker(red, green), blue)
 
 
-def _check_colour(picture: Image.Image, alpha: Image.Image, purpose: Purpose, file: str) -> None:
+def _check_colour(picture: Image.Image, alpha: Image.Image, purpose: Purpose, file: str, rule: ImageRule) -> None:
     """ND30, Appendix I: the signature is blue (II.7), the seal red (II.8). The hue of most of the ink decides."""
     ink = alpha.point([0] * _DRAWN + [255] * (256 - _DRAWN))
     hue, saturation, value = picture.convert("RGB").convert("HSV").split()
@@ -195,7 +203,7 @@ def _check_colour(picture: Image.Image, alpha: Image.Image, purpose: Purpose, fi
     )
     total = ink.histogram()[255]
     hues = hue.histogram(mask=coloured)
-    if sum(hues[step] for step in _HUES[purpose]) < _COLOUR_SHARE * total:
+    if sum(hues[step] for step in rule.hues) < rule.share * total:
         strongest = max(range(256), key=lambda step: hues[step])
         grey = coloured.histogram()[255] < total / 2
         found = "black or grey" if grey else next(name for limit, name in _HUE_NAMES if strongest < limit)
@@ -204,12 +212,14 @@ def _check_colour(picture: Image.Image, alpha: Image.Image, purpose: Purpose, fi
         )
 
 
-def _channels(picture: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """Colour and alpha apart. Where nothing is drawn the colour becomes the ink's: viewers blend neighbours at the edges."""
+def _with_ink_under(picture: Image.Image) -> Image.Image:
+    """Where nothing is drawn the colour becomes the ink's: viewers blend neighbours at the edges."""
     alpha = picture.getchannel("A")
     rgb = picture.convert("RGB")
     drawn = alpha.point([0] + [255] * 255)
     counts = [rgb.getchannel(name).histogram(mask=alpha.point([0] * _DRAWN + [255] * (256 - _DRAWN))) for name in "RGB"]
     total = max(1, sum(counts[0]))
     ink = tuple(round(sum(level * count for level, count in enumerate(shades)) / total) for shades in counts)
-    return Image.composite(rgb, Image.new("RGB", rgb.size, ink), drawn), alpha
+    painted = Image.composite(rgb, Image.new("RGB", rgb.size, ink), drawn).convert("RGBA")
+    painted.putalpha(alpha)
+    return painted

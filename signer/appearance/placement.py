@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
 
+from signer.appearance.anchored import find_at_anchor
 from signer.appearance.anchors import WORDS, SignerBlock, room_between, signer_blocks
-from signer.appearance.errors import PlacementCoversText, PlacementOffPage, SurveyFailed
+from signer.appearance.errors import PlacementCoversText, PlacementOffPage, PlacementWithoutRoom
 from signer.appearance.geometry import Place, Placement, Rect, intersection, mm_to_pt, seal_rect
-from signer.appearance.ink import CELL, Ink
+from signer.appearance.ink import CELL
+from signer.appearance.pages import Pages, Wanted, covers_letters, is_free
 from signer.appearance.survey import Drawable, Survey, SurveyedPage, Widget
 
-_PAGES_SEARCHED = 20
-"""Pages looked at from either end: a signer's block is near the beginning (a list follows) or near the end."""
 _EDGE = mm_to_pt(8)
 _CLEARANCE = 3.0
 _NUDGES = ((0, 0), (2, 0), (4, 0), (0, -4), (0, 4), (8, 0), (12, 0), (16, 0), (24, 0))
@@ -28,35 +25,22 @@ _SIGNER_FIELDS = ("chukynguoiky", "nguoiky", "chuky", "signer", "officer", "lanh
 _SEAL_FIELDS = ("condau", "dau", "seal", "stamp", "coquan", "vanthu")
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What needs a place, in points: a box, and the seal that will stand beside it by the rule (its diameter in mm, or None).
-
-    `signer` is the person's name as in the certificate: it tells two signers' blocks apart. `open_fields` are the names of empty
-    signature fields if the caller has read them; `ignored_fields` are boxes that may be covered. `role` picks among fields.
-    """
-
-    width: float
-    height: float
-    seal_mm: float | None = None
-    signer: str | None = None
-    role: Literal["signature", "seal"] = "signature"
-    open_fields: frozenset[str] | None = None
-    ignored_fields: frozenset[str] = frozenset()
-
-
 def find_place(pdf: Drawable, wanted: Wanted, placement: Placement, password: str = "") -> Place | None:
     """The place asked for, or None when there is none (or none was wanted); never one that covers anything.
 
     `auto` and `required` search alike: anchor text, form field, free margin. A given point is obeyed or refused with
-    PlacementOffPage or PlacementCoversText.
+    PlacementOffPage or PlacementCoversText; an anchor's text and a page's room are found, or refused with what is wrong.
     """
     if placement.kind == "none":
         return None
     with Survey(pdf, password) as survey:
         if placement.kind == "given":
             return _given(survey, wanted, placement)
-        pages = _Pages(survey, wanted)
+        pages = Pages(survey, wanted)
+        if placement.kind == "anchor":
+            return find_at_anchor(pages, wanted, placement)
+        if placement.kind == "margin":
+            return _asked_margin(pages, wanted, placement)
         return _by_anchor(pages, wanted) or _by_field(pages, wanted) or _in_margin(pages, wanted)
 
 
@@ -88,37 +72,6 @@ def check_blank(
             )
 
 
-class _Pages:
-    """The pages worth a look. A page that cannot be loaded is passed over: the stamp can stand on another.
-
-    Only the last picture is kept, because rendering is dear and so is the room of forty pictures.
-    """
-
-    def __init__(self, survey: Survey, wanted: Wanted) -> None:
-        count = survey.page_count
-        self._ignored = wanted.ignored_fields
-        self._pages: dict[int, SurveyedPage] = {}
-        for index in range(count):
-            if index < _PAGES_SEARCHED or index >= count - _PAGES_SEARCHED:
-                with suppress(SurveyFailed):
-                    self._pages[index] = survey.page(index)
-        if not self._pages:
-            raise SurveyFailed("no page can be loaded", detail="pages")
-        self._drawn: tuple[int, Ink] | None = None
-
-    @property
-    def indexes(self) -> list[int]:
-        return list(self._pages)
-
-    def page(self, index: int) -> SurveyedPage:
-        return self._pages[index]
-
-    def ink(self, index: int) -> Ink:
-        if self._drawn is None or self._drawn[0] != index:
-            self._drawn = (index, self._pages[index].ink(self._ignored))
-        return self._drawn[1]
-
-
 def _given(survey: Survey, wanted: Wanted, placement: Placement) -> Place:
     count = survey.page_count
     where = f"{placement.page},{placement.x:g},{placement.y:g}"
@@ -129,13 +82,18 @@ def _given(survey: Survey, wanted: Wanted, placement: Placement) -> Place:
     displayed = (placement.x, placement.y, placement.x + wanted.width, placement.y + wanted.height)
     if not page.box.holds(displayed):
         raise PlacementOffPage("the stamp would hang over the edge", placement=where, pages=str(count))
-    ink = page.ink(wanted.ignored_fields)
-    if not (ink.is_blank_circle(displayed) if wanted.role == "seal" else ink.is_blank(displayed)):
+    ignored = wanted.ignored_fields
+    if wanted.role == "seal":
+        # Over a signature is where a seal belongs, and the room that was left for one is its own.
+        ignored |= {each.name for each in page.widgets() if _is_for_seal_to_cover(each)}
+    ink = page.ink(ignored)
+    is_blank = ink.is_blank_circle(displayed) if wanted.role == "seal" else ink.is_blank(displayed)
+    if not (is_blank or wanted.may_cover):
         raise PlacementCoversText("the stamp would cover the page's content", placement=where, page=str(index + 1))
     return Place(index, page.box.to_user(displayed), page.box.rotation, "given")
 
 
-def _by_anchor(pages: _Pages, wanted: Wanted) -> Place | None:
+def _by_anchor(pages: Pages, wanted: Wanted) -> Place | None:
     """The signer's block with the best evidence; among equals the later page's."""
     blocks: list[tuple[int, SignerBlock]] = []
     for index in pages.indexes:
@@ -160,12 +118,12 @@ def _by_anchor(pages: _Pages, wanted: Wanted) -> Place | None:
         middle = room_between(block, wanted.width, wanted.height, least)
         for right, up in _NUDGES:
             displayed = (middle[0] + right, middle[1] + up, middle[2] + right, middle[3] + up)
-            if _is_free(pages, index, displayed, wanted):
+            if is_free(pages, index, displayed, wanted):
                 return Place(index, page.box.to_user(displayed), page.box.rotation, "anchor")
     return None
 
 
-def _by_field(pages: _Pages, wanted: Wanted) -> Place | None:
+def _by_field(pages: Pages, wanted: Wanted) -> Place | None:
     """An empty signature field with room, the one whose name fits best; the later page's among equals."""
     found: list[tuple[int, int, Widget]] = []
     for index in pages.indexes:
@@ -178,7 +136,7 @@ def _by_field(pages: _Pages, wanted: Wanted) -> Place | None:
     return None
 
 
-def _in_margin(pages: _Pages, wanted: Wanted) -> Place | None:
+def _in_margin(pages: Pages, wanted: Wanted) -> Place | None:
     """Free room on the last page that has any; pages on which nothing stands come last."""
     empty: list[int] = []
     for index in reversed(pages.indexes):
@@ -189,7 +147,16 @@ def _in_margin(pages: _Pages, wanted: Wanted) -> Place | None:
     return next((place for index in empty if (place := _margin_of(pages, index, wanted))), None)
 
 
-def _margin_of(pages: _Pages, index: int, wanted: Wanted) -> Place | None:
+def _asked_margin(pages: Pages, wanted: Wanted, placement: Placement) -> Place:
+    """The same where free room was asked for, of one page or of any; PlacementWithoutRoom when there is none."""
+    page = placement.page
+    place = _margin_of(pages, pages.asked(page), wanted) if page else _in_margin(pages, wanted)
+    if place is None:
+        raise PlacementWithoutRoom("no free room", page=str(placement.page or "–"))
+    return place
+
+
+def _margin_of(pages: Pages, index: int, wanted: Wanted) -> Place | None:
     """The free room of one page that is nearest to where a signer's block would be: under the text, to the right."""
     shape, left_of_box, bottom_of_box = _shape(wanted)
     page, ink = pages.page(index), pages.ink(index)
@@ -202,7 +169,7 @@ def _margin_of(pages: _Pages, index: int, wanted: Wanted) -> Place | None:
         cost = abs(left + wanted.width / 2 - 0.7 * page.box.width) + abs(y + len(shape) * CELL - wanted_top)
         if best is None or cost < best[0]:
             best = (cost, displayed)
-    if best is None or not _is_free(pages, index, best[1], wanted):
+    if best is None or not is_free(pages, index, best[1], wanted):
         return None
     return Place(index, page.box.to_user(best[1]), page.box.rotation, "margin")
 
@@ -234,22 +201,14 @@ def _shape(wanted: Wanted) -> tuple[list[tuple[float, float]], float, float]:
     return slices, -left, -low
 
 
-def _is_free(pages: _Pages, index: int, displayed: Rect, wanted: Wanted) -> bool:
-    """Box and seal lie on the page and cover nothing: the box whole, of the seal its circle."""
-    box, ink = pages.page(index).box, pages.ink(index)
-    seal = seal_rect(displayed, wanted.seal_mm) if wanted.seal_mm else None
-    if not box.holds(displayed) or (seal and not box.holds(seal)):
-        return False
-    blank = ink.is_blank_circle(displayed) if wanted.role == "seal" else ink.is_blank(displayed)
-    return blank and (seal is None or ink.is_blank_circle(seal))
-
-
-def _fits_field(pages: _Pages, index: int, field: Widget, wanted: Wanted) -> bool:
+def _fits_field(pages: Pages, index: int, field: Widget, wanted: Wanted) -> bool:
     """A field is large enough for a picture, and the seal beside it covers nothing but the field itself."""
     width, height = field.rect[2] - field.rect[0], field.rect[3] - field.rect[1]
     if wanted.role == "seal":
         return min(width, height) >= min(wanted.width, wanted.height) - 0.5
     if width < _LEAST_FIELD[0] or height < _LEAST_FIELD[1]:
+        return False
+    if covers_letters(pages.page(index), field.rect):
         return False
     if not wanted.seal_mm:
         return True
@@ -264,6 +223,12 @@ def _fields(page: SurveyedPage, wanted: Wanted) -> Iterator[Widget]:
         known_open = widget.name in wanted.open_fields if wanted.open_fields is not None else widget.is_open
         if widget.is_signature and known_open and _rank(widget.name, wanted) < 1000:
             yield widget
+
+
+def _is_for_seal_to_cover(field: Widget) -> bool:
+    """A signature that is no seal, or an empty field for one, by the field's name."""
+    is_for_seal = _rank(field.name, Wanted(0, 0)) == 1000
+    return field.is_signature and field.is_open == is_for_seal
 
 
 def _rank(name: str, wanted: Wanted) -> int:

@@ -15,6 +15,7 @@ from sqlalchemy import MetaData, select
 from api.auth.tokens import issue_token, revoke_token
 from api.backup.create import BackupWish, create_backup
 from api.backup.restore import RestoreWish, restore_backup
+from api.demo.pictures import draw_signature
 from api.demo.run import run_demo
 from api.founding import Wish, found
 from api.key_uses import give_purposes
@@ -49,6 +50,7 @@ from signer.credential_renewal import CredentialRenewal, rekey_credential, renew
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
 from signer.given import Given
 from signer.handing_over import cancel_document, clear_prepared, finish_document, prepare_document
+from signer.image_registry import NewImage, add_image, end_image, found_image
 from signer.leveling import reach_due
 from signer.mandates import NewMandate, add_mandate, end_mandate
 from signer.number_book import NumberWish, give_up_number, hold_number
@@ -79,7 +81,7 @@ _SERVES_DEEDS = {
     "signer/intents.py:finish_fresh", "signer/newest.py:put_in_place", "signer/signing.py:make_ready", "signer/prepared.py:give_up_act",
     "api/services.py:prepared_since", "pki/audit.py:append_all", "pki/issuing_cycle.py:issue_orders",
     "api/services.py:signed_since", "api/service_upkeep.py:make_services", "signer/trust_store.py:add_authorities",
-    "signer/trust_store.py:trusted_of",
+    "signer/trust_store.py:trusted_of", "api/cli/picture.py:registered_picture",
 }  # fmt: skip
 
 
@@ -104,6 +106,7 @@ def deeds(
     sign = SignRequest(pdf, "paper.pdf", "officer", placement="none")
     card = NewOutside("card", "officer", load_der_x509_certificate(officer.template.certificate), (), "x", "x")
     mandate = NewMandate("officer", "KT", "x", "x", "", "2026-01-01")
+    picture = NewImage(draw_signature(), "x.png", "signature", "officer", 45.0)
     ca = parse_subject("CN=Another CA,O=Sở Thử nghiệm,C=VN")
     tsa = parse_subject("CN=Another TSA,O=Sở Thử nghiệm,C=VN")
     state = look_alike("government", 2, clock.now())
@@ -156,6 +159,9 @@ def deeds(
         "signer/outside_credentials.py:enrol_outside": lambda a: enrol_outside(card, a, home.outside),
         "signer/outside_credentials.py:end_outside": lambda a: end_outside("card", "x", a, database, clock),
         "signer/mandates.py:add_mandate": lambda a: add_mandate(mandate, a, database, clock),
+        "signer/image_registry.py:add_image": lambda a: add_image(picture, a, home.image_registry),
+        "signer/image_registry.py:found_image": lambda a: found_image(picture, a, home.image_registry),
+        "signer/image_registry.py:end_image": lambda a: end_image(1, "x", a, database, clock),
         "signer/mandates.py:end_mandate": lambda a: end_mandate(1, "x", a, database, clock),
         "signer/number_book.py:hold_number": lambda a: hold_number(NumberWish("x"), "x", a, database, clock),
         "signer/number_book.py:give_up_number": lambda a: give_up_number(NumberWish("x"), "x", a, database, clock),

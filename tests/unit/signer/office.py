@@ -108,7 +108,6 @@ def open_office(tmp_path: Path, judge: Judge, spec: KeySpec = KeySpec.P_256) -> 
         image=never,
         font=never,
         seal_diameter_mm=36.0,
-        signature_width_mm=45.0,
         max_bytes=1024 * 1024,
         extender=Extender(
             OwnTimestamper(services.tsa), OwnEvidence(world.database, world.clock, services.ocsp), judging

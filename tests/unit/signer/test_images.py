@@ -1,39 +1,51 @@
-"""signer/images.py: pictures are kept as they were approved."""
+"""signer/images.py: pictures are opened as they were registered."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pytest
 
-from signer.appearance.errors import AppearanceError
+from signer.errors import Unavailable
 from signer.images import ImageShelf
-from tests.signing_world import Pictures
+from signer.storage import BlobStore
+from tests.signing_world import DIAMETER_MM, Pictures, SigningWorld
 
 
-def test_a_picture_is_kept_octet_for_octet_under_its_digest(tmp_path: Path, pictures: Pictures) -> None:
-    shelf = ImageShelf(tmp_path / "images", tmp_path / "cache")
-    sha256 = shelf.register(pictures.seal, "seal", "seal.png")
-    assert sha256 == hashlib.sha256(pictures.seal).hexdigest()
-    assert (tmp_path / "images" / f"{sha256}.png").read_bytes() == pictures.seal
-    assert shelf.register(pictures.seal, "seal", "again.png") == sha256
-    assert shelf.image(sha256, "seal", 36.0).width_mm == 36.0
+@pytest.fixture
+def seal(signing: SigningWorld) -> str:
+    return signing.found_picture("Sở", seal=True)
 
 
-def test_a_picture_that_breaks_the_rules_of_its_purpose_is_not_kept(tmp_path: Path, pictures: Pictures) -> None:
-    shelf = ImageShelf(tmp_path / "images", tmp_path / "cache")
-    for png in (b"", b"no picture", pictures.signature):  # a blue signature is no red seal
-        with pytest.raises(AppearanceError):
-            shelf.register(png, "seal", "x.png")
-    assert not (tmp_path / "images").exists()
+def shelf(signing: SigningWorld, folder: Path) -> ImageShelf:
+    return ImageShelf(signing.registry.blobs, folder / "images", folder / "cache")
 
 
-def test_what_is_derived_may_be_deleted(tmp_path: Path, pictures: Pictures) -> None:
-    (tmp_path / "cache").mkdir()
-    shelf = ImageShelf(tmp_path / "images", tmp_path / "cache")
-    sha256 = shelf.register(pictures.signature, "signature", "s.png")
-    first = shelf.image(sha256, "signature", 45.0)
-    for file in (tmp_path / "cache").iterdir():
-        file.unlink()
-    assert ImageShelf(tmp_path / "images", tmp_path / "cache").image(sha256, "signature", 45.0) == first
+def test_what_is_derived_may_be_deleted(signing: SigningWorld, seal: str, tmp_path: Path) -> None:
+    first = shelf(signing, tmp_path).image(seal, "seal", DIAMETER_MM)
+    assert (first.width_mm, first.height_mm) == (36.0, 36.0)
+    for path in (tmp_path / "cache").iterdir():
+        path.unlink()
+    assert shelf(signing, tmp_path).image(seal, "seal", DIAMETER_MM) == first
+
+
+def test_a_picture_of_an_earlier_release_is_found_where_it_lies(
+    signing: SigningWorld, pictures: Pictures, tmp_path: Path
+) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / f"{'1' * 64}.png").write_bytes(pictures.seal)
+    found = shelf(signing, tmp_path)
+    assert found.image("1" * 64, "seal", 36.0).width_mm == 36.0
+    assert found.png("1" * 64) == pictures.seal
+
+
+def test_octets_that_are_gone_or_altered_are_no_picture(signing: SigningWorld, seal: str, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="BLOB_MISSING"):
+        shelf(signing, tmp_path).image("0" * 64, "seal", 36.0)
+    copy = BlobStore(tmp_path / "blobs")
+    copy.put(signing.registry.blobs.get(seal))
+    path = copy.path_of(seal)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(Unavailable, match="BLOB_ALTERED"):
+        ImageShelf(copy, tmp_path / "images", tmp_path / "cache").image(seal, "seal", 36.0)

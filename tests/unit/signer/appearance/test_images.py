@@ -18,7 +18,8 @@ from signer.appearance.errors import (
     ImageTooLarge,
     ImageUnreadable,
 )
-from signer.appearance.images import MAX_OCTETS, load_image, open_image
+from signer.appearance.images import load_image, open_image
+from signer.appearance.png import MAX_OCTETS
 
 RED, BLUE = (200, 10, 20, 255), (20, 40, 160, 255)
 
