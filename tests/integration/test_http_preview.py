@@ -34,4 +34,4 @@ def test_it_is_refused_as_the_signature_would_be(service: Service, pdf: bytes) -
     problem(ask(service, pdf, page="first"), 400, "FORM_VALUE_WRONG")
     problem(ask(service, b"no PDF"), 415, "INPUT_NOT_PDF")
     problem(ask(service, pdf, token=None), 401, "TOKEN_MISSING")
-    problem(ask(service, pdf, token=service.issue_token("--scope", "verify")), 403, "TOKEN_SCOPE")
+    problem(ask(service, pdf, token=service.issue_token("--scope", "verify")), 403, "TOKEN_SCOPE_MISSING")

@@ -85,7 +85,8 @@ def test_anything_else_is_named_as_malformed(text):
     with pytest.raises(PlacementMalformed) as caught:
         parse_placement(text)
     assert caught.value.code == "PLACEMENT_MALFORMED"
-    assert caught.value.facts == {"placement": text}
+    assert caught.value.facts["placement"] == text
+    assert "margin:PAGE" in caught.value.facts["valid"]
 
 
 def test_a_place_survives_json():
