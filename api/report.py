@@ -5,7 +5,9 @@ from __future__ import annotations
 from api.words import Words, one_line
 from certs.clock import for_people
 from signer.codes import grouped
+from signer.revocation_sources import is_now
 from signer.validation.policy import JudgedSignature
+from signer.validation.reasons import INDICATIONS
 from signer.validation.verdict import Verdict
 
 _MARKS = {"valid": "✓", "invalid": "✗", "indeterminate": "?", "unsigned": "–", "unreadable": "!"}
@@ -24,7 +26,16 @@ def describe_verdict(verdict: Verdict, words: Words) -> list[str]:
         lines += ["  " + words.say(line, {"code": grouped(each)}) for each in verdict.document.see]
     for number, signature in enumerate(verdict.judged.signatures, start=1):
         lines += _describe_signature(number, signature, words)
+    if verdict.judged.signatures:
+        lines.append("  " + _policy_line(verdict, words))
     return lines
+
+
+def _policy_line(verdict: Verdict, words: Words) -> str:
+    named = {"name": verdict.policy.name, "version": verdict.policy.version}
+    if verdict.at is None or is_now(verdict.at, verdict.checked_at):
+        return words.say("REPORT_POLICY", named)
+    return words.say("REPORT_POLICY_AT", {**named, "time": for_people(verdict.at)})
 
 
 def _headline(verdict: Verdict, words: Words) -> tuple[str, str]:
@@ -44,6 +55,12 @@ def _describe_signature(number: int, judged: JudgedSignature, words: Words) -> l
         name = f"{name} ({signer.organization})"
     kind = words.say(f"REPORT_{facts.type.upper()}", {"number": str(number), "name": name})
     lines = [f"  {_MARKS[judged.conclusion]} {kind}", f"    {words.say(judged.reason)}"]
+    indication = {"indication": INDICATIONS[judged.conclusion]}
+    if judged.sub_indication is not None:
+        told = words.say("REPORT_SUB_INDICATION", {**indication, "sub_indication": judged.sub_indication})
+    else:
+        told = words.say("REPORT_INDICATION", indication)
+    lines.append(f"    {told}")
     if judged.proven_time:
         lines.append("    " + words.say("REPORT_TIME_PROVEN", {"time": for_people(judged.proven_time)}))
     elif facts.claimed_time:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -23,6 +24,7 @@ from api.publishing import (
 )
 from api.sources import Sources
 from api.wiring import Installation
+from api.wishes import PLAIN_WISH, VerdictWish
 from api.worker_state import WorkerState, read_worker_state
 from certs.errors import CertificateNotFound, DatabaseUnavailable
 from certs.inventory import CertificateRecord, State, find_by_key, find_by_sha256, get_certificate
@@ -81,6 +83,7 @@ class Services:
             installation.database,
             installation.clock,
             installation.stamp_anchors,
+            installation.leaning,
         )
 
     @cached_property
@@ -104,9 +107,12 @@ class Services:
         deps.judge.start()
         self._judges.start()
 
-    def verify(self, pdf: Octets, name: str, password: Password = NO_PASSWORD) -> Verdict:
-        """The verdict on one file. Needs no key; DatabaseUnavailable when the register cannot be asked."""
-        verdict = self._judges.verify(pdf, name, password)
+    def verify(
+        self, pdf: Octets, name: str, password: Password = NO_PASSWORD, wish: VerdictWish = PLAIN_WISH
+    ) -> Verdict:
+        """The verdict on one file. Needs no key; DatabaseUnavailable when the register cannot be asked, UsageWrong POLICY_UNKNOWN."""
+        policy = self.installation.leaning.policies.get(wish.policy)
+        verdict = self._judges.verify(pdf, name, password, policy, wish.at)
         if verdict.sha256 is not None:
             self.sources.note_read()  # no verdict on a file that was read comes without the register
         return verdict
@@ -114,8 +120,14 @@ class Services:
     @cached_property
     def known_files(self) -> KnownFiles:
         """Files of the register, judged without anybody sending them."""
+        return self.known_files_by(PLAIN_WISH)
+
+    def known_files_by(self, wish: VerdictWish) -> KnownFiles:
+        """The same by another policy or for another time."""
         deps = self.installation
-        return KnownFiles(deps.database, deps.blobs, deps.clock, self.verify)
+        policy = deps.leaning.policies.get(wish.policy)
+        judging = functools.partial(self.verify, wish=wish)
+        return KnownFiles(deps.database, deps.blobs, deps.clock, judging, policy)
 
     def sign(self, request: SignRequest, actor: Actor) -> SignedDocument:
         """Sign one document by the whole signing cycle."""

@@ -30,6 +30,7 @@ TASKS: Mapping[str, str] = {
     "prepare": "signer.preparing:PrepareTask",
     "extend": "signer.appending:extend_task",
     "inspect": "signer.inspection:inspect_task",
+    "revocation": "signer.validation.revocation_answers:revocation_task",
 }
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000

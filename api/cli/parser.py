@@ -174,7 +174,14 @@ def _verify(add: Sub) -> None:
     verify.add_argument(
         "--code", action="append", default=[], metavar="CODE", help="the newest file of a document by its code"
     )
-    verify.add_argument("--at", metavar="RFC3339", help="judge for this moment instead of now")
+    verify.add_argument("--at", metavar="RFC3339", help="answer for this past moment, by what was known then")
+    verify.add_argument(
+        "--policy", metavar="NAME", help="judge by this policy: vn-2025, eidas, basic or the home's own"
+    )
+    verify.add_argument(
+        "--facts", type=typed_path, metavar="OUT", help="write what was found, before any judgement, as JSON"
+    )
+    verify.add_argument("--from-facts", type=typed_path, metavar="FILE", help="judge such facts instead of a file")
     verify.add_argument(
         "--trust",
         action="append",

@@ -178,13 +178,13 @@ class _Search:
             if crl.issuer.dump() != issuer.subject.dump():
                 continue
             try:
-                facts = _read_crl(crl.dump(), certificate, issuer)
+                facts = read_crl(crl.dump(), certificate, issuer)
             except MemoryError:
                 raise
             except Exception:  # noqa: BLE001, S112  a list that cannot be read says nothing
                 continue
             if facts is not None:
-                found.append(replace(facts, embedded=embedded))
+                found.append(replace(facts, source="embedded" if embedded else "given"))
         for answer in self._ocsps:
             try:
                 facts = read_ocsp(answer, certificate, issuer)
@@ -193,7 +193,7 @@ class _Search:
             except Exception:  # noqa: BLE001, S112  the same for an answer
                 continue
             if facts is not None:
-                found.append(replace(facts, embedded=True))
+                found.append(replace(facts, source="embedded"))
         return found
 
 
@@ -254,7 +254,7 @@ def _broken_rule(chain: list[x509.Certificate], anchor: _Anchor) -> str:
     return "WAITED"
 
 
-def _read_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificate) -> CrlFacts | None:
+def read_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificate) -> CrlFacts | None:
     """What the list says, or None when it does not cover this certificate or is not signed by its issuer."""
     usage = issuer.key_usage_value
     if usage is not None and "crl_sign" not in usage.native:
@@ -282,7 +282,14 @@ def _read_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificat
         revoked_at, reason = None, None
         if entry is not None:
             revoked_at, reason = entry.revocation_date_utc, _crl_reason(entry)
-        return CrlFacts(crl.last_update_utc, crl.next_update_utc, revoked_at, reason)
+        digest = crl.signature_hash_algorithm
+        return CrlFacts(
+            crl.last_update_utc,
+            crl.next_update_utc,
+            revoked_at,
+            reason,
+            digest=digest.name if digest is not None else None,
+        )
 
 
 def _is_same_point(
