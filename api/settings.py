@@ -124,6 +124,8 @@ class SignSettings:
     subfilter: str = PADES
     prepared_hours: int = 72
     font: str = "/usr/share/fonts/truetype/croscore/Tinos-Regular.ttf"
+    # For Hangul in receipts; its bold letters in a file beside it, with Bold at the end of its name.
+    korean_font: str = "/usr/share/fonts/truetype/nanum/NanumMyeongjo.ttf"
     max_bytes: int = 2000 * 1024 * 1024
     seal_diameter_mm: float = 36.0
     preparers: int = 2

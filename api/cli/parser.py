@@ -21,7 +21,7 @@ from api.cli.prepared_arguments import prepared_arguments
 from api.cli.trust_arguments import add_authority_import, add_official, add_trust
 from api.cli.upgrade_arguments import upgrade_arguments
 from api.cli.usage import Parser
-from api.words import Words
+from api.words import LANGUAGES, Words
 from signer.levels import LEVELS
 from signer.subfilters import SUBFILTERS
 
@@ -181,6 +181,8 @@ def _verify(add: Sub) -> None:
     verify.add_argument(
         "--facts", type=typed_path, metavar="OUT", help="write what was found, before any judgement, as JSON"
     )
+    verify.add_argument("--receipt", type=typed_path, metavar="OUT.pdf", help="write the verdict as a signed PDF")
+    verify.add_argument("--lang", choices=LANGUAGES, help="the receipt's language; else ANTIN_LANG, else en")
     verify.add_argument("--from-facts", type=typed_path, metavar="FILE", help="judge such facts instead of a file")
     verify.add_argument(
         "--trust",

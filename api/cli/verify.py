@@ -10,17 +10,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from api.cli.call import Call
-from api.cli.context import print_json, read_input, read_password, refuse_existing
+from api.cli.context import language_of, print_json, read_input, read_password, refuse_existing
 from api.cli.outputs import Job, distinct
 from api.cli.parser import TypedPath
 from api.cli.trusted import read_trusted
 from api.errors import UsageError
 from api.leaning import leaning_of, policies_of
+from api.receipts import ReceiptDesk
 from api.report import describe_verdict
-from api.wiring import locate, open_installation
+from api.wiring import Installation, locate, open_installation
 from api.wishes import parse_wish
 from certs.clock import SystemClock
-from signer.errors import Refused
+from hsm.errors import HSMError
+from pki.errors import PkiError
+from signer.errors import Refused, SignerError, Unavailable
 from signer.judging import stranger_verifier
 from signer.known_files import KnownFiles
 from signer.octets import Octets
@@ -49,6 +52,8 @@ def run(options: argparse.Namespace, call: Call) -> int:
     anchors, crls = read_trusted(options.trust)
     extra = ValidationInputs(at, anchors, (), crls, read_password(options.password_file))
     limit = settings.validation.max_bytes
+    if not home.exists() and options.receipt is not None:
+        raise UsageError("RECEIPT_NO_HOME")
     if not home.exists() and not _asks_register(options):
         leaning = leaning_of(home, settings, MemoryCache())
         leaning = replace(leaning, fetcher=None) if options.offline else leaning
@@ -61,7 +66,23 @@ def run(options: argparse.Namespace, call: Call) -> int:
         judging = functools.partial(_judge_octets, verifier)
         known = KnownFiles(installation.database, installation.blobs, clock, judging, policy)
         asked = [known.by_hash(each) for each in options.sha256] + [known.by_code(each) for each in options.code]
-        return _report(options, _judge(options.files, verifier) + asked, call)
+        verdicts = _judge(options.files, verifier) + asked
+        code = _report(options, verdicts, call)
+        if options.receipt is not None:
+            _write_receipt(options, verdicts[0], installation, call)
+        return code
+
+
+def _write_receipt(options: argparse.Namespace, verdict: Verdict, installation: Installation, call: Call) -> None:
+    """Write the receipt, after the verdict was said: that stands, whatever becomes of the receipt."""
+    try:
+        octets = ReceiptDesk(installation).make(verdict, options.lang or language_of(call.environment))
+    except (HSMError, PkiError, SignerError) as error:
+        raise Unavailable("RECEIPT_AWAY", reason=error.code) from error
+    with OutputFile(options.receipt.path, expected_size=len(octets), replace=options.force) as output:
+        output.publish_parts([octets])
+    if not options.json:
+        call.out.write(call.words.say("RECEIPT_WRITTEN", {"output": options.receipt.typed}) + "\n")
 
 
 def _judge_octets(verifier: Verifier, pdf: Octets, name: str) -> Verdict:
@@ -81,12 +102,28 @@ def _asks_register(options: argparse.Namespace) -> bool:
 def _check(options: argparse.Namespace) -> None:
     """UsageError for a call that names nothing, or more than can be done, before anything is judged."""
     if options.from_facts is not None:
-        others = (options.files, options.sha256, options.code, options.at, options.trust, options.extract_revision)
+        others = (
+            options.files,
+            options.sha256,
+            options.code,
+            options.at,
+            options.trust,
+            options.extract_revision,
+            options.receipt,
+        )
         if any(others) or options.facts is not None:
             raise UsageError("FACTS_ALONE")
         return
     if not options.files and not _asks_register(options):
         raise UsageError("VERIFY_NOTHING")
+    if options.lang is not None and options.receipt is None:
+        raise UsageError("RECEIPT_LANGUAGE_ALONE")
+    if options.receipt is not None:
+        if len(options.files) + len(options.sha256) + len(options.code) != 1:
+            raise UsageError("RECEIPT_ONE_FILE")
+        if options.files:
+            distinct([Job(options.files[0], options.receipt)])
+        refuse_existing(options.receipt.path, options.receipt.typed, force=options.force)
     for target in filter(None, (options.extract_revision, options.facts)):
         if len(options.files) != 1 or _asks_register(options):
             raise UsageError("EXTRACT_ONE_FILE" if target is options.extract_revision else "FACTS_ONE_FILE")

@@ -55,10 +55,10 @@ class Tree:
         fetches: bool = True,
         at: datetime | None = None,
         lists: Lists | None = None,
-        limits: FetchLimits = FetchLimits(),
+        limits: FetchLimits | None = None,
     ) -> Verdict:
         fetcher = HttpFetcher(allows_private=True) if fetches else None
-        leaning = Leaning(cache=self.cache, fetcher=fetcher, limits=limits)
+        leaning = Leaning(cache=self.cache, fetcher=fetcher, limits=limits or FetchLimits())
         inputs = ValidationInputs(at or self.clock.now(), (TrustAnchor(self.root.der, "foreign"),))
         verifier = stranger_verifier(self.judge, inputs, self.clock, FILE_LIMIT, None, leaning)
         assert verifier.complete is not None
