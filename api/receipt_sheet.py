@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -19,12 +20,15 @@ from signer.validation.verdict import Verdict, software
 
 LANGUAGE_TAGS = {"vi": "vi-VN", "en": "en", "ko": "ko-KR"}
 _LONGEST_NAME = 255
+# As certs.clock.for_people writes it.
+_TIME = re.compile(r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d \+07:00")
 
 
 def receipt_sheet(
     verdict: Verdict, view: VerdictView | None, say: Speech, language: str, agency: str, now: datetime
 ) -> Sheet:
     """The receipt of a verdict; `view` is None for a file that could not be read."""
+    say = _keeping(say)
     blocks = [*_headline(verdict, view, say), *_file(verdict, say)]
     if view is not None:
         blocks += [*_meaning(view, say), *_checks(view, say), *_signatures(verdict, view, say)]
@@ -34,9 +38,7 @@ def receipt_sheet(
         subtitle=say("RECEIPT_SUBTITLE", agency=shown(agency), time=for_people(now), software=software()),
         language=LANGUAGE_TAGS[language],
         blocks=tuple(blocks),
-        footer=say("RECEIPT_FOOTER", sha256=digest).replace("–", "")
-        if not digest
-        else say("RECEIPT_FOOTER", sha256=digest),
+        footer=f"{say('RECEIPT_FOOTER')} {digest}".rstrip(),
         page_label=say("RECEIPT_PAGE", page="{page}", pages="{pages}"),
         reason=say("RECEIPT_REASON"),
         field_label=say("RECEIPT_FIELD"),
@@ -59,9 +61,9 @@ def _file(verdict: Verdict, say: Speech) -> Iterator[Block]:
     rows = [Fact(say("RECEIPT_FILE_NAME"), shown(verdict.file, _LONGEST_NAME) or "–")]
     if verdict.sha256:
         rows.append(Fact(say("WEB_REPORT_SHA256"), in_groups(verdict.sha256)))
-    rows.append(Fact(say("WEB_REPORT_CHECKED_AT"), for_people(verdict.checked_at)))
+    rows.append(Fact(say("WEB_REPORT_CHECKED_AT"), _moment(verdict.checked_at)))
     if verdict.at is not None and not is_now(verdict.at, verdict.checked_at):
-        rows.append(Fact(say("RECEIPT_AT"), for_people(verdict.at)))
+        rows.append(Fact(say("RECEIPT_AT"), _moment(verdict.at)))
     policy = verdict.policy
     rows.append(
         Fact(
@@ -129,9 +131,9 @@ def _who(each: SignatureView, say: Speech) -> Iterator[Fact]:
 
 def _when(each: SignatureView, judged: JudgedSignature, say: Speech) -> Iterator[Fact]:
     basis = (say("WEB_TIME_PROVEN" if each.proven else "WEB_TIME_CLAIMED"),) if each.time else ()
-    yield Fact(say("WEB_TIME"), each.time or say("WEB_TIME_NONE"), basis)
+    yield Fact(say("WEB_TIME"), _whole(each.time) or say("WEB_TIME_NONE"), basis)
     if each.proven and each.type == "signature":
-        yield Fact(say("WEB_CLAIMED"), each.claimed)
+        yield Fact(say("WEB_CLAIMED"), _whole(each.claimed))
     for token in judged.tokens:
         signer = token.facts.signer
         facts = {
@@ -143,13 +145,13 @@ def _when(each: SignatureView, judged: JudgedSignature, say: Speech) -> Iterator
         else:
             yield Fact(say("RECEIPT_STAMP"), say("RECEIPT_STAMP_FAILS", **facts, reason=say(token.reason)))
     if judged.best_time is not None:
-        yield Fact(say("RECEIPT_BEST_TIME"), for_people(judged.best_time))
+        yield Fact(say("RECEIPT_BEST_TIME"), _moment(judged.best_time))
 
 
 def _worth(each: SignatureView, judged: JudgedSignature, say: Speech) -> Iterator[Fact]:
     after = [say(change) for change in (*each.forbidden, *each.harmless)]
     nothing = say("RECEIPT_AFTER_NONE") if judged.facts.changes_after == "none" else say("RECEIPT_INTEGRITY_unknown")
-    yield Fact(say("RECEIPT_AFTER"), after[0] if after else nothing, tuple(after[1:]))
+    yield Fact(say("RECEIPT_AFTER"), after[0] if after else nothing, more=tuple(after[1:]))
     yield Fact(say("WEB_LEVEL"), each.level)
     yield Fact(say("WEB_ALGORITHM"), each.algorithm)
     indication = INDICATIONS[judged.conclusion]
@@ -161,7 +163,7 @@ def _worth(each: SignatureView, judged: JudgedSignature, say: Speech) -> Iterato
     lines = list(dict.fromkeys(_source(one, say) for one in relied))
     if not lines and judged.facts.path is not None:
         lines = [say("RECEIPT_SOURCE_anchor")]
-    yield Fact(say("RECEIPT_EVIDENCE"), lines[0] if lines else "", tuple(lines[1:]))
+    yield Fact(say("RECEIPT_EVIDENCE"), lines[0] if lines else "", more=tuple(lines[1:]))
 
 
 def _source(relied: Evidence, say: Speech) -> str:
@@ -172,3 +174,20 @@ def _source(relied: Evidence, say: Speech) -> str:
     facts["kind"] = (relied.kind or "").upper()
     facts["time"] = for_people(relied.this_update) if relied.this_update is not None else ""
     return say(f"RECEIPT_SOURCE_{relied.source}", **facts)
+
+
+def _keeping(say: Speech) -> Speech:
+    """The same words with times that no line end tears apart."""
+
+    def speak(what: str | Sentence, **facts: str) -> str:
+        return _whole(say(what, **facts))
+
+    return speak
+
+
+def _whole(text: str) -> str:
+    return _TIME.sub(lambda found: found.group().replace(" ", "\N{NO-BREAK SPACE}"), text)
+
+
+def _moment(moment: datetime) -> str:
+    return _whole(for_people(moment))

@@ -21,9 +21,13 @@ from api.web.source_view import view_sources
 from api.web.verdict_view import VerdictView, view_verdict
 from api.wiring import Installation
 from api.words import LANGUAGES
+from certs.errors import CertsError
 from certs.inventory import find_by_sha256
 from certs.names import parse_subject
+from hsm.errors import HSMError
 from pki.authorities import get_authority
+from pki.errors import PkiError
+from signer.appearance.errors import AppearanceError
 from signer.credentials import ROLE_OF_PROFILE
 from signer.documents import document_by_code
 from signer.errors import SignerError
@@ -35,6 +39,8 @@ from signer.validation.rules import Policy
 from signer.validation.verdict import Verdict, verdict_of
 
 MEDIA_TYPE = "application/pdf"
+# Why there may be no receipt while the verdict stands: the key, the service, the font, the disk.
+RECEIPT_FAILURES = (HSMError, PkiError, SignerError, AppearanceError, CertsError)
 _PURPOSE = "receipt"
 # A ticket stands in the page of a verdict; with more signatures than fit it, the page offers no receipt and the API does.
 _LARGEST_TICKET = 48 * 1024

@@ -22,6 +22,7 @@ from api.publishing import (
     read_published_certificate,
     read_published_crl,
 )
+from api.receipts import ReceiptDesk
 from api.sources import Sources
 from api.wiring import Installation
 from api.wishes import PLAIN_WISH, VerdictWish
@@ -116,6 +117,11 @@ class Services:
         if verdict.sha256 is not None:
             self.sources.note_read()  # no verdict on a file that was read comes without the register
         return verdict
+
+    @cached_property
+    def receipts(self) -> ReceiptDesk:
+        """Verdicts as signed PDFs."""
+        return ReceiptDesk(self.installation)
 
     @cached_property
     def known_files(self) -> KnownFiles:

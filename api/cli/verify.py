@@ -23,7 +23,7 @@ from api.wishes import parse_wish
 from certs.clock import SystemClock
 from hsm.errors import HSMError
 from pki.errors import PkiError
-from signer.errors import Refused, SignerError, Unavailable
+from signer.errors import Refused, Unavailable
 from signer.judging import stranger_verifier
 from signer.known_files import KnownFiles
 from signer.octets import Octets
@@ -77,7 +77,7 @@ def _write_receipt(options: argparse.Namespace, verdict: Verdict, installation: 
     """Write the receipt, after the verdict was said: that stands, whatever becomes of the receipt."""
     try:
         octets = ReceiptDesk(installation).make(verdict, options.lang or language_of(call.environment))
-    except (HSMError, PkiError, SignerError) as error:
+    except (HSMError, PkiError) as error:
         raise Unavailable("RECEIPT_AWAY", reason=error.code) from error
     with OutputFile(options.receipt.path, expected_size=len(octets), replace=options.force) as output:
         output.publish_parts([octets])

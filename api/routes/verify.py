@@ -12,8 +12,11 @@ from starlette.routing import Route
 from api.errors import RequestError
 from api.even_time import even_time
 from api.forms import PASSWORD, Form, read_form
+from api.problems import describe_problem, problem
+from api.receipts import MEDIA_TYPE, RECEIPT_FAILURES, parse_language
 from api.services import Services
 from api.wishes import VerdictWish, parse_wish
+from signer.errors import Unavailable
 from signer.validation.verdict import Verdict
 
 _WISHES = ("policy", "at")
@@ -23,11 +26,11 @@ _ZONE = re.compile(r" (\d\d:\d\d)$")
 async def verify(request: Request) -> Response:
     state = request.app.state
     await state.access.welcome(request)
+    language = _language_of(request)
     async with read_form(request, (PASSWORD, *_WISHES)) as form:
         wish = _wish_of(state.services, form.fields)
         verdict: Verdict = await state.lanes.judge.run(_judge, state.services, form, wish)
-    state.metrics.count_verdict(verdict.conclusion)
-    return JSONResponse(verdict.to_json())
+    return await _answer(request, verdict, language)
 
 
 async def verify_known(request: Request) -> Response:
@@ -36,11 +39,42 @@ async def verify_known(request: Request) -> Response:
     asked = [(name, request.query_params[name]) for name in ("sha256", "code") if name in request.query_params]
     if len(asked) != 1:
         raise RequestError("VERIFY_ONE_OF")
-    wish = _wish_of(state.services, request.query_params)
+    wish, language = _wish_of(state.services, request.query_params), _language_of(request)
     async with even_time():
         verdict: Verdict = await state.lanes.judge.run(_judge_known, state.services, *asked[0], wish)
+    return await _answer(request, verdict, language)
+
+
+async def _answer(request: Request, verdict: Verdict, language: str | None) -> Response:
+    """The verdict, or its receipt. Where no receipt can be made now the problem brings the verdict along: it stands."""
+    state = request.app.state
     state.metrics.count_verdict(verdict.conclusion)
-    return JSONResponse(verdict.to_json())
+    if language is None:
+        return JSONResponse(verdict.to_json())
+    try:
+        octets = await state.lanes.sign.run(state.services.receipts.make, verdict, language)
+    except RECEIPT_FAILURES as error:
+        away = Unavailable("RECEIPT_AWAY", reason=describe_problem(error)[1])
+        away.__cause__ = error
+        return problem(*describe_problem(away), verdict=verdict.to_json())
+    return receipt_answer(octets, language)
+
+
+def receipt_answer(octets: bytes, language: str) -> Response:
+    """A receipt as a file to keep."""
+    headers = {
+        "Content-Disposition": 'attachment; filename="antin-receipt.pdf"',
+        "Content-Language": language,
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(octets, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _language_of(request: Request) -> str | None:
+    """In which language a receipt is asked for, if one is; RequestError RECEIPT_LANGUAGE_WRONG."""
+    typed = request.query_params.get("receipt")
+    return None if typed is None else parse_language(typed)
 
 
 def _wish_of(services: Services, named: Mapping[str, str]) -> VerdictWish:

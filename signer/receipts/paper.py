@@ -158,9 +158,7 @@ def build_paper(
     return pdf.replace(mark, ranges.ljust(len(mark)), 1), (start, end)
 
 
-def _structure(
-    objects: _Objects, tree: int, root: Element, pages: Sequence[int], marks: Sequence[int]
-) -> int:
+def _structure(objects: _Objects, tree: int, root: Element, pages: Sequence[int], marks: Sequence[int]) -> int:
     """The structure tree with its parent tree; the number that the signature field's element will have."""
     of_mark: dict[tuple[int, int], int] = {}
 

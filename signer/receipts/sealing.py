@@ -38,4 +38,5 @@ def sign_receipt(sheet: Sheet, deps: ReceiptDeps) -> bytes:
         output = embed_signature(prepared, template, attributes, signed.signature, stamp.timestamp)
         signed.confirm()
     check_output(output, prepared, template, service.public_key, stamp.checked)
-    return bytes(output)
+    assert isinstance(output, bytes), "short, and made in memory"
+    return output

@@ -36,11 +36,16 @@ _BLACK = (0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Fact:
-    """A labelled value; each line of it may have lines below in grey."""
+    """A labelled value, perhaps `more` of them, and notes below in grey."""
 
     label: str
     value: str
     notes: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return (self.value, *self.more)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class Sheet:
 def _texts_of(block: Block) -> Iterator[str]:
     if isinstance(block, Facts | Item):
         for row in block.rows:
-            yield from (row.label, row.value, *row.notes)
+            yield from (row.label, *row.values, *row.notes)
     if isinstance(block, Banner):
         yield from (block.word, block.sentence)
     elif isinstance(block, Item):
@@ -226,7 +231,8 @@ class _Setter:
             self._lines(head, self._broken(row.label, "regular", SIZE, LABEL - 8), x, "regular", SIZE, LEADING, _GREY)
             after, self.y = self.y, top
             cell, inside = line.add("TD"), RIGHT - x - LABEL
-            self._lines(cell, self._broken(row.value, "regular", SIZE, inside), x + LABEL, "regular", SIZE, LEADING)
+            for value in row.values:
+                self._lines(cell, self._broken(value, "regular", SIZE, inside), x + LABEL, "regular", SIZE, LEADING)
             for note in row.notes:
                 lines = self._broken(note, "regular", SIZE - 1.5, inside)
                 self._lines(cell, lines, x + LABEL, "regular", SIZE - 1.5, LEADING - 2.5, _GREY)
@@ -237,7 +243,7 @@ class _Setter:
     def _row_height(self, row: Fact, x: float) -> float:
         inside = RIGHT - x - LABEL
         label = len(self._broken(row.label, "regular", SIZE, LABEL - 8)) * LEADING
-        value = len(self._broken(row.value, "regular", SIZE, inside)) * LEADING
+        value = sum(len(self._broken(each, "regular", SIZE, inside)) for each in row.values) * LEADING
         notes = sum(len(self._broken(note, "regular", SIZE - 1.5, inside)) for note in row.notes) * (LEADING - 2.5)
         return max(label, value + notes) + 2
 
