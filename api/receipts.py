@@ -43,7 +43,7 @@ MEDIA_TYPE = "application/pdf"
 RECEIPT_FAILURES = (HSMError, PkiError, SignerError, AppearanceError, CertsError)
 _PURPOSE = "receipt"
 # A ticket stands in the page of a verdict; with more signatures than fit it, the page offers no receipt and the API does.
-_LARGEST_TICKET = 48 * 1024
+_LARGEST_TICKET = 40 * 1024
 _LARGEST_DOSSIER = 16 * 1024 * 1024
 _GOOD_FOR = timedelta(hours=1)
 

@@ -101,7 +101,7 @@ class JudgeDesk:
         """What a file's signatures are worth, for the next one; InputUnreadable when that cannot be found out."""
         now = self._clock.now()
         inputs = ValidationInputs(now, password=password)
-        verdict = verify_file(pdf, "", self.verifier(now, inputs, offline=True))
+        verdict = verify_file(pdf, "", self.verifier(None, inputs, offline=True))
         if verdict.reason in LOCKED:
             raise Refused(LOCKED[verdict.reason])
         if verdict.conclusion == "unreadable":
@@ -144,14 +144,14 @@ class JudgeDesk:
         policy: Policy | None = None,
         offline: bool = False,
     ) -> Verifier:
-        """Everything verifying needs, for any number of files. `offline`: nobody outside is asked."""
-        now = self._clock.now()
-        own, has_lists = self._own_inputs(at or now)
+        """Everything verifying needs, for any number of files. `at`: a time in question that is not now, for which nobody outside
+        can be asked; nor is anybody when `offline`.
+        """
+        own, has_lists = self._own_inputs(at or self._clock.now())
         inputs = _joined(own, extra)
         lists = self._said_of if has_lists else None
-        past = None if is_now(inputs.at, now) else inputs.at
-        sources = _sources(self._judge, inputs, self._leaning, lists, is_asking=past is None and not offline)
-        look_up = functools.partial(self._look_up, past)
+        sources = _sources(self._judge, inputs, self._leaning, lists, is_asking=at is None and not offline)
+        look_up = functools.partial(self._look_up, at)
         wanted = policy or self._leaning.policies.get()
         return Verifier(self._judge, inputs, look_up, self._clock, wanted, file_limit, sources.complete)
 

@@ -62,7 +62,9 @@ def run(options: argparse.Namespace, call: Call) -> int:
         return _report(options, _judge(options.files, verifier), call)
     with open_installation(call.environment, clock, call.judge) as installation:
         policy = installation.leaning.policies.get(wish.policy)
-        verifier = installation.judging.verifier(at, extra, file_limit=limit, policy=policy, offline=options.offline)
+        verifier = installation.judging.verifier(
+            wish.at, extra, file_limit=limit, policy=policy, offline=options.offline
+        )
         judging = functools.partial(_judge_octets, verifier)
         known = KnownFiles(installation.database, installation.blobs, clock, judging, policy)
         asked = [known.by_hash(each) for each in options.sha256] + [known.by_code(each) for each in options.code]

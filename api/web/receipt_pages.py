@@ -16,7 +16,7 @@ from api.web.rendering import language_of
 from signer.errors import UsageWrong
 from signer.validation.verdict import Verdict
 
-_LARGEST_FORM = 128 * 1024
+_LARGEST_FORM = 64 * 1024
 
 
 async def receipt_of_ticket(request: Request) -> Response | Notice:
