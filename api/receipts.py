@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 
 from api.errors import RequestError
-from api.receipt_sheet import receipt_sheet
 from api.sources import Source
 from api.web.purposes import is_sealed_alone, purposes_of
+from api.web.receipt_sheet import receipt_sheet
 from api.web.sentences import Voices
 from api.web.signature_view import OwnSigner
 from api.web.source_view import view_sources

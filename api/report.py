@@ -32,10 +32,10 @@ def describe_verdict(verdict: Verdict, words: Words) -> list[str]:
 
 
 def _policy_line(verdict: Verdict, words: Words) -> str:
-    named = {"name": verdict.policy.name, "version": verdict.policy.version}
+    name, version = verdict.policy.name, verdict.policy.version
     if verdict.at is None or is_now(verdict.at, verdict.checked_at):
-        return words.say("REPORT_POLICY", named)
-    return words.say("REPORT_POLICY_AT", {**named, "time": for_people(verdict.at)})
+        return words.say("REPORT_POLICY", {"name": name, "version": version})
+    return words.say("REPORT_POLICY_AT", {"name": name, "version": version, "time": for_people(verdict.at)})
 
 
 def _headline(verdict: Verdict, words: Words) -> tuple[str, str]:
@@ -55,12 +55,11 @@ def _describe_signature(number: int, judged: JudgedSignature, words: Words) -> l
         name = f"{name} ({signer.organization})"
     kind = words.say(f"REPORT_{facts.type.upper()}", {"number": str(number), "name": name})
     lines = [f"  {_MARKS[judged.conclusion]} {kind}", f"    {words.say(judged.reason)}"]
-    indication = {"indication": INDICATIONS[judged.conclusion]}
-    if judged.sub_indication is not None:
-        told = words.say("REPORT_SUB_INDICATION", {**indication, "sub_indication": judged.sub_indication})
+    indication, sub = INDICATIONS[judged.conclusion], judged.sub_indication
+    if sub is None:
+        lines.append("    " + words.say("REPORT_INDICATION", {"indication": indication}))
     else:
-        told = words.say("REPORT_INDICATION", indication)
-    lines.append(f"    {told}")
+        lines.append("    " + words.say("REPORT_SUB_INDICATION", {"indication": indication, "sub_indication": sub}))
     if judged.proven_time:
         lines.append("    " + words.say("REPORT_TIME_PROVEN", {"time": for_people(judged.proven_time)}))
     elif facts.claimed_time:

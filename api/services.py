@@ -78,6 +78,7 @@ class Services:
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         self.sources = Sources(installation.database, installation.clock)
+        self.receipts = ReceiptDesk(installation)
         self._judges = JudgePool(
             installation.settings.web.judges,
             serving_limits(installation.settings),
@@ -118,18 +119,8 @@ class Services:
             self.sources.note_read()  # no verdict on a file that was read comes without the register
         return verdict
 
-    @cached_property
-    def receipts(self) -> ReceiptDesk:
-        """Verdicts as signed PDFs."""
-        return ReceiptDesk(self.installation)
-
-    @cached_property
-    def known_files(self) -> KnownFiles:
+    def known_files(self, wish: VerdictWish = PLAIN_WISH) -> KnownFiles:
         """Files of the register, judged without anybody sending them."""
-        return self.known_files_by(PLAIN_WISH)
-
-    def known_files_by(self, wish: VerdictWish) -> KnownFiles:
-        """The same by another policy or for another time."""
         deps = self.installation
         policy = deps.leaning.policies.get(wish.policy)
         judging = functools.partial(self.verify, wish=wish)

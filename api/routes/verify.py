@@ -84,7 +84,7 @@ def _wish_of(services: Services, named: Mapping[str, str]) -> VerdictWish:
 
 
 def _judge_known(services: Services, by: str, typed: str, wish: VerdictWish) -> Verdict:
-    known = services.known_files_by(wish)
+    known = services.known_files(wish)
     return known.by_hash(typed[:200]) if by == "sha256" else known.by_code(typed[:100])
 
 

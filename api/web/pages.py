@@ -243,7 +243,7 @@ def _judge(services: Services, form: Form) -> _Judged:
 
 
 def _judge_hash(services: Services, typed: str) -> _Judged:
-    verdict = services.known_files.by_hash(typed)
+    verdict = services.known_files().by_hash(typed)
     if verdict.judged.reason == "HASH_NOT_FOUND":
         return verdict, NOTICES["HASH_UNKNOWN"], ""
     if verdict.conclusion == "unreadable":

@@ -48,7 +48,7 @@ async def receipt_of_code(request: Request) -> Response | Notice:
 
 
 def _judge_code(services: Services, typed: str) -> Verdict:
-    return services.known_files.by_code(typed)
+    return services.known_files().by_code(typed)
 
 
 async def _signed(request: Request, verdict: Verdict) -> Response | Notice:
