@@ -38,7 +38,7 @@ _INSIDE = {
 }  # fmt: skip
 _RELIED = {
     "subject": "CN=Nguyễn Văn A,O=Sở Nội vụ,C=VN", "serial": "4f1c2b", "sha256": _SHA256, "revocation": "good",
-    "source": "register", "kind": "inventory", "this_update": "2026-11-22T02:20:00Z", "next_update": None,
+    "source": "register", "kind": "inventory", "this_update": None, "next_update": None,
 }  # fmt: skip
 _LATER = "M2WX8RTY4KHBQ9VCE7PN"
 _RECALL = {"status": "recalled", "reason": "Sai thẩm quyền ban hành", "changed_at": "2026-11-23T01:00:00Z", "by": None}
@@ -110,7 +110,7 @@ EXAMPLES: Schema = {
             },
         ],
         "document": {"code": _CODE, "status": "in-force"},
-        "policy": {"name": "vn-2025", "version": "2", "sha256": _SHA256}, "at": "2026-11-22T02:20:00Z",
+        "policy": {"name": "vn-2025", "version": "2", "sha256": _SHA256}, "at": None,
         "checked_at": "2026-11-22T02:20:00Z", "software": "antin 0.1.0",
     },
     "healthz": {"status": "ok"},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from api.words import Words, one_line
 from certs.clock import for_people
 from signer.codes import grouped
-from signer.revocation_sources import is_now
 from signer.validation.policy import JudgedSignature
 from signer.validation.reasons import INDICATIONS
 from signer.validation.verdict import Verdict
@@ -33,7 +32,7 @@ def describe_verdict(verdict: Verdict, words: Words) -> list[str]:
 
 def _policy_line(verdict: Verdict, words: Words) -> str:
     name, version = verdict.policy.name, verdict.policy.version
-    if verdict.at is None or is_now(verdict.at, verdict.checked_at):
+    if verdict.at is None:
         return words.say("REPORT_POLICY", {"name": name, "version": version})
     return words.say("REPORT_POLICY_AT", {"name": name, "version": version, "time": for_people(verdict.at)})
 

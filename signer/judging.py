@@ -153,7 +153,7 @@ class JudgeDesk:
         sources = _sources(self._judge, inputs, self._leaning, lists, is_asking=at is None and not offline)
         look_up = functools.partial(self._look_up, at)
         wanted = policy or self._leaning.policies.get()
-        return Verifier(self._judge, inputs, look_up, self._clock, wanted, file_limit, sources.complete)
+        return Verifier(self._judge, inputs, look_up, self._clock, wanted, file_limit, sources.complete, at is not None)
 
     def _said_of(self, certificate: bytes, issuer: bytes) -> CrlFacts | None:
         """What the revocation lists say that were brought to this home."""
@@ -254,7 +254,14 @@ def stranger_verifier(
     sources = _sources(judge, inputs, leaning, None, is_asking=asking)
     wanted = policy or leaning.policies.get()
     return Verifier(
-        judge, inputs, lambda _certificates, _revisions: Known(), clock, wanted, file_limit, sources.complete
+        judge,
+        inputs,
+        lambda _certificates, _revisions: Known(),
+        clock,
+        wanted,
+        file_limit,
+        sources.complete,
+        not asking,
     )
 
 

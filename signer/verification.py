@@ -59,6 +59,8 @@ class Verifier:
     file_limit: int = FILE_LIMIT
     # Puts what can be found out about revocations besides into the facts before they are judged (revocation_sources.py).
     complete: Complete | None = None
+    # Somebody asked for `inputs.at`; otherwise it is the time of checking.
+    is_past: bool = False
 
 
 def verify_file(source: Path | Octets, name: str, verifier: Verifier) -> Verdict:
@@ -109,7 +111,7 @@ def _judged(pdf: Octets, name: str, verifier: Verifier) -> Verdict:
         facts = verifier.complete(facts, own.__getitem__, verifier.inputs.at, verifier.policy)
     records = tuple(own_record(each, known.own[each]) for each in certificates if each in known.own)
     now, policy = verifier.clock.now(), verifier.policy
-    dossier = Dossier(name, verifier.inputs.at, now, policy.name, facts, records, known.document)
+    dossier = Dossier(name, verifier.inputs.at, now, policy.name, facts, records, known.document, verifier.is_past)
     return verdict_of(dossier, policy)
 
 
@@ -178,5 +180,5 @@ def _verdict(
         document=document,
         policy=verifier.policy,
         checked_at=verifier.clock.now(),
-        at=verifier.inputs.at,
+        at=verifier.inputs.at if verifier.is_past else None,
     )

@@ -13,7 +13,6 @@ from api.web.verdict_view import TONES, VerdictView
 from certs.clock import for_people
 from signer.codes import grouped
 from signer.receipts.typeset import Banner, Block, Fact, Facts, Heading, Item, Sheet, Text
-from signer.revocation_sources import is_now
 from signer.validation.policy import Evidence, JudgedSignature
 from signer.validation.reasons import INDICATIONS
 from signer.validation.verdict import Verdict, software
@@ -62,7 +61,7 @@ def _file(verdict: Verdict, speak: Speech) -> Iterator[Block]:
     if verdict.sha256:
         rows.append(Fact(speak("WEB_REPORT_SHA256"), in_groups(verdict.sha256)))
     rows.append(Fact(speak("WEB_REPORT_CHECKED_AT"), _moment(verdict.checked_at)))
-    if verdict.at is not None and not is_now(verdict.at, verdict.checked_at):
+    if verdict.at is not None:
         rows.append(Fact(speak("WEB_RECEIPT_AT"), _moment(verdict.at)))
     policy = verdict.policy
     rows.append(

@@ -44,7 +44,10 @@ class OwnRecord:
 
 @dataclass(frozen=True)
 class Dossier:
-    """The facts of one file, the state of own certificates, the document's status and the time in question; no judgement."""
+    """The facts of one file, the state of own certificates, the document's status and the time in question; no judgement.
+
+    `is_past`: somebody asked for that time; otherwise it was the time of checking.
+    """
 
     file: str
     at: datetime
@@ -53,6 +56,7 @@ class Dossier:
     facts: FileFacts
     own: tuple[OwnRecord, ...] = field(default_factory=tuple)
     document: DocumentStatus | None = None
+    is_past: bool = False
 
     def own_status(self, sha256: str) -> OwnCertificate | None:
         """What the installation knew of a certificate of its own; None for a stranger's."""

@@ -30,7 +30,7 @@ class Verdict:
     document: DocumentStatus | None
     policy: Policy
     checked_at: datetime
-    # The time that it answers for, where that is not the time of checking; and what it was judged by.
+    # The time that somebody asked for, None for the time of checking; and what it was judged by.
     at: datetime | None = None
     dossier: Dossier | None = None
 
@@ -48,6 +48,11 @@ class Verdict:
     def exit_code(self) -> int:
         return REASONS[self.reason].exit_code
 
+    @property
+    def _now(self) -> datetime | None:
+        """The time of checking as the judging had it: what is of that time is said by `checked_at`, and null elsewhere."""
+        return self.dossier.at if self.dossier is not None and not self.dossier.is_past else None
+
     def to_json(self) -> dict[str, Any]:
         """The object of the interface, with how each signature was read besides."""
         document = self.document
@@ -58,10 +63,10 @@ class Verdict:
             "conclusion": self.conclusion,
             "reason": self.reason,
             "format": self.format,
-            "signatures": [_signature_json(signature) for signature in self.judged.signatures],
+            "signatures": [_signature_json(signature, self._now) for signature in self.judged.signatures],
             "document": None if document is None else {"code": document.code, "status": document.status},
             "policy": {"name": self.policy.name, "version": self.policy.version, "sha256": self.policy.sha256},
-            "at": rfc3339(self.at or self.checked_at),
+            "at": _time(self.at),
             "checked_at": rfc3339(self.checked_at),
             "software": software(),
         }
@@ -79,7 +84,7 @@ def verdict_of(dossier: Dossier, policy: Policy) -> Verdict:
         dossier.document,
         policy,
         dossier.checked_at,
-        dossier.at,
+        dossier.at if dossier.is_past else None,
         dossier,
     )
 
@@ -93,7 +98,7 @@ def software() -> str:
         return "antin 0"
 
 
-def _signature_json(judged: JudgedSignature) -> dict[str, Any]:
+def _signature_json(judged: JudgedSignature, now: datetime | None) -> dict[str, Any]:
     facts = judged.facts
     signer = facts.signer
     return {
@@ -121,16 +126,16 @@ def _signature_json(judged: JudgedSignature) -> dict[str, Any]:
         "trust": judged.trust,
         "claimed_time": _time(facts.claimed_time),
         "proven_time": _time(judged.proven_time),
-        "best_signature_time": _time(judged.best_time),
+        "best_signature_time": _time(None if judged.best_time == now else judged.best_time),
         "revocation": judged.revocation,
-        "path": [_evidence_json(each) for each in judged.evidence],
-        "timestamps": [_token_json(each) for each in judged.tokens],
+        "path": [_evidence_json(each, now) for each in judged.evidence],
+        "timestamps": [_token_json(each, now) for each in judged.tokens],
         "digest_algorithm": facts.digest_algorithm,
         "signature_algorithm": facts.signature_algorithm,
     }
 
 
-def _evidence_json(relied: Evidence) -> dict[str, Any]:
+def _evidence_json(relied: Evidence, now: datetime | None) -> dict[str, Any]:
     """One certificate of a path and what its state was taken from."""
     certificate = relied.certificate
     return {
@@ -140,12 +145,12 @@ def _evidence_json(relied: Evidence) -> dict[str, Any]:
         "revocation": relied.status,
         "source": relied.source,
         "kind": relied.kind,
-        "this_update": _time(relied.this_update),
+        "this_update": _time(None if relied.this_update == now else relied.this_update),
         "next_update": _time(relied.next_update),
     }
 
 
-def _token_json(token: JudgedToken) -> dict[str, Any]:
+def _token_json(token: JudgedToken, now: datetime | None) -> dict[str, Any]:
     """A time-stamp on the signature value; `reason` is null while it holds."""
     signer = token.facts.signer
     return {
@@ -153,7 +158,7 @@ def _token_json(token: JudgedToken) -> dict[str, Any]:
         "holds": token.reason is None,
         "reason": token.reason,
         "signer": None if signer is None else signer.subject,
-        "path": [_evidence_json(each) for each in token.evidence],
+        "path": [_evidence_json(each, now) for each in token.evidence],
     }
 
 

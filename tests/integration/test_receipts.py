@@ -189,14 +189,7 @@ def test_policy_time_and_facts_from_the_command_line_and_over_http(user: User, s
     facts = json.loads((user.folder / "facts.json").read_text("utf-8"))
     assert facts["schema"] == "antin-facts-1"
     again, first = user.json("verify", "--from-facts", "facts.json"), user.json("verify", "signed.pdf")
-    for answer in (again, first):
-        for name in ("at", "checked_at"):
-            answer.pop(name)
-        for signature in answer["signatures"]:
-            times = (signature, *signature["path"], *signature["timestamps"])
-            for place in (*times, *(one for stamp in signature["timestamps"] for one in stamp["path"])):
-                place.pop("this_update", None)
-                place.pop("best_signature_time", None)
+    assert again.pop("checked_at") <= first.pop("checked_at")
     assert again == first
     assert user.json("verify", "--from-facts", "facts.json", "--policy", "basic")["policy"]["name"] == "basic"
     assert "recorded facts" in user.antin("verify", "--from-facts", "facts.json")

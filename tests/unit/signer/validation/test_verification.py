@@ -83,7 +83,7 @@ def test_a_signed_file_gives_the_whole_verdict(signed: bytes, verifier: Verifier
         "format": "PDF",
         "document": None,
         "policy": {"name": "vn-2025", "version": "2", "sha256": load_policy().sha256},
-        "at": "2026-11-21T03:15:30Z",
+        "at": None,
         "checked_at": "2026-11-21T03:15:30Z",
     }
     assert signature.pop("claimed_time").endswith("Z")
@@ -113,7 +113,7 @@ def test_a_signed_file_gives_the_whole_verdict(signed: bytes, verifier: Verifier
         "changes": [],
         "trust": "internal",
         "proven_time": None,
-        "best_signature_time": "2026-11-21T03:15:30Z",
+        "best_signature_time": None,
         "timestamps": [],
         "revocation": "good",
         "digest_algorithm": "sha256",
