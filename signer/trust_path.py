@@ -18,7 +18,7 @@ from signer.validation.facts import Trust
 # As many as the judge goes along (validation/paths.py), and signatures that are checked for it: whoever gives a chain may give anything.
 _DEEPEST = 8
 _MOST_CHECKS = 60
-_MOST_GIVEN = 2000
+_MOST_GIVEN = 1000
 # Certificates by the octets of their subject.
 _Pool = dict[bytes, list[x509.Certificate]]
 

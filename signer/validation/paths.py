@@ -32,7 +32,7 @@ _MOST_CHECKS = 60
 _MOST_EMBEDDED = 100
 # A path is tried against so many certificates of one name, and so many are given at all: whoever has more has made a maze.
 _MOST_OF_A_NAME = 50
-_MOST_GIVEN = 2000
+_MOST_GIVEN = 1000
 
 # The signers of an agency come again and again, and a path is a third of the work on a small file. What the given octets
 # alone decide is remembered while it is small; what a revocation list has part in is not.
