@@ -202,6 +202,7 @@ def test_policy_time_and_facts_from_the_command_line_and_over_http(user: User, s
     assert user.json("verify", "signed.pdf", **chosen)["policy"]["name"] == "ban-thi-dua"
     (user.home / "own.toml").write_text(own.replace("until", "untill", 1), "utf-8")
     assert "untill" in user.refused(2, "verify", "signed.pdf", **chosen)
+    assert "untill" in user.refused(2, "serve", "--port", "0", **chosen)
     assert "vn-2025" in user.refused(2, "verify", "signed.pdf", ANTIN_VALIDATION__POLICY="vn-2024")
     pdf = (user.folder / "signed.pdf").read_bytes()
     with running(user) as service:
