@@ -5,12 +5,13 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from api.errors import RequestError
 from certs.clock import Clock
 from certs.db import Database
 from signer.appearance.fonts import EmbeddedFont
-from signer.judging import JudgeDesk
+from signer.judging import JudgeDesk, Leaning
 from signer.octets import Octets
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Plan, Prepared
@@ -19,6 +20,7 @@ from signer.sandbox import Judge, Limits
 from signer.sandbox_relay import RelayedJudge
 from signer.signing_parts import EarlierSignatures
 from signer.validation.facts import TrustAnchor, ValidationInputs
+from signer.validation.policy import Policy
 from signer.validation.verdict import Verdict
 
 
@@ -32,6 +34,7 @@ class JudgePool:
         database: Database,
         clock: Clock,
         stamp_anchors: Sequence[TrustAnchor] = (),
+        leaning: Leaning | None = None,
         *,
         preload: str = "gather",
         first: Judge | None = None,
@@ -42,7 +45,7 @@ class JudgePool:
         # The one used last comes first: it is the one that has everything loaded, and a quiet service needs no other.
         self._free: queue.LifoQueue[JudgeDesk] = queue.LifoQueue()
         for judge in reversed(self._judges):
-            self._free.put(JudgeDesk(judge, database, clock, stamp_anchors))
+            self._free.put(JudgeDesk(judge, database, clock, stamp_anchors, leaning))
         self._clock = clock
         self._wait_seconds = limits.wall_seconds
 
@@ -50,10 +53,18 @@ class JudgePool:
         """Start the first process, so that the first file does not wait for its imports. Returns at once."""
         self._judges[0].start()
 
-    def verify(self, pdf: Octets, name: str, password: Password = NO_PASSWORD) -> Verdict:
+    def verify(
+        self,
+        pdf: Octets,
+        name: str,
+        password: Password = NO_PASSWORD,
+        policy: Policy | None = None,
+        at: datetime | None = None,
+    ) -> Verdict:
         """The verdict on one file; RequestError BUSY when no process comes free in time."""
+        extra = ValidationInputs(at or self._clock.now(), password=password)
         with self._borrowed() as desk:
-            return desk.verify(pdf, name, extra=ValidationInputs(self._clock.now(), password=password))
+            return desk.verify(pdf, name, at=at, extra=extra, policy=policy)
 
     def prepare(self, pdf: Octets, plan: Plan) -> Prepared:
         """A revision appended to one file (signer/signing_parts.py, Preparer)."""

@@ -15,6 +15,7 @@ from api.openapi_prepared import prepared_paths, prepared_schemas
 from api.openapi_preview import preview_paths
 from api.openapi_register import SUBFILTER, search_operation, status_paths
 from api.openapi_schemas import EXAMPLES, PROBLEM_EXAMPLE, Schema, build_schemas, ref
+from api.openapi_verdicts import RECEIPT_PARAMETER, VERDICT_WISHES, wish_parameters, with_receipt
 from signer.levels import LEVELS
 from signer.subfilters import SUBFILTERS
 from signer.validation.verdict import software
@@ -96,6 +97,8 @@ def _path(name: str, description: str, **schema: Any) -> Schema:
     }
 
 
+_VERDICT_SAID = "The verdict, whatever it is; also `unreadable`."
+_KNOWN_SAID = "The verdict; also that there is no such file."
 _NO_FORM = {415: "The Content-Type is not multipart/form-data."}
 
 
@@ -188,10 +191,11 @@ def _document_paths() -> Schema:
                         "type": "object",
                         "required": ["file"],
                         "additionalProperties": False,
-                        "properties": {"file": file, "password": password},
+                        "properties": {"file": file, "password": password, **VERDICT_WISHES},
                     }
                 ),
-                "responses": {"200": _json("The verdict, whatever it is; also `unreadable`.", "Verdict", "verify")}
+                "parameters": [RECEIPT_PARAMETER],
+                "responses": {"200": with_receipt(_json(_VERDICT_SAID, "Verdict", "verify"))}
                 | _problems(400, 401, 403, 408, 413, 415, 429, 503, said=_TOKEN_SENT | _NO_FORM),
                 "x-codeSamples": _curl("-F file=@issued.pdf $BASE/api/v1/verify"),
             },
@@ -215,8 +219,10 @@ def _document_paths() -> Schema:
                         "description": "the document's code, as printed on it",
                         "schema": {"type": "string", "maxLength": 100},
                     },
+                    *wish_parameters(),
+                    RECEIPT_PARAMETER,
                 ],
-                "responses": {"200": _json("The verdict; also that there is no such file.", "Verdict", "verify")}
+                "responses": {"200": with_receipt(_json(_KNOWN_SAID, "Verdict", "verify"))}
                 | _problems(400, 401, 403, 404, 429, 503, said=_TOKEN_SENT),
                 "x-codeSamples": _curl('"$BASE/api/v1/verify?sha256=$(sha256sum issued.pdf | cut -c1-64)"'),
             },

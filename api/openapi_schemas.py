@@ -36,6 +36,10 @@ _INSIDE = {
         }
     ],
 }  # fmt: skip
+_RELIED = {
+    "subject": "CN=Nguyễn Văn A,O=Sở Nội vụ,C=VN", "serial": "4f1c2b", "sha256": _SHA256, "revocation": "good",
+    "source": "register", "kind": "inventory", "this_update": None, "next_update": None,
+}  # fmt: skip
 _LATER = "M2WX8RTY4KHBQ9VCE7PN"
 _RECALL = {"status": "recalled", "reason": "Sai thẩm quyền ban hành", "changed_at": "2026-11-23T01:00:00Z", "by": None}
 _REPLACEMENT = _RECALL | {"status": "replaced", "reason": "Sai nội dung", "by": _LATER}
@@ -97,11 +101,16 @@ EXAMPLES: Schema = {
                     "serial": "4f1c2b", "issuer": "CN=Antin Issuing CA,O=Sở Nội vụ,C=VN",
                 },
                 "trust": "internal", "claimed_time": "2026-11-22T02:15:30Z", "proven_time": "2026-11-22T02:15:31Z",
-                "revocation": "good", "digest_algorithm": "sha256", "signature_algorithm": "ecdsa",
+                "best_signature_time": "2026-11-22T02:15:31Z", "revocation": "good",
+                "path": [_RELIED], "timestamps": [
+                    {"time": "2026-11-22T02:15:31Z", "holds": True, "reason": None, "signer": "CN=Antin TSA,O=Sở Nội vụ,C=VN",
+                     "path": [_RELIED | {"subject": "CN=Antin TSA,O=Sở Nội vụ,C=VN"}]},
+                ],
+                "digest_algorithm": "sha256", "signature_algorithm": "ecdsa",
             },
         ],
         "document": {"code": _CODE, "status": "in-force"},
-        "policy": {"name": "vn-2025", "version": "1"},
+        "policy": {"name": "vn-2025", "version": "2", "sha256": _SHA256}, "at": None,
         "checked_at": "2026-11-22T02:20:00Z", "software": "antin 0.1.0",
     },
     "healthz": {"status": "ok"},

@@ -6,6 +6,7 @@ from api.words import Words, one_line
 from certs.clock import for_people
 from signer.codes import grouped
 from signer.validation.policy import TRAINING, JudgedSignature
+from signer.validation.reasons import INDICATIONS
 from signer.validation.verdict import Verdict
 
 _MARKS = {"valid": "✓", "invalid": "✗", "indeterminate": "?", "unsigned": "–", "unreadable": "!"}
@@ -24,7 +25,16 @@ def describe_verdict(verdict: Verdict, words: Words) -> list[str]:
         lines += ["  " + words.say(line, {"code": grouped(each)}) for each in verdict.document.see]
     for number, signature in enumerate(verdict.judged.signatures, start=1):
         lines += _describe_signature(number, signature, words)
+    if verdict.judged.signatures:
+        lines.append("  " + _policy_line(verdict, words))
     return lines
+
+
+def _policy_line(verdict: Verdict, words: Words) -> str:
+    name, version = verdict.policy.name, verdict.policy.version
+    if verdict.at is None:
+        return words.say("REPORT_POLICY", {"name": name, "version": version})
+    return words.say("REPORT_POLICY_AT", {"name": name, "version": version, "time": for_people(verdict.at)})
 
 
 def _headline(verdict: Verdict, words: Words) -> tuple[str, str]:
@@ -46,6 +56,11 @@ def _describe_signature(number: int, judged: JudgedSignature, words: Words) -> l
         name = f"{name} ({signer.organization})"
     kind = words.say(f"REPORT_{facts.type.upper()}", {"number": str(number), "name": name})
     lines = [f"  {_MARKS[judged.conclusion]} {kind}", f"    {words.say(judged.reason)}"]
+    indication, sub = INDICATIONS[judged.conclusion], judged.sub_indication
+    if sub is None:
+        lines.append("    " + words.say("REPORT_INDICATION", {"indication": indication}))
+    else:
+        lines.append("    " + words.say("REPORT_SUB_INDICATION", {"indication": indication, "sub_indication": sub}))
     if judged.proven_time:
         lines.append("    " + words.say("REPORT_TIME_PROVEN", {"time": for_people(judged.proven_time)}))
     elif facts.claimed_time:

@@ -1,4 +1,4 @@
-"""Upkeep of the services: makes the keys of OCSP responder and time-stamping authority, and renews their certificates when due."""
+"""Upkeep of the services (OCSP responder, time-stamping authority, receipts): makes their keys, and renews certificates that are due."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from pki.audit import Actor
 from pki.authorities import get_authority
 from pki.service_keys import ServiceKind, ensure_service, is_service_ready
 
-_TITLES = {ServiceKind.OCSP: "OCSP Responder", ServiceKind.TSA: "Time-Stamping Authority"}
+_TITLES = {
+    ServiceKind.OCSP: "OCSP Responder",
+    ServiceKind.TSA: "Time-Stamping Authority",
+    ServiceKind.RECEIPT: "Verification Receipts",
+}
 
 
 def services_due(installation: Installation) -> list[ServiceKind]:
@@ -20,7 +24,7 @@ def services_due(installation: Installation) -> list[ServiceKind]:
 
 
 def make_services(installation: Installation, actor: Actor) -> None:
-    """The OCSP responder and the time-stamping authority, also in a home of an older release; what is due is renewed."""
+    """Every service, also in a home of an older release; what is due is renewed."""
     with installation.database.read() as session:
         founder = parse_subject(get_authority(session, "issuing").subject).organization
     spec = KeySpec(installation.settings.keys.service)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -21,8 +22,10 @@ from api.publishing import (
     read_published_certificate,
     read_published_crl,
 )
+from api.receipts import ReceiptDesk
 from api.sources import Sources
 from api.wiring import Installation
+from api.wishes import PLAIN_WISH, VerdictWish
 from api.worker_state import WorkerState, read_worker_state
 from certs.errors import CertificateNotFound, DatabaseUnavailable
 from certs.inventory import CertificateRecord, State, find_by_key, find_by_sha256, get_certificate
@@ -77,12 +80,14 @@ class Services:
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         self.sources = Sources(installation.database, installation.clock)
+        self.receipts = ReceiptDesk(installation)
         self._judges = JudgePool(
             installation.settings.web.judges,
             serving_limits(installation.settings),
             installation.database,
             installation.clock,
             installation.stamp_anchors,
+            installation.leaning,
         )
 
     @cached_property
@@ -106,18 +111,22 @@ class Services:
         deps.judge.start()
         self._judges.start()
 
-    def verify(self, pdf: Octets, name: str, password: Password = NO_PASSWORD) -> Verdict:
-        """The verdict on one file. Needs no key; DatabaseUnavailable when the register cannot be asked."""
-        verdict = self._judges.verify(pdf, name, password)
+    def verify(
+        self, pdf: Octets, name: str, password: Password = NO_PASSWORD, wish: VerdictWish = PLAIN_WISH
+    ) -> Verdict:
+        """The verdict on one file. Needs no key; DatabaseUnavailable when the register cannot be asked, UsageWrong POLICY_UNKNOWN."""
+        policy = self.installation.leaning.policies.get(wish.policy)
+        verdict = self._judges.verify(pdf, name, password, policy, wish.at)
         if verdict.sha256 is not None:
             self.sources.note_read()  # no verdict on a file that was read comes without the register
         return verdict
 
-    @cached_property
-    def known_files(self) -> KnownFiles:
+    def known_files(self, wish: VerdictWish = PLAIN_WISH) -> KnownFiles:
         """Files of the register, judged without anybody sending them."""
         deps = self.installation
-        return KnownFiles(deps.database, deps.blobs, deps.clock, self.verify)
+        policy = deps.leaning.policies.get(wish.policy)
+        judging = functools.partial(self.verify, wish=wish)
+        return KnownFiles(deps.database, deps.blobs, deps.clock, judging, policy)
 
     def sign(self, request: SignRequest, actor: Actor) -> SignedDocument:
         """Sign one document by the whole signing cycle."""

@@ -21,6 +21,7 @@ from signer.findings import DECISIONS, IGNORE, KINDS, REFUSE, WARN, FindingsPoli
 from signer.levels import LEVELS
 from signer.office_policy import CODE_WISHES
 from signer.subfilters import PADES, SUBFILTERS
+from signer.validation.rules import DEFAULT_POLICY, SHIPPED
 
 # Not decided by a setting, but by the dated policy.
 POLICY = "policy"
@@ -126,6 +127,8 @@ class SignSettings:
     subfilter: str = PADES
     prepared_hours: int = 72
     font: str = "/usr/share/fonts/truetype/croscore/Tinos-Regular.ttf"
+    # For Hangul in receipts; its bold letters in a file beside it, with Bold at the end of its name.
+    korean_font: str = "/usr/share/fonts/truetype/nanum/NanumMyeongjo.ttf"
     max_bytes: int = 2000 * 1024 * 1024
     seal_diameter_mm: float = 36.0
     preparers: int = 2
@@ -181,13 +184,19 @@ class KeySettings:
 class ValidationSettings:
     """How files are judged.
 
-    `fetch` allows to ask for OCSP answers and CRLs at the addresses in strangers' certificates when a file is raised to a level that needs
-    them; verifying asks nobody. `fetch_private` also where such an address leads into a private network.
+    `fetch` allows to ask for OCSP answers and CRLs at the addresses in strangers' certificates, when a file is judged or raised to a
+    level that needs them. `fetch_private` also where such an address leads into a private network. `fetch_seconds` is for one
+    question, `fetch_total_seconds` and `fetch_exchanges` for all questions that one file costs when it is judged. `policy` is the name
+    of the policy that holds without a word, and `policy_file` one more beside those of the package, its path meant from the home.
     """
 
     fetch: bool = False
     fetch_private: bool = False
     fetch_seconds: float = 10.0
+    fetch_total_seconds: float = 20.0
+    fetch_exchanges: int = 20
+    policy: str = DEFAULT_POLICY
+    policy_file: str = ""
     memory_mb: int = 1536
     seconds: float = 30.0
     max_bytes: int = 2000 * 1024 * 1024
@@ -199,6 +208,14 @@ class ValidationSettings:
         at_least("validation.max_bytes", self.max_bytes, 1)
         if not 0.1 <= self.fetch_seconds <= 120:
             refuse_value("validation.fetch_seconds", "between 0.1 and 120", self.fetch_seconds)
+        if not 0.1 <= self.fetch_total_seconds <= 600:
+            refuse_value("validation.fetch_total_seconds", "between 0.1 and 600", self.fetch_total_seconds)
+        if not 0 <= self.fetch_exchanges <= 1000:
+            refuse_value("validation.fetch_exchanges", "between 0 and 1000", self.fetch_exchanges)
+        if not self.policy_file and self.policy not in SHIPPED:
+            refuse_value(
+                "validation.policy", f"{', '.join(SHIPPED)}, or the name in validation.policy_file", self.policy
+            )
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from api.fetching import HttpFetcher
 from api.home import Home, locate_home
 from api.judges import JudgePool
 from api.keys import open_key_store
+from api.leaning import fetcher_of, leaning_of
 from api.practice import catalogue_of, code_wish, is_for_training, print_deps
 from api.setting_rules import refuse_value
 from api.settings import Settings, load_settings
@@ -54,13 +55,14 @@ from signer.findings import NO_LOOK
 from signer.handing_over import HandoverDeps
 from signer.image_registry import ImageDeps
 from signer.images import ImageShelf
-from signer.judging import JudgeDesk
+from signer.judging import JudgeDesk, Leaning
 from signer.leveling import LevelingDeps
 from signer.official import OfficialDeps
 from signer.official_standing import OfficialStanding
 from signer.outside_credentials import OutsideDeps
 from signer.outside_timestamps import OutsideServer, OutsideTimestamper, TimestamperChain
 from signer.printing import PrintDeps
+from signer.revocation_cache import FolderCache
 from signer.sandbox import Judge
 from signer.signing import SigningDeps
 from signer.storage import BlobStore
@@ -228,7 +230,12 @@ class Installation:
 
     @cached_property
     def judging(self) -> JudgeDesk:
-        return JudgeDesk(self.judge, self.database, self.clock, self.stamp_anchors)
+        return JudgeDesk(self.judge, self.database, self.clock, self.stamp_anchors, self.leaning)
+
+    @cached_property
+    def leaning(self) -> Leaning:
+        """What judging goes by besides the file and the register."""
+        return leaning_of(self.home, self.settings, FolderCache(self.home.cache))
 
     @cached_property
     def outside_servers(self) -> tuple[OutsideServer, ...]:
@@ -269,7 +276,7 @@ class Installation:
 
     @cached_property
     def fetcher(self) -> HttpFetcher:
-        return HttpFetcher(allows_private=self.settings.validation.fetch_private)
+        return fetcher_of(self.settings)
 
     @cached_property
     def outside_timestampers(self) -> dict[str, OutsideTimestamper]:
@@ -303,7 +310,7 @@ class Installation:
             self.database,
             self.clock,
             extender,
-            lambda: self.judging.verifier(None, extra, file_limit=limit),
+            lambda: self.judging.verifier(None, extra, file_limit=limit, offline=True),
             self.judging.serial_of,
         )
 
@@ -367,6 +374,7 @@ class Installation:
             self.database,
             self.clock,
             self.stamp_anchors,
+            self.leaning,
             preload="prepare",
             first=self.judge,
         )

@@ -45,6 +45,7 @@ _ALLOWED = {
     Purpose.OCSP_RESPONDER: frozenset({Content.OCSP}),
     Purpose.TSA: frozenset({Content.TIMESTAMP_ATTRIBUTES}),
     Purpose.DOCUMENT: frozenset({Content.DATA_ATTRIBUTES}),
+    Purpose.RECEIPT: frozenset({Content.DATA_ATTRIBUTES}),
 }
 
 # Each use of a member by its class's name is a call, and this runs for every signature.

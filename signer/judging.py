@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,27 +17,32 @@ from certs.inventory import RevocationState, State, find_by_sha256, get_certific
 from certs.outside import find_outside
 from certs.training import is_training
 from pki.authorities import list_authorities
+from pki.history import Past, life_of, standing_at
 from signer.appearance.fonts import EmbeddedFont
 from signer.appearance.image_rules import ImageRule, Purpose
 from signer.documents import find_by_revisions
 from signer.errors import InputUnreadable, Refused, SignerError, Unavailable, UsageWrong
 from signer.extension import Appended, ExtensionPlan
+from signer.fetcher import Fetcher
 from signer.findings import SafetyFinding, read_findings
 from signer.image_registry import Checked
-from signer.lineage import document_status
+from signer.lineage import document_status, past_status
 from signer.octets import Octets, sha256_of
 from signer.outside_credentials import enrolled_in_force
 from signer.password import NO_PASSWORD, Password
 from signer.plan import Message, Plan, Prepared
 from signer.preview import Drawn, PreviewWish
 from signer.rendition_strip import Strip
+from signer.revocation_cache import MemoryCache, RevocationCache
+from signer.revocation_sources import FetchLimits, Lists, RevocationSources, is_now
 from signer.sandbox import Judge
 from signer.signing import EarlierSignatures
 from signer.trust_lists import TrustLists, list_lists
 from signer.trust_store import anchors_of, list_trusted, refuse_training
 from signer.validation.errors import SandboxFailure
-from signer.validation.facts import FileFacts, Trust, TrustAnchor, ValidationInputs
-from signer.validation.policy import TRAINING, OwnCertificate, Policy, load_policy
+from signer.validation.facts import CrlFacts, Trust, TrustAnchor, ValidationInputs
+from signer.validation.policy import TRAINING, OwnCertificate, Policy
+from signer.validation.rules import PolicyShelf, shelf_of
 from signer.validation.verdict import Verdict
 from signer.verification import FILE_LIMIT, LOCKED, Known, Verifier, verify_file
 
@@ -48,21 +54,38 @@ _TRAINING: Trust = "training"
 _PINNED = frozenset({"UNKNOWN_ISSUER", "UNKNOWN_REVOCATION"})
 _MOST_SERIALS = 10_000
 # A state that is not here is no answer, and no answer is never "good".
+_PAST_STATES = {Past.ACTIVE: "good", Past.EXPIRED: "good", Past.REVOKED: "revoked", Past.SUSPENDED: "suspended"}
 _STATES = {State.ACTIVE: "good", State.EXPIRED: "good", State.REVOKED: "revoked", State.SUSPENDED: "suspended"}
+
+
+@dataclass(frozen=True)
+class Leaning:
+    """What judging goes by besides the file and the register: the policies, and whom strangers' states may be asked of."""
+
+    policies: PolicyShelf = field(default_factory=shelf_of)
+    cache: RevocationCache = field(default_factory=MemoryCache)
+    # None: nobody is asked.
+    fetcher: Fetcher | None = None
+    limits: FetchLimits = field(default_factory=FetchLimits)
 
 
 class JudgeDesk:
     """Knows our own anchors, the state of our certificates and our register; asks the judge about everything in a file."""
 
     def __init__(
-        self, judge: Judge, database: Database, clock: Clock, stamp_anchors: Sequence[TrustAnchor] = ()
+        self,
+        judge: Judge,
+        database: Database,
+        clock: Clock,
+        stamp_anchors: Sequence[TrustAnchor] = (),
+        leaning: Leaning | None = None,
     ) -> None:
         """`stamp_anchors`: of the outside time-stamping authorities that the settings name."""
         self._judge = judge
         self._stamp_anchors = tuple(stamp_anchors)
         self._database = database
         self._clock = clock
-        self._policy: Policy = load_policy()
+        self._leaning = leaning or Leaning()
         self._lists = TrustLists()
         self._ders: dict[str, bytes] = {}
         self._serials: dict[str, str] = {}
@@ -104,7 +127,8 @@ class JudgeDesk:
     def earlier_signatures(self, pdf: Octets, password: Password = NO_PASSWORD) -> EarlierSignatures:
         """What a file's signatures are worth, for the next one; InputUnreadable when that cannot be found out."""
         now = self._clock.now()
-        verdict = verify_file(pdf, "", self.verifier(now, ValidationInputs(now, password=password)))
+        inputs = ValidationInputs(now, password=password)
+        verdict = verify_file(pdf, "", self.verifier(None, inputs, offline=True))
         if verdict.reason in LOCKED:
             raise Refused(LOCKED[verdict.reason])
         if verdict.conclusion == "unreadable":
@@ -131,28 +155,44 @@ class JudgeDesk:
         )
 
     def verify(
-        self, pdf: Octets, name: str, *, at: datetime | None = None, extra: ValidationInputs | None = None
+        self,
+        pdf: Octets,
+        name: str,
+        *,
+        at: datetime | None = None,
+        extra: ValidationInputs | None = None,
+        policy: Policy | None = None,
     ) -> Verdict:
         """The verdict on one file, by what this installation knows and what the caller trusts besides."""
-        return verify_file(pdf, name, self.verifier(at, extra))
+        return verify_file(pdf, name, self.verifier(at, extra, policy=policy))
 
     def verifier(
-        self, at: datetime | None = None, extra: ValidationInputs | None = None, *, file_limit: int = FILE_LIMIT
+        self,
+        at: datetime | None = None,
+        extra: ValidationInputs | None = None,
+        *,
+        file_limit: int = FILE_LIMIT,
+        policy: Policy | None = None,
+        offline: bool = False,
     ) -> Verifier:
-        """Everything verifying needs, for any number of files."""
+        """Everything verifying needs, for any number of files. `at`: a time in question that is not now, for which nobody outside
+        can be asked; nor is anybody when `offline`.
+        """
         own, has_lists = self._own_inputs(at or self._clock.now())
         refuse_training(
             [anchor.der for anchor in extra.anchors] if extra else [], [anchor.der for anchor in own.anchors]
         )
         inputs = _joined(own, extra)
-        anchors = [anchor.der for anchor in inputs.anchors]
-        complete = functools.partial(self._with_lists, anchors) if has_lists else None
-        return Verifier(self._judge, inputs, self._look_up, self._clock, self._policy, file_limit, complete)
+        lists = self._said_of if has_lists else None
+        sources = _sources(self._judge, inputs, self._leaning, lists, is_asking=at is None and not offline)
+        look_up = functools.partial(self._look_up, at)
+        wanted = policy or self._leaning.policies.get()
+        return Verifier(self._judge, inputs, look_up, self._clock, wanted, file_limit, sources.complete, at is not None)
 
-    def _with_lists(self, anchors: Sequence[bytes], facts: FileFacts) -> FileFacts:
-        """The facts with what the revocation lists say that were brought to this home."""
+    def _said_of(self, certificate: bytes, issuer: bytes) -> CrlFacts | None:
+        """What the revocation lists say that were brought to this home."""
         with self._database.read() as session:
-            return self._lists.put_into(session, facts, anchors)
+            return self._lists.said_of(session, certificate, issuer)
 
     def serial_of(self, sha256: str) -> str | None:
         """The serial of the certificate of ours with this fingerprint, None for a stranger's."""
@@ -192,13 +232,28 @@ class JudgeDesk:
             self._ders[serial] = der
         return der
 
-    def _look_up(self, certificates: Sequence[str], revisions: Sequence[str]) -> Known:
-        """The state of our certificates and the document's, as they are now, from one transaction."""
+    def _look_up(self, past: datetime | None, certificates: Sequence[str], revisions: Sequence[str]) -> Known:
+        """The state of our certificates and the document's, as they are now or were known at a past time, from one transaction."""
         with self._database.read() as session:
-            own = self._own_states(session, certificates)
             found = find_by_revisions(session, revisions)
-            document = None if found is None else document_status(session, found)
+            if past is None:
+                own = self._own_states(session, certificates)
+                document = None if found is None else document_status(session, found)
+            else:
+                own = self._past_states(session, certificates, past)
+                document = None if found is None else past_status(session, found, past)
         return Known(own, document)
+
+    def _past_states(self, session: Session, certificates: Sequence[str], at: datetime) -> dict[str, OwnCertificate]:
+        """What was known then: what became known since about an earlier day is left out."""
+        states = {}
+        for sha256 in certificates:
+            record = find_by_sha256(session, sha256)
+            if record is not None:
+                then = standing_at(record, life_of(session, record), at)
+                state = _PAST_STATES.get(then.state, "unknown")
+                states[sha256] = OwnCertificate(state, then.revoked_at, then.reason, then.suspect_since)
+        return states
 
     def _own_states(self, session: Session, certificates: Sequence[str]) -> dict[str, OwnCertificate]:
         serials = {sha256: self._serial(session, sha256) for sha256 in certificates}
@@ -219,10 +274,38 @@ class JudgeDesk:
         return serial
 
 
-def stranger_verifier(judge: Judge, inputs: ValidationInputs, clock: Clock, file_limit: int) -> Verifier:
+def stranger_verifier(
+    judge: Judge,
+    inputs: ValidationInputs,
+    clock: Clock,
+    file_limit: int,
+    policy: Policy | None = None,
+    leaning: Leaning | None = None,
+) -> Verifier:
     """A Verifier without an installation: no certificates and no register of our own, only what the caller trusts."""
     refuse_training(anchor.der for anchor in inputs.anchors)
-    return Verifier(judge, inputs, lambda _certificates, _revisions: Known(), clock, load_policy(), file_limit)
+    leaning = leaning or Leaning()
+    asking = is_now(inputs.at, clock.now())
+    sources = _sources(judge, inputs, leaning, None, is_asking=asking)
+    wanted = policy or leaning.policies.get()
+    return Verifier(
+        judge,
+        inputs,
+        lambda _certificates, _revisions: Known(),
+        clock,
+        wanted,
+        file_limit,
+        sources.complete,
+        not asking,
+    )
+
+
+def _sources(
+    judge: Judge, inputs: ValidationInputs, leaning: Leaning, lists: Lists | None, *, is_asking: bool
+) -> RevocationSources:
+    anchors = {hashlib.sha256(anchor.der).hexdigest(): anchor.der for anchor in inputs.anchors}
+    fetcher = leaning.fetcher if is_asking else None
+    return RevocationSources(judge, anchors, leaning.cache, lists, fetcher, leaning.limits)
 
 
 def inspect_file(judge: Judge, pdf: Octets, password: Password = NO_PASSWORD) -> tuple[SafetyFinding, ...]:

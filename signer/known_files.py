@@ -15,7 +15,8 @@ from signer.documents import document_by_code, find_by_code, known_form
 from signer.errors import UsageWrong
 from signer.storage import BlobStore
 from signer.tables import SigningActRow
-from signer.validation.policy import JudgedFile, load_policy
+from signer.validation.policy import JudgedFile, Policy
+from signer.validation.rules import load_policy
 from signer.validation.verdict import Verdict
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -41,6 +42,7 @@ class KnownFiles:
     blobs: BlobStore
     clock: Clock
     judging: Judging
+    policy: Policy | None = None
 
     def by_hash(self, typed: str) -> Verdict:
         """The verdict on the file with this SHA-256; HASH_NOT_FOUND where the register has none, which says nothing against a file."""
@@ -63,7 +65,7 @@ class KnownFiles:
 
     def _nothing(self, asked: str, reason: str) -> Verdict:
         judged = JudgedFile("indeterminate", reason)
-        return Verdict(asked, None, None, judged, None, load_policy(), self.clock.now())
+        return Verdict(asked, None, None, judged, None, self.policy or load_policy(), self.clock.now())
 
 
 def _find_octets(sha256: str, database: Database, blobs: BlobStore) -> bytes | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from signer.documents import OPEN, Registered
+from signer.documents import IN_FORCE, OPEN, Registered
 from signer.tables import DocumentRow, StatusChangeRow
 from signer.validation.verdict import DocumentStatus
 
@@ -76,6 +76,15 @@ def document_status(session: Session, document: Registered) -> DocumentStatus:
     return DocumentStatus(
         document.code, document.status, lineage.corrections if document.status == CORRECTED else holder
     )
+
+
+def past_status(session: Session, document: Registered, at: datetime) -> DocumentStatus:
+    """What a verdict would have said of a document at a past time."""
+    happened = [each for each in status_changes(session, document.code) if each.changed_at <= at]
+    if not happened:
+        return DocumentStatus(document.code, IN_FORCE)
+    last = happened[-1]
+    return DocumentStatus(document.code, last.status, (last.by,) if last.by is not None else ())
 
 
 def status_changes(session: Session, code: str) -> list[StatusChange]:

@@ -33,6 +33,7 @@ TASKS: Mapping[str, str] = {
     "inspect": "signer.inspection:inspect_task",
     "picture": "signer.appearance.upload:picture_task",
     "preview": "signer.previewing:preview_task",
+    "revocation": "signer.validation.revocation_answers:revocation_task",
 }
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
@@ -30,7 +30,7 @@ from signer.errors import Refused, UsageWrong
 from signer.trust_path import find_path
 from signer.trust_store import TrustDeps, add_authorities, is_authority, list_trusted, shown_subject
 from signer.trust_tables import TrustListRow
-from signer.validation.facts import CrlFacts, FileFacts, PathFacts, SignatureFacts, TokenFacts, base64_octets
+from signer.validation.facts import CrlFacts
 
 # These say which list it is and leave its meaning alone; a part of a list, or a list of another's, says so in a critical one.
 _HARMLESS = (x509.AuthorityKeyIdentifier.oid, x509.CRLNumber.oid)
@@ -192,38 +192,13 @@ class TrustLists:
                 self._signed[question] = signed
         return crl if signed else None
 
-    def put_into(self, session: Session, facts: FileFacts, anchors: Sequence[bytes]) -> FileFacts:
-        """The facts of a file with what the lists say of the certificates along its paths."""
-        by_sha256 = {hashlib.sha256(der).hexdigest(): der for der in anchors}
-        put = _Putting(self, session, by_sha256)
-        return replace(facts, signatures=tuple(put.signature(each) for each in facts.signatures))
-
-
-@dataclass(frozen=True)
-class _Putting:
-    lists: TrustLists
-    session: Session
-    anchors: dict[str, bytes]
-
-    def signature(self, facts: SignatureFacts) -> SignatureFacts:
-        stamps = tuple(self.token(each) for each in facts.timestamps)
-        return replace(facts, path=self.path(facts.path), timestamps=stamps)
-
-    def token(self, facts: TokenFacts) -> TokenFacts:
-        return replace(facts, path=self.path(facts.path))
-
-    def path(self, path: PathFacts | None) -> PathFacts | None:
-        anchor = self.anchors.get(path.anchor_sha256) if path is not None else None
-        if path is None or anchor is None or not path.certificates:
-            return path
-        # What the judge process read is put before the list as it is: a certificate that it made up would have to be signed all the same.
-        ders = [*(base64_octets(each.der) for each in path.certificates), anchor]
-        loaded = [x509.load_der_x509_certificate(each) for each in ders]
-        filled = []
-        for at, each in enumerate(path.certificates):
-            said = self.lists.about(self.session, loaded[at], loaded[at + 1])
-            filled.append(each if said is None else replace(each, crls=(*each.crls, said)))
-        return replace(path, certificates=tuple(filled))
+    def said_of(self, session: Session, certificate: bytes, issuer: bytes) -> CrlFacts | None:
+        """`about` for DER that the judge process has read; None for what cannot be read here."""
+        try:
+            loaded = [x509.load_der_x509_certificate(each) for each in (certificate, issuer)]
+        except _BROKEN:
+            return None
+        return self.about(session, *loaded)
 
 
 def facts_of(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -> CrlFacts:
@@ -235,4 +210,6 @@ def facts_of(crl: x509.CertificateRevocationList, certificate: x509.Certificate)
         # One without a reason, or with one that cannot be read, is revoked all the same.
         with contextlib.suppress(*_BROKEN):
             reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
-    return CrlFacts(crl.last_update_utc, crl.next_update_utc, revoked_at, reason)
+    digest = crl.signature_hash_algorithm
+    named = digest.name if digest is not None else None
+    return CrlFacts(crl.last_update_utc, crl.next_update_utc, revoked_at, reason, "local", digest=named)

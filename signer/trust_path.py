@@ -18,6 +18,9 @@ from signer.validation.facts import Trust
 # As many as the judge goes along (validation/paths.py), and signatures that are checked for it: whoever gives a chain may give anything.
 _DEEPEST = 8
 _MOST_CHECKS = 60
+_MOST_GIVEN = 1000
+# Certificates by the octets of their subject.
+_Pool = dict[bytes, list[x509.Certificate]]
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,15 @@ def find_path(
 ) -> TrustPath | None:
     """The first path whose certificates are authorities in their term; None where there is none. `given` need not be trusted."""
     anchors = [(each.certificate(), each.tree) for each in trusted if each.is_anchor]
-    pool = [*given, *(each.certificate() for each in trusted if not each.is_anchor)]
+    pool: _Pool = {}
+    for each in (*given[:_MOST_GIVEN], *(known.certificate() for known in trusted if not known.is_anchor)):
+        pool.setdefault(_asn1(each).subject.dump(), []).append(each)
     return next(_walk([certificate], pool, anchors, now, [_MOST_CHECKS]), None)
 
 
 def _walk(
     chain: list[x509.Certificate],
-    pool: Sequence[x509.Certificate],
+    pool: _Pool,
     anchors: Sequence[tuple[x509.Certificate, Trust]],
     now: datetime,
     checks: list[int],
@@ -55,7 +60,9 @@ def _walk(
     if len(chain) >= _DEEPEST:
         return
     held = {each.fingerprint(hashes.SHA256()) for each in chain}
-    for candidate in pool:
+    for candidate in pool.get(_asn1(chain[-1]).issuer.dump(), ()):
+        if checks[0] <= 0:
+            return
         if candidate.fingerprint(hashes.SHA256()) not in held and _has_issued(candidate, chain[-1], now, checks):
             yield from _walk([*chain, candidate], pool, anchors, now, checks)
 

@@ -60,8 +60,7 @@ def said_of(data: ValidationData, certificate: x509.Certificate) -> list[CrlFact
             if single.serial_number == certificate.serial_number:
                 reason = single.revocation_reason.value if single.revocation_reason is not None else "unspecified"
                 when: datetime | None = single.revocation_time_utc
-                found.append(
-                    CrlFacts(single.this_update_utc, single.next_update_utc, when, reason if when is not None else None)
-                )
+                told = reason if when is not None else None
+                found.append(CrlFacts(single.this_update_utc, single.next_update_utc, when, told, "fetched", "ocsp"))
     found += [facts_of(x509.load_der_x509_crl(listed), certificate) for listed in data.crls]
     return found

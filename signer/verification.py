@@ -6,16 +6,18 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from certs.clock import Clock
 from signer.long_file import LONG, LongFile, Source
 from signer.octets import Octets, sha256_of
 from signer.sandbox import Judge
+from signer.validation.dossier import Dossier, own_record
 from signer.validation.errors import FactsUnreadable, InputsUnreadable, SandboxFailure, SandboxTaskFailed
 from signer.validation.facts import FileFacts, ValidationInputs
-from signer.validation.policy import JudgedFile, OwnCertificate, Policy, judge_file
-from signer.validation.verdict import DocumentStatus, Verdict
+from signer.validation.policy import JudgedFile, OwnCertificate, OwnStatus, Policy
+from signer.validation.verdict import DocumentStatus, Verdict, verdict_of
 
 FILE_LIMIT = 2000 * 1024 * 1024
 
@@ -30,6 +32,8 @@ class Known:
 
 # Asked once a file: SHA-256 of the certificates it leans on, and of the file and its signed revisions, the whole first.
 LookUp = Callable[[Sequence[str], Sequence[str]], Known]
+
+Complete = Callable[[FileFacts, OwnStatus, datetime, Policy], FileFacts]
 
 # What a failure of the judge process says about the file; everything else says that the file is damaged.
 _CAUSES = {
@@ -53,8 +57,10 @@ class Verifier:
     clock: Clock
     policy: Policy
     file_limit: int = FILE_LIMIT
-    # What this house knows of revocations besides, put into the facts before they are judged.
-    complete: Callable[[FileFacts], FileFacts] | None = None
+    # Puts what can be found out about revocations besides into the facts before they are judged (revocation_sources.py).
+    complete: Complete | None = None
+    # Somebody asked for `inputs.at`; otherwise it is the time of checking.
+    is_past: bool = False
 
 
 def verify_file(source: Path | Octets, name: str, verifier: Verifier) -> Verdict:
@@ -97,14 +103,16 @@ def _judged(pdf: Octets, name: str, verifier: Verifier) -> Verdict:
         judged = JudgedFile("unreadable", _cause(failure))
         sha256 = sha256 or sha256_of(pdf)
         return _verdict(name, sha256, None, judged, verifier.look_up((), [sha256]).document, verifier)
-    if verifier.complete is not None:
-        facts = verifier.complete(facts)
     certificates = facts.certificate_hashes()
     known = verifier.look_up(certificates, _revision_hashes(pdf, sha256, facts))
-    # A certificate that nobody asked about is an error of ours, and must not pass for a stranger's.
-    own = {each: known.own.get(each) for each in certificates}
-    judged = judge_file(facts, own.__getitem__, verifier.inputs.at, verifier.policy)
-    return _verdict(name, sha256, facts.format, judged, known.document, verifier)
+    if verifier.complete is not None:
+        # A certificate that nobody asked about is an error of ours, and must not pass for a stranger's.
+        own = {each: known.own.get(each) for each in certificates}
+        facts = verifier.complete(facts, own.__getitem__, verifier.inputs.at, verifier.policy)
+    records = tuple(own_record(each, known.own[each]) for each in certificates if each in known.own)
+    now, policy = verifier.clock.now(), verifier.policy
+    dossier = Dossier(name, verifier.inputs.at, now, policy.name, facts, records, known.document, verifier.is_past)
+    return verdict_of(dossier, policy)
 
 
 def verify_many(sources: Iterable[tuple[Path | Octets, str]], verifier: Verifier) -> Iterator[Verdict]:
@@ -172,4 +180,5 @@ def _verdict(
         document=document,
         policy=verifier.policy,
         checked_at=verifier.clock.now(),
+        at=verifier.inputs.at if verifier.is_past else None,
     )

@@ -100,4 +100,5 @@ ALLOWED = {
     (Purpose.OCSP_RESPONDER, Content.OCSP),
     (Purpose.TSA, Content.TIMESTAMP_ATTRIBUTES),
     (Purpose.DOCUMENT, Content.DATA_ATTRIBUTES),
+    (Purpose.RECEIPT, Content.DATA_ATTRIBUTES),
 }

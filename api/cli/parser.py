@@ -23,7 +23,7 @@ from api.cli.print_arguments import print_arguments
 from api.cli.trust_arguments import add_authority_import, add_official, add_trust
 from api.cli.upgrade_arguments import upgrade_arguments
 from api.cli.usage import Parser
-from api.words import Words
+from api.words import LANGUAGES, Words
 from signer.levels import LEVELS
 from signer.subfilters import SUBFILTERS
 
@@ -184,7 +184,16 @@ def _verify(add: Sub) -> None:
     verify.add_argument(
         "--code", action="append", default=[], metavar="CODE", help="the newest file of a document by its code"
     )
-    verify.add_argument("--at", metavar="RFC3339", help="judge for this moment instead of now")
+    verify.add_argument("--at", metavar="RFC3339", help="answer for this past moment, by what was known then")
+    verify.add_argument(
+        "--policy", metavar="NAME", help="judge by this policy: vn-2025, eidas, basic or the home's own"
+    )
+    verify.add_argument(
+        "--facts", type=typed_path, metavar="OUT", help="write what was found, before any judgement, as JSON"
+    )
+    verify.add_argument("--receipt", type=typed_path, metavar="OUT.pdf", help="write the verdict as a signed PDF")
+    verify.add_argument("--lang", choices=LANGUAGES, help="the receipt's language; else ANTIN_LANG, else en")
+    verify.add_argument("--from-facts", type=typed_path, metavar="FILE", help="judge such facts instead of a file")
     verify.add_argument(
         "--trust",
         action="append",

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from api.cli.call import Call
 from api.errors import UsageError
+from api.leaning import policies_of
 from api.serve import serve
 from api.wiring import locate
 
@@ -16,6 +17,8 @@ def run(options: argparse.Namespace, call: Call) -> int:
     home, settings = locate(call.environment)
     if not home.exists():
         raise UsageError("HOME_MISSING", home=str(home.root))
+    # A policy file that is none would stop every process by itself, one after the other.
+    policies_of(home.root, settings)
 
     def announce(url: str, training: bool) -> None:
         call.out.write(call.words.say("SERVING", {"url": url}) + "\n")

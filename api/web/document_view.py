@@ -44,6 +44,7 @@ class DocumentView:
     pending: Sentence | None
     file_link: str
     json_link: str
+    receipt_link: str
     read_on: tuple[DocumentLink, ...]
     before: tuple[DocumentLink, ...]
 
@@ -69,6 +70,7 @@ def view_document(document: Document, lineage: Lineage, verdict: VerdictView) ->
         pending=Sentence("WEB_LEVEL_PENDING", {"level": document.pending.level}) if document.pending else None,
         file_link=f"{own}/file",
         json_link=own,
+        receipt_link=f"/v/{document.code}/receipt",
         read_on=read_on,
         before=(
             *links("WEB_REPLACES", lineage.replaces),

@@ -69,6 +69,8 @@ NOTICES = {
         Notice("BIG_CERTIFICATE", 413),
         Notice("TIME_WRONG", 400),
         Notice("TIME_AHEAD", 400),
+        Notice("RECEIPT_AWAY", 503, retry_seconds=60),
+        Notice("RECEIPT_OLD", 400),
     )
 }
 

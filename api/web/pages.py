@@ -26,6 +26,7 @@ from api.web.headers import PAGE_HEADERS
 from api.web.history_view import HistoryView, parse_local, view_history
 from api.web.notices import NOTICES, Notice, notice_of_problem, notice_of_unreadable
 from api.web.purposes import is_sealed_alone, purposes_of
+from api.web.receipt_pages import receipt_of_code, receipt_of_ticket
 from api.web.rendering import Renderer, language_of
 from api.web.signature_view import OwnSigner
 from api.web.source_view import SourceLine, view_sources
@@ -52,13 +53,13 @@ async def verify(request: Request) -> Response:
     state = request.app.state
     await state.access.welcome(request)
     async with read_form(request) as form:
-        answer: tuple[Verdict, VerdictView | Notice] = await state.lanes.judge.run(_judge, state.services, form)
-    verdict, view = answer
+        answer: _Judged = await state.lanes.judge.run(_judge, state.services, form)
+    verdict, view, ticket = answer
     state.metrics.count_verdict(verdict.conclusion)
     if isinstance(view, Notice):
         return _say_notice(request, view, again="/")
     return _renderer(request).answer(
-        request, "result.html", view=view, file=shown(verdict.file), by_hash=False, again="/",
+        request, "result.html", view=view, file=shown(verdict.file), by_hash=False, again="/", ticket=ticket,
         others=(view.headline.word, view.headline.sentence),
     )  # fmt: skip
 
@@ -134,19 +135,31 @@ async def verify_known(request: Request) -> Response:
     await state.access.welcome(request)
     try:
         async with even_time():
-            answer: tuple[Verdict, VerdictView | Notice] = await state.lanes.judge.run(
-                _judge_hash, state.services, typed
-            )
+            answer: _Judged = await state.lanes.judge.run(_judge_hash, state.services, typed)
     except UsageWrong:
         return _say_notice(request, NOTICES["HASH_MALFORMED"], typed=shown(typed, 80))
-    verdict, view = answer
+    verdict, view, ticket = answer
     state.metrics.count_verdict(verdict.conclusion)
     if isinstance(view, Notice):
         return _say_notice(request, view)
     return _renderer(request).answer(
-        request, "result.html", view=view, file=f"SHA-256 {verdict.file}", by_hash=True,
+        request, "result.html", view=view, file=f"SHA-256 {verdict.file}", by_hash=True, ticket=ticket,
         others=(view.headline.word, view.headline.sentence),
     )  # fmt: skip
+
+
+async def receipt(request: Request) -> Response:
+    """The button below a verdict."""
+    answer = await receipt_of_ticket(request)
+    return _say_notice(request, answer, again="/") if isinstance(answer, Notice) else answer
+
+
+async def document_receipt(request: Request) -> Response:
+    """The same on the page of a document."""
+    async with even_time():
+        answer = await receipt_of_code(request)
+    typed = shown(request.path_params["code"][:100], 60)
+    return _say_notice(request, answer, typed=typed, again="/") if isinstance(answer, Notice) else answer
 
 
 async def to_home(request: Request) -> Response:
@@ -219,21 +232,25 @@ def _answer_certificate(
 # Below here everything blocks and runs on a lane.
 
 
-def _judge(services: Services, form: Form) -> tuple[Verdict, VerdictView | Notice]:
+# The verdict, how a page shows it, and what the receipt is had for.
+_Judged = tuple[Verdict, VerdictView | Notice, str]
+
+
+def _judge(services: Services, form: Form) -> _Judged:
     content = form.content()
     verdict = services.verify(content, form.name)
     if verdict.conclusion == "unreadable":
-        return verdict, notice_of_unreadable(verdict.judged.reason, content)
-    return verdict, _view(services, verdict)
+        return verdict, notice_of_unreadable(verdict.judged.reason, content), ""
+    return verdict, _view(services, verdict), services.receipts.ticket(verdict)
 
 
-def _judge_hash(services: Services, typed: str) -> tuple[Verdict, VerdictView | Notice]:
-    verdict = services.known_files.by_hash(typed)
+def _judge_hash(services: Services, typed: str) -> _Judged:
+    verdict = services.known_files().by_hash(typed)
     if verdict.judged.reason == "HASH_NOT_FOUND":
-        return verdict, NOTICES["HASH_UNKNOWN"]
+        return verdict, NOTICES["HASH_UNKNOWN"], ""
     if verdict.conclusion == "unreadable":
-        return verdict, notice_of_unreadable(verdict.judged.reason, b"%PDF-")
-    return verdict, _view(services, verdict)
+        return verdict, notice_of_unreadable(verdict.judged.reason, b"%PDF-"), ""
+    return verdict, _view(services, verdict), services.receipts.ticket(verdict)
 
 
 def _view(services: Services, verdict: Verdict) -> VerdictView:
@@ -316,6 +333,8 @@ router.routes.extend(
         Route("/verify", verify_known, methods=["GET"]),
         Route("/v", enter_code, methods=["GET"]),
         Route("/v/{code}", document, methods=["GET"]),
+        Route("/v/{code}/receipt", document_receipt, methods=["GET"]),
+        Route("/verify/receipt", receipt, methods=["POST"]),
         Route("/certificates", certificates, methods=["GET"]),
         Route("/certificates", check_certificate, methods=["POST"]),
         Route("/static/{name}", static, methods=["GET"]),

@@ -189,8 +189,11 @@ def _signer(judged: JudgedSignature) -> tuple[str, str]:
     path = judged.facts.path
     if judged.reason == TRAINING:
         return "fail", judged.reason
-    if path is None or path.problem or judged.trust == "unknown":
+    if path is None or path.problem:
         return "unknown", judged.reason
+    if judged.trust == "unknown":
+        # An anchor that whoever checks brought along is nobody's but his.
+        return "unknown", "WEB_SIGNER_GIVEN" if judged.conclusion == "valid" else judged.reason
     if judged.reason in ("UNKNOWN_SIGNER", "UNKNOWN_KEY_USAGE", "UNKNOWN_CHAIN", "UNKNOWN_ALGORITHM"):
         return "unknown", judged.reason
     return "pass", "WEB_SIGNER_PASS"

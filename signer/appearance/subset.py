@@ -45,7 +45,7 @@ def cut(path: Path, characters: Iterable[int]) -> EmbeddedFont:
 
     order = font.getGlyphOrder()
     ids = {glyph: number for number, glyph in enumerate(order)}
-    glyphs = {chr(code): ids[glyph] for code, glyph in sorted(font.getBestCmap().items())}
+    glyphs = {chr(code): ids[glyph] for code, glyph in sorted((font.getBestCmap() or {}).items())}
     metrics = font["hmtx"].metrics
     head, hhea = font["head"], font["hhea"]
     tag = "".join(chr(65 + octet % 26) for octet in hashlib.sha256(cut_file).digest()[:6])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,6 +16,9 @@ from certs.serial import serial_hex
 from signer.validation.facts import CertificateFacts, CrlFacts, base64_text
 
 _LONGEST = 600
+_LONGEST_ADDRESS = 1000
+_MOST_ADDRESSES = 3
+_BROKEN = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 
 # The same certificates come in file after file. What is large is somebody's attack and is not kept.
 REMEMBERED_OCTETS = 16 * 1024
@@ -72,7 +76,36 @@ def _read_facts(certificate: x509.Certificate, der: bytes) -> CertificateFacts:
         der=base64_text(der),
         extended_key_usage=tuple(plain_text(str(purpose), 60) for purpose in extended.native) if extended else None,
         extended_key_usage_critical="extended_key_usage" in certificate.critical_extensions,
+        ocsp_addresses=_addresses(_ocsp_addresses(certificate)),
+        crl_addresses=_addresses(_crl_addresses(certificate)),
     )
+
+
+def _addresses(urls: Iterable[str]) -> tuple[str, ...]:
+    """Addresses of the web, not endless and few: whoever made the certificate wrote them."""
+    kept = [url for url in urls if url.startswith(("http://", "https://")) and len(url) <= _LONGEST_ADDRESS]
+    return tuple(url for url in kept if url.isascii() and url.isprintable())[:_MOST_ADDRESSES]
+
+
+def _ocsp_addresses(certificate: x509.Certificate) -> list[str]:
+    try:
+        return [str(url) for url in certificate.ocsp_urls]
+    except _BROKEN:
+        return []  # an extension that cannot be read names nobody to ask
+
+
+def _crl_addresses(certificate: x509.Certificate) -> list[str]:
+    """Of complete lists by the issuer itself: one for some reasons only, or of another authority, does not say that all is well."""
+    found: list[str] = []
+    try:
+        for point in certificate.crl_distribution_points_value or ():
+            name = point["distribution_point"]
+            whole = point["reasons"].native is None and point["crl_issuer"].native is None
+            if whole and name.native is not None and name.name == "full_name":
+                found += [str(each.native) for each in name.chosen if each.name == "uniform_resource_identifier"]
+    except _BROKEN:
+        return []
+    return found
 
 
 def signature_hash(certificate: x509.Certificate) -> str | None:

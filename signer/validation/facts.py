@@ -17,6 +17,7 @@ from typing import Any, Literal
 from signer.password import NO_PASSWORD, Password
 from signer.validation.errors import FactsUnreadable
 
+Source = Literal["embedded", "given", "cached", "local", "fetched"]
 Trust = Literal["government", "public", "internal", "foreign", "training", "unknown"]
 TRUST_KINDS: tuple[Trust, ...] = typing.get_args(Trust)
 
@@ -68,14 +69,21 @@ class ValidationInputs:
 class CrlFacts:
     """What one revocation list or OCSP answer, whose signer was checked, says about one certificate.
 
-    `embedded`: it stands in the file itself, not among what the caller gave.
+    `source`: where it was found: in the file itself, given with the call, kept from an earlier question, brought to this home, or
+    asked for now. `digest`: under its signature; None for algorithms that name none.
     """
 
     this_update: datetime
     next_update: datetime | None
     revoked_at: datetime | None
     reason: str | None
-    embedded: bool = False
+    source: Source = "given"
+    kind: Literal["crl", "ocsp"] = "crl"
+    digest: str | None = None
+
+    @property
+    def embedded(self) -> bool:
+        return self.source == "embedded"
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,9 @@ class CertificateFacts:
     crls: tuple[CrlFacts, ...] = ()
     extended_key_usage: tuple[str, ...] | None = None
     extended_key_usage_critical: bool = False
+    # Where its state can be asked for (RFC 5280 4.2.2.1, 4.2.1.13); http alone.
+    ocsp_addresses: tuple[str, ...] = ()
+    crl_addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,13 +198,13 @@ class FileFacts:
     signatures: tuple[SignatureFacts, ...] = field(default_factory=tuple)
 
     def to_json(self) -> dict[str, Any]:
-        encoded: dict[str, Any] = _encode(self)
+        encoded: dict[str, Any] = encode(self)
         return encoded
 
     @classmethod
     def from_json(cls, data: object) -> FileFacts:
         """Raises FactsUnreadable for anything that is not exactly these facts."""
-        built = _decode(cls, data)
+        built = decode(cls, data)
         assert isinstance(built, cls)
         return built
 
@@ -217,15 +228,16 @@ def base64_text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _encode(value: Any) -> Any:
+def encode(value: Any) -> Any:
+    """Facts as plain JSON values."""
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if dataclasses.is_dataclass(value):
-        return {name: _encode(item) for name, item in vars(value).items()}
+        return {name: encode(item) for name, item in vars(value).items()}
     if isinstance(value, list | tuple):
-        return [_encode(item) for item in value]
+        return [encode(item) for item in value]
     return value
 
 
@@ -234,17 +246,18 @@ def _types_of(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def _decode(kind: Any, data: object) -> Any:
+def decode(kind: Any, data: object) -> Any:
+    """A value of exactly this type from JSON values; FactsUnreadable otherwise."""
     if dataclasses.is_dataclass(kind):
         hints = _types_of(typing.cast("type", kind))
         if not isinstance(data, dict) or set(data) != set(hints):
             raise FactsUnreadable("the judge's facts do not have the expected names")
-        return typing.cast("Any", kind)(**{name: _decode(hint, data[name]) for name, hint in hints.items()})
+        return typing.cast("Any", kind)(**{name: decode(hint, data[name]) for name, hint in hints.items()})
     origin = typing.get_origin(kind)
     if origin in (types.UnionType, typing.Union):
         if data is None:
             return None
-        return _decode(next(option for option in typing.get_args(kind) if option is not types.NoneType), data)
+        return decode(next(option for option in typing.get_args(kind) if option is not types.NoneType), data)
     if origin is Literal:
         if data not in typing.get_args(kind):
             raise FactsUnreadable("the judge's facts hold a word that is not of the list")
@@ -252,7 +265,7 @@ def _decode(kind: Any, data: object) -> Any:
     if origin is tuple:
         if not isinstance(data, list):
             raise FactsUnreadable("the judge's facts hold no list where one belongs")
-        return tuple(_decode(typing.get_args(kind)[0], item) for item in data)
+        return tuple(decode(typing.get_args(kind)[0], item) for item in data)
     if kind is datetime:
         try:
             return datetime.fromisoformat(str(data)).astimezone(UTC)

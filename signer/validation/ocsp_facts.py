@@ -35,13 +35,22 @@ def read_ocsp(
     next_update = single["next_update"].native
     this_update = utc(single["this_update"].native)
     until = utc(next_update) if next_update is not None else None
+    digest = _digest_of(answer)
     if status.name == "good":
-        return CrlFacts(this_update, until, None, None)
+        return CrlFacts(this_update, until, None, None, kind="ocsp", digest=digest)
     if status.name == "revoked":
         info = status.chosen
         reason = info["revocation_reason"].native
-        return CrlFacts(this_update, until, utc(info["revocation_time"].native), _REASONS.get(reason, "unspecified"))
+        revoked_at, named = utc(info["revocation_time"].native), _REASONS.get(reason, "unspecified")
+        return CrlFacts(this_update, until, revoked_at, named, kind="ocsp", digest=digest)
     return None
+
+
+def _digest_of(answer: ocsp.BasicOCSPResponse) -> str | None:
+    try:
+        return str(answer["signature_algorithm"].hash_algo).replace("_", "-")
+    except ValueError:
+        return None  # Ed25519 and its like name none
 
 
 def _single(

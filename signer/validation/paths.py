@@ -6,7 +6,7 @@ Path building is our own because it must end: names and key identifiers lead, an
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -30,6 +30,9 @@ from signer.validation.store import NO_STORE, Store
 _DEEPEST = 8
 _MOST_CHECKS = 60
 _MOST_EMBEDDED = 100
+# A path is tried against so many certificates of one name, and so many are given at all: whoever has more has made a maze.
+_MOST_OF_A_NAME = 50
+_MOST_GIVEN = 1000
 
 # The signers of an agency come again and again, and a path is a third of the work on a small file. What the given octets
 # alone decide is remembered while it is small; what a revocation list has part in is not.
@@ -103,7 +106,7 @@ class _Search:
         given = [_Anchor(_load_certificate(anchor.der), anchor.kind) for anchor in anchors]
         # The order in which anchors are given must never change an answer.
         self._anchors = sorted(given, key=lambda a: (TRUST_KINDS.index(a.kind), a.certificate.dump()))
-        self._pool = [_load_certificate(der) for der in intermediates]
+        self._pool = [_load_certificate(der) for der in intermediates[:_MOST_GIVEN]]
         self._crls = [(_load_crl(der), False) for der in crls] + [(_load_crl(der), True) for der in store.crls]
         self._ocsps = store.ocsps
         self._checks = 0
@@ -117,8 +120,13 @@ class _Search:
         pool: dict[bytes, x509.Certificate] = {}
         for candidate in (*self._pool, *embedded):
             pool.setdefault(candidate.dump(), candidate)
+        by_name: dict[str, list[x509.Certificate]] = {}
+        for candidate in pool.values():
+            same = by_name.setdefault(_name_of(candidate.subject), [])
+            if len(same) < _MOST_OF_A_NAME:
+                same.append(candidate)
         broken: PathFacts | None = None
-        for chain, anchor in self._walk([signer], list(pool.values())):
+        for chain, anchor in self._walk([signer], by_name):
             problem = _broken_rule(chain, anchor)
             facts = self._facts(chain, anchor, problem)
             if not problem:
@@ -127,7 +135,7 @@ class _Search:
         return broken
 
     def _walk(
-        self, chain: list[x509.Certificate], pool: Sequence[x509.Certificate]
+        self, chain: list[x509.Certificate], pool: Mapping[str, Sequence[x509.Certificate]]
     ) -> Iterator[tuple[list[x509.Certificate], _Anchor]]:
         last = chain[-1]
         anchored = False
@@ -137,7 +145,9 @@ class _Search:
                 yield chain, anchor
         if anchored or len(chain) >= _DEEPEST:
             return
-        for candidate in pool:
+        for candidate in pool.get(_name_of(last.issuer), ()):
+            if self._checks >= _MOST_CHECKS:
+                return
             known = any(candidate.dump() == link.dump() for link in chain)
             if not known and self._is_issued_by(last, candidate):
                 yield from self._walk([*chain, candidate], pool)
@@ -178,13 +188,13 @@ class _Search:
             if crl.issuer.dump() != issuer.subject.dump():
                 continue
             try:
-                facts = _read_crl(crl.dump(), certificate, issuer)
+                facts = read_crl(crl.dump(), certificate, issuer)
             except MemoryError:
                 raise
             except Exception:  # noqa: BLE001, S112  a list that cannot be read says nothing
                 continue
             if facts is not None:
-                found.append(replace(facts, embedded=embedded))
+                found.append(replace(facts, source="embedded" if embedded else "given"))
         for answer in self._ocsps:
             try:
                 facts = read_ocsp(answer, certificate, issuer)
@@ -193,8 +203,18 @@ class _Search:
             except Exception:  # noqa: BLE001, S112  the same for an answer
                 continue
             if facts is not None:
-                found.append(replace(facts, embedded=True))
+                found.append(replace(facts, source="embedded"))
         return found
+
+
+def _name_of(name: x509.Name) -> str:
+    """What two names have in common that are the same by RFC 5280 7.1."""
+    try:
+        return str(name.hashable)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  a name that cannot be read is nobody's but its own
+        return bytes(name.dump()).hex()
 
 
 @lru_cache(_REMEMBERED_INPUTS)
@@ -254,7 +274,7 @@ def _broken_rule(chain: list[x509.Certificate], anchor: _Anchor) -> str:
     return "WAITED"
 
 
-def _read_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificate) -> CrlFacts | None:
+def read_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificate) -> CrlFacts | None:
     """What the list says, or None when it does not cover this certificate or is not signed by its issuer."""
     usage = issuer.key_usage_value
     if usage is not None and "crl_sign" not in usage.native:
@@ -282,7 +302,14 @@ def _read_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificat
         revoked_at, reason = None, None
         if entry is not None:
             revoked_at, reason = entry.revocation_date_utc, _crl_reason(entry)
-        return CrlFacts(crl.last_update_utc, crl.next_update_utc, revoked_at, reason)
+        digest = crl.signature_hash_algorithm
+        return CrlFacts(
+            crl.last_update_utc,
+            crl.next_update_utc,
+            revoked_at,
+            reason,
+            digest=digest.name if digest is not None else None,
+        )
 
 
 def _is_same_point(

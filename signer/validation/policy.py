@@ -7,15 +7,16 @@ question; whatever would need an earlier proof is indeterminate.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from certs.training import is_training
-from signer.validation.facts import FileFacts, SignatureFacts
+from signer.validation.facts import FileFacts, SignatureFacts, TokenFacts
 from signer.validation.proofs import NO_PROOF, Proof, Proofs, document_token
 from signer.validation.reasons import REASONS
 from signer.validation.standing import (
     Answer,
+    Evidence,
     Moment,
     OwnCertificate,
     OwnStatus,
@@ -28,8 +29,10 @@ from signer.validation.structure import Finding
 
 # What a caller of the judging needs, from one place.
 __all__ = [
+    "Evidence",
     "JudgedFile",
     "JudgedSignature",
+    "JudgedToken",
     "OwnCertificate",
     "OwnStatus",
     "Policy",
@@ -54,6 +57,24 @@ _UNSUPPORTED = frozenset({"UNSUPPORTED_SUBFILTER", "AlgorithmNotSupported", "Uns
 
 
 @dataclass(frozen=True)
+class Case:
+    """What one judging goes by besides the facts."""
+
+    own_status: OwnStatus
+    at: datetime
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class JudgedToken:
+    """A time-stamp on a signature value. `reason` is why it proves nothing, None when it holds."""
+
+    facts: TokenFacts
+    reason: str | None
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True)
 class JudgedSignature:
     """One signature with its conclusion."""
 
@@ -65,6 +86,10 @@ class JudgedSignature:
     revocation: str
     trust: str
     proven_time: datetime | None = None
+    # EN 319 102-1 5.1.4: the time that the signature was judged for, what was relied on for it, and the time-stamps on its value.
+    best_time: datetime | None = None
+    evidence: tuple[Evidence, ...] = ()
+    tokens: tuple[JudgedToken, ...] = ()
 
     @property
     def is_sound(self) -> bool:
@@ -90,10 +115,11 @@ def judge_file(facts: FileFacts, own_status: OwnStatus, at: datetime, policy: Po
         return JudgedFile("unreadable", facts.unreadable if known else "UNREADABLE_DAMAGED")
     intact = [each for each in facts.signatures if each.type == "timestamp" and _integrity_reason(each) is None]
     proofs = Proofs(facts.signatures, intact, own_status, at, policy)
+    case = Case(own_status, at, policy)
     judged = tuple(
-        _judge_timestamp(each, proofs, own_status, at)
+        _judge_timestamp(each, proofs, case)
         if each.type == "timestamp"
-        else judge_signature(each, own_status, at, policy, proofs.of(each))
+        else replace(judge_signature(each, own_status, at, policy, proofs.of(each)), tokens=_judge_tokens(each, proofs))
         for each in facts.signatures
     )
     counted = [signature for signature in judged if signature.facts.type == "signature"]
@@ -112,22 +138,33 @@ def judge_signature(
     facts: SignatureFacts, own_status: OwnStatus, at: datetime, policy: Policy, proof: Proof = NO_PROOF
 ) -> JudgedSignature:
     """Integrity before anything about people: a changed file is invalid whoever signed it."""
+    best = min(proof.existed or at, at)
     answer = (
         _integrity_reason(facts)
         or _strange_training(facts)
-        or algorithm_reason(facts, policy)
-        or _path_reason(facts)
-        or _time_reason(facts, own_status, at, proof)
+        or algorithm_reason(facts, policy, best, proof.made_after)
+        or _path_reason(facts, policy)
+        or _time_reason(facts, own_status, at, proof, policy)
         or ((TRAINING if _is_training(facts) else _valid_reason(facts, at)), None)
     )
-    return _judged(facts, answer, own_status, at, proof.existed)
+    return _judged(facts, answer, Case(own_status, at, policy), proof.existed, best)
 
 
-def _judge_timestamp(facts: SignatureFacts, proofs: Proofs, own_status: OwnStatus, at: datetime) -> JudgedSignature:
+def _judge_timestamp(facts: SignatureFacts, proofs: Proofs, case: Case) -> JudgedSignature:
     """A document time-stamp: what a signature is judged by, for the one who stamps instead of the one who signs."""
-    failure = _integrity_reason(facts) or proofs.judge_token(document_token(facts), facts.revision_end)
-    answer = failure or (_valid_reason(facts, at), None)
-    return _judged(facts, answer, own_status, at, facts.claimed_time if failure is None else None)
+    token = document_token(facts)
+    failure = _integrity_reason(facts) or proofs.judge_token(token, facts.revision_end)
+    answer = failure or (_valid_reason(facts, case.at), None)
+    judged = _judged(facts, answer, case, facts.claimed_time if failure is None else None, None)
+    return replace(judged, evidence=proofs.evidence(token, facts.revision_end))
+
+
+def _judge_tokens(facts: SignatureFacts, proofs: Proofs) -> tuple[JudgedToken, ...]:
+    judged = []
+    for token in facts.timestamps:
+        failure = proofs.judge_token(token, facts.revision_end)
+        judged.append(JudgedToken(token, failure and failure[0], proofs.evidence(token, facts.revision_end)))
+    return tuple(judged)
 
 
 def _strange_training(facts: SignatureFacts) -> Answer:
@@ -153,23 +190,26 @@ def _valid_reason(facts: SignatureFacts, at: datetime) -> str:
 def _judged(
     facts: SignatureFacts,
     answer: tuple[str, str | None],
-    own_status: OwnStatus,
-    at: datetime,
+    case: Case,
     proven_time: datetime | None,
+    best: datetime | None,
 ) -> JudgedSignature:
     reason, sub = answer
     row = REASONS[reason]
     assert row.conclusion is not None
-    path = facts.path
+    path, at = facts.path, case.at
+    relied = standing_at(path, case.own_status, Moment(best or at, at), case.policy)
     return JudgedSignature(
         facts=facts,
         conclusion=row.conclusion,
         reason=reason,
         sub_indication=sub or row.sub_indications[0],
         integrity=_integrity(facts),
-        revocation=standing_at(path, own_status, Moment(at, at)).state,
+        revocation=standing_at(path, case.own_status, Moment(at, at), case.policy).state,
         trust=path.kind if path is not None and not path.problem else "unknown",
         proven_time=proven_time,
+        best_time=best,
+        evidence=relied.evidence,
     )
 
 
@@ -200,7 +240,7 @@ def _integrity_reason(facts: SignatureFacts) -> Answer:
     return None
 
 
-def _path_reason(facts: SignatureFacts) -> Answer:
+def _path_reason(facts: SignatureFacts, policy: Policy) -> Answer:
     """5.2.3 (which certificate signed) and 5.2.6 (where its path leads)."""
     # EN 319 142-1 6.3: a PAdES signature names its certificate; without that another one of the same key could be put in.
     needs_name = facts.subfilter == "/ETSI.CAdES.detached"
@@ -211,17 +251,17 @@ def _path_reason(facts: SignatureFacts) -> Answer:
     if facts.path.problem:
         return "UNKNOWN_CHAIN", None
     usage = facts.signer.key_usage
-    if usage is not None and not {"digital_signature", "non_repudiation"} & set(usage):
+    if policy.signer.usage_required if usage is None else not set(policy.signer.key_usages) & set(usage):
         return "UNKNOWN_KEY_USAGE", None
     return None
 
 
-def _time_reason(facts: SignatureFacts, own_status: OwnStatus, at: datetime, proof: Proof) -> Answer:
+def _time_reason(facts: SignatureFacts, own_status: OwnStatus, at: datetime, proof: Proof, policy: Policy) -> Answer:
     """5.2.6, 5.3 and 5.5: whether the certificate was in force at the best signature time."""
     assert facts.path is not None
     assert facts.signer is not None
     best = min(proof.existed or at, at)
-    standing = standing_at(facts.path, own_status, Moment(best, at))
+    standing = standing_at(facts.path, own_status, Moment(best, at), policy)
     if standing.state == "revoked":
         if standing.link == 0 and standing.since is not None and _is_made_after(facts, proof, standing.since):
             return "INVALID_REVOKED", None
@@ -238,6 +278,8 @@ def _time_reason(facts: SignatureFacts, own_status: OwnStatus, at: datetime, pro
         return "UNKNOWN_SUSPENDED", None
     if standing.state != "good":
         return "UNKNOWN_REVOCATION", None
+    if policy.time.proof_required and proof.existed is None:
+        return "UNKNOWN_TIME", None
     return None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from signer.validation.facts import SignatureFacts, TokenFacts
-from signer.validation.standing import Answer, Moment, OwnStatus, Policy, algorithm_reason, standing_at
+from signer.validation.standing import Answer, Evidence, Moment, OwnStatus, Policy, algorithm_reason, standing_at
 
 # RFC 3161 4: after a revocation for these reasons, what was stamped before it remains good.
 _HARMLESS = frozenset({"affiliationChanged", "superseded", "cessationOfOperation"})
@@ -85,7 +85,9 @@ class Proofs:
         # RFC 3161 2.4.2: the signing-certificate attribute is a MUST.
         if token.signer is None or token.ess != "ok":
             return "UNKNOWN_SIGNER", None
-        return algorithm_reason(token, self._policy) or self._judge_certificate(token, token.time, self._moment(end))
+        moment = self._moment(end)
+        weak = algorithm_reason(token, self._policy, moment.then)
+        return weak or self._judge_certificate(token, token.time, moment)
 
     def _judge_certificate(self, token: TokenFacts, time: datetime, moment: Moment) -> Answer:
         assert token.signer is not None
@@ -103,7 +105,7 @@ class Proofs:
             return "INVALID_NOT_YET_VALID", None
         if any(moment.then > certificate.not_after for certificate in chain):
             return "UNKNOWN_EXPIRED_NO_TIME", None
-        standing = standing_at(token.path, self._own_status, moment)
+        standing = standing_at(token.path, self._own_status, moment, self._policy)
         if standing.state == "revoked":
             harmless = standing.link == 0 and standing.reason in _HARMLESS
             if harmless and standing.since is not None and time < standing.since:
@@ -112,6 +114,10 @@ class Proofs:
         if standing.state == "suspended":
             return "UNKNOWN_SUSPENDED", None
         return None if standing.state == "good" else ("UNKNOWN_REVOCATION", None)
+
+    def evidence(self, token: TokenFacts, end: int | None) -> tuple[Evidence, ...]:
+        """What is relied on about whoever made a token."""
+        return standing_at(token.path, self._own_status, self._moment(end), self._policy).evidence
 
     def _moment(self, end: int | None) -> Moment:
         """When what stands in a revision is known to have existed, by the document time-stamps over it; else the time in question."""

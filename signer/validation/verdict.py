@@ -9,23 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from certs.clock import rfc3339
-from signer.validation.policy import JudgedFile, JudgedSignature, Policy
+from signer.validation.dossier import DocumentStatus, Dossier
+from signer.validation.policy import Evidence, JudgedFile, JudgedSignature, JudgedToken, Policy
 from signer.validation.reasons import INDICATIONS, REASONS
+
+__all__ = ["SCHEMA", "DocumentStatus", "Verdict", "software", "verdict_of"]
 
 SCHEMA = 1
 _OVERRIDING = {"recalled": "DOC_RECALLED", "replaced": "DOC_REPLACED"}
-
-
-@dataclass(frozen=True)
-class DocumentStatus:
-    """What the register says about the document: status is in-force, recalled, replaced or corrected.
-
-    `see`: the codes to read on with, which pages and the terminal show: the one that holds now, or the corrections.
-    """
-
-    code: str
-    status: str
-    see: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,6 +30,9 @@ class Verdict:
     document: DocumentStatus | None
     policy: Policy
     checked_at: datetime
+    # The time that somebody asked for, None for the time of checking; and what it was judged by.
+    at: datetime | None = None
+    dossier: Dossier | None = None
 
     @property
     def conclusion(self) -> str:
@@ -54,6 +48,11 @@ class Verdict:
     def exit_code(self) -> int:
         return REASONS[self.reason].exit_code
 
+    @property
+    def _now(self) -> datetime | None:
+        """The time of checking as the judging had it: what is of that time is said by `checked_at`, and null elsewhere."""
+        return self.dossier.at if self.dossier is not None and not self.dossier.is_past else None
+
     def to_json(self) -> dict[str, Any]:
         """The object of the interface, with how each signature was read besides."""
         document = self.document
@@ -64,12 +63,30 @@ class Verdict:
             "conclusion": self.conclusion,
             "reason": self.reason,
             "format": self.format,
-            "signatures": [_signature_json(signature) for signature in self.judged.signatures],
+            "signatures": [_signature_json(signature, self._now) for signature in self.judged.signatures],
             "document": None if document is None else {"code": document.code, "status": document.status},
-            "policy": {"name": self.policy.name, "version": self.policy.version},
+            "policy": {"name": self.policy.name, "version": self.policy.version, "sha256": self.policy.sha256},
+            "at": _time(self.at),
             "checked_at": rfc3339(self.checked_at),
             "software": software(),
         }
+
+
+def verdict_of(dossier: Dossier, policy: Policy) -> Verdict:
+    """The verdict on facts that were gathered before."""
+    facts = dossier.facts
+    judged = dossier.judge(policy)
+    return Verdict(
+        dossier.file,
+        facts.sha256,
+        facts.format,
+        judged,
+        dossier.document,
+        policy,
+        dossier.checked_at,
+        dossier.at if dossier.is_past else None,
+        dossier,
+    )
 
 
 @cache
@@ -81,7 +98,7 @@ def software() -> str:
         return "antin 0"
 
 
-def _signature_json(judged: JudgedSignature) -> dict[str, Any]:
+def _signature_json(judged: JudgedSignature, now: datetime | None) -> dict[str, Any]:
     facts = judged.facts
     signer = facts.signer
     return {
@@ -107,9 +124,43 @@ def _signature_json(judged: JudgedSignature) -> dict[str, Any]:
             "issuer": signer.issuer,
         },
         "trust": judged.trust,
-        "claimed_time": None if facts.claimed_time is None else rfc3339(facts.claimed_time),
-        "proven_time": None if judged.proven_time is None else rfc3339(judged.proven_time),
+        "claimed_time": _time(facts.claimed_time),
+        "proven_time": _time(judged.proven_time),
+        "best_signature_time": _time(None if judged.best_time == now else judged.best_time),
         "revocation": judged.revocation,
+        "path": [_evidence_json(each, now) for each in judged.evidence],
+        "timestamps": [_token_json(each, now) for each in judged.tokens],
         "digest_algorithm": facts.digest_algorithm,
         "signature_algorithm": facts.signature_algorithm,
     }
+
+
+def _evidence_json(relied: Evidence, now: datetime | None) -> dict[str, Any]:
+    """One certificate of a path and what its state was taken from."""
+    certificate = relied.certificate
+    return {
+        "subject": certificate.subject,
+        "serial": certificate.serial,
+        "sha256": certificate.sha256,
+        "revocation": relied.status,
+        "source": relied.source,
+        "kind": relied.kind,
+        "this_update": _time(None if relied.this_update == now else relied.this_update),
+        "next_update": _time(relied.next_update),
+    }
+
+
+def _token_json(token: JudgedToken, now: datetime | None) -> dict[str, Any]:
+    """A time-stamp on the signature value; `reason` is null while it holds."""
+    signer = token.facts.signer
+    return {
+        "time": _time(token.facts.time),
+        "holds": token.reason is None,
+        "reason": token.reason,
+        "signer": None if signer is None else signer.subject,
+        "path": [_evidence_json(each, now) for each in token.evidence],
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)

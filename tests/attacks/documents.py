@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Sequence
 from datetime import datetime
 
 from asn1crypto import keys, x509
@@ -62,6 +63,7 @@ def sign(
     pades: bool = True,
     pss: bool = False,
     new_field: bool = True,
+    bytes_reserved: int = 16384,
 ) -> bytes:
     """The document with one more signature, in a revision of its own."""
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
@@ -76,7 +78,7 @@ def sign(
         docmdp_permissions=certify or fields.MDPPerm.FILL_FORMS,
     )
     out = io.BytesIO()
-    signers.PdfSigner(meta, simple_signer(party, pss=pss)).sign_pdf(writer, output=out, bytes_reserved=16384)
+    signers.PdfSigner(meta, simple_signer(party, pss=pss)).sign_pdf(writer, output=out, bytes_reserved=bytes_reserved)
     return out.getvalue()
 
 
@@ -129,6 +131,19 @@ def with_validation_data(pdf: bytes, party: Party) -> bytes:
     store = generic.DictionaryObject(
         {pdf_name("/Type"): pdf_name("/DSS"), pdf_name("/Certs"): generic.ArrayObject([held])}
     )
+    writer.root["/DSS"] = writer.add_object(store)
+    writer.update_root()
+    return _written(writer)
+
+
+def with_lists(pdf: bytes, parties: Sequence[Party], crls: Sequence[bytes]) -> bytes:
+    """The document with a security store of certificates and revocation lists."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+    parts = {"/Certs": [each.der for each in parties], "/CRLs": crls}
+    store = generic.DictionaryObject({pdf_name("/Type"): pdf_name("/DSS")})
+    for name, held in parts.items():
+        streams = [writer.add_object(generic.StreamObject(stream_data=each)) for each in held]
+        store[pdf_name(name)] = generic.ArrayObject(streams)
     writer.root["/DSS"] = writer.add_object(store)
     writer.update_root()
     return _written(writer)

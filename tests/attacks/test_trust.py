@@ -134,7 +134,11 @@ def test_a_key_under_suspicion_counts_as_revoked_from_then_on(signed: bytes, pki
         ),
         pki.issuing.sha256: OwnCertificate("good"),
     }
-    assert outcome(judging(signed, at=NOW - timedelta(days=1), own_status=own.get))[0] == "UNKNOWN_REVOKED_NO_TIME"
+    stamped = documents.timestamped(signed, pki.tsa, NOW - timedelta(days=1))
+    found = judging(stamped, own_status={**own, pki.tsa.sha256: OwnCertificate("good")}.get).signatures[0]
+    assert (found.proven_time, found.reason) == (NOW - timedelta(days=1), "INVALID_REVOKED")
+    # What was found out later was not known then.
+    assert outcome(judging(signed, at=NOW - timedelta(days=1), own_status=own.get))[0] == "VALID"
 
 
 def test_a_state_the_inventory_does_not_know_is_not_good(signed: bytes, judging: Judging) -> None:

@@ -54,8 +54,8 @@ def objects(text: str) -> list[dict]:
 
 def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -> None:
     (
-        ready, token, signed, fetched, sealed, many, verified, known, recalled, waited, published, stamped, issued, lived,
-        refused,
+        ready, token, signed, fetched, sealed, many, verified, known, receipt, recalled, waited, published, stamped, issued,
+        lived, refused,
     ) = said  # fmt: skip
     assert objects(ready)[0]["status"] == "ready"
     assert token.strip() == ""
@@ -73,6 +73,7 @@ def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -
     by_hash, by_code = objects(known)
     assert (by_hash["sha256"], by_hash["conclusion"]) == (verdict["sha256"], "valid")
     assert by_code["document"]["code"] == document["code"]
+    assert receipt.strip() == "", "it is a file"
     status, after = objects(recalled)
     assert (status["status"], after["conclusion"], after["reason"]) == ("recalled", "valid", "DOC_RECALLED")
     prepared, finished = objects(waited)

@@ -67,6 +67,7 @@ def test_keys_are_listed_with_what_they_are_for_and_who_uses_them(user: User) ->
         ("ca-issuing", "authority", "authority", "issuing"),
         ("service-ocsp", "ocsp-responder", "service", "ocsp"),
         ("service-tsa", "tsa", "service", "tsa"),
+        ("service-receipt", "receipt", "service", "receipt"),
         ("credential-officer", "document", "credential", "officer"),
         ("credential-seal", "document", "credential", "seal"),
     }
@@ -166,11 +167,11 @@ def test_keys_of_an_older_release_sign_nothing_until_the_doctor_gives_them_their
     assert "doctor --mend" in user.refused(5, "sign", "paper.pdf", "--as", "officer")
     found = user.json("doctor", code=1)
     assert [each["facts"]["name"] for each in found if each["code"] == "DOCTOR_KEY_NO_PURPOSE"] == [
-        "root", "issuing", "ocsp", "tsa", "officer", "seal",
+        "root", "issuing", "ocsp", "tsa", "receipt", "officer", "seal",
     ]  # fmt: skip
     done = user.run("doctor", "--mend", "--json")
     assert done.returncode == 0
-    assert done.stderr.count("purpose") == 6
+    assert done.stderr.count("purpose") == 7
     assert {each["state"] for each in user.json("hsm", "keys")} == {"ok"}
     user.sign("paper.pdf", "officer", "signed.pdf", "--level", "B-T")
     noted = user.sql("SELECT action, count(*) FROM audit WHERE action LIKE 'key.purpose%' GROUP BY action ORDER BY 1")

@@ -81,4 +81,8 @@ def test_a_problem_becomes_the_page_that_says_it(status, code, key):
 
 
 def test_only_what_passes_by_itself_asks_to_come_again():
-    assert {key for key, notice in NOTICES.items() if notice.retry_seconds} == {"UNAVAILABLE", "TOO_MANY"}
+    assert {key for key, notice in NOTICES.items() if notice.retry_seconds} == {
+        "UNAVAILABLE",
+        "TOO_MANY",
+        "RECEIPT_AWAY",
+    }

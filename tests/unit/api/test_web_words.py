@@ -36,6 +36,7 @@ FAMILIES = {
     "WEB_PAST_SENTENCE_": ["issuer", *(state.value for state in Past if state is not Past.INTENT), "lost"],
     "WEB_PURPOSE_": list(INTENTS),
     "WEB_REASON_": [*REVOCATION_REASONS, "unspecified"],
+    "WEB_RECEIPT_SOURCE_": ["register", "embedded", "given", "cached", "local", "fetched"],
     "WEB_REPORT_": ["CHECKED_AT", "POLICY", "SHA256", "SOFTWARE"],
     "WEB_REVOCATION_": ["good", "revoked", "suspended", "unknown", "revoked_since", "suspended_since"],
     "WEB_ROLE_": [OFFICER, SEAL],

@@ -82,7 +82,8 @@ def test_a_signed_file_gives_the_whole_verdict(signed: bytes, verifier: Verifier
         "reason": "VALID",
         "format": "PDF",
         "document": None,
-        "policy": {"name": "vn-2025", "version": "1"},
+        "policy": {"name": "vn-2025", "version": "2", "sha256": load_policy().sha256},
+        "at": None,
         "checked_at": "2026-11-21T03:15:30Z",
     }
     assert signature.pop("claimed_time").endswith("Z")
@@ -93,6 +94,10 @@ def test_a_signed_file_gives_the_whole_verdict(signed: bytes, verifier: Verifier
         "serial": f"{pki.officer.certificate.serial_number:040x}",
         "issuer": "CN=Thử Nghiệm Issuing CA,O=SỞ THỬ NGHIỆM,C=VN",
     }
+    assert [(each["subject"], each["source"], each["kind"]) for each in signature.pop("path")] == [
+        ("CN=Nguyễn Thị Thử,O=SỞ THỬ NGHIỆM,C=VN", "given", "crl"),
+        ("CN=Thử Nghiệm Issuing CA,O=SỞ THỬ NGHIỆM,C=VN", "given", "crl"),
+    ]
     assert signature == {
         "field": "Sig1",
         "type": "signature",
@@ -108,6 +113,8 @@ def test_a_signed_file_gives_the_whole_verdict(signed: bytes, verifier: Verifier
         "changes": [],
         "trust": "internal",
         "proven_time": None,
+        "best_signature_time": None,
+        "timestamps": [],
         "revocation": "good",
         "digest_algorithm": "sha256",
         "signature_algorithm": "ecdsa",
