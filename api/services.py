@@ -15,12 +15,10 @@ from api.auth.idempotency import IdempotencyDesk
 from api.auth.tokens import TokenDesk
 from api.errors import RequestError, UsageError
 from api.judges import JudgePool
+from api.published_lists import list_of
 from api.publishing import (
     Publication,
-    crl_path,
-    numbered_path,
     read_published_certificate,
-    read_published_crl,
 )
 from api.receipts import ReceiptDesk
 from api.sources import Sources
@@ -35,11 +33,10 @@ from hsm.keyd.asking import read_state
 from hsm.keyd.places import run_folder
 from hsm.keyd.state import KeyState
 from pki.audit import Actor
-from pki.authorities import AuthorityRecord, AuthorityState, get_authority, is_name, list_authorities
-from pki.crl_archive import crl_octets, find_by_number, find_latest
+from pki.authorities import AuthorityRecord, AuthorityState, get_authority, list_authorities
+from pki.crl_archive import find_latest
 from pki.crl_entries import FULL
-from pki.crl_file import BUFFER
-from pki.errors import AuthorityUnknown, CrlNotFound
+from pki.errors import AuthorityUnknown
 from pki.history import Gap, History, find_loss, history_of
 from pki.issuance import issue_wanted
 from pki.ocsp_recent import RecentAnswers
@@ -363,39 +360,8 @@ class Services:
     def crl(
         self, authority: str, number: int | None = None, *, shard: int = FULL, is_delta: bool = False
     ) -> Publication:
-        """The newest CRL of a scope or its delta, or the one of a number; AuthorityUnknown or CrlNotFound.
-
-        While the database is away, the published file: it is signed, and says itself until when it is good.
-        """
-        home = self.installation.home
-        try:
-            with self.sources.reading() as session:
-                get_authority(session, authority)
-                if number is None:
-                    found = find_latest(session, authority, shard, is_delta=is_delta)
-                else:
-                    found = find_by_number(session, authority, number, is_delta=is_delta)
-                if found is None:
-                    told = "" if number is None else str(number)
-                    raise CrlNotFound(f"{authority} has no CRL {told}", authority=authority, number=told)
-                file = numbered_path(home, authority, found.number, is_delta=is_delta)
-                is_long = found.size > BUFFER and file.is_file() and file.stat().st_size == found.size
-                octets = b"" if is_long else b"".join(crl_octets(session, found))
-        except DatabaseUnavailable:
-            if not is_name(authority):
-                raise
-            path = (
-                crl_path(home, authority, shard, is_delta=is_delta)
-                if number is None
-                else numbered_path(home, authority, number, is_delta=is_delta)
-            )
-            published = read_published_crl(path)
-            if published is None:
-                raise
-            return published
-        return Publication(
-            octets, found.sha256, found.this_update, found.next_update, is_newest=True, file=file if is_long else None
-        )
+        """The newest CRL of a scope or its delta, or the one of a number; AuthorityUnknown or CrlNotFound."""
+        return list_of(self.sources, self.installation.home, authority, number, shard=shard, is_delta=is_delta)
 
     def worker(self) -> WorkerState | None:
         """What the worker last said of its jobs; None where none runs."""

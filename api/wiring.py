@@ -24,7 +24,7 @@ from api.setting_rules import refuse_value
 from api.settings import Settings, load_settings
 from api.stamp_anchors import read_servers, trusted_for_stamps
 from api.stamp_watch import StampWatch
-from api.tsa_settings import OWN
+from api.stampers import chain_of, stampers_by_url
 from certs.catalogue import Catalogue
 from certs.clock import Clock, SystemClock
 from certs.db import Database
@@ -60,7 +60,7 @@ from signer.leveling import LevelingDeps
 from signer.official import OfficialDeps
 from signer.official_standing import OfficialStanding
 from signer.outside_credentials import OutsideDeps
-from signer.outside_timestamps import OutsideServer, OutsideTimestamper, TimestamperChain
+from signer.outside_timestamps import OutsideServer, OutsideTimestamper
 from signer.printing import PrintDeps
 from signer.revocation_cache import FolderCache
 from signer.sandbox import Judge
@@ -281,17 +281,12 @@ class Installation:
     @cached_property
     def outside_timestampers(self) -> dict[str, OutsideTimestamper]:
         """By the address of their servers."""
-        made = (
-            OutsideTimestamper(each, self.fetcher, self.clock, self.stamp_watch.tell) for each in self.outside_servers
-        )
-        return {each.url: each for each in made}
+        return stampers_by_url(self.outside_servers, self.fetcher, self.clock, self.stamp_watch)
 
     @cached_property
     def timestamper(self) -> Timestamper:
         """Whoever stamps documents: our own authority, or those of the settings in their order."""
-        own, outside = OwnTimestamper(self.tsa), self.outside_timestampers
-        chain = [own if each.url == OWN else outside[each.url] for each in self.settings.tsa.servers]
-        return TimestamperChain(chain) if outside else own
+        return chain_of(self.settings.tsa.servers, OwnTimestamper(self.tsa), self.outside_timestampers)
 
     @cached_property
     def strangers(self) -> StrangerEvidence | None:

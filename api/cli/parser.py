@@ -18,6 +18,7 @@ from api.cli.image_arguments import image_arguments
 from api.cli.intent_arguments import intent_arguments
 from api.cli.issuing_arguments import issue_arguments, registration_arguments
 from api.cli.office_arguments import office_arguments
+from api.cli.person_arguments import person_arguments
 from api.cli.prepared_arguments import PLACEMENT_HELP, prepared_arguments, preview_arguments
 from api.cli.print_arguments import print_arguments
 from api.cli.trust_arguments import add_authority_import, add_official, add_trust
@@ -89,7 +90,7 @@ def build_parser(words: Words | None = None) -> Parser:
     _serve(add)
     _token(add)
     _audit(add)
-    _person(add)
+    person_arguments(add, shared, ROLES)
     approvals_arguments(add, shared)
     registration_arguments(add, typed_path, _number, _acts, _json)
     add_backup(add, typed_path, _acts)
@@ -399,30 +400,3 @@ def _audit(add: Sub) -> None:
     export.add_argument("--from", dest="since", metavar="TIME", help="from the first act at this time or later")
     export.add_argument("--to", dest="until", metavar="TIME", help="to the last act at this time or earlier")
     export.add_argument("--force", action="store_true", help="replace an existing output")
-
-
-def _person(add: Sub) -> None:
-    actions = add("person", help="who may act here, and with which roles").add_subparsers(
-        dest="action", metavar="ACTION", required=True
-    )
-    new = actions.add_parser("add", help="register a person")
-    new.add_argument("name", metavar="NAME", help="1 to 32 of a-z, 0-9 and -")
-    new.add_argument("--full-name", required=True, metavar="TEXT")
-    new.add_argument("--role", action="append", default=[], choices=ROLES, metavar="R", help=", ".join(ROLES))
-    changes = [new]
-    _json(actions.add_parser("list", help="everybody"))
-    show = actions.add_parser("show", help="one person")
-    show.add_argument("name", metavar="NAME")
-    _json(show)
-    for action, said in (("grant", "give a role"), ("withdraw", "take a role away")):
-        change = actions.add_parser(action, help=said)
-        change.add_argument("name", metavar="NAME")
-        change.add_argument("role", choices=ROLES, metavar="ROLE", help=", ".join(ROLES))
-        changes.append(change)
-    for action, said in (("disable", "lets act no more, at once"), ("enable", "lets act again")):
-        change = actions.add_parser(action, help=said)
-        change.add_argument("name", metavar="NAME")
-        changes.append(change)
-    for change in changes:
-        _acts(change)
-        _json(change)
