@@ -48,10 +48,13 @@ class JudgePool:
         """Start the first process, so that the first file does not wait for its imports. Returns at once."""
         self._judges[0].start()
 
-    def verify(self, pdf: Octets, name: str, password: Password = NO_PASSWORD) -> Verdict:
+    def verify(
+        self, pdf: Octets, name: str, password: Password = NO_PASSWORD, content: Octets | None = None
+    ) -> Verdict:
         """The verdict on one file; RequestError BUSY when no process comes free in time."""
+        extra = ValidationInputs(self._clock.now(), password=password)
         with self._borrowed() as desk:
-            return desk.verify(pdf, name, extra=ValidationInputs(self._clock.now(), password=password))
+            return desk.verify(pdf, name, extra=extra, content=content)
 
     def prepare(self, pdf: Octets, plan: Plan) -> Prepared:
         """A revision appended to one file (signer/signing_parts.py, Preparer)."""

@@ -104,9 +104,14 @@ class Services:
         deps.judge.start()
         self._judges.start()
 
-    def verify(self, pdf: Octets, name: str, password: Password = NO_PASSWORD) -> Verdict:
-        """The verdict on one file. Needs no key; DatabaseUnavailable when the register cannot be asked."""
-        verdict = self._judges.verify(pdf, name, password)
+    def verify(
+        self, pdf: Octets, name: str, password: Password = NO_PASSWORD, content: Octets | None = None
+    ) -> Verdict:
+        """The verdict on one file. Needs no key; DatabaseUnavailable when the register cannot be asked.
+
+        `content`: what a signature or time-stamp in a file of its own belongs to.
+        """
+        verdict = self._judges.verify(pdf, name, password, content)
         if verdict.sha256 is not None:
             self.sources.note_read()  # no verdict on a file that was read comes without the register
         return verdict

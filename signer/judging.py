@@ -99,10 +99,14 @@ class JudgeDesk:
         )
 
     def verify(
-        self, pdf: Octets, name: str, *, at: datetime | None = None, extra: ValidationInputs | None = None
-    ) -> Verdict:
-        """The verdict on one file, by what this installation knows and what the caller trusts besides."""
-        return verify_file(pdf, name, self.verifier(at, extra))
+        self, pdf: Octets, name: str, *, at: datetime | None = None, extra: ValidationInputs | None = None,
+        content: Octets | None = None,
+    ) -> Verdict:  # fmt: skip
+        """The verdict on one file, by what this installation knows and what the caller trusts besides.
+
+        `content`: what a signature or time-stamp in a file of its own belongs to.
+        """
+        return verify_file(pdf, name, self.verifier(at, extra), content)
 
     def verifier(
         self, at: datetime | None = None, extra: ValidationInputs | None = None, *, file_limit: int = FILE_LIMIT

@@ -183,6 +183,12 @@ def _verify(add: Sub) -> None:
         metavar="PEM",
         help="trust these certificates in this call",
     )
+    verify.add_argument(
+        "--content",
+        type=typed_path,
+        metavar="FILE",
+        help="what a signature (.p7s) or time-stamp (.tsr) in a file of its own belongs to",
+    )
     verify.add_argument("--offline", action="store_true", help="never use the network")
     verify.add_argument(
         "--extract-revision", type=typed_path, metavar="OUT", help="write what was signed, as it was then, to a file"

@@ -38,14 +38,14 @@ def run(options: argparse.Namespace, call: Call) -> int:
     extra = ValidationInputs(at, anchors, (), crls, read_password(options.password_file))
     limit = settings.validation.max_bytes
     if not home.exists() and not _asks_register(options):
-        return _report(options, _judge(options.files, stranger_verifier(call.judge, extra, clock, limit)), call)
+        return _report(options, _judge(options, stranger_verifier(call.judge, extra, clock, limit)), call)
     with open_installation(call.environment, clock, call.judge) as installation:
         verifier = installation.judging.verifier(at, extra, file_limit=limit)
         known = KnownFiles(
             installation.database, installation.blobs, clock, lambda pdf, name: verify_file(pdf, name, verifier)
         )
         asked = [known.by_hash(each) for each in options.sha256] + [known.by_code(each) for each in options.code]
-        return _report(options, _judge(options.files, verifier) + asked, call)
+        return _report(options, _judge(options, verifier) + asked, call)
 
 
 def _asks_register(options: argparse.Namespace) -> bool:
@@ -56,6 +56,8 @@ def _check(options: argparse.Namespace) -> None:
     """UsageError for a call that names nothing, or more than can be done, before anything is judged."""
     if not options.files and not _asks_register(options):
         raise UsageError("VERIFY_NOTHING")
+    if options.content is not None and (len(options.files) != 1 or _asks_register(options)):
+        raise UsageError("CONTENT_ONE_FILE")
     if options.extract_revision is None:
         return
     if len(options.files) != 1 or _asks_register(options):
@@ -64,7 +66,10 @@ def _check(options: argparse.Namespace) -> None:
     refuse_existing(options.extract_revision.path, options.extract_revision.typed, force=options.force)
 
 
-def _judge(files: Sequence[TypedPath], verifier: Verifier) -> list[Verdict]:
+def _judge(options: argparse.Namespace, verifier: Verifier) -> list[Verdict]:
+    files: Sequence[TypedPath] = options.files
+    if options.content is not None:
+        return [verify_file(files[0].path, files[0].path.name, verifier, options.content.path)]
     return list(verify_many([(file.path, file.path.name) for file in files], verifier))
 
 

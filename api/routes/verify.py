@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from api.errors import RequestError
 from api.even_time import even_time
-from api.forms import PASSWORD, Form, read_form
+from api.forms import PASSWORD, Form, read_verify_form
 from api.services import Services
 from signer.validation.verdict import Verdict
 
@@ -16,7 +16,7 @@ from signer.validation.verdict import Verdict
 async def verify(request: Request) -> Response:
     state = request.app.state
     await state.access.welcome(request)
-    async with read_form(request, (PASSWORD,)) as form:
+    async with read_verify_form(request, (PASSWORD,)) as form:
         verdict: Verdict = await state.lanes.judge.run(_judge, state.services, form)
     state.metrics.count_verdict(verdict.conclusion)
     return JSONResponse(verdict.to_json())
@@ -40,7 +40,7 @@ def _judge_known(services: Services, by: str, typed: str) -> Verdict:
 
 
 def _judge(services: Services, form: Form) -> Verdict:
-    return services.verify(form.content(), form.name, form.password())
+    return services.verify(form.content(), form.name, form.password(), form.beside())
 
 
 routes = [

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from certs.clock import rfc3339
+from signer.validation.bare import JudgedCertificate
 from signer.validation.policy import JudgedFile, JudgedSignature, Policy
 from signer.validation.reasons import INDICATIONS, REASONS
 
@@ -39,6 +40,7 @@ class Verdict:
     document: DocumentStatus | None
     policy: Policy
     checked_at: datetime
+    certificate: JudgedCertificate | None = None
 
     @property
     def conclusion(self) -> str:
@@ -55,8 +57,9 @@ class Verdict:
         return REASONS[self.reason].exit_code
 
     def to_json(self) -> dict[str, Any]:
-        """The object of the interface, with how each signature was read besides."""
+        """The object of the interface, with how each signature was read besides, and what a bare certificate is."""
         document = self.document
+        bare = {} if self.certificate is None else {"certificate": _certificate_json(self.certificate)}
         return {
             "schema": SCHEMA,
             "file": self.file,
@@ -69,6 +72,7 @@ class Verdict:
             "policy": {"name": self.policy.name, "version": self.policy.version},
             "checked_at": rfc3339(self.checked_at),
             "software": software(),
+            **bare,
         }
 
 
@@ -112,4 +116,28 @@ def _signature_json(judged: JudgedSignature) -> dict[str, Any]:
         "revocation": judged.revocation,
         "digest_algorithm": facts.digest_algorithm,
         "signature_algorithm": facts.signature_algorithm,
+    }
+
+
+def _certificate_json(judged: JudgedCertificate) -> dict[str, Any]:
+    """A bare certificate, with what stands above it up to the anchor, which is left out."""
+    facts = judged.facts
+    above = judged.path.certificates[1:] if judged.path is not None else ()
+    return {
+        "conclusion": judged.conclusion,
+        "indication": INDICATIONS[judged.conclusion],
+        "sub_indication": judged.sub_indication,
+        "reason": judged.reason,
+        "subject": facts.subject,
+        "common_name": facts.common_name,
+        "organization": facts.organization,
+        "serial": facts.serial,
+        "issuer": facts.issuer,
+        "not_before": rfc3339(facts.not_before),
+        "not_after": rfc3339(facts.not_after),
+        "sha256": facts.sha256,
+        "trust": judged.trust,
+        "anchor_sha256": None if judged.path is None else judged.path.anchor_sha256,
+        "path": [{"subject": each.subject, "sha256": each.sha256, "not_after": rfc3339(each.not_after)} for each in above],
+        "revocation": judged.revocation,
     }

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from signer.validation.facts import FileFacts, TrustAnchor, ValidationInputs
-from signer.validation.gathering import gather
+from signer.validation.door import gather
 from signer.validation.policy import JudgedFile, OwnStatus, judge_file, load_policy
 from signer.validation.verdict import Verdict
 from signer.verification import verify_file

@@ -5,7 +5,7 @@
   const form = document.getElementById("file-form");
   const way = document.getElementById("hash-way");
   if (!form || !way || !window.crypto || !crypto.subtle) return;
-  const input = form.querySelector("input[type=file]");
+  const input = form.querySelector("input[name=file]");
   const button = way.querySelector("button");
   const told = way.querySelector("[role=status]");
   way.hidden = false;
