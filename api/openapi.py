@@ -185,8 +185,8 @@ def _document_paths() -> Schema:
                 "tags": ["documents"],
                 "summary": "Judge a file",
                 "description": "The verdict of `antin verify --json`. No login; nothing of the file is kept. **Accept a document only if "
-                "`conclusion` is `valid` and `document.status` is `in-force`:** `conclusion` judges signatures alone. `format` says what was "
-                "judged: PDF, CMS, a time-stamp (RFC3161) or a certificate (X.509). The last two are signed documents of nobody, also "
+                "`conclusion` is `valid` and `document.status` is `in-force`:** `conclusion` judges signatures alone. `format` says what "
+                "was judged: PDF, CMS, a time-stamp (RFC3161) or a certificate (X.509). The last two are signed documents of nobody, also "
                 "when they are valid. A signature or time-stamp in a file of its own takes what it belongs to as `content`.",
                 "security": _OPEN,
                 "requestBody": _multipart(

@@ -61,9 +61,7 @@ class Verifier:
     beside: Octets | None = None
 
 
-def verify_file(
-    source: Path | Octets, name: str, verifier: Verifier, content: Path | Octets | None = None
-) -> Verdict:
+def verify_file(source: Path | Octets, name: str, verifier: Verifier, content: Path | Octets | None = None) -> Verdict:
     """Judge one file, given as a path or as its bytes; `name` is what the verdict calls it.
 
     `content`: what the file signs or stamps, where that stands in another one; it is hashed here and parsed nowhere.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+
 @dataclass(frozen=True)
 class Notice:
     """One plain page. `tone` is its look; `retry_seconds` goes into Retry-After. `title`, `why` and `next` are codes."""

@@ -35,7 +35,9 @@ def judge_bare(facts: FileFacts, own_status: OwnStatus, at: datetime, policy: Po
     if len(file.signatures) != 1:
         return file
     (stamp,) = file.signatures
-    return JudgedFile(stamp.conclusion, "BARE_TIMESTAMP_GOOD" if stamp.conclusion == "valid" else stamp.reason, (stamp,))
+    return JudgedFile(
+        stamp.conclusion, "BARE_TIMESTAMP_GOOD" if stamp.conclusion == "valid" else stamp.reason, (stamp,)
+    )
 
 
 def judge_certificate(facts: FileFacts, own_status: OwnStatus, at: datetime, policy: Policy) -> JudgedCertificate:

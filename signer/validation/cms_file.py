@@ -94,11 +94,13 @@ def _signed(encapsulated: Any, beside: Content | None, wanted: set[str]) -> Sign
         head, size = (beside.head, beside.size) if beside is not None else (b"", 0)
         return Signed(kind, lambda algorithm: digest_beside(beside, wanted, algorithm), head, size)
     # RFC 5652 5.4: the octets of the content alone, without tag and length; PKCS #7 has types that are no OCTET STRING.
-    octets = bytes(inside) if isinstance(inside, core.OctetString | core.ParsableOctetString) else bytes(inside.contents)
+    octets = (
+        bytes(inside) if isinstance(inside, core.OctetString | core.ParsableOctetString) else bytes(inside.contents)
+    )
     of_inside = digest_in_memory(octets)
     if beside is not None and beside.digest("sha256") != of_inside("sha256"):
         # Nobody may show one content beside and have another one judged.
-        return Signed(kind, lambda algorithm: b"", octets[:16], len(octets))
+        return Signed(kind, lambda _: b"", octets[:16], len(octets))
     return Signed(kind, of_inside, octets[:16], len(octets))
 
 
@@ -144,7 +146,14 @@ def _examine(file: _File, info: cms.SignerInfo, name: str) -> list[SignatureFact
 
 def _begun(name: str, kind: str) -> dict[str, Any]:
     # Whatever a signature file says is signed as one: nothing of it is outside, and nothing can come later.
-    return {"field": name, "type": kind, "subfilter": SUBFILTER, "coverage": "whole-file", "changes_after": "none", "level": "CMS"}
+    return {
+        "field": name,
+        "type": kind,
+        "subfilter": SUBFILTER,
+        "coverage": "whole-file",
+        "changes_after": "none",
+        "level": "CMS",
+    }
 
 
 def _take(found: dict[str, Any], file: _File, info: cms.SignerInfo) -> None:

@@ -146,10 +146,11 @@ def _check_attributes(
     info: cms.SignerInfo, facts: CmsFacts, algorithm: str, content: bytes | None, content_type: str
 ) -> None:
     attributes = info["signed_attrs"].untag()
+    if not content_type and has_attribute(info, "content_type"):
+        facts.problem = "ATTRIBUTES_content_type"  # RFC 5652 11.4
+        return
     try:
         validate_algorithm_protection(attributes, info["digest_algorithm"], info["signature_algorithm"], None)
-        if not content_type and has_attribute(info, "content_type"):
-            raise ValueError("a countersignature has no content type")  # RFC 5652 11.4
         kind = find_unique_cms_attribute(attributes, "content_type").native if content_type else ""
         named = extract_message_digest(info)
     except Exception as error:  # noqa: BLE001  attributes missing, doubled or contradicting each other

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Literal
 
 Shape = Literal[
-    "signed-data", "enveloped-data", "other-cms", "timestamp-reply", "certificate", "crl", "request", "ocsp", "private-key",
-    "key-store", "unknown",
+    "signed-data", "enveloped-data", "other-cms", "timestamp-reply", "timestamp-refusal", "certificate", "crl", "request", "ocsp",
+    "private-key", "key-store", "unknown",
 ]  # fmt: skip
-Element = tuple[int, int, int | None]  # tag, where its content begins, where it ends (None: indefinite length, X.690 8.1.3.6)
+Element = tuple[
+    int, int, int | None
+]  # tag, where its content begins, where it ends (None: indefinite length, X.690 8.1.3.6)
 
 _INTEGER, _OCTETS, _OID, _ENUMERATED, _SEQUENCE, _CONTEXT_0 = 0x02, 0x04, 0x06, 0x0A, 0x30, 0xA0
 _TIMES = (0x17, 0x18)
 _PKCS7 = bytes.fromhex("2a864886f70d0107")  # 1.2.840.113549.1.7 (RFC 5652)
-_SMIME_TYPES = bytes.fromhex("2a864886f70d01091001")  # 1.2.840.113549.1.9.16.1: authEnvelopedData (RFC 5083), compressedData
+_SMIME_TYPES = bytes.fromhex(
+    "2a864886f70d01091001"
+)  # 1.2.840.113549.1.9.16.1: authEnvelopedData (RFC 5083), compressedData
 _SIGNED, _ENVELOPED, _ENCRYPTED = 2, (3, 4), 6
 
 
@@ -23,11 +27,6 @@ def shape_of(der: bytes) -> Shape:
         return _shape_of(der)
     except (IndexError, ValueError):
         return "unknown"
-
-
-def is_public_shape(shape: Shape) -> bool:
-    """Whether a person can do something with it here."""
-    return shape in ("signed-data", "timestamp-reply", "certificate")
 
 
 def _shape_of(der: bytes) -> Shape:
@@ -69,7 +68,7 @@ def _numbered(version: bytes, following: int) -> Shape:
 
 def _signed(der: bytes, start: int, end: int) -> Shape:
     """SEQUENCE { SEQUENCE … }: certificates, lists and requests, which are signed; the reply with a time-stamp, and keys."""
-    tag, inner, stop = _element(der, start)
+    tag, _inner, stop = _element(der, start)
     if tag == _CONTEXT_0:
         return "certificate"
     if tag == _OID:  # an algorithm: EncryptedPrivateKeyInfo (RFC 5958)
@@ -80,7 +79,7 @@ def _signed(der: bytes, start: int, end: int) -> Shape:
     if tag != _INTEGER or stop is None:
         return "unknown"
     if end >= len(der):
-        return "timestamp-reply"  # a refusal
+        return "timestamp-refusal"  # its status, and no token (RFC 3161 2.4.2)
     following, after, _ = _element(der, end)
     if following == _SEQUENCE and der[after] == _OID:
         kind, content, last = _element(der, after)

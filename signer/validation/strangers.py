@@ -14,13 +14,23 @@ from signer.validation.shapes import Shape, shape_of
 
 _HEAD = 4096
 _WINDOW = 1024 * 1024
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cJXL ", b"\xff\x0a")
+_PICTURES = (
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n",
+    b"GIF8",
+    b"BM",
+    b"II*\x00",
+    b"MM\x00*",
+    b"\x00\x00\x00\x0cJXL ",
+    b"\xff\x0a",
+)
 _HEIF = re.compile(rb"....ftyp(heic|heix|heif|heim|heis|hevc|hevx|mif1|msf1|avif|avis)", re.DOTALL)
 _ZIP, _OLE, _RTF = (b"PK\x03\x04", b"PK\x05\x06"), b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"{\\rtf"
 _EDXML = (b"http://www.mic.gov.vn/TBT/QCVN_102_2016", b"http://www.go.vn/eDoc", b"<edXML", b":edXML")
 _SIGNED_XML = (b"http://uri.etsi.org/01903/", b"http://www.w3.org/2000/09/xmldsig#")
 _MAIL_HEADER = re.compile(
-    rb"(?:From |(?:Return-Path|Received|MIME-Version|Delivered-To|Message-ID|From|To|Date|Subject|Content-Type|X-[\w-]+):)", re.IGNORECASE
+    rb"(?:From |(?:Return-Path|Received|MIME-Version|Delivered-To|Message-ID|From|To|Date|Subject|Content-Type|X-[\w-]+):)",
+    re.IGNORECASE,
 )
 _MAIL_LINE = re.compile(rb"^(?:From|MIME-Version|Message-ID|Content-Type):", re.IGNORECASE | re.MULTILINE)
 _XML_IN_UTF16 = (b"\xff\xfe<\x00", b"\xfe\xff\x00<")
@@ -31,11 +41,16 @@ _OF_SHAPE: Final[dict[Shape, str]] = {
     "crl": "UNREADABLE_CRL",
     "ocsp": "UNREADABLE_CRL",
     "request": "UNREADABLE_REQUEST",
+    "timestamp-refusal": "UNREADABLE_STAMP_REFUSED",
     "private-key": "UNREADABLE_PRIVATE_KEY",
     "key-store": "UNREADABLE_PRIVATE_KEY",
 }
 # Words of an armour; the others say it by their shape.
-_OF_LABEL = {"CERTIFICATE REQUEST": "UNREADABLE_REQUEST", "NEW CERTIFICATE REQUEST": "UNREADABLE_REQUEST", "X509 CRL": "UNREADABLE_CRL"}
+_OF_LABEL = {
+    "CERTIFICATE REQUEST": "UNREADABLE_REQUEST",
+    "NEW CERTIFICATE REQUEST": "UNREADABLE_REQUEST",
+    "X509 CRL": "UNREADABLE_CRL",
+}
 
 
 def reason_of(file: Octets, blocks: tuple[Block, ...]) -> str:
@@ -82,7 +97,9 @@ def _xml(file: Octets) -> bytes:
     if text.startswith(_XML_IN_UTF16):
         return text[2:].replace(b"\x00", b"")
     text = text.removeprefix(b"\xef\xbb\xbf").lstrip()
-    is_xml = text.startswith(b"<?xml") or (text.startswith(b"<") and any(word in text for word in (*_EDXML, *_SIGNED_XML)))
+    is_xml = text.startswith(b"<?xml") or (
+        text.startswith(b"<") and any(word in text for word in (*_EDXML, *_SIGNED_XML))
+    )
     return text if is_xml else b""
 
 

@@ -138,6 +138,8 @@ def _certificate_json(judged: JudgedCertificate) -> dict[str, Any]:
         "sha256": facts.sha256,
         "trust": judged.trust,
         "anchor_sha256": None if judged.path is None else judged.path.anchor_sha256,
-        "path": [{"subject": each.subject, "sha256": each.sha256, "not_after": rfc3339(each.not_after)} for each in above],
+        "path": [
+            {"subject": each.subject, "sha256": each.sha256, "not_after": rfc3339(each.not_after)} for each in above
+        ],
         "revocation": judged.revocation,
     }
