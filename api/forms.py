@@ -118,6 +118,8 @@ async def read_verify_form(request: Request, known: Collection[str] = ()) -> Asy
             raise RequestError("FORM_FIELD_TWICE", field=CONTENT)
         others = FormData([(name, value) for name, value in data.multi_items() if value not in beside])
         fields, files = _sorted(others, known, (CONTENT,))
+        if len(files) > 1:
+            raise RequestError("FORM_MALFORMED")
         form = _one(fields, files)
         yield Form(form.fields, form.name, files[-1], beside[0] if beside else None)
 
