@@ -196,7 +196,8 @@ class TrustLists:
         """The facts of a file with what the lists say of the certificates along its paths."""
         by_sha256 = {hashlib.sha256(der).hexdigest(): der for der in anchors}
         put = _Putting(self, session, by_sha256)
-        return replace(facts, signatures=tuple(put.signature(each) for each in facts.signatures))
+        signatures = tuple(put.signature(each) for each in facts.signatures)
+        return replace(facts, signatures=signatures, certificate_path=put.path(facts.certificate_path))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from asn1crypto import cms, core, x509
 from cryptography.exceptions import InvalidSignature
@@ -53,6 +54,19 @@ class CmsFacts:
     pairing_ok: bool = True
     signer: x509.Certificate | None = None
     others: tuple[x509.Certificate, ...] = ()
+
+
+def facts_by_name(facts: CmsFacts) -> dict[str, Any]:
+    """What both kinds of facts call the same."""
+    return {
+        "problem": facts.problem,
+        "digest_ok": facts.digest_ok,
+        "signature_ok": facts.signature_ok,
+        "ess": facts.ess,
+        "digest_algorithm": facts.digest_algorithm,
+        "signature_algorithm": facts.signature_algorithm,
+        "pairing_ok": facts.pairing_ok,
+    }
 
 
 def check_cms(signed_data: cms.SignedData, subfilter: str, digest: Digest) -> CmsFacts:

@@ -15,6 +15,7 @@ from pyhanko.sign.validation.generic_cms import extract_self_reported_ts
 
 from signer.levels import B_B, B_LT, B_T
 from signer.validation.certificates import certificate_facts, utc
+from signer.validation.cms_check import facts_by_name
 from signer.validation.cms_signer import (
     CONTENT_MISSING,
     ContentMissingError,
@@ -23,7 +24,6 @@ from signer.validation.cms_signer import (
     check_signer,
     countersigners,
     digest_in_memory,
-    facts_by_name,
     has_attribute,
 )
 from signer.validation.content import Content

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from asn1crypto import cms, core, x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -162,16 +161,3 @@ def _check_attributes(
     assert facts.signer is not None
     facts.signature_ok = any(is_signed(info, facts.signer, message, algorithm) for message in encodings(attributes))
     facts.digest_ok = None if content is None else named == content
-
-
-def facts_by_name(facts: CmsFacts) -> dict[str, Any]:
-    """What both kinds of facts call the same."""
-    return {
-        "problem": facts.problem,
-        "digest_ok": facts.digest_ok,
-        "signature_ok": facts.signature_ok,
-        "ess": facts.ess,
-        "digest_algorithm": facts.digest_algorithm,
-        "signature_algorithm": facts.signature_algorithm,
-        "pairing_ok": facts.pairing_ok,
-    }

@@ -12,7 +12,12 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
-from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator, SignatureValidationContext
+from pyhanko_certvalidator.sig_validate import (
+    DEFAULT_VALIDATION_CONTEXT,
+    DefaultSignatureValidator,
+    SignatureValidationContext,
+    SignatureValidator,
+)
 
 _PLAIN, _RSA = "plain-ecdsa", "rsassa_pkcs1v15"
 _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
@@ -100,6 +105,22 @@ def check_value(
     if not isinstance(public, ec.EllipticCurvePublicKey):
         raise UnsupportedAlgorithm("the key is of another kind")
     public.verify(_from_plain(value, public.curve) if kind == _PLAIN else value, message, ec.ECDSA(with_hash))
+
+
+class EverySignature(SignatureValidator):
+    """The same for the library, where it validates paths by itself."""
+
+    def validate_signature(
+        self,
+        signature: bytes,
+        signed_data: bytes,
+        public_key_info: keys.PublicKeyInfo,
+        signature_algorithm: algos.SignedDigestAlgorithm,
+        context: SignatureValidationContext = DEFAULT_VALIDATION_CONTEXT,
+    ) -> None:
+        """As check_value."""
+        digest, prehashed = context.contextual_md_algorithm, context.prehashed
+        check_value(signature, signed_data, public_key_info, signature_algorithm, digest, prehashed=prehashed)
 
 
 def _from_plain(value: bytes, curve: ec.EllipticCurve) -> bytes:

@@ -8,9 +8,9 @@ from typing import Any
 from asn1crypto import cms, tsp
 
 from signer.validation.certificates import certificate_facts, utc
-from signer.validation.cms_check import SUBFILTER_TIMESTAMP, check_cms
+from signer.validation.cms_check import SUBFILTER_TIMESTAMP, check_cms, facts_by_name
 from signer.validation.cms_file import digest_beside
-from signer.validation.cms_signer import CONTENT_MISSING, ContentMissingError, facts_by_name
+from signer.validation.cms_signer import CONTENT_MISSING, ContentMissingError
 from signer.validation.facts import FileFacts, SignatureFacts, ValidationInputs
 from signer.validation.paths import PathFinder
 

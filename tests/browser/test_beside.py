@@ -19,7 +19,11 @@ def pair(site: Site) -> Site:
     folder = site.user.folder
     (folder / "letter.txt").write_bytes(TEXT)
     (folder / "letter.p7s").write_bytes(cms_file(party, detached=True, moment=datetime.now(UTC).replace(microsecond=0)))
-    site.files |= {"letter": folder / "letter.txt", "detached": folder / "letter.p7s", "certificate": folder / "party.pem"}
+    site.files |= {
+        "letter": folder / "letter.txt",
+        "detached": folder / "letter.p7s",
+        "certificate": folder / "party.pem",
+    }
     return site
 
 
@@ -37,7 +41,9 @@ def test_both_files_can_be_chosen_without_a_script(window: Window, pair: Site, l
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_signature_alone_is_not_enough_and_the_page_says_what_to_do(window: Window, pair: Site, language: str) -> None:
+def test_the_signature_alone_is_not_enough_and_the_page_says_what_to_do(
+    window: Window, pair: Site, language: str
+) -> None:
     words = Words(language)
     window.page.goto(pair.url("/", lang=language))
     window.page.set_input_files("#file", pair.files["detached"])
