@@ -10,10 +10,8 @@ from hsm.spec import KeyRef, Purpose
 from pki.audit import Actor, append
 from pki.authorities import list_authorities
 from pki.roles import Permission, require
-from pki.service_keys import ServiceKind, list_services
+from pki.service_keys import list_services
 from signer.credentials import list_credentials
-
-_SERVICES = {ServiceKind.OCSP: Purpose.OCSP_RESPONDER, ServiceKind.TSA: Purpose.TSA}
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ def key_uses(database: Database) -> dict[bytes, KeyUse]:
             each.public_key_der: KeyUse("authority", each.name, Purpose.AUTHORITY) for each in list_authorities(session)
         }
         for service in list_services(session):
-            uses[service.public_key_der] = KeyUse("service", service.name, _SERVICES[service.kind])
+            uses[service.public_key_der] = KeyUse("service", service.name, service.kind.purpose)
         for credential in list_credentials(session):
             uses[credential.public_key_der] = KeyUse("credential", credential.name, Purpose.DOCUMENT)
     return uses

@@ -36,6 +36,7 @@ class Purpose(StrEnum):
     OCSP_RESPONDER = "ocsp-responder"
     TSA = "tsa"
     DOCUMENT = "document"
+    TRUST_STORE = "trust-store"
 
 
 _RSA_BITS = {KeySpec.RSA_2048: 2048, KeySpec.RSA_3072: 3072}

@@ -1,4 +1,4 @@
-"""Service keys: the keys of OCSP responders and time-stamping authorities, made, certified, renewed and handed out."""
+"""Service keys: those of OCSP responders, time-stamping authorities and trust stores, made, certified, renewed and handed out."""
 
 from __future__ import annotations
 
@@ -38,15 +38,23 @@ class ServiceKind(StrEnum):
 
     OCSP = "ocsp"
     TSA = "tsa"
+    TRUST_STORE = "trust-store"
 
     @property
     def profile(self) -> str:
-        return "ocsp-responder" if self is ServiceKind.OCSP else "tsa"
+        return "ocsp-responder" if self is ServiceKind.OCSP else self.value
 
     @property
     def purpose(self) -> Purpose:
         """What its keys may sign."""
-        return Purpose.OCSP_RESPONDER if self is ServiceKind.OCSP else Purpose.TSA
+        return _PURPOSES[self]
+
+
+_PURPOSES = {
+    ServiceKind.OCSP: Purpose.OCSP_RESPONDER,
+    ServiceKind.TSA: Purpose.TSA,
+    ServiceKind.TRUST_STORE: Purpose.TRUST_STORE,
+}
 
 
 class ServiceState(StrEnum):

@@ -35,7 +35,7 @@ def make_service(world: World, kind: ServiceKind, name: str = "", spec: KeySpec 
 
 
 def build_services(world: World, spec: KeySpec = KeySpec.P_256) -> Services:
-    for kind in ServiceKind:
+    for kind in SUBJECTS:
         make_service(world, kind, spec=spec)
     desk = ServiceDesk(world.database, world.keys, world.clock)
     ocsp = OcspResponder(world.database, world.clock, desk)

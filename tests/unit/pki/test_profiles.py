@@ -42,6 +42,7 @@ COMPLETE = {
     "tls-server": (f"CN={SERVER},O={LONGEST},C=VN", [SERVER, "www.huonggiang.vn"]),
     "ocsp-responder": (f"CN={LONGEST},O={LONGEST},C=VN", []),
     "tsa": (f"CN={LONGEST},O={LONGEST},C=VN", []),
+    "trust-store": (f"CN={LONGEST},O={LONGEST},C=VN", []),
 }
 # The least that may be typed.
 LEAST = dict.fromkeys(COMPLETE, (f"CN={LONGEST},O={LONGEST},C=VN", []))
