@@ -29,7 +29,7 @@ from signer.validation.cms_signer import (
 from signer.validation.content import Content
 from signer.validation.facts import FileFacts, SignatureFacts, ValidationInputs
 from signer.validation.paths import PathFinder
-from signer.validation.store import NO_STORE, Store
+from signer.validation.store import NO_STORE, Store, readable_answer, readable_crl
 from signer.validation.tokens import examine_token, signature_timestamps
 
 # More than a file of honest people brings; each costs a path.
@@ -116,16 +116,16 @@ def _store(signed_data: cms.SignedData) -> Store:
     """Lists and answers that the file brings along (EN 319 122-1 5.4, 6.3); what cannot be read is left out."""
     crls: list[bytes] = []
     ocsps: list[asn1_ocsp.BasicOCSPResponse] = []
-    try:
-        for choice in islice(signed_data["crls"] or (), _MOST_LISTS):
+    for choice in islice(signed_data["crls"] or (), _MOST_LISTS):
+        try:
             if choice.name == "crl":
-                crls.append(choice.chosen.untag().dump())
+                crls.append(readable_crl(choice.chosen.untag().dump()))
             elif choice.chosen["other_rev_info_format"].native == "ocsp_response":
-                ocsps.append(choice.chosen["other_rev_info"].basic_ocsp_response)
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001  what was read so far is kept
-        return Store((), tuple(ocsps), tuple(crls))
+                ocsps.append(readable_answer(choice.chosen["other_rev_info"].dump()))
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001, S112  one broken part hides no other
+            continue
     return Store((), tuple(ocsps), tuple(crls)) if crls or ocsps else NO_STORE
 
 

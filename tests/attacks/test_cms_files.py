@@ -316,6 +316,15 @@ def test_a_hundred_thousand_certificates_are_not_looked_through(pki: Pki, judgin
     assert time.monotonic() - begun < 10
 
 
+def test_a_broken_list_in_the_file_is_left_out_and_blamed_on_nobody(pki: Pki, judging: Judging) -> None:
+    root, issuing = pki.crls()
+    file = stamped_file(pki.officer, pki.tsa, crls=[root, issuing])
+    # Its name, its version and its first entries, so that no list can be read there.
+    place = file.index(issuing) + 8
+    judged = judging(file[:place] + bytes(20) + file[place + 20 :])
+    assert judged.signatures[0].reason == "VALID"
+
+
 def test_a_time_stamp_alone_is_a_time_stamp_and_no_signature(pki: Pki, judging: Judging) -> None:
     for file in (stamp(pki.tsa, TEXT).dump(), reply(pki.tsa, TEXT), pem(stamp(pki.tsa, TEXT).dump())):
         judged = judging(file, content=TEXT)

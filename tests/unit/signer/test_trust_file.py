@@ -6,32 +6,18 @@ import json
 from datetime import timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.x509 import ObjectIdentifier
 
-from certs.oids import TRUST_STORE_CONTENT, TRUST_STORE_SIGNING
-from pki.schemes import scheme_for
-from pki.service_keys import Service
+from certs.oids import TRUST_STORE_CONTENT
 from pki.signed_data import DATA, SignerTemplate
 from signer.errors import Refused, SignerError, UsageWrong
 from signer.trust_file import StoreEntry, StoreFile, content_octets, read_store, sign_content
 from tests.attacks.pki import NOW, Party, Pki, build_pki, make, usage
-
-PURPOSE = x509.ExtendedKeyUsage([ObjectIdentifier(TRUST_STORE_SIGNING)])
+from tests.attacks.store_signers import PURPOSE, service_of
 
 
 @pytest.fixture(scope="module")
 def pki() -> Pki:
     return build_pki()
-
-
-def service_of(party: Party) -> Service:
-    key = party.key.public_key()
-    return Service(
-        name="trust-store", authority="issuing", issuer=party.certificate, certificate=party.certificate, chain=(),
-        key=party.key, public_key=key, scheme=scheme_for(key),  # type: ignore[arg-type]  # a key of the tests' own
-        not_before=NOW, not_after=NOW,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
