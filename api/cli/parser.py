@@ -177,6 +177,7 @@ def _verify(add: Sub) -> None:
     verify.add_argument("--at", metavar="RFC3339", help="judge for this moment instead of now")
     verify.add_argument(
         "--trust",
+        "--anchor",
         action="append",
         default=[],
         type=typed_path,
