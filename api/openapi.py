@@ -176,6 +176,11 @@ def _document_paths() -> Schema:
             "subfilter": {"enum": list(SUBFILTERS), "description": SUBFILTER},
         },
     }
+    content: Schema = {
+        "type": "string",
+        "contentMediaType": "application/octet-stream",
+        "description": "The file that a signature (.p7s) or time-stamp (.tsr) belongs to",
+    }
     return {
         "/api/v1/verify": {
             "post": {
@@ -183,14 +188,16 @@ def _document_paths() -> Schema:
                 "tags": ["documents"],
                 "summary": "Judge a file",
                 "description": "The verdict of `antin verify --json`. No login; nothing of the file is kept. **Accept a document only if "
-                "`conclusion` is `valid` and `document.status` is `in-force`:** `conclusion` judges signatures alone.",
+                "`conclusion` is `valid` and `document.status` is `in-force`:** `conclusion` judges signatures alone. `format` says what "
+                "was judged: PDF, CMS, a time-stamp (RFC3161) or a certificate (X.509). The last two are signed documents of nobody, also "
+                "when they are valid. A signature or time-stamp in a file of its own takes what it belongs to as `content`.",
                 "security": _OPEN,
                 "requestBody": _multipart(
                     {
                         "type": "object",
                         "required": ["file"],
                         "additionalProperties": False,
-                        "properties": {"file": file, "password": password, **VERDICT_WISHES},
+                        "properties": {"file": file, "content": content, "password": password, **VERDICT_WISHES},
                     }
                 ),
                 "parameters": [RECEIPT_PARAMETER],

@@ -8,6 +8,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 # The policy of time-stamp tokens over checkpoints of our audit trail, made from a UUID (ITU-T X.667). No request gets a token under it.
 AUDIT_CHECKPOINT_POLICY = "2.25.56208379848383706122889663045750080176"
 
+# What a trust store is as content of a CMS file, made from a UUID as well; and the purpose of certificates that sign such lists:
+# id-tsl-kp-tslSigning (ETSI TS 119 612 5.7.1).
+TRUST_STORE_CONTENT = "2.25.234730728928956898269319628527611044104"
+TRUST_STORE_SIGNING = "0.4.0.2231.3.0"
+
 # X.520 6.2.11, used by EN 319 412-3 4.2.1 for the registration number of a legal person.
 ORGANIZATION_IDENTIFIER = ObjectIdentifier("2.5.4.97")
 

@@ -205,6 +205,7 @@ LOST = frozenset(
         "trust.add",
         "trust.authority",
         "trust.list",
+        "trust.import",
         "credential.standing",
         "activation.give",
     }
@@ -214,7 +215,7 @@ LOST = frozenset(
 TRACELESS = frozenset(
     {
         "document.sign.intent", "document.sign.fail", "document.extend.done", "document.extend.close", "file.upgrade",
-        "batch.cancel", "activation.refuse",
+        "batch.cancel", "activation.refuse", "trust.export",
     }
 )  # fmt: skip
 
