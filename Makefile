@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-begin serve test test-all check format accept attacks bench bench-full chaos fuzz interoperability verapdf picture lock system-run system-test
+.PHONY: help demo demo-begin serve test test-all check format accept attacks bench bench-full chaos fuzz fuzz-seeds interoperability verapdf picture lock system-run system-test
 
 PYTHON ?= python3
 # Where make serve listens. Not taken from the environment: some shells have a HOST of their own there.
@@ -96,8 +96,12 @@ attacks: system-test $(VENV)/.dev
 	@$(BIN)/python -m tests.attacks docs/attacks.md
 
 FUZZ_EXAMPLES ?= 100000
+FUZZ_SECONDS ?= 3600
 fuzz: system-test $(VENV)/.dev
-	@ANTIN_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -n 2 tests/attacks/test_fuzz.py
+	@ANTIN_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) ANTIN_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -n 2 tests/attacks/test_fuzz.py tests/attacks/test_corpus.py
+
+fuzz-seeds: system-test $(VENV)/.dev
+	@$(BIN)/python -m tests.attacks.seeds
 
 interoperability: system-test $(VENV)/.dev
 	@$(BIN)/python -m tests.interoperability docs/interoperability.md

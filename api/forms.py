@@ -19,6 +19,7 @@ _FIELD_OCTETS = 64 * 1024
 # What is said of each of many files.
 _BATCH_FIELD_OCTETS = 2 * 1024 * 1024
 PASSWORD = "password"  # noqa: S105  the field's name, not what stands in it
+CONTENT = "content"
 _LONGEST_NAME = 255
 # Characters that turn a name around, hide in it or end a line.
 _FORBIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -42,11 +43,19 @@ class Form(_Fields):
 
     name: str
     _file: UploadFile
+    _beside: UploadFile | None = None
 
     def content(self) -> bytes:
         """The file's bytes. Blocks: call it on a thread."""
-        self._file.file.seek(0)
-        return self._file.file.read()
+        return _octets(self._file)
+
+    def beside(self) -> bytes | None:
+        """The bytes of the second file, which a signature in a file of its own belongs to; None where none was chosen."""
+        if self._beside is None:
+            return None
+        octets = _octets(self._beside)
+        # A browser sends a field that nobody has filled in as an empty file without a name.
+        return octets if octets or self._beside.filename else None
 
 
 @dataclass
@@ -58,11 +67,12 @@ class BatchForm(_Fields):
 
     def contents(self) -> list[bytes]:
         """The bytes of each file. Blocks: call it on a thread."""
-        contents = []
-        for file in self._files:
-            file.file.seek(0)
-            contents.append(file.file.read())
-        return contents
+        return [_octets(file) for file in self._files]
+
+
+def _octets(file: UploadFile) -> bytes:
+    file.file.seek(0)
+    return file.file.read()
 
 
 class _Parser(MultiPartParser):
@@ -74,7 +84,8 @@ class _Parser(MultiPartParser):
         part = self._current_part
         disposition = part.content_disposition or b""
         # A client that sends `file` without a filename still means a file.
-        if b'name="file"' in disposition and b"filename" not in disposition.lower():
+        names_file = b'name="file"' in disposition or b'name="content"' in disposition
+        if names_file and b"filename" not in disposition.lower():
             part.content_disposition = disposition + b'; filename=""'
         super().on_headers_finished()
 
@@ -96,6 +107,21 @@ async def read_form(request: Request, known: Collection[str] = ()) -> AsyncItera
     async with _parsed(request, max_files=1, max_fields=len(known) + 1, field_octets=_FIELD_OCTETS) as data:
         fields, files = _sorted(data, known)
         yield _one(fields, files)
+
+
+@asynccontextmanager
+async def read_verify_form(request: Request, known: Collection[str] = ()) -> AsyncIterator[Form]:
+    """The same with a second file, `content`, where the first one is a signature or a time-stamp alone."""
+    async with _parsed(request, max_files=2, max_fields=len(known) + 1, field_octets=_FIELD_OCTETS) as data:
+        beside = [value for name, value in data.multi_items() if name == CONTENT and isinstance(value, UploadFile)]
+        if len(beside) > 1:
+            raise RequestError("FORM_FIELD_TWICE", field=CONTENT)
+        others = FormData([(name, value) for name, value in data.multi_items() if value not in beside])
+        fields, files = _sorted(others, known, (CONTENT,))
+        if len(files) > 1:
+            raise RequestError("FORM_MALFORMED")
+        form = _one(fields, files)
+        yield Form(form.fields, form.name, files[-1], beside[0] if beside else None)
 
 
 @asynccontextmanager
@@ -137,16 +163,19 @@ async def _parsed(request: Request, *, max_files: int, max_fields: int, field_oc
         await data.close()
 
 
-def _sorted(data: FormData, known: Collection[str]) -> tuple[dict[str, str], list[UploadFile]]:
+def _sorted(
+    data: FormData, known: Collection[str], other_files: Collection[str] = ()
+) -> tuple[dict[str, str], list[UploadFile]]:
+    valid = ", ".join(("file", *other_files, *known))
     fields: dict[str, str] = {}
     files: list[UploadFile] = []
     for name, value in data.multi_items():
         if isinstance(value, UploadFile):
             if name != "file":
-                raise RequestError("FORM_FIELD_UNKNOWN", field=clean_name(name), valid=", ".join(("file", *known)))
+                raise RequestError("FORM_FIELD_UNKNOWN", field=clean_name(name), valid=valid)
             files.append(value)
         elif name not in known:
-            raise RequestError("FORM_FIELD_UNKNOWN", field=clean_name(name), valid=", ".join(("file", *known)))
+            raise RequestError("FORM_FIELD_UNKNOWN", field=clean_name(name), valid=valid)
         elif name in fields:
             raise RequestError("FORM_FIELD_TWICE", field=name)
         else:

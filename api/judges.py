@@ -60,11 +60,12 @@ class JudgePool:
         password: Password = NO_PASSWORD,
         policy: Policy | None = None,
         at: datetime | None = None,
+        content: Octets | None = None,
     ) -> Verdict:
         """The verdict on one file; RequestError BUSY when no process comes free in time."""
         extra = ValidationInputs(at or self._clock.now(), password=password)
         with self._borrowed() as desk:
-            return desk.verify(pdf, name, at=at, extra=extra, policy=policy)
+            return desk.verify(pdf, name, at=at, extra=extra, policy=policy, content=content)
 
     def prepare(self, pdf: Octets, plan: Plan) -> Prepared:
         """A revision appended to one file (signer/signing_parts.py, Preparer)."""

@@ -14,7 +14,7 @@ from api.openapi_life import AT, Parts, issuing_paths, life_paths
 from api.openapi_prepared import prepared_paths, prepared_schemas
 from api.openapi_preview import preview_paths
 from api.openapi_register import SUBFILTER, search_operation, status_paths
-from api.openapi_schemas import EXAMPLES, PROBLEM_EXAMPLE, Schema, build_schemas, ref
+from api.openapi_schemas import BESIDE, EXAMPLES, PROBLEM_EXAMPLE, VERIFY_SAID, Schema, build_schemas, ref
 from api.openapi_verdicts import RECEIPT_PARAMETER, VERDICT_WISHES, wish_parameters, with_receipt
 from signer.levels import LEVELS
 from signer.subfilters import SUBFILTERS
@@ -183,15 +183,14 @@ def _document_paths() -> Schema:
                 "operationId": "verify",
                 "tags": ["documents"],
                 "summary": "Judge a file",
-                "description": "The verdict of `antin verify --json`. No login; nothing of the file is kept. **Accept a document only if "
-                "`conclusion` is `valid` and `document.status` is `in-force`:** `conclusion` judges signatures alone.",
+                "description": VERIFY_SAID,
                 "security": _OPEN,
                 "requestBody": _multipart(
                     {
                         "type": "object",
                         "required": ["file"],
                         "additionalProperties": False,
-                        "properties": {"file": file, "password": password, **VERDICT_WISHES},
+                        "properties": {"file": file, "content": BESIDE, "password": password, **VERDICT_WISHES},
                     }
                 ),
                 "parameters": [RECEIPT_PARAMETER],

@@ -331,3 +331,16 @@ def _verdict_schemas() -> Schema:
     for name in ("$schema", "$id"):
         del schema[name]
     return {"Verdict": schema} | {names[part]: moved[part] for part in moved}
+
+
+BESIDE: Schema = {
+    "type": "string",
+    "contentMediaType": "application/octet-stream",
+    "description": "The file that a signature (.p7s) or time-stamp (.tsr) belongs to",
+}
+VERIFY_SAID = (
+    "The verdict of `antin verify --json`. No login; nothing of the file is kept. **Accept a document only if "
+    "`conclusion` is `valid` and `document.status` is `in-force`:** `conclusion` judges signatures alone. `format` says what "
+    "was judged: PDF, CMS, a time-stamp (RFC3161) or a certificate (X.509). The last two are signed documents of nobody, also "
+    "when they are valid. A signature or time-stamp in a file of its own takes what it belongs to as `content`."
+)

@@ -11,6 +11,10 @@ from signer.validation.verdict import Verdict
 
 _MARKS = {"valid": "✓", "invalid": "✗", "indeterminate": "?", "unsigned": "–", "unreadable": "!"}
 
+# Valid, and yet no word that somebody has signed: the headline says what it is that is good.
+_GOOD_AS_IT_IS = frozenset({"BARE_CERTIFICATE_GOOD", "BARE_TIMESTAMP_GOOD"})
+_NO_DOCUMENT = {"X.509": "BARE_CERTIFICATE_", "RFC3161": "BARE_TIMESTAMP_"}
+
 
 def describe_verdict(verdict: Verdict, words: Words) -> list[str]:
     """Lines of text. The document's status comes before its signatures when it is no longer in force."""
@@ -23,6 +27,7 @@ def describe_verdict(verdict: Verdict, words: Words) -> list[str]:
         lines.append("  " + words.say("REPORT_DOCUMENT", {"code": grouped(verdict.document.code), "status": status}))
         line = "REPORT_CORRECTION" if verdict.document.status == "corrected" else "HOLDS_NOW_LINE"
         lines += ["  " + words.say(line, {"code": grouped(each)}) for each in verdict.document.see]
+    lines += _describe_kind(verdict, words)
     for number, signature in enumerate(verdict.judged.signatures, start=1):
         lines += _describe_signature(number, signature, words)
     if verdict.judged.signatures:
@@ -41,11 +46,36 @@ def _headline(verdict: Verdict, words: Words) -> tuple[str, str]:
     """What a hurried reader takes away: a document out of force is not called valid, however good its signatures are."""
     if verdict.reason == TRAINING:
         return _MARKS["invalid"], words.say("WEB_WORD_TRAINING")
+    if verdict.reason in _GOOD_AS_IT_IS:
+        return _MARKS["valid"], words.say(f"HEADLINE_{verdict.reason}")
     if verdict.document is None or verdict.reason == verdict.judged.reason:
         return _MARKS[verdict.conclusion], words.say(f"CONCLUSION_{verdict.conclusion}")
     status = words.say(f"STATUS_{verdict.document.status}").upper()
     signatures = words.say(f"SIGNATURES_{verdict.conclusion}")
     return _MARKS["invalid"], words.say("REPORT_OUT_OF_FORCE", {"status": status, "signatures": signatures})
+
+
+def _describe_kind(verdict: Verdict, words: Words) -> list[str]:
+    """What the file is when it is no signed document, and the facts of a bare certificate."""
+    lines = []
+    own_reasons = _NO_DOCUMENT.get(verdict.format or "")
+    if own_reasons is not None and not verdict.reason.startswith(own_reasons):
+        lines.append("  " + words.say(f"KIND_{verdict.format}"))
+    judged = verdict.certificate
+    if judged is None:
+        return lines
+    facts = judged.facts
+    term = {"begin": for_people(facts.not_before), "end": for_people(facts.not_after)}
+    standing = {"trust": words.say(f"TRUST_{judged.trust}"), "standing": words.say(f"STANDING_{judged.revocation}")}
+    lines += [
+        "  " + words.say("REPORT_CERTIFICATE", {"name": facts.subject}),
+        "    " + words.say("REPORT_CERTIFICATE_ISSUER", {"issuer": facts.issuer, "serial": facts.serial}),
+        "    " + words.say("REPORT_CERTIFICATE_TERM", term),
+        "    " + words.say("REPORT_CERTIFICATE_TREE", standing),
+        f"    SHA-256 {facts.sha256}",
+    ]
+    above = judged.path.certificates[1:] if judged.path is not None else ()
+    return lines + ["    " + words.say("REPORT_CERTIFICATE_ABOVE", {"name": each.subject}) for each in above]
 
 
 def _describe_signature(number: int, judged: JudgedSignature, words: Words) -> list[str]:

@@ -109,11 +109,19 @@ class Services:
         self._judges.start()
 
     def verify(
-        self, pdf: Octets, name: str, password: Password = NO_PASSWORD, wish: VerdictWish = PLAIN_WISH
+        self,
+        pdf: Octets,
+        name: str,
+        password: Password = NO_PASSWORD,
+        wish: VerdictWish = PLAIN_WISH,
+        content: Octets | None = None,
     ) -> Verdict:
-        """The verdict on one file. Needs no key; DatabaseUnavailable when the register cannot be asked, UsageWrong POLICY_UNKNOWN."""
+        """The verdict on one file. Needs no key; DatabaseUnavailable when the register cannot be asked, UsageWrong POLICY_UNKNOWN.
+
+        `content`: what a signature or time-stamp in a file of its own belongs to.
+        """
         policy = self.installation.leaning.policies.get(wish.policy)
-        verdict = self._judges.verify(pdf, name, password, policy, wish.at)
+        verdict = self._judges.verify(pdf, name, password, policy, wish.at, content)
         if verdict.sha256 is not None:
             self.sources.note_read()  # no verdict on a file that was read comes without the register
         return verdict

@@ -11,6 +11,10 @@ AUDIT_CHECKPOINT_POLICY = "2.25.56208379848383706122889663045750080176"
 # The policy of certificates that only serve to practise; it is in all of a training chain. Like the one above, but for its random bits
 # being in five arcs: one of 128 bits is more than linters of certificates read.
 TRAINING_POLICY = "2.25.14152086.11105496.4209044.2926130.16110366"
+# What a trust store is as content of a CMS file, made from a UUID as well; and the purpose of certificates that sign such lists:
+# id-tsl-kp-tslSigning (ETSI TS 119 612 5.7.1).
+TRUST_STORE_CONTENT = "2.25.234730728928956898269319628527611044104"
+TRUST_STORE_SIGNING = "0.4.0.2231.3.0"
 
 # X.520 6.2.11, used by EN 319 412-3 4.2.1 for the registration number of a legal person.
 ORGANIZATION_IDENTIFIER = ObjectIdentifier("2.5.4.97")

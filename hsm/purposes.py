@@ -36,6 +36,7 @@ class Content(StrEnum):
     REQUEST = "request"
     DATA_ATTRIBUTES = "attributes-of-data"
     TIMESTAMP_ATTRIBUTES = "attributes-of-timestamp"
+    TRUST_STORE_ATTRIBUTES = "attributes-of-trust-store"
     UNKNOWN = "unknown"
 
 
@@ -46,6 +47,7 @@ _ALLOWED = {
     Purpose.TSA: frozenset({Content.TIMESTAMP_ATTRIBUTES}),
     Purpose.DOCUMENT: frozenset({Content.DATA_ATTRIBUTES}),
     Purpose.RECEIPT: frozenset({Content.DATA_ATTRIBUTES}),
+    Purpose.TRUST_STORE: frozenset({Content.TRUST_STORE_ATTRIBUTES}),
 }
 
 # Each use of a member by its class's name is a call, and this runs for every signature.
@@ -59,6 +61,8 @@ _TYPE_OCTETS = len(_CONTENT_TYPE)  # and of the other
 _CONTENT_TYPES = {
     tlv(SET, oid("1.2.840.113549.1.7.1")): Content.DATA_ATTRIBUTES,
     tlv(SET, oid("1.2.840.113549.1.9.16.1.4")): Content.TIMESTAMP_ATTRIBUTES,
+    # certs/oids.py, TRUST_STORE_CONTENT: ours.
+    tlv(SET, oid("2.25.234730728928956898269319628527611044104")): Content.TRUST_STORE_ATTRIBUTES,
 }
 # And of the messageDigest attribute (11.2): one OCTET STRING as long as a SHA-256, SHA-384 or SHA-512.
 _DIGEST_HEADS = tuple(tlv(SET, tlv(OCTET_STRING, bytes(length)))[:4] for length in (32, 48, 64))

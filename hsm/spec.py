@@ -37,6 +37,7 @@ class Purpose(StrEnum):
     TSA = "tsa"
     DOCUMENT = "document"
     RECEIPT = "receipt"
+    TRUST_STORE = "trust-store"
 
 
 _RSA_BITS = {KeySpec.RSA_2048: 2048, KeySpec.RSA_3072: 3072}

@@ -1,4 +1,4 @@
-"""Service keys: the keys of OCSP responders, time-stamping authorities and receipts, made, certified, renewed and handed out."""
+"""Service keys: those of OCSP responders, time-stamping authorities, receipts and trust stores, made, certified, renewed and handed out."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class ServiceKind(StrEnum):
     OCSP = "ocsp"
     TSA = "tsa"
     RECEIPT = "receipt"
+    TRUST_STORE = "trust-store"
 
     @property
     def profile(self) -> str:
@@ -54,6 +55,7 @@ _PURPOSES = {
     ServiceKind.OCSP: Purpose.OCSP_RESPONDER,
     ServiceKind.TSA: Purpose.TSA,
     ServiceKind.RECEIPT: Purpose.RECEIPT,
+    ServiceKind.TRUST_STORE: Purpose.TRUST_STORE,
 }
 
 

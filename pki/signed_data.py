@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from asn1crypto import x509 as asn1_x509
@@ -15,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hsm import der
+from hsm.der import Reader
 from pki.schemes import DIGEST_OIDS, Scheme
 
 DATA = "1.2.840.113549.1.7.1"
@@ -24,6 +26,43 @@ _CONTENT_TYPE = der.oid("1.2.840.113549.1.9.3")
 _SIGNING_TIME = der.oid("1.2.840.113549.1.9.5")
 _MESSAGE_DIGEST = der.oid("1.2.840.113549.1.9.4")
 _SIGNING_CERTIFICATE_V2 = der.oid("1.2.840.113549.1.9.16.2.47")
+
+
+@dataclass(frozen=True)
+class SignedParts:
+    """What stands in a SignedData of one signer. `certificates` in DER, in any order; `attributes` without their tag."""
+
+    content: bytes
+    certificates: tuple[bytes, ...]
+    attributes: bytes
+    signature: bytes
+
+
+def read_signed_data(octets: bytes, content_type: str) -> SignedParts:
+    """The parts of a file as `SignerTemplate` makes them; ValueError for anything else. Nothing of it is checked."""
+    outer = Reader(octets)
+    content_info = outer.enter()
+    outer.end()
+    content_info.take(der.OID)
+    signed_data = content_info.enter(0xA0).enter()
+    signed_data.integer()
+    signed_data.take(der.SET)
+    encapsulated = signed_data.enter()
+    if der.tlv(der.OID, encapsulated.take(der.OID)) != der.oid(content_type):
+        raise ValueError("the content is of another type")
+    content = encapsulated.enter(0xA0).take(der.OCTET_STRING)
+    certificates: list[bytes] = []
+    if signed_data.next_is(0xA0):
+        held = signed_data.enter(0xA0)
+        while not held.is_empty:
+            certificates.append(der.tlv(der.SEQUENCE, held.take(der.SEQUENCE)))
+    signer = signed_data.enter(der.SET).enter()
+    signer.integer()
+    for _ in ("sid", "digestAlgorithm"):
+        signer.take(der.SEQUENCE)
+    attributes = signer.take(0xA0)
+    signer.take(der.SEQUENCE)  # signatureAlgorithm
+    return SignedParts(content, tuple(certificates), attributes, signer.take(der.OCTET_STRING))
 
 
 class SignerTemplate:

@@ -162,9 +162,13 @@ class JudgeDesk:
         at: datetime | None = None,
         extra: ValidationInputs | None = None,
         policy: Policy | None = None,
+        content: Octets | None = None,
     ) -> Verdict:
-        """The verdict on one file, by what this installation knows and what the caller trusts besides."""
-        return verify_file(pdf, name, self.verifier(at, extra, policy=policy))
+        """The verdict on one file, by what this installation knows and what the caller trusts besides.
+
+        `content`: what a signature or time-stamp in a file of its own belongs to.
+        """
+        return verify_file(pdf, name, self.verifier(at, extra, policy=policy), content)
 
     def verifier(
         self,

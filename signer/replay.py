@@ -219,6 +219,7 @@ LOST = frozenset(
         "trust.add",
         "trust.authority",
         "trust.list",
+        "trust.import",
         "credential.standing",
         "activation.give",
     }
@@ -228,7 +229,7 @@ LOST = frozenset(
 TRACELESS = frozenset(
     {
         "document.sign.intent", "document.sign.fail", "document.extend.done", "document.extend.close", "file.upgrade",
-        "batch.cancel", "activation.refuse", "document.print",
+        "batch.cancel", "activation.refuse", "document.print", "trust.export",
     }
 )  # fmt: skip
 

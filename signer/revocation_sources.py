@@ -15,18 +15,18 @@ from signer.errors import SignerError
 from signer.fetcher import Exchange, Fetcher
 from signer.revocation_cache import MemoryCache, RevocationCache, cache_name
 from signer.sandbox import Judge
+from signer.validation.bare import JudgedCertificate, judge_any, judge_certificate
 from signer.validation.errors import FactsUnreadable, SandboxFailure
 from signer.validation.facts import (
     CertificateFacts,
     CrlFacts,
     FileFacts,
     PathFacts,
-    SignatureFacts,
     Source,
     base64_octets,
     decode,
 )
-from signer.validation.policy import Evidence, JudgedFile, OwnStatus, Policy, judge_file
+from signer.validation.policy import Evidence, JudgedFile, OwnStatus, Policy
 
 _LARGEST_ANSWER = 64 * 1024
 _LARGEST_LIST = 32 * 1024 * 1024
@@ -66,24 +66,39 @@ class RevocationSources:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Whose path it is: that of the signature at an index, or of a time-stamp on it."""
+class _Judged:
+    """What the facts are worth so far; `certificate` of a file that is one."""
 
-    signature: int
+    file: JudgedFile
+    certificate: JudgedCertificate | None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Whose path it is: that of the signature at an index, of a time-stamp on it, or of the file that is a certificate itself (None)."""
+
+    signature: int | None
     token: int | None = None
 
     def path(self, facts: FileFacts) -> PathFacts | None:
+        if self.signature is None:
+            return facts.certificate_path
         signature = facts.signatures[self.signature]
         return signature.path if self.token is None else signature.timestamps[self.token].path
 
-    def evidence(self, judged: JudgedFile) -> tuple[tuple[Evidence, ...], str | None]:
-        signature = judged.signatures[self.signature]
+    def evidence(self, judged: _Judged) -> tuple[tuple[Evidence, ...], str | None]:
+        if self.signature is None:
+            assert judged.certificate is not None
+            return judged.certificate.evidence, judged.certificate.reason
+        signature = judged.file.signatures[self.signature]
         if self.token is None:
             return signature.evidence, signature.reason
         token = signature.tokens[self.token]
         return token.evidence, token.reason
 
     def with_path(self, facts: FileFacts, path: PathFacts) -> FileFacts:
+        if self.signature is None:
+            return replace(facts, certificate_path=path)
         signature = facts.signatures[self.signature]
         if self.token is None:
             changed = replace(signature, path=path)
@@ -107,7 +122,7 @@ class _Completing:
         self._own_status = own_status
         self._at = at
         self._policy = policy
-        self._judged: JudgedFile | None = None
+        self._judged: _Judged | None = None
         self._left = sources.limits.exchanges
         self._until = time.monotonic() + sources.limits.total_seconds
         self._failed: set[str] = set()
@@ -116,7 +131,7 @@ class _Completing:
         if self._sources.lists is not None:
             self._hear_revocations()
         # The newest time-stamp first: what it proves decides for which time the others must be answered for.
-        for place in _places(self._facts.signatures):
+        for place in _places(self._facts):
             for step in (self._cached, self._local, self._fetched):
                 self._fill(place, step)
         return self._facts
@@ -137,7 +152,9 @@ class _Completing:
 
     def _is_missing(self, place: _Place, at: int) -> bool:
         if self._judged is None:
-            self._judged = judge_file(self._facts, self._own_status, self._at, self._policy)
+            given = (self._facts, self._own_status, self._at, self._policy)
+            is_certificate = self._facts.certificate is not None
+            self._judged = _Judged(judge_any(*given), judge_certificate(*given) if is_certificate else None)
         evidence, reason = place.evidence(self._judged)
         return reason not in _HOPELESS and at < len(evidence) and evidence[at].source is None
 
@@ -161,7 +178,7 @@ class _Completing:
         """A list that lies here already and is newer than what the file brings is heard where it speaks against a certificate:
         a file must not outrun its revocation with an older answer that is still fresh.
         """
-        for place in _places(self._facts.signatures):
+        for place in _places(self._facts):
             path = place.path(self._facts)
             for at, certificate in enumerate(path.certificates if path is not None and not path.problem else ()):
                 assert path is not None
@@ -218,13 +235,16 @@ class _Completing:
         return [replace(each, source=source) for each in said]
 
 
-def _places(signatures: Sequence[SignatureFacts]) -> Iterator[_Place]:
-    """Document time-stamps, newest first; time-stamps on signatures; signatures."""
+def _places(facts: FileFacts) -> Iterator[_Place]:
+    """Document time-stamps, newest first; time-stamps on signatures; signatures; a bare certificate."""
+    signatures = facts.signatures
     order = sorted(range(len(signatures)), key=lambda at: signatures[at].revision_end or 0, reverse=True)
     yield from (_Place(at) for at in order if signatures[at].type == "timestamp")
     for at in order:
         yield from (_Place(at, token) for token in range(len(signatures[at].timestamps)))
-    yield from (_Place(at) for at in order if signatures[at].type == "signature")
+    yield from (_Place(at) for at in order if signatures[at].type != "timestamp")
+    if facts.certificate is not None:
+        yield _Place(None)
 
 
 def _questions(certificate: CertificateFacts) -> Iterator[tuple[str, str, str]]:

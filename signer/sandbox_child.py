@@ -26,7 +26,7 @@ from signer.sandbox_frame import FrameFormatError, FrameSizeError, encode_frame,
 Task = Callable[[dict[str, Any], list[Any]], tuple[dict[str, Any], list[bytes]]]
 
 TASKS: Mapping[str, str] = {
-    "gather": "signer.validation.gathering:gather_task",
+    "gather": "signer.validation.door:gather_task",
     "prepare": "signer.preparing:PrepareTask",
     "extend": "signer.appending:extend_task",
     "render": "signer.rendition:RenditionTask",

@@ -47,6 +47,7 @@ class Trusted:
     der: bytes
     added_at: datetime
     added_by: str
+    origin: str | None = None
 
     def certificate(self) -> x509.Certificate:
         return x509.load_der_x509_certificate(self.der)
@@ -194,4 +195,6 @@ def shown_subject(certificate: x509.Certificate) -> str:
 
 def _record(row: TrustedRow) -> Trusted:
     tree = next(each for each in TREES if each == row.tree)
-    return Trusted(row.sha256, tree, row.is_anchor, row.subject, row.not_after, row.der, row.added_at, row.added_by)
+    return Trusted(
+        row.sha256, tree, row.is_anchor, row.subject, row.not_after, row.der, row.added_at, row.added_by, row.origin
+    )

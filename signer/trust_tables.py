@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, LargeBinary, String, Text
+from sqlalchemy import Boolean, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from certs.db import Base
@@ -23,6 +23,20 @@ class TrustedRow(Base):
     der: Mapped[bytes] = mapped_column(LargeBinary)
     added_at: Mapped[datetime]
     added_by: Mapped[str] = mapped_column(String(255))
+    # The store that it came in with; null for what a person typed the fingerprint of.
+    origin: Mapped[str | None] = mapped_column(String(64))
+
+
+class TrustStoreRow(Base):
+    """The newest version of a trust store: of our own the one last handed out, of others the one last taken in."""
+
+    __tablename__ = "trust_stores"
+
+    store: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer)
+    sha256: Mapped[str] = mapped_column(String(64))
+    noted_at: Mapped[datetime]
+    noted_by: Mapped[str] = mapped_column(String(255))
 
 
 class TrustListRow(Base):

@@ -21,6 +21,7 @@ from signer.octets import Octets, sha256_of, whole
 from signer.timestamps import renewal_of
 from signer.validation.facts import CertificateFacts, PathFacts
 from signer.validation.policy import JudgedSignature
+from signer.validation.reasons import OTHER_KINDS
 from signer.verification import LOCKED, Verifier, verify_file
 
 # No proof that is made now says what was true before these came to pass (EN 319 102-1 5.5.4).
@@ -29,7 +30,7 @@ _TOO_LATE = frozenset(
 )
 # What is only not known hinders a time-stamp as little as it hindered the signature.
 _OPEN_QUESTIONS = frozenset({"UNKNOWN_REVOCATION", "UNKNOWN_ISSUER"})
-_UNREADABLE = {"UNREADABLE_NOT_PDF": "INPUT_NOT_PDF", "UNREADABLE_EMPTY": "INPUT_EMPTY"}
+_UNREADABLE = {"UNREADABLE_EMPTY": "INPUT_EMPTY", **dict.fromkeys(OTHER_KINDS, "INPUT_NOT_PDF")}
 
 
 class AlreadyReached(Refused):
@@ -111,6 +112,8 @@ def _judged(pdf: Octets, verifier: Verifier) -> tuple[JudgedSignature, ...]:
     if verdict.conclusion == "unreadable":
         code = _UNREADABLE.get(verdict.reason)
         raise InputUnreadable(code) if code else InputUnreadable("INPUT_DAMAGED", kind=verdict.reason)
+    if verdict.format != "PDF":
+        raise InputUnreadable("INPUT_NOT_PDF")
     return verdict.judged.signatures
 
 

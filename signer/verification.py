@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from certs.clock import Clock
 from signer.long_file import LONG, LongFile, Source
 from signer.octets import Octets, sha256_of
 from signer.sandbox import Judge
+from signer.validation.content import content_of, with_digests
 from signer.validation.dossier import Dossier, own_record
 from signer.validation.errors import FactsUnreadable, InputsUnreadable, SandboxFailure, SandboxTaskFailed
 from signer.validation.facts import FileFacts, ValidationInputs
@@ -61,13 +62,39 @@ class Verifier:
     complete: Complete | None = None
     # Somebody asked for `inputs.at`; otherwise it is the time of checking.
     is_past: bool = False
+    # The octets behind inputs.content, for what else of them is asked for.
+    beside: Octets | None = None
 
 
-def verify_file(source: Path | Octets, name: str, verifier: Verifier) -> Verdict:
+def verify_file(source: Path | Octets, name: str, verifier: Verifier, content: Path | Octets | None = None) -> Verdict:
     """Judge one file, given as a path or as its bytes; `name` is what the verdict calls it.
 
+    `content`: what the file signs or stamps, where that stands in another one; it is hashed here and parsed nowhere.
     Whatever is wrong with the file becomes a verdict. InputsUnreadable is raised when an anchor or list given is none.
     """
+    if content is not None:
+        beside, unreadable = _read(content, verifier.file_limit) if isinstance(content, Path) else (content, "")
+        if unreadable or len(beside) > verifier.file_limit:
+            return _verdict(name, None, None, JudgedFile("unreadable", "UNREADABLE_CONTENT"), None, verifier)
+        return _verify_beside(source, name, verifier, beside)
+    return _verify_alone(source, name, verifier)
+
+
+def _verify_beside(source: Path | Octets, name: str, verifier: Verifier, beside: Octets) -> Verdict:
+    verifier = replace(verifier, beside=beside, inputs=replace(verifier.inputs, content=content_of(beside)))
+    if isinstance(beside, bytes):
+        return _verify_alone(source, name, verifier)
+    try:
+        before = beside.source.changed_at()
+        verdict = _verify_alone(source, name, verifier)
+        if beside.source.changed_at() == before:
+            return verdict
+    except OSError:
+        pass  # somebody cuts it off while it is read
+    return _verdict(name, None, None, JudgedFile("unreadable", "UNREADABLE_CONTENT"), None, verifier)
+
+
+def _verify_alone(source: Path | Octets, name: str, verifier: Verifier) -> Verdict:
     if isinstance(source, Path):
         pdf, unreadable = _read(source, verifier.file_limit)
     else:
@@ -94,6 +121,8 @@ def _judged(pdf: Octets, name: str, verifier: Verifier) -> Verdict:
     sha256 = sha256_of(pdf) if isinstance(pdf, bytes) else ""
     try:
         facts = _gather(pdf, verifier)
+        if facts.wanted_digests and verifier.beside is not None:
+            facts = _gather_again(pdf, verifier, verifier.beside, facts.wanted_digests)
         sha256 = sha256 or sha256_of(pdf)
         if facts.sha256 != sha256 or facts.size != len(pdf):
             raise FactsUnreadable("the judge answered about another file")
@@ -104,7 +133,7 @@ def _judged(pdf: Octets, name: str, verifier: Verifier) -> Verdict:
         sha256 = sha256 or sha256_of(pdf)
         return _verdict(name, sha256, None, judged, verifier.look_up((), [sha256]).document, verifier)
     certificates = facts.certificate_hashes()
-    known = verifier.look_up(certificates, _revision_hashes(pdf, sha256, facts))
+    known = verifier.look_up(certificates, _revision_hashes(pdf, sha256, facts, verifier.beside))
     if verifier.complete is not None:
         # A certificate that nobody asked about is an error of ours, and must not pass for a stranger's.
         own = {each: known.own.get(each) for each in certificates}
@@ -152,8 +181,20 @@ def _gather(pdf: Octets, verifier: Verifier) -> FileFacts:
     return FileFacts.from_json(answer)
 
 
-def _revision_hashes(pdf: Octets, sha256: str, facts: FileFacts) -> list[str]:
-    """SHA-256 of the file and of each signed revision, computed here: the judge process is not believed about them."""
+def _gather_again(pdf: Octets, verifier: Verifier, beside: Octets, wanted: Sequence[str]) -> FileFacts:
+    """Once more with the digests that the file asks for; what nobody knows here stays unknown."""
+    assert verifier.inputs.content is not None
+    content = with_digests(verifier.inputs.content, beside, wanted)
+    return _gather(pdf, replace(verifier, inputs=replace(verifier.inputs, content=content)))
+
+
+def _revision_hashes(pdf: Octets, sha256: str, facts: FileFacts, beside: Octets | None) -> list[str]:
+    """SHA-256 of the file and of each signed revision, computed here: the judge process is not believed about them.
+
+    Where a content stands beside, that is the document.
+    """
+    if beside is not None:
+        return [sha256_of(beside), sha256]
     ends = {s.revision_end for s in facts.signatures if s.revision_end is not None and 0 < s.revision_end <= len(pdf)}
     return [sha256, *(sha256_of(pdf, end) for end in sorted(ends, reverse=True) if end != len(pdf))]
 

@@ -17,7 +17,11 @@ from hsm.spec import PublicKey, Purpose
 
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Ủy ban nhân dân")])
-DATA, TST_INFO = "1.2.840.113549.1.7.1", "1.2.840.113549.1.9.16.1.4"
+DATA, TST_INFO, TRUST_STORE_CONTENT = (
+    "1.2.840.113549.1.7.1",
+    "1.2.840.113549.1.9.16.1.4",
+    "2.25.234730728928956898269319628527611044104",
+)
 _KEY = ec.generate_private_key(ec.SECP256R1())
 SHA256 = hashes.SHA256()
 
@@ -90,6 +94,7 @@ def content(kind: Content) -> bytes:
         Content.REQUEST: request,
         Content.DATA_ATTRIBUTES: attributes,
         Content.TIMESTAMP_ATTRIBUTES: lambda: attributes(content_type=TST_INFO),
+        Content.TRUST_STORE_ATTRIBUTES: lambda: attributes(content_type=TRUST_STORE_CONTENT),
         Content.UNKNOWN: lambda: b"a text",
     }[kind]()
 
@@ -101,4 +106,5 @@ ALLOWED = {
     (Purpose.TSA, Content.TIMESTAMP_ATTRIBUTES),
     (Purpose.DOCUMENT, Content.DATA_ATTRIBUTES),
     (Purpose.RECEIPT, Content.DATA_ATTRIBUTES),
+    (Purpose.TRUST_STORE, Content.TRUST_STORE_ATTRIBUTES),
 }

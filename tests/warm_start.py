@@ -25,7 +25,7 @@ from pathlib import Path
 
 # What stands by: the module, and what it loads by name when it works.
 WARM = {
-    "signer.sandbox_child": ("signer.preparing", "signer.validation.gathering"),
+    "signer.sandbox_child": ("signer.preparing", "signer.validation.door"),
     "certs.lint.pkilint_child": (),
     "signer.appearance.subset": (),
 }

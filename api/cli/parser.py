@@ -197,11 +197,18 @@ def _verify(add: Sub) -> None:
     verify.add_argument("--from-facts", type=typed_path, metavar="FILE", help="judge such facts instead of a file")
     verify.add_argument(
         "--trust",
+        "--anchor",
         action="append",
         default=[],
         type=typed_path,
         metavar="PEM",
         help="trust these certificates in this call",
+    )
+    verify.add_argument(
+        "--content",
+        type=typed_path,
+        metavar="FILE",
+        help="what a signature (.p7s) or time-stamp (.tsr) in a file of its own belongs to",
     )
     verify.add_argument("--offline", action="store_true", help="never use the network")
     verify.add_argument(

@@ -35,7 +35,26 @@ def add_trust(add: Callable[..., argparse.ArgumentParser], shared: Shared) -> No
         metavar="FILE",
         help="the authority's certificates, where it is not known here yet",
     )
-    for command in (new, listing, gone, crl):
+    out = actions.add_parser("export", help="hand out the anchors of this home, its own roots too, as a signed file")
+    out.add_argument("-o", "--output", type=shared.path, required=True, metavar="STORE", help="write it here")
+    out.add_argument(
+        "--days",
+        type=shared.number(1, 3650),
+        default=400,
+        metavar="N",
+        help="how long it may be taken in (default: 400)",
+    )
+    out.add_argument("--force", action="store_true", help="replace an existing output")
+    taken = actions.add_parser(
+        "import", help="believe the anchors of another home, by the fingerprint of who signed the file"
+    )
+    taken.add_argument("file", metavar="STORE", type=shared.path)
+    taken.add_argument(
+        "--fingerprint",
+        metavar="SHA256",
+        help="of the signer's certificate, from another source; without it a terminal is asked",
+    )
+    for command in (new, listing, gone, crl, out, taken):
         if command is not listing:
             shared.acts(command)
         shared.json(command)

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
         leaning = replace(leaning, fetcher=None) if options.offline else leaning
         policy = leaning.policies.get(wish.policy)
         verifier = stranger_verifier(call.judge, extra, clock, limit, policy, leaning)
-        return _report(options, _judge(options.files, verifier), call)
+        return _report(options, _judge(options, verifier), call)
     with open_installation(call.environment, clock, call.judge) as installation:
         policy = installation.leaning.policies.get(wish.policy)
         verifier = installation.judging.verifier(
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace, call: Call) -> int:
         judging = functools.partial(_judge_octets, verifier)
         known = KnownFiles(installation.database, installation.blobs, clock, judging, policy)
         asked = [known.by_hash(each) for each in options.sha256] + [known.by_code(each) for each in options.code]
-        verdicts = _judge(options.files, verifier) + asked
+        verdicts = _judge(options, verifier) + asked
         code = _report(options, verdicts, call)
         if options.receipt is not None:
             _write_receipt(options, verdicts[0], installation, call)
@@ -110,6 +110,7 @@ def _check(options: argparse.Namespace) -> None:
             options.code,
             options.at,
             options.trust,
+            options.content,
             options.extract_revision,
             options.receipt,
         )
@@ -118,6 +119,8 @@ def _check(options: argparse.Namespace) -> None:
         return
     if not options.files and not _asks_register(options):
         raise UsageError("VERIFY_NOTHING")
+    if options.content is not None and (len(options.files) != 1 or _asks_register(options)):
+        raise UsageError("CONTENT_ONE_FILE")
     if options.lang is not None and options.receipt is None:
         raise UsageError("RECEIPT_LANGUAGE_ALONE")
     if options.receipt is not None:
@@ -133,7 +136,10 @@ def _check(options: argparse.Namespace) -> None:
         refuse_existing(target.path, target.typed, force=options.force)
 
 
-def _judge(files: Sequence[TypedPath], verifier: Verifier) -> list[Verdict]:
+def _judge(options: argparse.Namespace, verifier: Verifier) -> list[Verdict]:
+    files: Sequence[TypedPath] = options.files
+    if options.content is not None:
+        return [verify_file(files[0].path, files[0].path.name, verifier, options.content.path)]
     return list(verify_many([(file.path, file.path.name) for file in files], verifier))
 
 

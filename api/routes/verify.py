@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from api.errors import RequestError
 from api.even_time import even_time
-from api.forms import PASSWORD, Form, read_form
+from api.forms import PASSWORD, Form, read_verify_form
 from api.problems import describe_problem, problem
 from api.receipts import MEDIA_TYPE, RECEIPT_FAILURES, parse_language
 from api.services import Services
@@ -27,7 +27,7 @@ async def verify(request: Request) -> Response:
     state = request.app.state
     await state.access.welcome(request)
     language = _language_of(request)
-    async with read_form(request, (PASSWORD, *_WISHES)) as form:
+    async with read_verify_form(request, (PASSWORD, *_WISHES)) as form:
         wish = _wish_of(state.services, form.fields)
         verdict: Verdict = await state.lanes.judge.run(_judge, state.services, form, wish)
     return await _answer(request, verdict, language)
@@ -89,7 +89,7 @@ def _judge_known(services: Services, by: str, typed: str, wish: VerdictWish) -> 
 
 
 def _judge(services: Services, form: Form, wish: VerdictWish) -> Verdict:
-    return services.verify(form.content(), form.name, form.password(), wish)
+    return services.verify(form.content(), form.name, form.password(), wish, form.beside())
 
 
 routes = [

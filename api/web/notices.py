@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-
-from signer.octets import Octets
-
-# What a file is that is no PDF, by its first octets: people send what they have, and "not a PDF" would not help them.
-_HEAD = 4096
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
-_ZIP, _OLE, _RTF = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"{\\rtf"
-_OFFICE = re.compile(rb"word/|xl/|ppt/|mimetypeapplication/vnd\.oasis|\[Content_Types\]\.xml")
-_HEIF = re.compile(rb"....ftyp(heic|heix|mif1|avif|hevc)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -43,7 +33,19 @@ NOTICES = {
     for notice in (
         Notice("PHOTO", 415, asks_code=True),
         Notice("WORD", 415),
+        Notice("EXCEL", 415),
+        Notice("OFFICE", 415),
         Notice("XML", 415),
+        Notice("EDXML", 415),
+        Notice("XADES", 415),
+        Notice("ZIP", 415),
+        Notice("ASIC", 415),
+        Notice("EMAIL", 415),
+        Notice("LOCKED_CMS", 415),
+        Notice("NO_DOCUMENT", 415),
+        Notice("PRIVATE_KEY", 415, "unsure"),
+        Notice("STAMP_REFUSED", 422),
+        Notice("TWO_FILES", 422),
         Notice("NOT_PDF", 415, asks_code=True),
         Notice("EMPTY", 422),
         Notice("DAMAGED", 422),
@@ -76,6 +78,25 @@ NOTICES = {
 
 # Reasons of the closed table that say that nothing could be judged.
 _UNREADABLE = {
+    "UNREADABLE_NOT_PDF": "NOT_PDF",
+    "UNREADABLE_PHOTO": "PHOTO",
+    "UNREADABLE_WORD": "WORD",
+    "UNREADABLE_EXCEL": "EXCEL",
+    "UNREADABLE_OFFICE": "OFFICE",
+    "UNREADABLE_XML": "XML",
+    "UNREADABLE_EDXML": "EDXML",
+    "UNREADABLE_XADES": "XADES",
+    "UNREADABLE_ZIP": "ZIP",
+    "UNREADABLE_ASIC": "ASIC",
+    "UNREADABLE_EMAIL": "EMAIL",
+    "UNREADABLE_CMS_ENCRYPTED": "LOCKED_CMS",
+    "UNREADABLE_CMS_OTHER": "NO_DOCUMENT",
+    "UNREADABLE_CRL": "NO_DOCUMENT",
+    "UNREADABLE_REQUEST": "NO_DOCUMENT",
+    "UNREADABLE_PRIVATE_KEY": "PRIVATE_KEY",
+    "UNREADABLE_STAMP_REFUSED": "STAMP_REFUSED",
+    "UNREADABLE_TWO_FILES": "TWO_FILES",
+    "UNREADABLE_CONTENT": "TOO_LARGE",
     "UNREADABLE_EMPTY": "EMPTY",
     "UNREADABLE_DAMAGED": "DAMAGED",
     "UNREADABLE_ENCRYPTED": "ENCRYPTED",
@@ -105,10 +126,8 @@ _BY_STATUS = {
 }
 
 
-def notice_of_unreadable(reason: str, content: Octets) -> Notice:
+def notice_of_unreadable(reason: str) -> Notice:
     """Why a file could not be judged."""
-    if reason == "UNREADABLE_NOT_PDF":
-        return NOTICES[_kind_of(content[:_HEAD])]
     return NOTICES[_UNREADABLE.get(reason, "DAMAGED")]
 
 
@@ -117,14 +136,3 @@ def notice_of_problem(status: int, code: str) -> Notice:
     if code in _BY_CODE:
         return NOTICES[_BY_CODE[code]]
     return NOTICES[_BY_STATUS.get(status, "BROKEN" if status < 500 else "FAULT")]
-
-
-def _kind_of(head: bytes) -> str:
-    if head.startswith(_PICTURES) or _HEIF.match(head) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-        return "PHOTO"
-    if head.startswith((_OLE, _RTF)) or (head.startswith(_ZIP) and _OFFICE.search(head)):
-        return "WORD"
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"<?xml") or head.startswith((b"\xff\xfe<\x00?\x00", b"\xfe\xff\x00<\x00?")):
-        return "XML"
-    return "NOT_PDF"

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from api.even_time import even_time
-from api.forms import Form, read_form
+from api.forms import Form, read_form, read_verify_form
 from api.services import Services
 from api.web.certificate_view import CertificateView, octets_of, view_certificate, view_unknown
 from api.web.document_view import DocumentView, view_document
@@ -52,7 +52,7 @@ async def verify(request: Request) -> Response:
     """The verdict on an uploaded file. It is gone when the answer is made."""
     state = request.app.state
     await state.access.welcome(request)
-    async with read_form(request) as form:
+    async with read_verify_form(request) as form:
         answer: _Judged = await state.lanes.judge.run(_judge, state.services, form)
     verdict, view, ticket = answer
     state.metrics.count_verdict(verdict.conclusion)
@@ -237,10 +237,9 @@ _Judged = tuple[Verdict, VerdictView | Notice, str]
 
 
 def _judge(services: Services, form: Form) -> _Judged:
-    content = form.content()
-    verdict = services.verify(content, form.name)
+    verdict = services.verify(form.content(), form.name, content=form.beside())
     if verdict.conclusion == "unreadable":
-        return verdict, notice_of_unreadable(verdict.judged.reason, content), ""
+        return verdict, notice_of_unreadable(verdict.judged.reason), ""
     return verdict, _view(services, verdict), services.receipts.ticket(verdict)
 
 
@@ -249,7 +248,7 @@ def _judge_hash(services: Services, typed: str) -> _Judged:
     if verdict.judged.reason == "HASH_NOT_FOUND":
         return verdict, NOTICES["HASH_UNKNOWN"], ""
     if verdict.conclusion == "unreadable":
-        return verdict, notice_of_unreadable(verdict.judged.reason, b"%PDF-"), ""
+        return verdict, notice_of_unreadable(verdict.judged.reason), ""
     return verdict, _view(services, verdict), services.receipts.ticket(verdict)
 
 
@@ -270,7 +269,7 @@ def _look_up(services: Services, typed: str) -> tuple[DocumentView, VerdictView]
     # The file's name in the register is the agency's own affair.
     verdict = services.verify(content, f"{record.code}.pdf")
     if verdict.conclusion == "unreadable":
-        return notice_of_unreadable(verdict.judged.reason, content)
+        return notice_of_unreadable(verdict.judged.reason)
     own, sources = _own_signers(services, verdict), view_sources(services.sources.ask())
     judged = view_verdict(
         verdict, own, sealed_alone=is_sealed_alone(record), purposes=purposes_of(record), sources=sources

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from api.web.bare_view import BareCertificate, view_bare
 from api.web.document_link import DocumentLink, advice_with, links
 from api.web.sentences import Sentence
 from api.web.signature_view import OwnSigner, SignatureView, view_signature
@@ -45,10 +46,21 @@ _ADVICE = {
     "UNKNOWN_ALGORITHM": "ASK",
     "UNKNOWN_CHANGES": "ASK",
     "TRAINING": "TRAINING",
+    "UNKNOWN_NO_CONTENT": "NO_CONTENT",
+    "BARE_CERTIFICATE_GOOD": "USE_CERTIFICATE",
+    "BARE_CERTIFICATE_REVOKED": "DISCARD_CERTIFICATE",
+    "BARE_CERTIFICATE_EXPIRED": "DISCARD_CERTIFICATE",
+    "BARE_CERTIFICATE_NOT_YET_VALID": "DISCARD_CERTIFICATE",
+    "BARE_CERTIFICATE_SUSPENDED": "WAIT",
+    "BARE_CERTIFICATES": "UNSIGNED",
+    "BARE_TIMESTAMP_GOOD": "USE_TIMESTAMP",
     "NOT_SIGNED": "UNSIGNED",
     "DOC_RECALLED": "RECALLED",
     "DOC_REPLACED": "REPLACED",
 }
+# Good, and yet nobody has signed a document with it: the first word says what it is.
+_GOOD_AS_IT_IS = {"BARE_CERTIFICATE_GOOD", "BARE_TIMESTAMP_GOOD"}
+_NO_DOCUMENT = {"X.509": "BARE_CERTIFICATE_", "RFC3161": "BARE_TIMESTAMP_"}
 # A document that nobody should act on any more comes before what its signatures are worth.
 _ENDED = {"DOC_RECALLED", "DOC_REPLACED"}
 _NOT_IN_FORCE = {"recalled": "DOC_RECALLED", "replaced": "DOC_REPLACED"}
@@ -100,6 +112,9 @@ class VerdictView:
     report: tuple[tuple[str, str], ...]
     sources: tuple[SourceLine, ...]
     json_link: str
+    # What the file is, where it is no signed document and the headline does not say it already.
+    kind: str = ""
+    certificate: BareCertificate | None = None
 
 
 def view_verdict(
@@ -131,6 +146,8 @@ def view_verdict(
         report=_report(verdict),
         sources=sources,
         json_link=_json_link(verdict),
+        kind=_kind(verdict),
+        certificate=None if verdict.certificate is None else view_bare(verdict.certificate),
     )
 
 
@@ -150,7 +167,14 @@ def _headline(verdict: Verdict, reason: str) -> Headline:
         return Headline("bad", f"WEB_WORD_{reason}", reason)
     if reason == TRAINING:
         return Headline("bad", "WEB_WORD_TRAINING", reason)
+    if reason in _GOOD_AS_IT_IS:
+        return Headline("good", f"HEADLINE_{reason}", reason)
     return Headline(TONES[verdict.conclusion], f"CONCLUSION_{verdict.conclusion}", reason)
+
+
+def _kind(verdict: Verdict) -> str:
+    own_reasons = _NO_DOCUMENT.get(verdict.format or "")
+    return "" if own_reasons is None or verdict.reason.startswith(own_reasons) else f"KIND_{verdict.format}"
 
 
 def _checks(verdict: Verdict) -> tuple[Check, ...]:

@@ -14,6 +14,7 @@ from asn1crypto import x509
 from certs.names import parse_name, rfc4514
 from certs.serial import serial_hex
 from signer.validation.facts import CertificateFacts, CrlFacts, base64_text
+from signer.validation.signature_check import scheme_of
 
 _LONGEST = 600
 _LONGEST_ADDRESS = 1000
@@ -110,10 +111,8 @@ def _crl_addresses(certificate: x509.Certificate) -> list[str]:
 
 def signature_hash(certificate: x509.Certificate) -> str | None:
     """The digest under the issuer's signature, or None for algorithms that name none (Ed25519) or are unknown."""
-    try:
-        return str(certificate["signature_algorithm"].hash_algo).replace("_", "-")
-    except ValueError:
-        return None
+    digest = scheme_of(certificate["signature_algorithm"]).digest
+    return None if digest is None else digest.replace("_", "-")
 
 
 def _serial(number: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from asn1crypto import cms, core, x509
 from cryptography.exceptions import InvalidSignature
@@ -18,9 +19,9 @@ from pyhanko.sign.general import (
 from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.generic_cms import get_signing_cert_attr, validate_algorithm_protection
 from pyhanko.sign.validation.utils import extract_message_digest
-from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator, SignatureValidationContext
 
 from signer.octets import Octets, digest_of_ranges, pieces_of
+from signer.validation.signature_check import check_value, scheme_of
 
 Digest = Callable[[str], bytes]
 
@@ -55,6 +56,19 @@ class CmsFacts:
     others: tuple[x509.Certificate, ...] = ()
 
 
+def facts_by_name(facts: CmsFacts) -> dict[str, Any]:
+    """What both kinds of facts call the same."""
+    return {
+        "problem": facts.problem,
+        "digest_ok": facts.digest_ok,
+        "signature_ok": facts.signature_ok,
+        "ess": facts.ess,
+        "digest_algorithm": facts.digest_algorithm,
+        "signature_algorithm": facts.signature_algorithm,
+        "pairing_ok": facts.pairing_ok,
+    }
+
+
 def check_cms(signed_data: cms.SignedData, subfilter: str, digest: Digest) -> CmsFacts:
     """Check one signature of a PDF. `digest` gives the digest of the signed ranges by algorithm name."""
     facts = CmsFacts()
@@ -63,15 +77,15 @@ def check_cms(signed_data: cms.SignedData, subfilter: str, digest: Digest) -> Cm
         facts.problem = "SIGNER_COUNT"  # ISO 32000-2 12.8.3.3.1: exactly one
         return facts
     info = infos[0]
-    algorithm = _digest_name(info["digest_algorithm"]["algorithm"].native)
+    algorithm = digest_name(info["digest_algorithm"]["algorithm"].native)
     facts.digest_algorithm = algorithm.replace("_", "-")
-    facts.signature_algorithm, facts.pairing_ok = _signature_algorithm(info, algorithm)
+    facts.signature_algorithm, facts.pairing_ok = signature_algorithm_of(info, algorithm)
     try:
         facts.signer, facts.others = _certificates(signed_data, info)
     except CMSExtractionError:
         facts.problem = "NO_CERTIFICATE"
         return facts
-    facts.ess = _ess(info, facts.signer)
+    facts.ess = ess_of(info, facts.signer)
     content = _content_digest(signed_data, subfilter, digest, algorithm, facts)
     if content is None:
         return facts
@@ -103,27 +117,20 @@ def _certificates(
     return signer, tuple(others)
 
 
-def _digest_name(name: str) -> str:
+def digest_name(name: str) -> str:
     """Some signers name a signature algorithm where its digest belongs; what is meant is plain."""
     return _DIGEST_MEANT.get(name, name)
 
 
-def _signature_algorithm(info: cms.SignerInfo, digest_algorithm: str) -> tuple[str, bool]:
-    algorithm = info["signature_algorithm"]
-    try:
-        name = str(algorithm.signature_algo)
-    except ValueError:
-        return str(algorithm["algorithm"].native), True
-    if name in _BOUND_DIGEST:
-        return name.replace("_", "-"), digest_algorithm in _BOUND_DIGEST[name]
-    try:
-        named = str(algorithm.hash_algo)
-    except ValueError:
-        named = digest_algorithm  # plain rsaEncryption leaves the digest to digestAlgorithm (RFC 3370 3.2)
-    return name.replace("_", "-"), named == digest_algorithm
+def signature_algorithm_of(info: cms.SignerInfo, digest_algorithm: str) -> tuple[str, bool]:
+    scheme = scheme_of(info["signature_algorithm"])
+    if scheme.name in _BOUND_DIGEST:
+        return scheme.name.replace("_", "-"), digest_algorithm in _BOUND_DIGEST[scheme.name]
+    # Plain rsaEncryption leaves the digest to digestAlgorithm (RFC 3370 3.2).
+    return scheme.name.replace("_", "-"), scheme.digest in (None, digest_algorithm)
 
 
-def _ess(info: cms.SignerInfo, signer: x509.Certificate) -> str:
+def ess_of(info: cms.SignerInfo, signer: x509.Certificate) -> str:
     """Whether the signing-certificate attribute (RFC 5035 5) is there and names this certificate."""
     if info["signed_attrs"] is core.VOID or not info["signed_attrs"]:
         return "absent"
@@ -171,11 +178,11 @@ def _check_signer_info(
 ) -> None:
     assert facts.signer is not None
     attributes = info["signed_attrs"]
-    context = SignatureValidationContext(algorithm, prehashed=False)
+    prehashed = False
     if attributes is core.VOID or not attributes:
         # RFC 5652 5.4: without signed attributes the signature is over the content itself.
         messages, matches = [content_digest], True
-        context = SignatureValidationContext(algorithm, prehashed=True)
+        prehashed = True
     else:
         attributes = attributes.untag()
         try:
@@ -188,24 +195,26 @@ def _check_signer_info(
         if kind != content_type:
             facts.problem = "ATTRIBUTES_content_type"  # RFC 5652 11.1
             return
-        messages = _encodings(attributes)
+        messages = encodings(attributes)
     facts.digest_ok = matches if facts.digest_ok is None else facts.digest_ok and matches
-    facts.signature_ok = any(_is_signed(info, facts.signer, message, context) for message in messages)
+    facts.signature_ok = any(
+        is_signed(info, facts.signer, message, algorithm, prehashed=prehashed) for message in messages
+    )
 
 
-def _is_signed(
-    info: cms.SignerInfo, signer: x509.Certificate, message: bytes, context: SignatureValidationContext
+def is_signed(
+    info: cms.SignerInfo, signer: x509.Certificate, message: bytes, algorithm: str, *, prehashed: bool = False
 ) -> bool:
+    """Whether the value is this signer's over the message; the digest is named by the signer's digestAlgorithm."""
+    key, value = signer.public_key, info["signature"].native
     try:
-        DefaultSignatureValidator().validate_signature(
-            info["signature"].native, message, signer.public_key, info["signature_algorithm"], context
-        )
+        check_value(value, message, key, info["signature_algorithm"], algorithm, prehashed=prehashed)
     except InvalidSignature:
         return False
     return True
 
 
-def _encodings(attributes: cms.CMSAttributes) -> list[bytes]:
+def encodings(attributes: cms.CMSAttributes) -> list[bytes]:
     """What may have been hashed: the DER encoding (RFC 5652 5.4), or the attributes in the order they stand.
 
     Signers exist that leave the SET OF unsorted, some hashing it sorted and some not. The order says nothing, so either is

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from signer.errors import UsageWrong
+from signer.validation.bare import JudgedCertificate, judge_any, judge_certificate
 from signer.validation.errors import FactsUnreadable
 from signer.validation.facts import FileFacts, decode, encode
-from signer.validation.policy import JudgedFile, OwnCertificate, Policy, judge_file
+from signer.validation.policy import JudgedFile, OwnCertificate, Policy
 
 SCHEMA = "antin-facts-1"
 LARGEST = 64 * 1024 * 1024
@@ -65,7 +66,13 @@ class Dossier:
 
     def judge(self, policy: Policy) -> JudgedFile:
         """What the facts are worth by a policy."""
-        return judge_file(self.facts, self.own_status, self.at, policy)
+        return judge_any(self.facts, self.own_status, self.at, policy)
+
+    def judge_certificate(self, policy: Policy) -> JudgedCertificate | None:
+        """What a bare certificate is worth; None for every other file."""
+        if self.facts.certificate is None or self.facts.unreadable:
+            return None
+        return judge_certificate(self.facts, self.own_status, self.at, policy)
 
     def to_json(self) -> dict[str, Any]:
         encoded: dict[str, Any] = encode(self)

@@ -24,9 +24,11 @@ from signer.validation.cms_check import (
     SUBFILTERS_DETACHED,
     check_cms,
     digest_of_file,
+    facts_by_name,
 )
 from signer.validation.facts import ChangeFacts, SignatureFacts
 from signer.validation.paths import PathFinder
+from signer.validation.pkcs1_check import SUBFILTER_PKCS1, check_pkcs1
 from signer.validation.second_reading import SecondReading
 from signer.validation.signature_value import SignatureValue, entry, find_value_in_bytes, read_raw_value, read_value
 from signer.validation.structure import Finding, RawSignature, Section, check_after, check_byte_range
@@ -154,6 +156,9 @@ def _examine_value(found: Found, pdf: Octets, value: SignatureValue, paths: Path
         end = ranges[2] + ranges[3]
         found["revision_end"] = end
         found["revision_sha256"] = sha256_of(pdf, end)
+    if value.subfilter == SUBFILTER_PKCS1:
+        _step(found, lambda: _take_pkcs1(found, pdf, value, ranges, paths))
+        return ranges
     if value.subfilter not in (*SUBFILTERS_DETACHED, SUBFILTER_SHA1, SUBFILTER_TIMESTAMP):
         found["problem"] = "UNSUPPORTED_SUBFILTER"
         return ranges
@@ -161,18 +166,18 @@ def _examine_value(found: Found, pdf: Octets, value: SignatureValue, paths: Path
     return ranges
 
 
+def _take_pkcs1(found: Found, pdf: Octets, value: SignatureValue, ranges: tuple[int, ...], paths: PathFinder) -> None:
+    facts = check_pkcs1(value, lambda algorithm: digest_of_file(algorithm, pdf, ranges))
+    found.update(facts_by_name(facts))
+    if facts.signer is not None:
+        found["signer"] = certificate_facts(facts.signer)
+        found["path"] = paths.find(facts.signer, facts.others)
+
+
 def _take_cms(found: Found, pdf: Octets, value: SignatureValue, ranges: tuple[int, ...], paths: PathFinder) -> None:
     signed_data = cms.ContentInfo.load(value.contents)["content"]
     facts = check_cms(signed_data, value.subfilter, lambda algorithm: digest_of_file(algorithm, pdf, ranges))
-    found.update(
-        problem=facts.problem,
-        digest_ok=facts.digest_ok,
-        signature_ok=facts.signature_ok,
-        ess=facts.ess,
-        digest_algorithm=facts.digest_algorithm,
-        signature_algorithm=facts.signature_algorithm,
-        pairing_ok=facts.pairing_ok,
-    )
+    found.update(facts_by_name(facts))
     if facts.signer is not None:
         found["signer"] = certificate_facts(facts.signer)
         found["path"] = paths.find(facts.signer, facts.others, stamps=found["type"] == "timestamp")
@@ -249,4 +254,6 @@ def _level(subfilter: str, kind: str) -> str:
         return "DocTimeStamp"
     if subfilter in ("/ETSI.CAdES.detached", "/PBAD.PAdES"):
         return "PAdES-B-B"
+    if subfilter == SUBFILTER_PKCS1:
+        return "PDF-PKCS1"
     return "PDF-PKCS7" if subfilter.startswith("/adbe.pkcs7") else "PDF-UNKNOWN"

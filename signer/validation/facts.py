@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, Literal
 
 from signer.password import NO_PASSWORD, Password
+from signer.validation.content import Content
 from signer.validation.errors import FactsUnreadable
 
 Source = Literal["embedded", "given", "cached", "local", "fetched"]
@@ -40,6 +41,8 @@ class ValidationInputs:
     intermediates: tuple[bytes, ...] = ()
     crls: tuple[bytes, ...] = ()
     password: Password = NO_PASSWORD
+    # What a signature or time-stamp in a file of its own was made over, where it was given.
+    content: Content | None = None
 
     def to_message(self) -> tuple[dict[str, Any], list[bytes]]:
         """Header and blobs for the judge process: anchors first, then intermediates, then revocation lists."""
@@ -49,6 +52,7 @@ class ValidationInputs:
             "stamps_only": [anchor.stamps_only for anchor in self.anchors],
             "intermediates": len(self.intermediates),
             "password": self.password.text,
+            "content": None if self.content is None else self.content.to_message(),
         }
         return header, [*(anchor.der for anchor in self.anchors), *self.intermediates, *self.crls]
 
@@ -62,6 +66,7 @@ class ValidationInputs:
             intermediates=tuple(blobs[first:second]),
             crls=tuple(blobs[second:]),
             password=Password(str(header["password"])),
+            content=None if header["content"] is None else Content.from_message(header["content"]),
         )
 
 
@@ -156,7 +161,7 @@ class SignatureFacts:
     """Everything found about one signature or document timestamp; None where it could not be found out."""
 
     field: str
-    type: Literal["signature", "timestamp"]
+    type: Literal["signature", "timestamp", "countersignature"]
     subfilter: str
     findings: tuple[str, ...] = ()
     problem: str = ""
@@ -190,12 +195,18 @@ class FileFacts:
 
     sha256: str
     size: int
-    format: Literal["PDF"] | None = None
+    format: Literal["PDF", "CMS", "RFC3161", "X.509"] | None = None
     unreadable: str = ""
     encrypted: bool = False
     lenient: bool = False
     revisions: int = 0
     signatures: tuple[SignatureFacts, ...] = field(default_factory=tuple)
+    # What holds no signature by its kind, and what a bare certificate is.
+    bare: Literal["certificate", "certificates", "timestamp"] | None = None
+    certificate: CertificateFacts | None = None
+    certificate_path: PathFacts | None = None
+    # Digests of a content beside the file that its signatures name and that were not given.
+    wanted_digests: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         encoded: dict[str, Any] = encode(self)
@@ -210,7 +221,7 @@ class FileFacts:
 
     def certificate_hashes(self) -> list[str]:
         """SHA-256 of every certificate along the paths of signatures and time-stamps, each once."""
-        paths = [signature.path for signature in self.signatures]
+        paths = [self.certificate_path, *(signature.path for signature in self.signatures)]
         paths += [token.path for signature in self.signatures for token in signature.timestamps]
         return list(dict.fromkeys(one.sha256 for path in paths if path is not None for one in path.certificates))
 

@@ -6,7 +6,6 @@ the signed revisions inside it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +23,7 @@ from signer.validation.paths import PathFinder
 from signer.validation.readers import install
 from signer.validation.signature_value import entry
 from signer.validation.store import read_store, with_levels
-from signer.validation.structure import Finding, find_raw_signatures, has_pdf_header, is_blank
+from signer.validation.structure import Finding, find_raw_signatures
 
 # A /Contents read octet by octet is half the time that a small file takes.
 install()
@@ -36,21 +35,10 @@ _MOST_ATTEMPTS = 12
 _LOCKED = {"INPUT_PASSWORD_WRONG": "UNREADABLE_PASSWORD_WRONG"}
 
 
-def gather_task(header: dict[str, Any], blobs: list[Any]) -> tuple[dict[str, Any], list[bytes]]:
-    """The task of the judge process: the first blob is the file, the others belong to ValidationInputs."""
-    logging.disable(logging.CRITICAL)  # the library's warnings quote the file and nobody would read them
-    pdf: Octets = blobs.pop(0)
-    return gather(pdf, ValidationInputs.from_message(header, blobs)).to_json(), []
-
-
 def gather(pdf: Octets, inputs: ValidationInputs) -> FileFacts:
-    """Everything that can be found out about the file."""
+    """Everything that can be found out about a PDF."""
     sha256 = sha256_of(pdf)
     unread = FileFacts(sha256=sha256, size=len(pdf))
-    if is_blank(pdf[:4096]) and is_blank(pdf):
-        return _replace(unread, unreadable="UNREADABLE_EMPTY")
-    if not has_pdf_header(pdf):
-        return _replace(unread, unreadable="UNREADABLE_NOT_PDF")
     paths = PathFinder(inputs)
     try:
         opened = _open(pdf, inputs.password)

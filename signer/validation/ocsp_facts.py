@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 
 from asn1crypto import algos, ocsp, x509
-from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator
 
 from signer.validation.certificates import utc
 from signer.validation.facts import CrlFacts
+from signer.validation.signature_check import check_value, scheme_of
 
 _MOST_SINGLES = 50
 _MOST_CERTIFICATES = 10
@@ -47,10 +47,8 @@ def read_ocsp(
 
 
 def _digest_of(answer: ocsp.BasicOCSPResponse) -> str | None:
-    try:
-        return str(answer["signature_algorithm"].hash_algo).replace("_", "-")
-    except ValueError:
-        return None  # Ed25519 and its like name none
+    digest = scheme_of(answer["signature_algorithm"]).digest
+    return None if digest is None else digest.replace("_", "-")  # Ed25519 and its like name none
 
 
 def _single(
@@ -124,9 +122,9 @@ def _has_signed(
     signature: bytes, message: bytes, signer: x509.Certificate, algorithm: algos.SignedDigestAlgorithm
 ) -> bool:
     try:
-        if algorithm.hash_algo in _WEAK:
+        if scheme_of(algorithm).digest in (None, *_WEAK):
             return False
-        DefaultSignatureValidator().validate_signature(signature, message, signer.public_key, algorithm)
+        check_value(signature, message, signer.public_key, algorithm)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001  a key or algorithm that cannot be used has signed nothing

@@ -5,26 +5,24 @@ Path building is our own because it must end: names and key identifiers lead, an
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from asn1crypto import crl as asn1_crl
 from asn1crypto import x509
-from cryptography import x509 as pyca_x509
-from cryptography.hazmat.primitives import serialization
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.authority import CertTrustAnchor
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import DisallowWeakAlgorithmsPolicy
-from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator
 from pyhanko_certvalidator.validate import async_validate_path
 
 from signer.validation.certificates import REMEMBERED_OCTETS, certificate_facts
+from signer.validation.crl_facts import Listed, Position, read_crls
 from signer.validation.errors import InputsUnreadable
 from signer.validation.facts import TRUST_KINDS, CrlFacts, PathFacts, Trust, TrustAnchor, ValidationInputs
 from signer.validation.ocsp_facts import read_ocsp
+from signer.validation.signature_check import EverySignature, check_value
 from signer.validation.store import NO_STORE, Store
 
 _DEEPEST = 8
@@ -107,9 +105,11 @@ class _Search:
         # The order in which anchors are given must never change an answer.
         self._anchors = sorted(given, key=lambda a: (TRUST_KINDS.index(a.kind), a.certificate.dump()))
         self._pool = [_load_certificate(der) for der in intermediates[:_MOST_GIVEN]]
-        self._crls = [(_load_crl(der), False) for der in crls] + [(_load_crl(der), True) for der in store.crls]
+        given_lists = [Listed(_load_crl(der), "given") for der in crls]
+        self._crls = [*given_lists, *(Listed(_load_crl(der), "embedded") for der in store.crls)]
         self._ocsps = store.ocsps
         self._checks = 0
+        self._at_hand: tuple[x509.Certificate, ...] = ()
 
     def find(self, signer: x509.Certificate, *embedded: x509.Certificate) -> PathFacts | None:
         for anchor in self._anchors:
@@ -120,6 +120,7 @@ class _Search:
         pool: dict[bytes, x509.Certificate] = {}
         for candidate in (*self._pool, *embedded):
             pool.setdefault(candidate.dump(), candidate)
+        self._at_hand = (*pool.values(), *(anchor.certificate for anchor in self._anchors))
         by_name: dict[str, list[x509.Certificate]] = {}
         for candidate in pool.values():
             same = by_name.setdefault(_name_of(candidate.subject), [])
@@ -162,7 +163,7 @@ class _Search:
             if self._checks >= _MOST_CHECKS:
                 return False
             self._checks += 1
-            DefaultSignatureValidator().validate_signature(
+            check_value(
                 certificate["signature_value"].native,
                 certificate["tbs_certificate"].dump(),
                 issuer.public_key,
@@ -176,25 +177,18 @@ class _Search:
 
     def _facts(self, chain: list[x509.Certificate], anchor: _Anchor, problem: str) -> PathFacts:
         issuers = [*chain[1:], anchor.certificate]
+        above = [*issuers[1:], None]
         certificates = tuple(
-            certificate_facts(certificate, tuple(self._crl_facts(certificate, issuer)))
-            for certificate, issuer in zip(chain, issuers, strict=True)
+            certificate_facts(certificate, tuple(self._crl_facts(certificate, issuer, higher)))
+            for certificate, issuer, higher in zip(chain, issuers, above, strict=True)
         )
         return PathFacts(anchor.kind, anchor.certificate.sha256.hex(), certificates, problem)
 
-    def _crl_facts(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[CrlFacts]:
-        found = []
-        for crl, embedded in self._crls:
-            if crl.issuer.dump() != issuer.subject.dump():
-                continue
-            try:
-                facts = read_crl(crl.dump(), certificate, issuer)
-            except MemoryError:
-                raise
-            except Exception:  # noqa: BLE001, S112  a list that cannot be read says nothing
-                continue
-            if facts is not None:
-                found.append(replace(facts, source="embedded" if embedded else "given"))
+    def _crl_facts(
+        self, certificate: x509.Certificate, issuer: x509.Certificate, above: x509.Certificate | None
+    ) -> list[CrlFacts]:
+        place = Position(certificate, issuer, above, self._at_hand)
+        found = list(read_crls(self._crls, place, self._is_issued_by))
         for answer in self._ocsps:
             try:
                 facts = read_ocsp(answer, certificate, issuer)
@@ -256,6 +250,7 @@ def _broken_rule(chain: list[x509.Certificate], anchor: _Anchor) -> str:
             allow_fetching=False,
             revocation_mode="soft-fail",
             algorithm_usage_policy=_ANY_ALGORITHM,
+            signature_validator=EverySignature(),
         )
         # Name constraints of an anchor count only when they are derived from its certificate.
         trusted = CertTrustAnchor(anchor.certificate, derive_default_quals_from_cert=True)
@@ -272,79 +267,3 @@ def _broken_rule(chain: list[x509.Certificate], anchor: _Anchor) -> str:
     except Exception as error:  # noqa: BLE001  pyHanko raises many kinds; each means that the path does not stand
         return type(error).__name__
     return "WAITED"
-
-
-def read_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificate) -> CrlFacts | None:
-    """What the list says, or None when it does not cover this certificate or is not signed by its issuer."""
-    usage = issuer.key_usage_value
-    if usage is not None and "crl_sign" not in usage.native:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # cryptography counts bytes where X.520 counts characters
-        crl = pyca_x509.load_der_x509_crl(der)
-        key = serialization.load_der_public_key(issuer.public_key.dump())
-        if not crl.is_signature_valid(key):  # type: ignore[arg-type]  # any other kind of key raises
-            return None
-        for extension in crl.extensions:
-            scope = extension.value
-            if isinstance(scope, pyca_x509.IssuingDistributionPoint):
-                if scope.indirect_crl or scope.only_contains_attribute_certs or scope.only_some_reasons:
-                    return None
-                if not _is_same_point(scope, certificate, issuer):
-                    return None
-                if scope.only_contains_user_certs and certificate.ca:
-                    return None
-                if scope.only_contains_ca_certs and not certificate.ca:
-                    return None
-            elif extension.critical:
-                return None  # RFC 5280 5.2: a delta list, or something we do not know
-        entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-        revoked_at, reason = None, None
-        if entry is not None:
-            revoked_at, reason = entry.revocation_date_utc, _crl_reason(entry)
-        digest = crl.signature_hash_algorithm
-        return CrlFacts(
-            crl.last_update_utc,
-            crl.next_update_utc,
-            revoked_at,
-            reason,
-            digest=digest.name if digest is not None else None,
-        )
-
-
-def _is_same_point(
-    scope: pyca_x509.IssuingDistributionPoint, certificate: x509.Certificate, issuer: x509.Certificate
-) -> bool:
-    """RFC 5280 6.3.3 (b)(2)(i): a list of one distribution point speaks only of certificates that name the point.
-
-    Otherwise a list of a few certificates would vouch for all others of the same authority.
-    """
-    if scope.full_name is None and scope.relative_name is None:
-        return True
-    ours = _point_names(scope.full_name, scope.relative_name, issuer)
-    extensions = pyca_x509.load_der_x509_certificate(certificate.dump()).extensions
-    try:
-        points = extensions.get_extension_for_class(pyca_x509.CRLDistributionPoints).value
-    except pyca_x509.ExtensionNotFound:
-        return False
-    return any(ours & _point_names(point.full_name, point.relative_name, issuer) for point in points)
-
-
-def _point_names(
-    full: Sequence[pyca_x509.GeneralName] | None,
-    relative: pyca_x509.RelativeDistinguishedName | None,
-    issuer: x509.Certificate,
-) -> set[pyca_x509.GeneralName]:
-    if full is not None:
-        return set(full)
-    if relative is None:
-        return set()
-    name = pyca_x509.load_der_x509_certificate(issuer.dump()).subject
-    return {pyca_x509.DirectoryName(pyca_x509.Name([*name.rdns, relative]))}
-
-
-def _crl_reason(entry: pyca_x509.RevokedCertificate) -> str:
-    try:
-        return entry.extensions.get_extension_for_class(pyca_x509.CRLReason).value.reason.value
-    except pyca_x509.ExtensionNotFound:
-        return pyca_x509.ReasonFlags.unspecified.value

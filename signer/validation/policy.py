@@ -230,6 +230,8 @@ def _integrity_reason(facts: SignatureFacts) -> Answer:
     if facts.changes_after == "forbidden" or facts.findings:
         return "INVALID_MODIFIED", "FORMAT_FAILURE"
     if facts.digest_ok is None or facts.signature_ok is None:
+        if facts.problem == "CONTENT_MISSING":
+            return "UNKNOWN_NO_CONTENT", None  # EN 319 102-1 5.2.7.4
         if facts.problem in _UNSUPPORTED:
             return "UNKNOWN_ALGORITHM", None
         if facts.problem == "NO_CERTIFICATE":

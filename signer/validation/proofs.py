@@ -66,7 +66,8 @@ class Proofs:
         """What is proved about one of the file's signatures."""
         end = signature.revision_end
         if end is None:
-            return NO_PROOF
+            # No revision (a CMS file): its own time-stamps are all that can speak for it.
+            return Proof(existed=min(self._own_tokens.get(id(signature), []), default=None))
         covering = [time for stamped, time in self._documents if stamped > end]
         covered = [time for stamped, time in (*self._documents, *self._tokens) if stamped < end]
         return Proof(

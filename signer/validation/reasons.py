@@ -32,6 +32,8 @@ def _rows(conclusion: str | None, exit_code: int, rows: dict[str, tuple[str | No
 
 REASONS: Final[dict[str, Reason]] = {
     **_rows("valid", 0, {"VALID": (None,), "VALID_LATER_EXPIRED": (None,), "VALID_EXTENDED": (None,)}),
+    # What is no signed document, and good as what it is (bare.py).
+    **_rows("valid", 0, {"BARE_CERTIFICATE_GOOD": (None,), "BARE_TIMESTAMP_GOOD": (None,)}),
     # EN 319 102-1 table 5: TOTAL-FAILED
     **_rows(
         "invalid",
@@ -43,6 +45,9 @@ REASONS: Final[dict[str, Reason]] = {
             "INVALID_REVOKED": ("REVOKED",),
             "INVALID_EXPIRED": ("EXPIRED",),
             "INVALID_NOT_YET_VALID": ("NOT_YET_VALID",),
+            "BARE_CERTIFICATE_REVOKED": ("REVOKED",),
+            "BARE_CERTIFICATE_EXPIRED": ("EXPIRED",),
+            "BARE_CERTIFICATE_NOT_YET_VALID": ("NOT_YET_VALID",),
         },
     ),
     # EN 319 102-1 table 6: INDETERMINATE
@@ -63,9 +68,11 @@ REASONS: Final[dict[str, Reason]] = {
             "UNKNOWN_CHANGES": ("GENERIC",),
             # All is as it should be, but the chain only serves to practise: for nobody is it valid.
             "TRAINING": ("CHAIN_CONSTRAINTS_FAILURE", "NO_CERTIFICATE_CHAIN_FOUND"),
+            "UNKNOWN_NO_CONTENT": ("SIGNED_DATA_NOT_FOUND",),
+            "BARE_CERTIFICATE_SUSPENDED": ("TRY_LATER",),
         },
     ),
-    **_rows("unsigned", 4, {"NOT_SIGNED": (None,)}),
+    **_rows("unsigned", 4, {"NOT_SIGNED": (None,), "BARE_CERTIFICATES": (None,)}),
     **_rows(
         "unreadable",
         2,
@@ -75,6 +82,24 @@ REASONS: Final[dict[str, Reason]] = {
             "UNREADABLE_NOT_FILE": (None,),
             "UNREADABLE_EMPTY": (None,),
             "UNREADABLE_NOT_PDF": (None,),
+            "UNREADABLE_PHOTO": (None,),
+            "UNREADABLE_WORD": (None,),
+            "UNREADABLE_EXCEL": (None,),
+            "UNREADABLE_OFFICE": (None,),
+            "UNREADABLE_XML": (None,),
+            "UNREADABLE_EDXML": (None,),
+            "UNREADABLE_XADES": (None,),
+            "UNREADABLE_ZIP": (None,),
+            "UNREADABLE_ASIC": (None,),
+            "UNREADABLE_EMAIL": (None,),
+            "UNREADABLE_CMS_ENCRYPTED": (None,),
+            "UNREADABLE_CMS_OTHER": (None,),
+            "UNREADABLE_CRL": (None,),
+            "UNREADABLE_REQUEST": (None,),
+            "UNREADABLE_PRIVATE_KEY": (None,),
+            "UNREADABLE_STAMP_REFUSED": (None,),
+            "UNREADABLE_TWO_FILES": (None,),
+            "UNREADABLE_CONTENT": (None,),
             "UNREADABLE_DAMAGED": (None,),
             # Signing refuses an encrypted file by rule (exit 1); judging cannot even begin, so it is unreadable input.
             "UNREADABLE_ENCRYPTED": (None,),
@@ -89,6 +114,15 @@ REASONS: Final[dict[str, Reason]] = {
     **_rows(None, 1, {"DOC_RECALLED": (None,), "DOC_REPLACED": (None,), "CODE_NOT_FOUND": (None,)}),
     **_rows(None, 0, {"DOC_CORRECTED": (None,)}),
 }
+
+# Files of kinds in which no signature is looked for.
+OTHER_KINDS: Final = frozenset(
+    {
+        "UNREADABLE_NOT_PDF", "UNREADABLE_PHOTO", "UNREADABLE_WORD", "UNREADABLE_EXCEL", "UNREADABLE_OFFICE", "UNREADABLE_XML",
+        "UNREADABLE_EDXML", "UNREADABLE_XADES", "UNREADABLE_ZIP", "UNREADABLE_ASIC", "UNREADABLE_EMAIL", "UNREADABLE_CMS_ENCRYPTED",
+        "UNREADABLE_CMS_OTHER", "UNREADABLE_CRL", "UNREADABLE_REQUEST", "UNREADABLE_PRIVATE_KEY", "UNREADABLE_STAMP_REFUSED",
+    }
+)  # fmt: skip
 
 INDICATIONS: Final = {"valid": "TOTAL-PASSED", "invalid": "TOTAL-FAILED", "indeterminate": "INDETERMINATE"}
 

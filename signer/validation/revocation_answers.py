@@ -12,9 +12,9 @@ from asn1crypto import crl as asn1_crl
 from asn1crypto import ocsp as asn1_ocsp
 from asn1crypto import pem, x509
 
+from signer.validation.crl_facts import Listed, Position, read_crls
 from signer.validation.facts import CrlFacts, encode
 from signer.validation.ocsp_facts import read_ocsp
-from signer.validation.paths import read_crl
 
 _MOST = 16
 
@@ -54,9 +54,9 @@ def _read(kind: str, octets: bytes, certificate: x509.Certificate, issuer: x509.
             return read_ocsp(answer.basic_ocsp_response, certificate, issuer)
         # Some are published in PEM, though RFC 5280 4.2.1.13 asks for DER.
         der = pem.unarmor(octets)[2] if pem.detect(octets[:64]) else octets
-        if asn1_crl.CertificateList.load(der, strict=True).issuer.dump() != issuer.subject.dump():
-            return None
-        return read_crl(der, certificate, issuer)
+        listed = Listed(asn1_crl.CertificateList.load(der, strict=True), "fetched")
+        place = Position(certificate, issuer, None, ())
+        return next(read_crls([listed], place, lambda *_: False), None)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001  what cannot be read says nothing

@@ -33,6 +33,8 @@ class SignatureValue:
     byte_range: Sequence[object]
     contents: bytes
     claimed_time: datetime | None
+    # /Cert: of signatures that bring no certificates inside (ISO 32000-2 table 255).
+    certificates: tuple[bytes, ...] = ()
 
 
 def resolved(item: Any) -> Any:
@@ -61,7 +63,16 @@ def read_value(field: Any) -> SignatureValue | None:
         byte_range=list(byte_range) if isinstance(byte_range, generic.ArrayObject) else [],
         contents=bytes(held.original_bytes) if is_text else b"",
         claimed_time=_time(entry(value, "/M")),
+        certificates=_certificates(entry(value, "/Cert")),
     )
+
+
+def _certificates(held: Any) -> tuple[bytes, ...]:
+    """A string or an array of strings, the signer's first."""
+    items = list(held) if isinstance(held, generic.ArrayObject) else [held]
+    texts = [resolved(each) for each in items if each is not None]
+    kinds = (generic.TextStringObject, generic.ByteStringObject)
+    return tuple(bytes(each.original_bytes) for each in texts if isinstance(each, kinds))
 
 
 def read_raw_value(pdf: Octets, raw: RawSignature) -> SignatureValue:

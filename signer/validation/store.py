@@ -50,8 +50,8 @@ def read_store(reader: PdfFileReader) -> Store:
     budget = [_MOST_PARTS, _MOST_OCTETS]
     return Store(
         tuple(_parts(dictionary, "/Certs", _certificate, budget)),
-        tuple(_parts(dictionary, "/OCSPs", _answer, budget)),
-        tuple(_parts(dictionary, "/CRLs", _crl, budget)),
+        tuple(_parts(dictionary, "/OCSPs", readable_answer, budget)),
+        tuple(_parts(dictionary, "/CRLs", readable_crl, budget)),
     )
 
 
@@ -88,14 +88,16 @@ def _certificate(der: bytes) -> x509.Certificate:
     return certificate
 
 
-def _answer(der: bytes) -> asn1_ocsp.BasicOCSPResponse:
+def readable_answer(der: bytes) -> asn1_ocsp.BasicOCSPResponse:
+    """The answer; raises what asn1crypto raises for anything else."""
     answer = asn1_ocsp.OCSPResponse.load(der, strict=True)
     basic: asn1_ocsp.BasicOCSPResponse = answer.basic_ocsp_response
     basic["tbs_response_data"]["responses"].native  # noqa: B018  parsed here, where a broken one is left out
     return basic
 
 
-def _crl(der: bytes) -> bytes:
+def readable_crl(der: bytes) -> bytes:
+    """The same octets, when a list stands in them."""
     asn1_crl.CertificateList.load(der, strict=True).issuer.dump()
     return der
 

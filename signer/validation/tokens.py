@@ -7,7 +7,7 @@ from typing import Any
 from asn1crypto import cms
 
 from signer.validation.certificates import certificate_facts, utc
-from signer.validation.cms_check import SUBFILTER_TIMESTAMP, check_cms, digest_of
+from signer.validation.cms_check import SUBFILTER_TIMESTAMP, check_cms, digest_of, facts_by_name
 from signer.validation.facts import TokenFacts
 from signer.validation.paths import PathFinder
 
@@ -44,13 +44,7 @@ def _take(found: dict[str, Any], token: cms.ContentInfo, signature: bytes, paths
     # The same checks as for a document time-stamp; what is stamped is the signature value instead of the ranges.
     facts = check_cms(signed_data, SUBFILTER_TIMESTAMP, lambda algorithm: digest_of(algorithm, signature))
     found.update(
-        problem=facts.problem,
-        digest_ok=facts.digest_ok,
-        signature_ok=facts.signature_ok,
-        ess=facts.ess,
-        digest_algorithm=facts.digest_algorithm,
-        signature_algorithm=facts.signature_algorithm,
-        pairing_ok=facts.pairing_ok,
+        **facts_by_name(facts),
         time=utc(signed_data["encap_content_info"]["content"].parsed["gen_time"].native),
     )
     if facts.signer is not None:

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from certs.clock import rfc3339
+from signer.validation.bare import JudgedCertificate
 from signer.validation.dossier import DocumentStatus, Dossier
 from signer.validation.policy import Evidence, JudgedFile, JudgedSignature, JudgedToken, Policy
 from signer.validation.reasons import INDICATIONS, REASONS
@@ -33,6 +34,7 @@ class Verdict:
     # The time that somebody asked for, None for the time of checking; and what it was judged by.
     at: datetime | None = None
     dossier: Dossier | None = None
+    certificate: JudgedCertificate | None = None
 
     @property
     def conclusion(self) -> str:
@@ -54,8 +56,9 @@ class Verdict:
         return self.dossier.at if self.dossier is not None and not self.dossier.is_past else None
 
     def to_json(self) -> dict[str, Any]:
-        """The object of the interface, with how each signature was read besides."""
+        """The object of the interface, with how each signature was read besides, and what a bare certificate is."""
         document = self.document
+        bare = {} if self.certificate is None else {"certificate": _certificate_json(self.certificate, self._now)}
         return {
             "schema": SCHEMA,
             "file": self.file,
@@ -69,6 +72,7 @@ class Verdict:
             "at": _time(self.at),
             "checked_at": rfc3339(self.checked_at),
             "software": software(),
+            **bare,
         }
 
 
@@ -86,6 +90,7 @@ def verdict_of(dossier: Dossier, policy: Policy) -> Verdict:
         dossier.checked_at,
         dossier.at if dossier.is_past else None,
         dossier,
+        dossier.judge_certificate(policy),
     )
 
 
@@ -164,3 +169,30 @@ def _token_json(token: JudgedToken, now: datetime | None) -> dict[str, Any]:
 
 def _time(moment: datetime | None) -> str | None:
     return None if moment is None else rfc3339(moment)
+
+
+def _certificate_json(judged: JudgedCertificate, now: datetime | None) -> dict[str, Any]:
+    """A bare certificate, with what stands above it up to the anchor, which is left out."""
+    facts = judged.facts
+    above = judged.path.certificates[1:] if judged.path is not None else ()
+    return {
+        "conclusion": judged.conclusion,
+        "indication": INDICATIONS[judged.conclusion],
+        "sub_indication": judged.sub_indication,
+        "reason": judged.reason,
+        "subject": facts.subject,
+        "common_name": facts.common_name,
+        "organization": facts.organization,
+        "serial": facts.serial,
+        "issuer": facts.issuer,
+        "not_before": rfc3339(facts.not_before),
+        "not_after": rfc3339(facts.not_after),
+        "sha256": facts.sha256,
+        "trust": judged.trust,
+        "anchor_sha256": None if judged.path is None else judged.path.anchor_sha256,
+        "path": [
+            {"subject": each.subject, "sha256": each.sha256, "not_after": rfc3339(each.not_after)} for each in above
+        ],
+        "revocation": judged.revocation,
+        "evidence": [_evidence_json(each, now) for each in judged.evidence],
+    }

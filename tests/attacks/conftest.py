@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from signer.validation.bare import judge_bare
+from signer.validation.content import content_of, with_digests
+from signer.validation.door import gather
 from signer.validation.facts import FileFacts, TrustAnchor, ValidationInputs
-from signer.validation.gathering import gather
 from signer.validation.policy import JudgedFile, OwnStatus, judge_file, load_policy
 from signer.validation.verdict import Verdict
 from signer.verification import verify_file
@@ -49,14 +52,20 @@ def judging(pki: Pki) -> Judging:
         crls: Iterable[bytes] | None = None,
         at: datetime = NOW,
         own_status: OwnStatus = lambda _: None,
+        content: bytes | None = None,
     ) -> JudgedFile:
         inputs = ValidationInputs(
             at=at,
             anchors=tuple(TrustAnchor(party.der, "internal") for party in ([pki.root] if anchors is None else anchors)),
             crls=tuple(pki.crls() if crls is None else crls),
+            content=None if content is None else content_of(content),
         )
         facts = gather(pdf, inputs)
-        return judge_file(FileFacts.from_json(facts.to_json()), own_status, at, policy)
+        if facts.wanted_digests and inputs.content is not None and content is not None:
+            inputs = replace(inputs, content=with_digests(inputs.content, content, facts.wanted_digests))
+            facts = gather(pdf, inputs)
+        judge = judge_file if facts.bare is None else judge_bare
+        return judge(FileFacts.from_json(facts.to_json()), own_status, at, policy)
 
     return judged_now
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from pki import ocsp_request
 from pki.tsa import request as tsa_request
 from pki.tsa.request import RequestRefused, build_request
+from signer.validation.door import gather
 from signer.validation.errors import InputsUnreadable
 from signer.validation.facts import FileFacts, TrustAnchor, ValidationInputs
-from signer.validation.gathering import gather
 from signer.validation.policy import JudgedFile
 from tests.attacks import documents, updates
 from tests.attacks.generator import contents, ranges, replace_contents

@@ -58,7 +58,7 @@ def without_pages(_paper: bytes) -> bytes:
 UNREADABLE: dict[str, tuple[Callable[[bytes], bytes], int, str]] = {
     "empty": (lambda _: b"", 2, "UNREADABLE_EMPTY"),
     "text": (lambda _: "Kính gửi: các sở\n".encode(), 2, "UNREADABLE_NOT_PDF"),
-    "zip": (lambda _: b"PK\x03\x04" + bytes(100), 2, "UNREADABLE_NOT_PDF"),
+    "zip": (lambda _: b"PK\x03\x04" + bytes(100), 2, "UNREADABLE_ZIP"),
     "header alone": (lambda _: b"%PDF-1.7\n", 2, "UNREADABLE_DAMAGED"),
     "truncated": (lambda paper: paper[: len(paper) // 2], 2, "UNREADABLE_DAMAGED"),
     "encrypted": (encrypted, 1, "UNREADABLE_ENCRYPTED"),

@@ -84,7 +84,7 @@ def test_a_nested_form_is_just_a_file_that_is_no_pdf(service: Service) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "UNREADABLE_EMPTY"), (b"\x89PNG\r\n", "UNREADABLE_NOT_PDF"), (b"%PDF-1.7\n%%EOF", "UNREADABLE_DAMAGED")],
+    [(b"", "UNREADABLE_EMPTY"), (b"\x89PNG\r\n", "UNREADABLE_PHOTO"), (b"%PDF-1.7\n%%EOF", "UNREADABLE_DAMAGED")],
 )
 def test_whatever_file_is_sent_gets_a_verdict(service: Service, content: bytes, reason: str) -> None:
     verdict = service.verify(content)

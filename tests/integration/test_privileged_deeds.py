@@ -64,6 +64,7 @@ from signer.signing import SignRequest, sign_document
 from signer.signing_batch import prepare_chunk, sign_documents
 from signer.signing_chunks import sign_in_chunks
 from signer.succession import Succession, record_succession
+from signer.trust_exchange import export_store, import_store
 from signer.trust_lists import import_list
 from signer.trust_store import add_anchor, remove_anchor
 from tests.installation import OFFICER_NAME, User, tree
@@ -80,8 +81,8 @@ _SERVES_DEEDS = {
     "signer/signing_case.py:open_case", "signer/batch_work.py:work_off", "api/cli/sign_again.py:done_before",
     "signer/intents.py:finish_fresh", "signer/newest.py:put_in_place", "signer/signing.py:make_ready", "signer/prepared.py:give_up_act",
     "api/services.py:prepared_since", "pki/audit.py:append_all", "pki/issuing_cycle.py:issue_orders",
-    "api/services.py:signed_since", "api/service_upkeep.py:make_services", "signer/trust_store.py:add_authorities",
-    "signer/trust_store.py:trusted_of", "api/cli/picture.py:registered_picture",
+    "api/services.py:signed_since", "api/service_upkeep.py:make_services", "api/service_upkeep.py:make_trust_store_service",
+    "signer/trust_store.py:add_authorities", "signer/trust_store.py:trusted_of", "api/cli/picture.py:registered_picture",
 }  # fmt: skip
 
 
@@ -176,6 +177,10 @@ def deeds(
             state.root, "government", state.fingerprint, a, home.trust
         ),
         "signer/trust_store.py:remove_anchor": lambda a: remove_anchor("0" * 64, a, home.trust),
+        "signer/trust_exchange.py:export_store": lambda a: export_store(
+            timedelta(days=1), a, home.trust, home.services
+        ),
+        "signer/trust_exchange.py:import_store": lambda a: import_store(b"", bytes(32), a, home.trust),
         "signer/trust_lists.py:import_list": lambda a: import_list(crl, [], a, home.trust),
         "signer/recall.py:recall_document": lambda a: recall_document(code, "nhầm", a, database, clock),
         "signer/raising.py:upgrade_file": lambda a: upgrade_file(pdf, "B-T", a, home.leveling),

@@ -5,7 +5,7 @@
   const form = document.getElementById("file-form");
   const way = document.getElementById("hash-way");
   if (!form || !way || !window.crypto || !crypto.subtle) return;
-  const input = form.querySelector("input[type=file]");
+  const input = form.querySelector("input[name=file]");
   const button = way.querySelector("button");
   const told = way.querySelector("[role=status]");
   way.hidden = false;
@@ -23,4 +23,17 @@
     }
     button.disabled = false;
   });
+})();
+
+// Opens the place for the original file when a signature in a file of its own is chosen. Without this script people open it themselves.
+(() => {
+  const file = document.getElementById("file");
+  const beside = document.getElementById("beside");
+  if (!file || !beside) return;
+  const alone = /\.(p7s|sig|tsr|tst)$/i;
+  const show = () => {
+    if (file.files.length && alone.test(file.files[0].name)) beside.open = true;
+  };
+  file.addEventListener("change", show);
+  show();
 })();

@@ -24,7 +24,7 @@ SENTENCES = {code for code in read_catalogues("en") if code.startswith("WEB_")}
 # What a template or view puts together, by its fixed beginning: which endings there can be.
 FAMILIES = {
     "WEB_ATTRIBUTE_": ["CN", "T", "OU", "O", "UID", "serialNumber", "ST", "L", "NAME"],
-    "WEB_CARD_": ["signature", "timestamp", "VALID", "VALID_LATER_EXPIRED"],
+    "WEB_CARD_": ["signature", "timestamp", "countersignature", "VALID", "VALID_LATER_EXPIRED"],
     "WEB_CERTIFICATE_WORD_": [*CERTIFICATE_STATES, "unknown"],
     "WEB_CERTIFICATE_SENTENCE_": [*CERTIFICATE_STATES, "unknown"],
     "WEB_CERTIFICATE_NEXT_": [*CERTIFICATE_STATES, "unknown"],

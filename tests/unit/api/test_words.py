@@ -20,6 +20,7 @@ import pytest
 from api.checkup import _CHECKS
 from api.cli.usage import _FORMS
 from api.errors import ApiError
+from api.report import _GOOD_AS_IT_IS, _NO_DOCUMENT
 from api.words import LANGUAGES, Words, read_catalogues
 from certs.outages import _REFUSALS, _SQLITE_REASONS, _SQLSTATE_REASONS
 from pki.audit_chain import BreakKind
@@ -309,6 +310,11 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "CONCLUSION_*": lambda: [f"CONCLUSION_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],
         "SIGNATURES_*": lambda: [f"SIGNATURES_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],
         "REPORT_*": lambda: [f"REPORT_{kind.upper()}" for kind in _choices(SignatureFacts, "type")],
+        "STANDING_*": lambda: [
+            f"STANDING_{each}" for each in SCHEMA["$defs"]["signature"]["properties"]["revocation"]["enum"]
+        ],
+        "HEADLINE_*": lambda: [f"HEADLINE_{each}" for each in sorted(_GOOD_AS_IT_IS)],
+        "KIND_*": lambda: [f"KIND_{each}" for each in sorted(_NO_DOCUMENT)],
         "TRUST_*": lambda: [f"TRUST_{kind}" for kind in TRUST_KINDS],
         "FINDING_*": lambda: [f"FINDING_{kind}" for kind in (*KINDS, LEFT_OUT)],
         "CHANGE_*": lambda: [f"CHANGE_{kind}" for kind in _choices(ChangeFacts, "kind")],

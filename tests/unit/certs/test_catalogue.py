@@ -58,7 +58,7 @@ def catalogue():
 
 def test_the_shipped_profiles_are_there(catalogue):
     names = {"root", "issuing", "ocsp-responder", "tsa", "agency-seal", "officer", "citizen", "kiosk", "system"}
-    names |= {"tls-server", "receipt"}
+    names |= {"tls-server", "receipt", "trust-store"}
     assert {profile.name for profile in catalogue} == names
 
 
@@ -66,7 +66,8 @@ def test_terms_are_twenty_ten_five_and_two_years(catalogue):
     years = {profile.name: round(profile.validity_days / 365.25) for profile in catalogue}
     del years["ocsp-responder"]
     people = {"agency-seal": 2, "receipt": 2, "officer": 2, "citizen": 2}
-    assert years == {"root": 20, "issuing": 10, "tsa": 5, "kiosk": 1, "system": 1, "tls-server": 1} | people
+    services = {"tsa": 5, "trust-store": 5, "kiosk": 1, "system": 1, "tls-server": 1}
+    assert years == {"root": 20, "issuing": 10} | services | people
 
 
 def test_a_responder_whose_revocation_nobody_asks_for_ends_within_a_quarter(catalogue):

@@ -43,6 +43,7 @@ COMPLETE = {
     "ocsp-responder": (f"CN={LONGEST},O={LONGEST},C=VN", []),
     "tsa": (f"CN={LONGEST},O={LONGEST},C=VN", []),
     "receipt": (f"CN={LONGEST},O={LONGEST},C=VN", []),
+    "trust-store": (f"CN={LONGEST},O={LONGEST},C=VN", []),
 }
 # The least that may be typed.
 LEAST = dict.fromkeys(COMPLETE, (f"CN={LONGEST},O={LONGEST},C=VN", []))

@@ -127,7 +127,7 @@ def test_a_signed_file_gives_the_whole_verdict(signed: bytes, verifier: Verifier
     [
         (b"", "UNREADABLE_EMPTY", 2),
         (b" \n\n", "UNREADABLE_EMPTY", 2),
-        (b"PK\x03\x04 a Word file", "UNREADABLE_NOT_PDF", 2),
+        (b"PK\x03\x04 a Word file", "UNREADABLE_ZIP", 2),
         (b"%PDF-1.7\n", "UNREADABLE_DAMAGED", 2),
         (documents.page_pdf()[:700], "UNREADABLE_DAMAGED", 2),
         (encrypted("mat khau"), "UNREADABLE_ENCRYPTED", 2),
