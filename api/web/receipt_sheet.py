@@ -31,6 +31,7 @@ def receipt_sheet(
     blocks = [*_headline(verdict, view, speak), *_file(verdict, speak)]
     if view is not None:
         blocks += [*_meaning(view, speak), *_checks(view, speak), *_signatures(verdict, view, speak)]
+        blocks += _certificate(verdict, view, speak)
     digest = f"SHA-256: {verdict.sha256}" if verdict.sha256 else ""
     return Sheet(
         title=speak("WEB_RECEIPT_TITLE"),
@@ -113,6 +114,31 @@ def _signatures(verdict: Verdict, view: VerdictView, speak: Speech) -> Iterator[
         sentence = f"{speak(f'WEB_STATE_{each.conclusion}')} {speak(short)}"
         rows = (*_who(each, speak), *_when(each, judged, speak), *_worth(each, judged, speak))
         yield Item(each.conclusion, heading, sentence, tuple(row for row in rows if row.value))
+
+
+def _certificate(verdict: Verdict, view: VerdictView, speak: Speech) -> Iterator[Block]:
+    """The facts of a file that is a certificate, and what its state was taken from."""
+    each, judged = view.certificate, verdict.certificate
+    if each is None or judged is None:
+        return
+    lines = list(dict.fromkeys(_source(one, speak) for one in judged.evidence))
+    if not lines and judged.path is not None:
+        lines = [speak("WEB_RECEIPT_SOURCE_anchor")]
+    trust = (speak("WEB_TRUST_NOT_FORGED"),) if each.trust in ("unknown", "foreign") else ()
+    rows = (
+        Fact(speak("WEB_ORGANIZATION"), each.organization if each.organization != each.name else ""),
+        Fact(speak("WEB_ISSUER"), each.issuer),
+        Fact(speak("WEB_CERTIFICATE_TERM"), speak("WEB_CERTIFICATE_SPAN", begin=each.begin, end=each.end)),
+        Fact(speak("WEB_TRUST"), speak(f"TRUST_{each.trust}"), trust),
+        Fact(speak("WEB_REVOCATION"), speak(f"WEB_REVOCATION_{each.revocation}")),
+        Fact(speak("WEB_SERIAL"), each.serial),
+        Fact(speak("WEB_FINGERPRINT"), each.fingerprint),
+        Fact(speak("WEB_RECEIPT_EVIDENCE"), lines[0] if lines else "", more=tuple(lines[1:])),
+    )
+    heading = f"{speak('WEB_CERTIFICATE_JUDGED')}: {each.name or speak('REPORT_UNKNOWN_SIGNER')}"
+    sentence = f"{speak(f'WEB_STATE_{judged.conclusion}')} {speak(judged.reason)}"
+    yield Heading(speak("WEB_CERTIFICATE_JUDGED"))
+    yield Item(judged.conclusion, heading, sentence, tuple(row for row in rows if row.value))
 
 
 def _who(each: SignatureView, speak: Speech) -> Iterator[Fact]:

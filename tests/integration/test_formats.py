@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import subprocess
 from datetime import UTC, datetime
 from typing import Any
 
@@ -109,3 +111,24 @@ def test_the_words_are_there_in_every_language(user: User, language: str) -> Non
         done = user.run("verify", file, ANTIN_LANG=language)
         assert (done.returncode, done.stderr) == (code, "")
         assert "{" not in done.stdout
+
+
+def test_policies_past_moments_and_receipts_are_there_for_every_kind(service: Service) -> None:
+    user = service.user
+    party = issued_party(user)
+    files = {"file": ("a.p7s", cms_file(party, detached=True, moment=NOW)), "content": ("a.txt", TEXT)}
+    said = service.http.post("/api/v1/verify", files=files, data={"policy": "basic"}).json()
+    assert (said["reason"], said["policy"]["name"]) == ("VALID", "basic")
+    past = service.http.post("/api/v1/verify", files=files, data={"at": "2020-01-01T00:00:00Z"}).json()
+    assert (past["at"], past["conclusion"] == "valid") == ("2020-01-01T00:00:00Z", False)
+    receipt = service.http.post("/api/v1/verify?receipt=en", files=files)
+    assert receipt.content.startswith(b"%PDF-")
+    user.antin("verify", "party.pem", "--receipt", "r.pdf", "--lang", "en", "--policy", "basic", "--facts", "f.json")
+    text = subprocess.run(
+        ["pdftotext", "-layout", "r.pdf", "-"], cwd=user.folder, capture_output=True, text=True, check=True
+    )
+    assert "SHA-256 fingerprint" in text.stdout
+    assert "basic" in text.stdout
+    again = json.loads(user.antin("verify", "--from-facts", "f.json", "--json"))
+    (evidence, *_) = again["certificate"]["evidence"]
+    assert (again["reason"], evidence["source"]) == ("BARE_CERTIFICATE_GOOD", "register")
