@@ -310,9 +310,7 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "CONCLUSION_*": lambda: [f"CONCLUSION_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],
         "SIGNATURES_*": lambda: [f"SIGNATURES_{each}" for each in SCHEMA["properties"]["conclusion"]["enum"]],
         "REPORT_*": lambda: [f"REPORT_{kind.upper()}" for kind in _choices(SignatureFacts, "type")],
-        "STANDING_*": lambda: [
-            f"STANDING_{each}" for each in SCHEMA["$defs"]["signature"]["properties"]["revocation"]["enum"]
-        ],
+        "STANDING_*": lambda: [f"STANDING_{each}" for each in SCHEMA["$defs"]["status"]["enum"]],
         "HEADLINE_*": lambda: [f"HEADLINE_{each}" for each in sorted(_GOOD_AS_IT_IS)],
         "KIND_*": lambda: [f"KIND_{each}" for each in sorted(_NO_DOCUMENT)],
         "TRUST_*": lambda: [f"TRUST_{kind}" for kind in TRUST_KINDS],
