@@ -62,7 +62,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     connection = op.get_bind()
-    newer = "SELECT count(*) FROM images WHERE width_px IS NOT NULL OR ended_at IS NOT NULL"
+    # An older release finds a picture by its credential alone, and would go on signing with one that was ended.
+    newer = (
+        "SELECT count(*) FROM images WHERE ended_at IS NOT NULL "
+        "OR sha256 NOT IN (SELECT image_sha256 FROM credentials WHERE image_sha256 IS NOT NULL)"
+    )
     if connection.scalar(sa.text(newer)):
-        raise RuntimeError("there are registered pictures, which an older release cannot find")
+        raise RuntimeError("there are registered pictures, which an older release cannot find or would still use")
     op.drop_table("images")

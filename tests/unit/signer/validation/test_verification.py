@@ -15,6 +15,7 @@ import pytest
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import copy_into_new_writer
 
+from certs.serial import serial_hex
 from signer.sandbox import Judge
 from signer.validation.errors import InputsUnreadable
 from signer.validation.facts import TrustAnchor, ValidationInputs
@@ -91,7 +92,7 @@ def test_a_signed_file_gives_the_whole_verdict(signed: bytes, verifier: Verifier
         "subject": "CN=Nguyễn Thị Thử,O=SỞ THỬ NGHIỆM,C=VN",
         "common_name": "Nguyễn Thị Thử",
         "organization": "SỞ THỬ NGHIỆM",
-        "serial": f"{pki.officer.certificate.serial_number:040x}",
+        "serial": serial_hex(pki.officer.certificate.serial_number),
         "issuer": "CN=Thử Nghiệm Issuing CA,O=SỞ THỬ NGHIỆM,C=VN",
     }
     assert [(each["subject"], each["source"], each["kind"]) for each in signature.pop("path")] == [
