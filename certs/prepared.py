@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update
 from sqlalchemy import exc as sa_exc
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import Float, Numeric, TypeEngine
 
 Convert = Callable[[Any], Any] | None
 Pick = Callable[[Mapping[str, Any]], Sequence[Any]]
@@ -24,6 +24,8 @@ Statement = Select[Any] | Insert | Update | Delete
 # How each driver wants its parameters. psycopg takes PostgreSQL's own marks, and then need not look for others in the statement.
 _MARKS = {"sqlite": "qmark", "postgresql": "numeric_dollar"}
 _CURSORS = "antin cursors"
+# Type numbers of PostgreSQL (pg_type.oid) of double precision and numeric.
+_FLOAT8, _NUMERIC = 701, 1700
 
 
 class Prepared:
@@ -162,7 +164,9 @@ class _Spelling:
         return kind.dialect_impl(self._dialect).bind_processor(self._dialect)
 
     def _reading(self, kind: TypeEngine[Any]) -> Convert:
-        return kind.dialect_impl(self._dialect).result_processor(self._dialect, None)
+        # A number's conversion depends on what the server sends, which PostgreSQL's drivers are asked for by its type number.
+        sent = _FLOAT8 if isinstance(kind, Float) else _NUMERIC if isinstance(kind, Numeric) else None
+        return kind.dialect_impl(self._dialect).result_processor(self._dialect, sent)
 
 
 def _picker(names: Sequence[str]) -> Pick:

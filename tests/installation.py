@@ -67,7 +67,7 @@ class User:
         """One command, whatever becomes of it; a traceback is always a defect."""
         done = _COMMANDS.run([str(word) for word in words], self.folder, self.surroundings(**environment), 120.0)
         assert "Traceback" not in done.stdout + done.stderr
-        assert "internal error" not in done.stderr
+        assert "internal error" not in done.stderr, done.stderr
         return done
 
     def command(self, *words: str | Path) -> list[str]:

@@ -73,7 +73,7 @@ def _deps(scene: Scene, steps: Steps) -> HandoverDeps:
     database = DyingDatabase(scene.url, steps)
     signing = SigningDeps(
         database, scene.clock, CredentialDesk(database, memory_store(), scene.clock), InProcess(), never,
-        DyingBlobs(scene.blobs, steps), never, never, 36.0, 45.0, 1024 * 1024,
+        DyingBlobs(scene.blobs, steps), never, never, 36.0, 1024 * 1024,
     )  # fmt: skip
     return HandoverDeps(signing, never, timedelta(days=3), "pss")
 

@@ -175,7 +175,7 @@ def test_keys_of_an_older_release_sign_nothing_until_the_doctor_gives_them_their
     assert {each["state"] for each in user.json("hsm", "keys")} == {"ok"}
     user.sign("paper.pdf", "officer", "signed.pdf", "--level", "B-T")
     noted = user.sql("SELECT action, count(*) FROM audit WHERE action LIKE 'key.purpose%' GROUP BY action ORDER BY 1")
-    assert noted == [("key.purpose", 6), ("key.purpose.intent", 6)]
+    assert noted == [("key.purpose", 7), ("key.purpose.intent", 7)]
     assert user.antin("doctor", "--mend") == user.antin("doctor")
 
 

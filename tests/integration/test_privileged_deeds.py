@@ -56,6 +56,7 @@ from signer.mandates import NewMandate, add_mandate, end_mandate
 from signer.number_book import NumberWish, give_up_number, hold_number
 from signer.official import RequestWish, import_certificate, request_certificate
 from signer.outside_credentials import NewOutside, end_outside, enrol_outside
+from signer.preview import PreviewWish, preview_document
 from signer.printing import PrintWish, print_document
 from signer.raising import upgrade_document, upgrade_file
 from signer.recall import recall_document
@@ -215,6 +216,10 @@ def deeds(
         "api/mending.py:mend": lambda a: mend(home, a),
         "api/publishing.py:publish": lambda a: publish(home, a, everything=True),
         "api/services.py:sign": lambda a: services.sign(sign, a),
+        "signer/preview.py:preview_document": lambda a: preview_document(
+            sign, PreviewWish(), a, home.signing, home.judging
+        ),
+        "api/services.py:preview": lambda a: services.preview(sign, PreviewWish(), a),
         "api/services.py:prepare": lambda a: services.prepare(sign, None, a),
         "api/services.py:finish_prepared": lambda a: services.finish_prepared(prepared, Given(), a),
         "api/services.py:cancel_prepared": lambda a: services.cancel_prepared(prepared, a),

@@ -184,6 +184,6 @@ def test_two_init_at_once_make_one_installation(tmp_path: Path) -> None:
     user = User(tmp_path / "home", tmp_path / "work")
     _at_once(user, *([ANTIN, "init", "--demo"] for _ in range(2)))
     assert [each["name"] for each in user.json("ca", "list")] == ["root", "issuing"]
-    assert user.sql("SELECT count(*), count(DISTINCT public_key_der) FROM certificates") == [(6, 6)]
+    assert user.sql("SELECT count(*), count(DISTINCT public_key_der) FROM certificates") == [(7, 7)]
     assert not [each for each in user.json("doctor") if each["code"] == "DOCTOR_KEY_UNUSED"]
     assert user.findings() == {}

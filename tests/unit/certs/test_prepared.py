@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 
 import pytest
-from sqlalchemy import LargeBinary, String, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Double, LargeBinary, Numeric, String, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -31,6 +32,14 @@ class PebbleRow(_Base):
     octets: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
+class WeightRow(_Base):
+    __tablename__ = "test_weights"
+
+    grams: Mapped[float] = mapped_column(Double, primary_key=True)
+    fee: Mapped[Decimal] = mapped_column(Numeric(8, 2))
+
+
+WEIGHTS = WeightRow.__table__
 PEBBLES = PebbleRow.__table__
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 ADD = Prepared(insert(PEBBLES).values({name: bindparam(name) for name in PEBBLES.c.keys()}))  # noqa: SIM118  its own method
@@ -60,6 +69,16 @@ def pebble(name: str, found_at: datetime | None = NOON, octets: bytes | None = b
 def names(database) -> list[str]:
     with database.read() as session:
         return list(session.scalars(select(PebbleRow.name).order_by(PebbleRow.name)))
+
+
+@pytest.mark.filterwarnings("ignore:Dialect sqlite.*does \\*not\\* support Decimal")
+def test_numbers_come_back_as_sqlalchemy_gives_them(database):
+    with database.write_rows() as connection:
+        connection.execute(insert(WEIGHTS).values(grams=36.5, fee=Decimal("12.30")))
+        rows = list(Prepared(select(WEIGHTS)).run(connection, {}))
+        assert [tuple(row) for row in rows] == [tuple(row) for row in connection.execute(select(WEIGHTS))]
+    assert [tuple(row) for row in rows] == [(36.5, Decimal("12.30"))]
+    assert [type(each) for each in rows[0]] == [float, Decimal]
 
 
 def test_values_come_back_as_sqlalchemy_gives_them(database):
