@@ -62,8 +62,11 @@ def test_a_way_out_of_the_fan_is_found_by_its_name(fan: tuple[Party, list[bytes]
     assert len(found.certificates) == 1
 
 
-def test_a_file_that_brings_them_along_is_answered_quickly(fan: tuple[Party, list[bytes]], judge: Judge) -> None:
-    signer, others = fan
+@pytest.mark.parametrize("count", [COUNT // 10, pytest.param(COUNT, marks=pytest.mark.walk)])
+def test_a_file_that_brings_them_along_is_answered_quickly(
+    fan: tuple[Party, list[bytes]], judge: Judge, count: int
+) -> None:
+    signer, others = fan[0], fan[1][:count]
     pdf = documents.sign(documents.page_pdf(), signer, bytes_reserved=2 * sum(map(len, others)) + 100_000)
     begin = pdf.index(b"/Contents <") + len(b"/Contents <")
     end = pdf.index(b">", begin)
