@@ -11,9 +11,8 @@ import socket
 import sys
 from typing import ClassVar
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.ahead import serving_limits
 from api.app import create_app
@@ -32,13 +31,17 @@ _KEEP_ALIVE_SECONDS = 15
 _FIRST_REQUEST_SECONDS = 15.0
 _LINGER_SECONDS = 2.0
 _MOST_CONNECTIONS = 1000
+# Request line and headers: an OCSP request in a path, with room.
+_LONGEST_HEAD = 32 * 1024
 
 
-class PatientProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1, which waits for ever for a first request, with an end to its patience."""
+class PatientProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, which waits for ever for a first request and for the end of its headers, with an end to its patience."""
 
     shares: ClassVar[Shares]
     _refused = False
+    # Octets of a head whose end has not come, at least; None while a body comes.
+    _head: int | None = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         super().connection_made(transport)
@@ -51,26 +54,39 @@ class PatientProtocol(H11Protocol):
         self.shares.tell(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
-        if not self._refused:
-            super().data_received(data)
+        if self._refused:
+            return
+        super().data_received(data)
+        if self._head is not None and not self._refused:
+            self._head += len(data)
+            if self._head > _LONGEST_HEAD:
+                self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        self._head = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Raises ValueError, which the parser takes for a broken request."""
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > _LONGEST_HEAD:
+            raise ValueError("the head is too long")
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):  # RFC 9112 3.2
+            raise ValueError("not one host")
+        self._head = None
+        super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  as in the base class
         """What is no HTTP gets a problem too, and time to read it: a reset would take the answer away again."""
         self._refused = True
+        if self.cycle is not None and not self.cycle.response_complete:  # in the middle of another answer
+            self.transport.close()
+            return
         answer = problem(*describe_problem(RequestError("REQUEST_MALFORMED")))
         headers = [*answer.raw_headers, (b"connection", b"close"), (b"x-content-type-options", b"nosniff")]
-        try:
-            parts = (
-                h11.Response(status_code=400, headers=headers),
-                h11.Data(data=bytes(answer.body)),
-                h11.EndOfMessage(),
-            )
-            for part in parts:
-                self.transport.write(self.conn.send(part) or b"")
-        except h11.LocalProtocolError:  # in the middle of another answer
-            self.transport.close()
-        else:
-            self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        self.transport.write(STATUS_LINE[400] + lines + b"\r\n" + bytes(answer.body))
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
     def _give_up(self) -> None:
         if self.cycle is None:
@@ -98,7 +114,6 @@ def main(listening: int, control: int, shares: int, number: int) -> None:
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
-        h11_max_incomplete_event_size=32 * 1024,  # an OCSP request in a path, with room
     )
     server = _Server(config, Lifeline(control))
     server.run([door])
