@@ -17,7 +17,7 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from signer.octets import Octets, beginning_of, sha256_of
 from signer.password import NO_PASSWORD, Password
 from signer.validation.certificates import certificate_facts, plain_text, utc
-from signer.validation.changes import Kind, changes_after, coverage_of
+from signer.validation.changes import Kind, changes_after, coverage_of, permission_of
 from signer.validation.cms_check import (
     SUBFILTER_SHA1,
     SUBFILTER_TIMESTAMP,
@@ -219,7 +219,8 @@ def _take_changes(found: Found, document: Document, dictionary: Any, name: str, 
     if not second.reads_whole(brought):
         found["problem"] = found.get("problem") or PARSERS_DISAGREE
     newest = second.graph(beginning_of(document.pdf, end), document.reader, signature.signed_revision)
-    found["docmdp"] = signature.docmdp_level.value if signature.docmdp_level is not None else None
+    permission = permission_of(signature)
+    found["docmdp"] = permission.value if permission is not None else None
     found["coverage"] = coverage_of(signature)
     others = _signed_later(document, signature)
     after, found["changes"] = changes_after(signature, document.reader, others, newest)
