@@ -31,6 +31,7 @@ from signer.validation.paths import PathFinder
 from signer.validation.pkcs1_check import SUBFILTER_PKCS1, check_pkcs1
 from signer.validation.second_reading import SecondReading
 from signer.validation.signature_value import SignatureValue, entry, find_value_in_bytes, read_raw_value, read_value
+from signer.validation.store import store_of_cms
 from signer.validation.structure import Finding, RawSignature, Section, check_after, check_byte_range
 from signer.validation.tokens import examine_token, signature_timestamps
 
@@ -176,6 +177,7 @@ def _take_pkcs1(found: Found, pdf: Octets, value: SignatureValue, ranges: tuple[
 
 def _take_cms(found: Found, pdf: Octets, value: SignatureValue, ranges: tuple[int, ...], paths: PathFinder) -> None:
     signed_data = cms.ContentInfo.load(value.contents)["content"]
+    paths = paths.with_store(store_of_cms(signed_data))
     facts = check_cms(signed_data, value.subfilter, lambda algorithm: digest_of_file(algorithm, pdf, ranges))
     found.update(facts_by_name(facts))
     if facts.signer is not None:

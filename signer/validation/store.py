@@ -5,10 +5,12 @@ What cannot be read is left out: a store only adds what it proves. Nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, TypeVar
 
+from asn1crypto import cms
 from asn1crypto import crl as asn1_crl
 from asn1crypto import ocsp as asn1_ocsp
 from asn1crypto import x509
@@ -20,6 +22,7 @@ from signer.validation.facts import SignatureFacts
 
 # A store of many signatures holds some hundred parts; a list of an authority may have many megabytes.
 _MOST_PARTS = 500
+_MOST_LISTS = 100
 _MOST_OCTETS = 64 * 1024 * 1024
 
 Part = TypeVar("Part")
@@ -82,6 +85,48 @@ def _parts(dictionary: Any, key: str, read: Callable[[bytes], Part], budget: lis
     return found
 
 
+def store_of_cms(signed_data: cms.SignedData) -> Store:
+    """Lists and answers that a CMS structure brings along; what cannot be read is left out.
+
+    Among its own parts (RFC 5652 10.2.1, EN 319 122-1 5.4), and in the signed attribute of older PDF signatures (ISO 32000-2
+    12.8.3.3.2, adbe-revocationInfoArchival).
+    """
+    crls: list[bytes] = []
+    ocsps: list[asn1_ocsp.BasicOCSPResponse] = []
+
+    def take(read: Callable[[], None]) -> None:
+        try:
+            read()
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001, S110  one broken part hides no other
+            pass
+
+    def take_choice(choice: Any) -> None:
+        if choice.name == "crl":
+            crls.append(readable_crl(choice.chosen.untag().dump()))
+        elif choice.chosen["other_rev_info_format"].native == "ocsp_response":
+            ocsps.append(readable_answer(choice.chosen["other_rev_info"].dump()))
+
+    for choice in islice(signed_data["crls"] or (), _MOST_LISTS):
+        take(lambda choice=choice: take_choice(choice))
+    archives: list[Any] = []
+    take(lambda: archives.extend(_archives(signed_data)))
+    for archive in archives:
+        for each in islice(archive["crl"] or (), _MOST_LISTS):
+            take(lambda each=each: crls.append(readable_crl(each.dump())))
+        for each in islice(archive["ocsp"] or (), _MOST_LISTS):
+            take(lambda each=each: ocsps.append(readable_answer(each.dump())))
+    return Store((), tuple(ocsps), tuple(crls)) if crls or ocsps else NO_STORE
+
+
+def _archives(signed_data: cms.SignedData) -> Iterator[Any]:
+    for info in islice(signed_data["signer_infos"], 1):
+        for attribute in info["signed_attrs"] or ():
+            if attribute["type"].native == "adobe_revocation_info_archival":
+                yield from islice(attribute["values"], 1)
+
+
 def _certificate(der: bytes) -> x509.Certificate:
     certificate = x509.Certificate.load(der, strict=True)
     certificate.subject.dump()
@@ -100,6 +145,13 @@ def readable_crl(der: bytes) -> bytes:
     """The same octets, when a list stands in them."""
     asn1_crl.CertificateList.load(der, strict=True).issuer.dump()
     return der
+
+
+def joined(one: Store, other: Store) -> Store:
+    """What two stores hold together."""
+    if other is NO_STORE or one is NO_STORE:
+        return one if other is NO_STORE else other
+    return Store(one.certificates + other.certificates, one.ocsps + other.ocsps, one.crls + other.crls)
 
 
 def with_levels(

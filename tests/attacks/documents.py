@@ -13,7 +13,7 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name, pdf_string
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.pdf_utils.writer import copy_into_new_writer
+from pyhanko.pdf_utils.writer import BasePdfFileWriter, copy_into_new_writer
 from pyhanko.sign import fields, signers
 from pyhanko.sign.timestamps import DummyTimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
@@ -53,6 +53,19 @@ def simple_signer(
     )
 
 
+class _PdfSigner(signers.PdfSigner):
+    """The library's, at another time than now."""
+
+    claimed = NOW
+
+    def init_signing_session(
+        self, pdf_out: BasePdfFileWriter, existing_fields_only: bool = False
+    ) -> signers.PdfSigningSession:
+        session = super().init_signing_session(pdf_out, existing_fields_only)
+        session.system_time = self.claimed
+        return session
+
+
 def sign(
     pdf: bytes,
     party: Party,
@@ -64,8 +77,9 @@ def sign(
     pss: bool = False,
     new_field: bool = True,
     bytes_reserved: int = 16384,
+    claimed: datetime = NOW,
 ) -> bytes:
-    """The document with one more signature, in a revision of its own."""
+    """The document with one more signature, in a revision of its own. `claimed`: when it says that it was made."""
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
     if new_field:
         fields.append_signature_field(writer, fields.SigFieldSpec(field, box=(300, 100, 400, 160)))
@@ -78,7 +92,9 @@ def sign(
         docmdp_permissions=certify or fields.MDPPerm.FILL_FORMS,
     )
     out = io.BytesIO()
-    signers.PdfSigner(meta, simple_signer(party, pss=pss)).sign_pdf(writer, output=out, bytes_reserved=bytes_reserved)
+    signer = _PdfSigner(meta, simple_signer(party, pss=pss))
+    signer.claimed = claimed
+    signer.sign_pdf(writer, output=out, bytes_reserved=bytes_reserved)
     return out.getvalue()
 
 
