@@ -100,3 +100,16 @@ def test_who_signs_after_whom_is_all_that_a_second_signature_changes(
     judged = judging(three)
     assert (judged.reason, kinds(judged)) == ("VALID_EXTENDED", {"signature"})
     assert [s.reason for s in judged.signatures] == ["VALID_EXTENDED", "VALID_EXTENDED", "VALID"]
+
+
+@pytest.mark.parametrize(
+    ("shift", "reason"), [(0, "VALID_EXTENDED"), (-1000, "UNKNOWN_CHANGES"), (1000, "UNKNOWN_CHANGES")]
+)
+def test_a_later_stream_that_is_too_long_for_memory_ends_where_it_says(
+    page: bytes, pki: Pki, judging: Judging, shift: int, reason: str
+) -> None:
+    """ISO 32000-2 7.3.8.1: whatever its length, two readers must not see two streams."""
+    signed = documents.sign(page, pki.officer)
+    octets = b"%064d" % 0 * (1 << 20) + b"more"
+    held = b"<< /Length %d >>\nstream\n%s\nendstream" % (len(octets) + shift, octets)
+    assert judging(appended(signed, {size_of(signed): held})).reason == reason
