@@ -13,7 +13,7 @@ from asn1crypto import cms, core, parser, x509
 from pyhanko.sign.validation.generic_cms import extract_self_reported_ts
 
 from signer.levels import B_B, B_LT, B_T
-from signer.validation.certificates import certificate_facts, utc
+from signer.validation.certificates import certificate_facts, has_misencoded_key, utc
 from signer.validation.cms_check import facts_by_name
 from signer.validation.cms_signer import (
     CONTENT_MISSING,
@@ -148,6 +148,7 @@ def _take(found: dict[str, Any], file: _File, info: cms.SignerInfo) -> None:
     found["claimed_time"] = utc(reported) if reported is not None else None
     if facts.signer is not None:
         found["signer"] = certificate_facts(facts.signer)
+        found["lenient"] = has_misencoded_key(facts.signer)
         found["path"] = file.paths.find(facts.signer, facts.others)
     tokens = signature_timestamps(info)
     found["timestamps"] = tuple(examine_token(token, info["signature"].native, file.paths) for token in tokens)

@@ -16,7 +16,7 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
 from signer.octets import Octets, beginning_of, sha256_of
 from signer.password import NO_PASSWORD, Password
-from signer.validation.certificates import certificate_facts, plain_text, utc
+from signer.validation.certificates import certificate_facts, has_misencoded_key, plain_text, utc
 from signer.validation.changes import Kind, changes_after, coverage_of, permission_of
 from signer.validation.cms_check import (
     SUBFILTER_SHA1,
@@ -182,6 +182,7 @@ def _take_cms(found: Found, pdf: Octets, value: SignatureValue, ranges: tuple[in
     found.update(facts_by_name(facts))
     if facts.signer is not None:
         found["signer"] = certificate_facts(facts.signer)
+        found["lenient"] = found["lenient"] or has_misencoded_key(facts.signer)
         found["path"] = paths.find(facts.signer, facts.others, stamps=found["type"] == "timestamp")
     (info,) = signed_data["signer_infos"]
     if found["type"] == "timestamp":

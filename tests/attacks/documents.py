@@ -78,9 +78,10 @@ def sign(
     new_field: bool = True,
     bytes_reserved: int = 16384,
     claimed: datetime = NOW,
+    strict: bool = True,
 ) -> bytes:
     """The document with one more signature, in a revision of its own. `claimed`: when it says that it was made."""
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=strict)
     if new_field:
         fields.append_signature_field(writer, fields.SigFieldSpec(field, box=(300, 100, 400, 160)))
     subfilter = fields.SigSeedSubFilter.PADES if pades else fields.SigSeedSubFilter.ADOBE_PKCS7_DETACHED
@@ -103,10 +104,14 @@ def sign_digest(party: Party, value: bytes, digest: str) -> bytes:
     return asyncio.run(simple_signer(party).async_sign(value, digest, use_pades=True)).dump()
 
 
+def stamper_of(tsa: Party, moment: datetime = NOW) -> DummyTimeStamper:
+    signer = simple_signer(tsa)
+    return DummyTimeStamper(signer.signing_cert, signer.signing_key, signer.cert_registry, fixed_dt=moment)
+
+
 def timestamped(pdf: bytes, tsa: Party, moment: datetime = NOW, *, field: str | None = None) -> bytes:
     """The document with a document timestamp after it, in a field that is there or in a new one."""
-    signer = simple_signer(tsa)
-    stamper = DummyTimeStamper(signer.signing_cert, signer.signing_key, signer.cert_registry, fixed_dt=moment)
+    stamper = stamper_of(tsa, moment)
     out = io.BytesIO()
     signers.PdfTimeStamper(stamper, field_name=field).timestamp_pdf(
         IncrementalPdfFileWriter(io.BytesIO(pdf)), "sha256", output=out, bytes_reserved=16384
