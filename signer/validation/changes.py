@@ -102,7 +102,7 @@ def permission_of(signature: EmbeddedPdfSignature) -> MDPPerm | None:
         lock = entry(signature.sig_field, "/Lock", {})
         own = MDPPerm(entry(lock, "/P")) if "/P" in lock else None
     # The library takes a DocMDP without /P for damaged, and asks itself again wherever it compares.
-    signature._docmdp, signature._docmdp_queried = own, True  # type: ignore[assignment]  # noqa: SLF001
+    signature._docmdp, signature._docmdp_queried = own, True  # noqa: SLF001
     return own
 
 

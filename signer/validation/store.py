@@ -90,33 +90,44 @@ def store_of_cms(signed_data: cms.SignedData) -> Store:
     Among its own parts (RFC 5652 10.2.1, EN 319 122-1 5.4), and in the signed attribute of older PDF signatures (ISO 32000-2
     12.8.3.3.2, adbe-revocationInfoArchival).
     """
-    crls: list[bytes] = []
-    ocsps: list[asn1_ocsp.BasicOCSPResponse] = []
-
-    def take(read: Callable[[], None]) -> None:
-        try:
-            read()
-        except MemoryError:
-            raise
-        except Exception:  # noqa: BLE001, S110  one broken part hides no other
-            pass
-
-    def take_choice(choice: Any) -> None:
-        if choice.name == "crl":
-            crls.append(readable_crl(choice.chosen.untag().dump()))
-        elif choice.chosen["other_rev_info_format"].native == "ocsp_response":
-            ocsps.append(readable_answer(choice.chosen["other_rev_info"].dump()))
-
+    found = _Found([], [])
     for choice in islice(signed_data["crls"] or (), _MOST_LISTS):
-        take(lambda choice=choice: take_choice(choice))
+        _take(found.add_choice, choice)
     archives: list[Any] = []
-    take(lambda: archives.extend(_archives(signed_data)))
+    _take(archives.extend, _archives(signed_data))
     for archive in archives:
         for each in islice(archive["crl"] or (), _MOST_LISTS):
-            take(lambda each=each: crls.append(readable_crl(each.dump())))
+            _take(found.add_list, each)
         for each in islice(archive["ocsp"] or (), _MOST_LISTS):
-            take(lambda each=each: ocsps.append(readable_answer(each.dump())))
-    return Store((), tuple(ocsps), tuple(crls)) if crls or ocsps else NO_STORE
+            _take(found.add_answer, each)
+    return Store((), tuple(found.ocsps), tuple(found.crls)) if found.crls or found.ocsps else NO_STORE
+
+
+@dataclass(frozen=True)
+class _Found:
+    crls: list[bytes]
+    ocsps: list[asn1_ocsp.BasicOCSPResponse]
+
+    def add_choice(self, choice: Any) -> None:
+        if choice.name == "crl":
+            self.add_list(choice.chosen.untag())
+        elif choice.chosen["other_rev_info_format"].native == "ocsp_response":
+            self.add_answer(choice.chosen["other_rev_info"])
+
+    def add_list(self, item: Any) -> None:
+        self.crls.append(readable_crl(item.dump()))
+
+    def add_answer(self, item: Any) -> None:
+        self.ocsps.append(readable_answer(item.dump()))
+
+
+def _take(add: Callable[[Any], None], item: Any) -> None:
+    try:
+        add(item)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  one broken part hides no other
+        return
 
 
 def _archives(signed_data: cms.SignedData) -> Iterator[Any]:

@@ -148,6 +148,7 @@ def with_negative_modulus(party: Party) -> Party:
     """The party with a certificate whose modulus lacks the zero octet before it: so a whole country issued them."""
     assert isinstance(party.key, rsa.RSAPrivateKey)
     assert party.issuer is not None
+    assert isinstance(party.issuer.key, ec.EllipticCurvePrivateKey)
     held, numbers = x509.Certificate.load(party.der), party.key.public_key().public_numbers()
     negative = numbers.n - (1 << party.key.key_size)
     info = held["tbs_certificate"]["subject_public_key_info"]
