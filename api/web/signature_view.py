@@ -135,6 +135,8 @@ def _tell(change: ChangeFacts) -> Sentence:
         return Sentence("WEB_AFTER_DESCRIPTION", facts)
     if change.kind == "validation-data":
         return Sentence("WEB_AFTER_DATA")
+    if change.kind == "annotation":
+        return Sentence("WEB_AFTER_ANNOTATION_PAGE" if change.page else "WEB_AFTER_ANNOTATION", facts)
     if change.kind == "field":
         filled = _FILLED.fullmatch(facts["text"])
         if filled is not None:

@@ -73,7 +73,7 @@ class _Letters:
 def is_blank_appearance(stream: generic.StreamObject) -> bool:
     """Whether the stream draws nothing at all: only marks, states and clips."""
     quiet = {b"q", b"Q", b"BMC", b"BDC", b"EMC", b"BT", b"ET", b"n", b"re", b"W", b"cm", b"g", b"rg", b"w"}
-    return all(name in quiet for name, _ in _operations(stream.data))
+    return all(name in quiet for name, _ in operations(stream.data))
 
 
 def drawn_text(stream: generic.StreamObject, defaults: Any) -> str | None:
@@ -83,7 +83,7 @@ def drawn_text(stream: generic.StreamObject, defaults: Any) -> str | None:
         return None
     fonts = _fonts(entry(stream, "/Resources"), defaults)
     letters, pieces, lines = _Letters(known=False), [], 0
-    for name, operands in _operations(data):
+    for name, operands in operations(data):
         lines += name in _LINES
         if name == b"Tf":
             letters = _letters(fonts.get(_name(operands)))
@@ -106,7 +106,7 @@ def _name(operands: list[object]) -> str:
     return found[-1] if found else ""
 
 
-def _operations(data: bytes) -> Iterator[tuple[bytes, list[object]]]:
+def operations(data: bytes) -> Iterator[tuple[bytes, list[object]]]:
     """Operators with their operands: strings as bytes, names as str, numbers as float. Nesting is left aside."""
     at, operands = 0, list[object]()
     while at < len(data):

@@ -14,7 +14,7 @@ from asn1crypto import x509
 from certs.names import parse_name, rfc4514
 from certs.serial import serial_hex
 from signer.validation.facts import CertificateFacts, CrlFacts, base64_text
-from signer.validation.signature_check import scheme_of
+from signer.validation.signature_check import readable_key, scheme_of
 
 _LONGEST = 600
 _LONGEST_ADDRESS = 1000
@@ -119,8 +119,13 @@ def _serial(number: int) -> str:
     return serial_hex(number) if number >= 0 else "-" + serial_hex(-number)  # negative ones exist, against RFC 5280
 
 
+def has_misencoded_key(certificate: x509.Certificate) -> bool:
+    """Whether its key could be read only as what it means, not as what it says."""
+    return readable_key(certificate.public_key) is not certificate.public_key
+
+
 def _key(certificate: x509.Certificate) -> tuple[str, int]:
-    key = certificate.public_key
+    key = readable_key(certificate.public_key)
     kind = str(key.algorithm)
     if kind == "rsa":
         return kind, int(key["public_key"].parsed["modulus"].native).bit_length()

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, ModificationLevel, SuspiciousModification
+from pyhanko.sign.fields import MDPPerm
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from signer.validation.afterthoughts import changed_description, changed_form, completed_references
+from signer.validation.annotations import annotation_changes
 from signer.validation.certificates import plain_text
 from signer.validation.difference_policy import difference_policy
 from signer.validation.facts import ChangeFacts
@@ -49,6 +51,7 @@ def changes_after(
     before = reader.get_historical_resolver(signature.signed_revision)
     after = reader.get_historical_resolver(reader.xrefs.total_revisions - 1)
     policy = DEFAULT_DIFF_POLICY
+    touched, is_open = set[int](), False
     if newest is not None:
         changed = changed_since(reader, signature.signed_revision)
         graph = newest.before(reader, signature.signed_revision)
@@ -57,7 +60,9 @@ def changes_after(
             return "forbidden", tuple(ChangeFacts("forbidden", None, f"object {n}") for n in completed[:_MOST_CHANGES])
         # Where the library looks for what it finds by walking every object of the signed revision.
         before._indirect_object_access_cache = Usages(before, graph, changed)  # type: ignore[assignment]  # noqa: SLF001
-        policy = difference_policy(newest, graph.leading_to(changed))
+        touched = graph.leading_to(changed)
+        is_open = _permission(signature, before) == MDPPerm.ANNOTATE
+        policy = difference_policy(newest, touched, open_to_annotations=is_open)
     result: Any = signature.evaluate_modifications(policy)
     signed_later = list(later)
     if isinstance(result, SuspiciousModification):
@@ -70,7 +75,11 @@ def changes_after(
     names = {name for name, _ in signed_later}
     filled = [str(name) for name in result.changed_form_fields if name not in names]
     fields = field_changes(before.root, after.root, filled)
-    pages = _page_numbers(reader) if any(change.page for change in fields) else {}
+    notes = list(annotation_changes(before.root, after.root, touched)) if is_open else []
+    pages = _page_numbers(reader) if notes or any(change.page for change in fields) else {}
+    for note in notes:
+        changes.append(ChangeFacts("annotation", pages.get(note.page), note.text))
+        deceptive = deceptive or note.deceptive
     for change in fields:
         changes.append(ChangeFacts("field", pages.get(change.page or 0), change.text))
         deceptive = deceptive or change.deceptive
@@ -79,11 +88,37 @@ def changes_after(
         deceptive = True
     if _dss(reader, signature.signed_revision) != _dss(reader, reader.xrefs.total_revisions - 1):
         changes.append(ChangeFacts("validation-data", None, ""))
-    limit = signature.docmdp_level
+    limit = _permission(signature, before)
     # ISO 32000-2 12.8.2.2: what a certification does not permit invalidates it.
     forbidden = level == ModificationLevel.OTHER or (limit is not None and level.value > limit.value)
     answer = "forbidden" if forbidden else "unknown" if deceptive else "permitted"
     return answer, tuple(changes[:_MOST_CHANGES])
+
+
+def permission_of(signature: EmbeddedPdfSignature) -> MDPPerm | None:
+    """What the signature itself permits afterwards: by its DocMDP, else by the lock of its field; None when it says nothing."""
+    own = certified_permission(signature.sig_object)
+    if own is None:
+        lock = entry(signature.sig_field, "/Lock", {})
+        own = MDPPerm(entry(lock, "/P")) if "/P" in lock else None
+    # The library takes a DocMDP without /P for damaged, and asks itself again wherever it compares.
+    signature._docmdp, signature._docmdp_queried = own, True  # noqa: SLF001
+    return own
+
+
+def certified_permission(dictionary: Any) -> MDPPerm | None:
+    """What the DocMDP of a signature dictionary permits; None without one."""
+    for reference in entry(dictionary, "/Reference", ()):
+        if entry(reference, "/TransformMethod") == "/DocMDP":
+            # ISO 32000-2 table 257: 2 unless it says otherwise.
+            return MDPPerm(entry(entry(reference, "/TransformParams", {}), "/P", 2))
+    return None
+
+
+def _permission(signature: EmbeddedPdfSignature, signed: HistoricalResolver) -> MDPPerm | None:
+    """The same; where the signature says nothing, what the certification permits that it came after."""
+    own = permission_of(signature)
+    return own if own is not None else certified_permission(entry(entry(signed.root, "/Perms", {}), "/DocMDP", {}))
 
 
 def _shows_timestamp(root: Any, names: list[str]) -> bool:

@@ -10,11 +10,10 @@ from itertools import islice
 from typing import Any
 
 from asn1crypto import cms, core, parser, x509
-from asn1crypto import ocsp as asn1_ocsp
 from pyhanko.sign.validation.generic_cms import extract_self_reported_ts
 
 from signer.levels import B_B, B_LT, B_T
-from signer.validation.certificates import certificate_facts, utc
+from signer.validation.certificates import certificate_facts, has_misencoded_key, utc
 from signer.validation.cms_check import facts_by_name
 from signer.validation.cms_signer import (
     CONTENT_MISSING,
@@ -29,14 +28,13 @@ from signer.validation.cms_signer import (
 from signer.validation.content import Content
 from signer.validation.facts import FileFacts, SignatureFacts, ValidationInputs
 from signer.validation.paths import PathFinder
-from signer.validation.store import NO_STORE, Store, readable_answer, readable_crl
+from signer.validation.store import store_of_cms
 from signer.validation.tokens import examine_token, signature_timestamps
 
 # More than a file of honest people brings; each costs a path.
 _MOST_SIGNERS = 50
 _MOST_COUNTERSIGNERS = 10
 _MOST_CERTIFICATES = 1000
-_MOST_LISTS = 100
 SUBFILTER = "CMS"
 _TRAILING = "TRAILING_DATA"
 
@@ -65,7 +63,7 @@ def gather_signed_data(der: bytes, unread: FileFacts, inputs: ValidationInputs) 
     file = _File(
         certificates=_certificates(signed_data),
         signed=_signed(signed_data["encap_content_info"], inputs.content, wanted),
-        paths=PathFinder(inputs).with_store(_store(signed_data)),
+        paths=PathFinder(inputs).with_store(store_of_cms(signed_data)),
         trailing=bool(der[parser.peek(der) :].strip(b"\x00\r\n")),
         wanted=wanted,
     )
@@ -112,23 +110,6 @@ def _certificates(signed_data: cms.SignedData) -> list[x509.Certificate]:
     ]
 
 
-def _store(signed_data: cms.SignedData) -> Store:
-    """Lists and answers that the file brings along (EN 319 122-1 5.4, 6.3); what cannot be read is left out."""
-    crls: list[bytes] = []
-    ocsps: list[asn1_ocsp.BasicOCSPResponse] = []
-    for choice in islice(signed_data["crls"] or (), _MOST_LISTS):
-        try:
-            if choice.name == "crl":
-                crls.append(readable_crl(choice.chosen.untag().dump()))
-            elif choice.chosen["other_rev_info_format"].native == "ocsp_response":
-                ocsps.append(readable_answer(choice.chosen["other_rev_info"].dump()))
-        except MemoryError:
-            raise
-        except Exception:  # noqa: BLE001, S112  one broken part hides no other
-            continue
-    return Store((), tuple(ocsps), tuple(crls)) if crls or ocsps else NO_STORE
-
-
 def _examine(file: _File, info: cms.SignerInfo, name: str) -> list[SignatureFacts]:
     """Facts of one signer and of those who signed his signature. Every failure but running out of memory is itself a fact."""
     found: dict[str, Any] = _begun(f"signer {name}", "signature")
@@ -167,6 +148,7 @@ def _take(found: dict[str, Any], file: _File, info: cms.SignerInfo) -> None:
     found["claimed_time"] = utc(reported) if reported is not None else None
     if facts.signer is not None:
         found["signer"] = certificate_facts(facts.signer)
+        found["lenient"] = has_misencoded_key(facts.signer)
         found["path"] = file.paths.find(facts.signer, facts.others)
     tokens = signature_timestamps(info)
     found["timestamps"] = tuple(examine_token(token, info["signature"].native, file.paths) for token in tokens)

@@ -30,6 +30,7 @@ from pyhanko.sign.diff_analysis.commons import compare_dicts
 from pyhanko.sign.diff_analysis.form_rules_api import FieldComparisonContext, FieldMDPRule
 from pyhanko.sign.diff_analysis.rules_api import Context, ReferenceUpdate, RelativeContext, WhitelistRule
 
+from signer.validation.annotation_rules import AnnotationRule, is_annotation
 from signer.validation.reference_graph import ReferenceGraph
 from signer.validation.signature_value import entry
 
@@ -108,8 +109,9 @@ class WidgetRule(FieldMDPRule):
     The same question as the library's own rule asks of every page of both revisions.
     """
 
-    def __init__(self, touched: set[int]) -> None:
+    def __init__(self, touched: set[int], *, open_to_annotations: bool = False) -> None:
         self._touched = touched
+        self._open = open_to_annotations
 
     def apply(self, context: FieldComparisonContext) -> Iterable[tuple[ModificationLevel, FormUpdate]]:
         widgets = dict(_new_widgets(context))
@@ -131,11 +133,17 @@ class WidgetRule(FieldMDPRule):
             if entry(then, "/Type") == "/Pages":
                 yield from self._pages(then, page, widgets, before, depth + 1)
             else:
-                yield from _annotations(reference, then, page, widgets, before)
+                yield from _annotations(reference, then, page, widgets, before, is_open=self._open)
 
 
 def _annotations(
-    reference: generic.Reference, old: Any, new: Any, widgets: dict[generic.Reference, str], before: HistoricalResolver
+    reference: generic.Reference,
+    old: Any,
+    new: Any,
+    widgets: dict[generic.Reference, str],
+    before: HistoricalResolver,
+    *,
+    is_open: bool,
 ) -> Iterator[FormUpdate]:
     if "/Annots" not in new:
         return
@@ -143,11 +151,15 @@ def _annotations(
     now = set(_references(new["/Annots"]))
     if was == now:
         return
-    added = now - was
-    if was - now or added - widgets.keys():
+    added, gone = now - was, was - now
+    if is_open:
+        # Table 257, P=3: what belongs to no form is looked at by another rule.
+        added = {each for each in added if each in widgets or not is_annotation(each)}
+        gone = {each for each in gone if not is_annotation(before(each))}
+    if gone or added - widgets.keys():
         raise SuspiciousModification("annotations went, or came that are of no new signature field")
     name = widgets[next(iter(added))] if len(added) == 1 else None
-    compare_dicts(old, new, frozenset(["/Annots"]))
+    compare_dicts(old, new, frozenset(["/Annots", "/Tabs"] if is_open else ["/Annots"]))
     # Pages are referred to from everywhere; that this one is the same but for /Annots holds on every path.
     yield FormUpdate(updated_ref=reference, field_name=name, valid_when_locked=name is not None, context_checked=None)
     held = new.raw_get("/Annots")
@@ -185,9 +197,12 @@ def _references(items: Any) -> list[generic.Reference]:
     return [item.reference for item in held]
 
 
-def difference_policy(newest: ReferenceGraph, touched: set[int]) -> StandardDiffPolicy:
+def difference_policy(
+    newest: ReferenceGraph, touched: set[int], *, open_to_annotations: bool = False
+) -> StandardDiffPolicy:
     """The rules for one signature. `touched`: what later revisions changed, and all that leads there."""
     level = ModificationLevel.LTA_UPDATES
+    further = [AnnotationRule(touched).as_qualified(ModificationLevel.ANNOTATIONS)] if open_to_annotations else []
     return StandardDiffPolicy(
         global_rules=[
             CatalogModificationRule(),
@@ -197,11 +212,12 @@ def difference_policy(newest: ReferenceGraph, touched: set[int]) -> StandardDiff
             StoreRule().as_qualified(level),
             FreedRule(newest).as_qualified(level),
             MetadataUpdateRule().as_qualified(level),
+            *further,
         ],
         form_rule=FormUpdatingRule(
             field_rules=[
                 SigFieldCreationRule(approve_widget_bindings=False),
-                WidgetRule(touched),
+                WidgetRule(touched, open_to_annotations=open_to_annotations),
                 SigFieldModificationRule(),
                 GenericFieldModificationRule(),
             ]

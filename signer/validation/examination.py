@@ -16,8 +16,8 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
 from signer.octets import Octets, beginning_of, sha256_of
 from signer.password import NO_PASSWORD, Password
-from signer.validation.certificates import certificate_facts, plain_text, utc
-from signer.validation.changes import Kind, changes_after, coverage_of
+from signer.validation.certificates import certificate_facts, has_misencoded_key, plain_text, utc
+from signer.validation.changes import Kind, changes_after, coverage_of, permission_of
 from signer.validation.cms_check import (
     SUBFILTER_SHA1,
     SUBFILTER_TIMESTAMP,
@@ -31,6 +31,7 @@ from signer.validation.paths import PathFinder
 from signer.validation.pkcs1_check import SUBFILTER_PKCS1, check_pkcs1
 from signer.validation.second_reading import SecondReading
 from signer.validation.signature_value import SignatureValue, entry, find_value_in_bytes, read_raw_value, read_value
+from signer.validation.store import store_of_cms
 from signer.validation.structure import Finding, RawSignature, Section, check_after, check_byte_range
 from signer.validation.tokens import examine_token, signature_timestamps
 
@@ -176,10 +177,12 @@ def _take_pkcs1(found: Found, pdf: Octets, value: SignatureValue, ranges: tuple[
 
 def _take_cms(found: Found, pdf: Octets, value: SignatureValue, ranges: tuple[int, ...], paths: PathFinder) -> None:
     signed_data = cms.ContentInfo.load(value.contents)["content"]
+    paths = paths.with_store(store_of_cms(signed_data))
     facts = check_cms(signed_data, value.subfilter, lambda algorithm: digest_of_file(algorithm, pdf, ranges))
     found.update(facts_by_name(facts))
     if facts.signer is not None:
         found["signer"] = certificate_facts(facts.signer)
+        found["lenient"] = found["lenient"] or has_misencoded_key(facts.signer)
         found["path"] = paths.find(facts.signer, facts.others, stamps=found["type"] == "timestamp")
     (info,) = signed_data["signer_infos"]
     if found["type"] == "timestamp":
@@ -219,7 +222,8 @@ def _take_changes(found: Found, document: Document, dictionary: Any, name: str, 
     if not second.reads_whole(brought):
         found["problem"] = found.get("problem") or PARSERS_DISAGREE
     newest = second.graph(beginning_of(document.pdf, end), document.reader, signature.signed_revision)
-    found["docmdp"] = signature.docmdp_level.value if signature.docmdp_level is not None else None
+    permission = permission_of(signature)
+    found["docmdp"] = permission.value if permission is not None else None
     found["coverage"] = coverage_of(signature)
     others = _signed_later(document, signature)
     after, found["changes"] = changes_after(signature, document.reader, others, newest)

@@ -135,7 +135,7 @@ class PathFacts:
 class ChangeFacts:
     """One thing that came after the signature."""
 
-    kind: Literal["signature", "timestamp", "field", "description", "validation-data", "forbidden"]
+    kind: Literal["signature", "timestamp", "field", "annotation", "description", "validation-data", "forbidden"]
     page: int | None
     text: str
 

@@ -23,7 +23,7 @@ from signer.validation.errors import InputsUnreadable
 from signer.validation.facts import TRUST_KINDS, CrlFacts, PathFacts, Trust, TrustAnchor, ValidationInputs
 from signer.validation.ocsp_facts import read_ocsp
 from signer.validation.signature_check import EverySignature, check_value
-from signer.validation.store import NO_STORE, Store
+from signer.validation.store import NO_STORE, Store, joined
 
 _DEEPEST = 8
 _MOST_CHECKS = 60
@@ -61,8 +61,8 @@ class PathFinder:
         self._searches = {False: _Search(_anchors_for(inputs, stamps=False), inputs.intermediates, inputs.crls, store)}
 
     def with_store(self, store: Store) -> PathFinder:
-        """The same for a file that brings a store along."""
-        return PathFinder(self._inputs, store) if store is not NO_STORE else self
+        """The same for a file, or a signature, that brings a store along; besides what is there already."""
+        return PathFinder(self._inputs, joined(self._store, store)) if store is not NO_STORE else self
 
     def find(
         self, signer: x509.Certificate, embedded: Sequence[x509.Certificate], *, stamps: bool = False

@@ -14,6 +14,7 @@ from certs.training import is_training
 from signer.validation.facts import FileFacts, SignatureFacts, TokenFacts
 from signer.validation.proofs import NO_PROOF, Proof, Proofs, document_token
 from signer.validation.reasons import REASONS
+from signer.validation.rules import SKEW
 from signer.validation.standing import (
     Answer,
     Evidence,
@@ -145,6 +146,7 @@ def judge_signature(
         or algorithm_reason(facts, policy, best, proof.made_after)
         or _path_reason(facts, policy)
         or _time_reason(facts, own_status, at, proof, policy)
+        or _claim_reason(facts, at, proof)
         or ((TRAINING if _is_training(facts) else _valid_reason(facts, at)), None)
     )
     return _judged(facts, answer, Case(own_status, at, policy), proof.existed, best)
@@ -283,6 +285,14 @@ def _time_reason(facts: SignatureFacts, own_status: OwnStatus, at: datetime, pro
     if policy.time.proof_required and proof.existed is None:
         return "UNKNOWN_TIME", None
     return None
+
+
+def _claim_reason(facts: SignatureFacts, at: datetime, proof: Proof) -> Answer:
+    """5.2.7 (signature acceptance): who says himself that he signed later than the time in question has not signed by then, as far
+    as anybody can tell. A proof that the signature was there already makes the claim a wrong clock.
+    """
+    is_later = facts.claimed_time is not None and facts.claimed_time > at + SKEW
+    return ("UNKNOWN_CLAIMED_TIME", None) if is_later and proof.existed is None else None
 
 
 def _is_made_after(facts: SignatureFacts, proof: Proof, end: datetime) -> bool:

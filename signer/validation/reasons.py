@@ -64,6 +64,7 @@ REASONS: Final[dict[str, Reason]] = {
             "UNKNOWN_SIGNER": ("NO_SIGNING_CERTIFICATE_FOUND",),
             "UNKNOWN_REVOCATION": ("TRY_LATER",),
             "UNKNOWN_TIME": ("NO_POE",),
+            "UNKNOWN_CLAIMED_TIME": ("SIG_CONSTRAINTS_FAILURE",),
             "UNKNOWN_ALGORITHM": ("CRYPTO_CONSTRAINTS_FAILURE", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"),
             "UNKNOWN_CHANGES": ("GENERIC",),
             # All is as it should be, but the chain only serves to practise: for nobody is it valid.

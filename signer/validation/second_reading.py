@@ -6,6 +6,7 @@ one, the catalogue, and what later revisions brought are compared; contents are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +20,9 @@ from signer.validation.structure import skip_blank
 
 _IN_FILE, _IN_STREAM = 1, 2
 _MOST_READ = 64 * 1024 * 1024
+_LONGEST_DICTIONARY = 64 * 1024
+_STREAM = re.compile(rb"stream\r?\n")
+_STREAM_END = re.compile(rb"[\r\n]{0,2}endstream")
 Places = dict[tuple[int, int], int | tuple[int, int]]
 
 
@@ -52,14 +56,28 @@ class SecondReading:
         try:
             for number, generation in references:
                 found = other.get_object(number, generation)
-                # That a stream ends where it says is looked at already; a long one is not taken into memory for more.
-                if isinstance(found, pikepdf.Stream) and int(found.stream_dict.get("/Length", 0)) <= _MOST_READ:
+                if not isinstance(found, pikepdf.Stream):
+                    continue
+                length = int(found.stream_dict.get("/Length", 0))
+                if length <= _MOST_READ:
                     found.read_raw_bytes()
+                elif not self._ends_as_it_says((number, generation), length):
+                    return False
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001  see above
             return False
         return not other.get_warnings()
+
+    def _ends_as_it_says(self, reference: tuple[int, int], length: int) -> bool:
+        """The same question to the octets themselves, for a stream that is too long to be taken into memory (ISO 32000-2 7.3.8.1)."""
+        (other,) = self._other
+        place = other.get_xref_table()[reference].offset
+        if place is None:
+            return False
+        begun = _STREAM.finditer(self._pdf[place : place + _LONGEST_DICTIONARY])
+        ends = (place + each.end() + length for each in begun)
+        return any(_STREAM_END.match(self._pdf[end : end + 16]) for end in ends)
 
     def graph(self, signed: Octets, reader: PdfFileReader, revision: int) -> ReferenceGraph | None:
         """What refers to what in the newest revision, as far as a signature over `signed` asks; None when the readings differ."""

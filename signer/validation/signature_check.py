@@ -74,6 +74,22 @@ def scheme_of(algorithm: algos.SignedDigestAlgorithm) -> Scheme:
         return Scheme(name, None)
 
 
+def readable_key(key: keys.PublicKeyInfo) -> keys.PublicKeyInfo:
+    """The same key, its RSA modulus as the positive number that it is.
+
+    Certificates exist whose modulus lacks the zero octet before it and so is negative in DER (X.690 8.3.3). A modulus never is (RFC
+    8017 3.1), so its octets can mean one number only.
+    """
+    if key.algorithm != "rsa":
+        return key
+    numbers = key["public_key"].parsed
+    if numbers["modulus"].native >= 0:
+        return key
+    modulus = int.from_bytes(numbers["modulus"].contents, "big")
+    exponent = int.from_bytes(numbers["public_exponent"].contents, "big")
+    return keys.PublicKeyInfo.wrap(keys.RSAPublicKey({"modulus": modulus, "public_exponent": exponent}), "rsa")
+
+
 def check_value(
     value: bytes,
     message: bytes,
@@ -87,6 +103,7 @@ def check_value(
 
     An algorithm that is not known raises what the library raises, or UnsupportedAlgorithm.
     """
+    key = readable_key(key)
     ours = _OURS.get(algorithm["algorithm"].dotted)
     hashed = _SHA3_ECDSA.get(str(algorithm["algorithm"].native))
     if ours is None and hashed is None:

@@ -5,13 +5,14 @@ What cannot be read is left out: a store only adds what it proves. Nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, TypeVar
 
+from asn1crypto import cms, x509
 from asn1crypto import crl as asn1_crl
 from asn1crypto import ocsp as asn1_ocsp
-from asn1crypto import x509
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 
@@ -20,6 +21,7 @@ from signer.validation.facts import SignatureFacts
 
 # A store of many signatures holds some hundred parts; a list of an authority may have many megabytes.
 _MOST_PARTS = 500
+_MOST_LISTS = 100
 _MOST_OCTETS = 64 * 1024 * 1024
 
 Part = TypeVar("Part")
@@ -82,6 +84,59 @@ def _parts(dictionary: Any, key: str, read: Callable[[bytes], Part], budget: lis
     return found
 
 
+def store_of_cms(signed_data: cms.SignedData) -> Store:
+    """Lists and answers that a CMS structure brings along; what cannot be read is left out.
+
+    Among its own parts (RFC 5652 10.2.1, EN 319 122-1 5.4), and in the signed attribute of older PDF signatures (ISO 32000-2
+    12.8.3.3.2, adbe-revocationInfoArchival).
+    """
+    found = _Found([], [])
+    for choice in islice(signed_data["crls"] or (), _MOST_LISTS):
+        _take(found.add_choice, choice)
+    archives: list[Any] = []
+    _take(archives.extend, _archives(signed_data))
+    for archive in archives:
+        for each in islice(archive["crl"] or (), _MOST_LISTS):
+            _take(found.add_list, each)
+        for each in islice(archive["ocsp"] or (), _MOST_LISTS):
+            _take(found.add_answer, each)
+    return Store((), tuple(found.ocsps), tuple(found.crls)) if found.crls or found.ocsps else NO_STORE
+
+
+@dataclass(frozen=True)
+class _Found:
+    crls: list[bytes]
+    ocsps: list[asn1_ocsp.BasicOCSPResponse]
+
+    def add_choice(self, choice: Any) -> None:
+        if choice.name == "crl":
+            self.add_list(choice.chosen.untag())
+        elif choice.chosen["other_rev_info_format"].native == "ocsp_response":
+            self.add_answer(choice.chosen["other_rev_info"])
+
+    def add_list(self, item: Any) -> None:
+        self.crls.append(readable_crl(item.dump()))
+
+    def add_answer(self, item: Any) -> None:
+        self.ocsps.append(readable_answer(item.dump()))
+
+
+def _take(add: Callable[[Any], None], item: Any) -> None:
+    try:
+        add(item)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  one broken part hides no other
+        return
+
+
+def _archives(signed_data: cms.SignedData) -> Iterator[Any]:
+    for info in islice(signed_data["signer_infos"], 1):
+        for attribute in info["signed_attrs"] or ():
+            if attribute["type"].native == "adobe_revocation_info_archival":
+                yield from islice(attribute["values"], 1)
+
+
 def _certificate(der: bytes) -> x509.Certificate:
     certificate = x509.Certificate.load(der, strict=True)
     certificate.subject.dump()
@@ -100,6 +155,13 @@ def readable_crl(der: bytes) -> bytes:
     """The same octets, when a list stands in them."""
     asn1_crl.CertificateList.load(der, strict=True).issuer.dump()
     return der
+
+
+def joined(one: Store, other: Store) -> Store:
+    """What two stores hold together."""
+    if other is NO_STORE or one is NO_STORE:
+        return one if other is NO_STORE else other
+    return Store(one.certificates + other.certificates, one.ocsps + other.ocsps, one.crls + other.crls)
 
 
 def with_levels(

@@ -13,6 +13,7 @@ from signer.validation.cms_file import digest_beside
 from signer.validation.cms_signer import CONTENT_MISSING, ContentMissingError
 from signer.validation.facts import FileFacts, SignatureFacts, ValidationInputs
 from signer.validation.paths import PathFinder
+from signer.validation.store import store_of_cms
 
 _GRANTED = ("granted", "granted_with_mods")
 
@@ -67,4 +68,6 @@ def _take(found: dict[str, Any], token: cms.ContentInfo, inputs: ValidationInput
     found["claimed_time"] = utc(stamped["gen_time"].native)
     if facts.signer is not None:
         found["signer"] = certificate_facts(facts.signer)
-        found["path"] = PathFinder(inputs).find(facts.signer, facts.others, stamps=True)
+        found["path"] = (
+            PathFinder(inputs).with_store(store_of_cms(signed_data)).find(facts.signer, facts.others, stamps=True)
+        )

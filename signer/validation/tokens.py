@@ -10,6 +10,7 @@ from signer.validation.certificates import certificate_facts, utc
 from signer.validation.cms_check import SUBFILTER_TIMESTAMP, check_cms, digest_of, facts_by_name
 from signer.validation.facts import TokenFacts
 from signer.validation.paths import PathFinder
+from signer.validation.store import store_of_cms
 
 # A signature has one, seldom two; each costs a path.
 _MOST_TOKENS = 5
@@ -49,4 +50,4 @@ def _take(found: dict[str, Any], token: cms.ContentInfo, signature: bytes, paths
     )
     if facts.signer is not None:
         found["signer"] = certificate_facts(facts.signer)
-        found["path"] = paths.find(facts.signer, facts.others, stamps=True)
+        found["path"] = paths.with_store(store_of_cms(signed_data)).find(facts.signer, facts.others, stamps=True)

@@ -13,8 +13,9 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name, pdf_string
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.pdf_utils.writer import copy_into_new_writer
+from pyhanko.pdf_utils.writer import BasePdfFileWriter, copy_into_new_writer
 from pyhanko.sign import fields, signers
+from pyhanko.sign.signers.pdf_signer import PdfSigningSession
 from pyhanko.sign.timestamps import DummyTimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 from reportlab.pdfgen.canvas import Canvas
@@ -53,6 +54,17 @@ def simple_signer(
     )
 
 
+class _PdfSigner(signers.PdfSigner):
+    """The library's, at another time than now."""
+
+    claimed = NOW
+
+    def init_signing_session(self, pdf_out: BasePdfFileWriter, existing_fields_only: bool = False) -> PdfSigningSession:
+        session = super().init_signing_session(pdf_out, existing_fields_only)
+        session.system_time = self.claimed
+        return session
+
+
 def sign(
     pdf: bytes,
     party: Party,
@@ -64,9 +76,11 @@ def sign(
     pss: bool = False,
     new_field: bool = True,
     bytes_reserved: int = 16384,
+    claimed: datetime = NOW,
+    strict: bool = True,
 ) -> bytes:
-    """The document with one more signature, in a revision of its own."""
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+    """The document with one more signature, in a revision of its own. `claimed`: when it says that it was made."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=strict)
     if new_field:
         fields.append_signature_field(writer, fields.SigFieldSpec(field, box=(300, 100, 400, 160)))
     subfilter = fields.SigSeedSubFilter.PADES if pades else fields.SigSeedSubFilter.ADOBE_PKCS7_DETACHED
@@ -78,7 +92,9 @@ def sign(
         docmdp_permissions=certify or fields.MDPPerm.FILL_FORMS,
     )
     out = io.BytesIO()
-    signers.PdfSigner(meta, simple_signer(party, pss=pss)).sign_pdf(writer, output=out, bytes_reserved=bytes_reserved)
+    signer = _PdfSigner(meta, simple_signer(party, pss=pss))
+    signer.claimed = claimed
+    signer.sign_pdf(writer, output=out, bytes_reserved=bytes_reserved)
     return out.getvalue()
 
 
@@ -87,10 +103,14 @@ def sign_digest(party: Party, value: bytes, digest: str) -> bytes:
     return asyncio.run(simple_signer(party).async_sign(value, digest, use_pades=True)).dump()
 
 
+def stamper_of(tsa: Party, moment: datetime = NOW) -> DummyTimeStamper:
+    signer = simple_signer(tsa)
+    return DummyTimeStamper(signer.signing_cert, signer.signing_key, signer.cert_registry, fixed_dt=moment)
+
+
 def timestamped(pdf: bytes, tsa: Party, moment: datetime = NOW, *, field: str | None = None) -> bytes:
     """The document with a document timestamp after it, in a field that is there or in a new one."""
-    signer = simple_signer(tsa)
-    stamper = DummyTimeStamper(signer.signing_cert, signer.signing_key, signer.cert_registry, fixed_dt=moment)
+    stamper = stamper_of(tsa, moment)
     out = io.BytesIO()
     signers.PdfTimeStamper(stamper, field_name=field).timestamp_pdf(
         IncrementalPdfFileWriter(io.BytesIO(pdf)), "sha256", output=out, bytes_reserved=16384

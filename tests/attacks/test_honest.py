@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import re
 from collections.abc import Callable
 
@@ -9,9 +11,9 @@ import pytest
 from pyhanko.sign.fields import MDPPerm
 
 from signer.validation.policy import JudgedFile
-from tests.attacks import documents, families, overlays
-from tests.attacks.pki import Party, Pki
-from tests.attacks.updates import appended, number_of, object_of, root_of, size_of, stream
+from tests.attacks import documents, families, generator, overlays
+from tests.attacks.pki import NOW, Party, Pki
+from tests.attacks.updates import appended, number_of, object_of, place_of, root_of, size_of, stream
 
 Judging = Callable[..., JudgedFile]
 
@@ -100,3 +102,66 @@ def test_who_signs_after_whom_is_all_that_a_second_signature_changes(
     judged = judging(three)
     assert (judged.reason, kinds(judged)) == ("VALID_EXTENDED", {"signature"})
     assert [s.reason for s in judged.signatures] == ["VALID_EXTENDED", "VALID_EXTENDED", "VALID"]
+
+
+@pytest.mark.parametrize(
+    ("shift", "reason"), [(0, "VALID_EXTENDED"), (-1000, "UNKNOWN_CHANGES"), (1000, "UNKNOWN_CHANGES")]
+)
+def test_a_later_stream_that_is_too_long_for_memory_ends_where_it_says(
+    page: bytes, pki: Pki, judging: Judging, shift: int, reason: str
+) -> None:
+    """ISO 32000-2 7.3.8.1: whatever its length, two readers must not see two streams."""
+    signed = documents.sign(page, pki.officer)
+    octets = b"%064d" % 0 * (1 << 20) + b"more"
+    held = b"<< /Length %d >>\nstream\n%s\nendstream" % (len(octets) + shift, octets)
+    assert judging(appended(signed, {size_of(signed): held})).reason == reason
+
+
+def hybrid(page: bytes) -> bytes:
+    """The document with a table and, beside it, a stream that knows one object more (ISO 32000-2 7.5.8.4)."""
+    holder = size_of(page)
+    hidden, table = holder + 1, holder + 2
+    inner = b"%d 0 << /Only /InTheStream >>" % hidden
+    first = len(b"%d 0 " % hidden)
+    row = b"\x02" + holder.to_bytes(4, "big") + b"\x00\x00"
+    objects = {
+        holder: stream(inner, b"/Type /ObjStm /N 1 /First %d" % first),
+        table: stream(
+            row, b"/Type /XRef /Size %d /W [1 4 2] /Index [%d 1] /Root %s" % (table + 1, hidden, root_of(page))
+        ),
+    }
+    rows = [(hidden, b"0000000000 65535 f")]
+    place = place_of(appended(page, objects, rows=rows), table)
+    return appended(page, objects, rows=rows, trailer=b"/XRefStm %d" % place)
+
+
+def test_a_file_with_both_kinds_of_tables_is_read(page: bytes, pki: Pki, judging: Judging) -> None:
+    """7.5.8.4 permits it; the library refuses to add to it while it is strict."""
+    signed = documents.sign(hybrid(page), pki.officer, strict=False)
+    assert judging(signed).reason == "VALID"
+    assert judging(documents.sign(signed, pki.seal, "Sig2", strict=False)).reason == "VALID_EXTENDED"
+    assert judging(
+        appended(signed, {number_of(signed, b"/Type /Page", b"/Contents"): b"<< /Type /Page >>"})
+    ).reason in (
+        "INVALID_MODIFIED",
+        "INVALID_FORMAT",
+    )
+
+
+def test_a_document_time_stamp_may_call_itself_a_signature(page: bytes, pki: Pki, judging: Judging) -> None:
+    """EN 319 142-1 5.4.3 has /DocTimeStamp; before it they were typed /Sig, and the SubFilter tells."""
+    signed = documents.sign(page, pki.officer)
+    stamped = documents.timestamped(signed, pki.tsa)
+    assert b"/Type /DocTimeStamp" in stamped
+    untyped = stamped.replace(b"/Type /DocTimeStamp", b"/Type /Sig         ")
+    start, end = generator.ranges(untyped)[1:3]
+    digest = hashlib.sha256(untyped[:start] + untyped[end:]).digest()
+    token = asyncio.run(documents.stamper_of(pki.tsa).async_timestamp(digest, "sha256"))
+    judged = judging(generator.replace_contents(untyped, token.dump()))
+    assert (judged.reason, [each.facts.type for each in judged.signatures]) == (
+        "VALID_EXTENDED",
+        ["signature", "timestamp"],
+    )
+    assert [each.proven_time for each in judged.signatures] == [NOW, NOW]
+    broken = judging(untyped)
+    assert (broken.conclusion, broken.signatures[0].proven_time) == ("valid", None)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import pytest
+from asn1crypto import crl as asn1_crl
+from asn1crypto import pdf as asn1_pdf
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ReasonFlags
+from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
 
 from signer.validation.policy import JudgedFile
+from tests.attacks import documents, generator
 from tests.attacks.cms_files import TEXT, signed_data, signer_info
 from tests.attacks.pki import NOW, Party, Pki, make, make_crl, usage
 
@@ -125,3 +132,29 @@ def test_a_delta_completes_its_base_and_says_nothing_alone(pki: Pki, judging: Ju
         pki.issuing, make("x"), {serial: x509.ReasonFlags.remove_from_crl}, number=6, base=5, this_update=NOW
     )
     assert judging(file, crls=[root, held, forged]).reason == "UNKNOWN_SUSPENDED"
+
+
+def archived(pki: Pki, crls: Sequence[bytes]) -> bytes:
+    """The older PKCS #7 kind, with lists among its signed attributes."""
+    lists = [asn1_crl.CertificateList.load(each) for each in crls]
+    archive = asn1_pdf.RevocationInfoArchival({"crl": lists}) if lists else None
+    attributes = PdfCMSSignedAttributes(signing_time=NOW, adobe_revinfo_attr=archive)
+    prepared = documents.sign(documents.page_pdf(), pki.officer, pades=False)
+    start, end = generator.ranges(prepared)[1:3]
+    digest = hashlib.sha256(prepared[:start] + prepared[end:]).digest()
+    signer = documents.simple_signer(pki.officer)
+    made = asyncio.run(signer.async_sign(digest, "sha256", signed_attr_settings=attributes))
+    return generator.replace_contents(prepared, made.dump())
+
+
+def test_lists_among_the_attributes_of_an_older_signature_count_as_the_files_own(pki: Pki, judging: Judging) -> None:
+    """ISO 32000-2 12.8.3.3.2: adbe-revocationInfoArchival."""
+    judged = judging(archived(pki, pki.crls()), crls=())
+    assert (judged.reason, judged.signatures[0].facts.level) == ("VALID", "PDF-PKCS7")
+    assert [each.source for each in judged.signatures[0].evidence] == ["embedded", "embedded"]
+    entry = {pki.officer.certificate.serial_number: (NOW - timedelta(days=1), ReasonFlags.key_compromise)}
+    revoked = [make_crl(pki.root), make_crl(pki.issuing, entry)]
+    assert judging(archived(pki, revoked), crls=()).reason == "UNKNOWN_REVOKED_NO_TIME"
+    forged = [make_crl(pki.root), make_crl(pki.issuing, signed_by=pki.officer)]
+    for none in ([], forged):
+        assert judging(archived(pki, none), crls=()).reason == "UNKNOWN_REVOCATION"

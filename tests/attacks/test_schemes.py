@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
-from asn1crypto import algos, core, x509
+from asn1crypto import algos, core, keys, x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.x509 import load_der_x509_certificate
@@ -142,3 +142,34 @@ def test_a_tampered_one_of_the_oldest_kind_is_never_valid(
     assert judged.conclusion != "valid"
     if defect != "appended":
         assert judged.reason == reason
+
+
+def with_negative_modulus(party: Party) -> Party:
+    """The party with a certificate whose modulus lacks the zero octet before it: so a whole country issued them."""
+    assert isinstance(party.key, rsa.RSAPrivateKey)
+    assert party.issuer is not None
+    assert isinstance(party.issuer.key, ec.EllipticCurvePrivateKey)
+    held, numbers = x509.Certificate.load(party.der), party.key.public_key().public_numbers()
+    negative = numbers.n - (1 << party.key.key_size)
+    info = held["tbs_certificate"]["subject_public_key_info"]
+    info["public_key"] = keys.RSAPublicKey({"modulus": negative, "public_exponent": numbers.e})
+    octets = held["tbs_certificate"].dump(force=True)
+    held["signature_value"] = party.issuer.key.sign(octets, ec.ECDSA(hashes.SHA256()))
+    return Party(load_der_x509_certificate(held.dump(force=True)), party.key, party.issuer, party.chain)
+
+
+def test_a_modulus_that_is_written_as_a_negative_number_is_read_leniently(
+    pki: Pki, rsa_officer: Party, judging: Judging
+) -> None:
+    """X.690 8.3.3 makes it negative, RFC 8017 3.1 says that none is: the octets can mean one number only."""
+    odd = with_negative_modulus(rsa_officer)
+    file = signed_data([signer_info(odd, TEXT)], [odd])
+    pdf = documents.sign(documents.page_pdf(), odd)
+    for signed in (file, pdf):
+        (signature,) = judging(signed).signatures
+        assert (signature.reason, signature.facts.lenient) == ("VALID", True)
+        assert signature.facts.signer is not None
+        assert (signature.facts.signer.key_type, signature.facts.signer.key_bits) == ("rsa", 2048)
+    broken = file[:-1] + bytes([file[-1] ^ 1])
+    assert judging(broken).reason == "INVALID_CRYPTO"
+    assert judging(documents.sign(documents.page_pdf(), rsa_officer)).signatures[0].facts.lenient is False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography.x509 import ReasonFlags
@@ -26,8 +26,8 @@ def outcome(judged: JudgedFile) -> tuple[str, str | None, str, str]:
     return judged.reason, signature.sub_indication, signature.revocation, signature.trust
 
 
-def signed_by(party: Party) -> bytes:
-    return documents.sign(documents.page_pdf(), party)
+def signed_by(party: Party, claimed: datetime = NOW) -> bytes:
+    return documents.sign(documents.page_pdf(), party, claimed=claimed)
 
 
 def test_an_unknown_issuer_is_unknown_and_not_forged(signed: bytes, judging: Judging) -> None:
@@ -124,7 +124,7 @@ def test_the_inventory_speaks_before_any_list(signed: bytes, pki: Pki, judging: 
         == "VALID"
     )
     earlier = NOW - timedelta(hours=3)
-    assert outcome(judging(signed, at=earlier, own_status=own.get))[0] == "VALID"
+    assert outcome(judging(signed_by(pki.officer, earlier), at=earlier, own_status=own.get))[0] == "VALID"
 
 
 def test_a_key_under_suspicion_counts_as_revoked_from_then_on(signed: bytes, pki: Pki, judging: Judging) -> None:
@@ -138,7 +138,8 @@ def test_a_key_under_suspicion_counts_as_revoked_from_then_on(signed: bytes, pki
     found = judging(stamped, own_status={**own, pki.tsa.sha256: OwnCertificate("good")}.get).signatures[0]
     assert (found.proven_time, found.reason) == (NOW - timedelta(days=1), "INVALID_REVOKED")
     # What was found out later was not known then.
-    assert outcome(judging(signed, at=NOW - timedelta(days=1), own_status=own.get))[0] == "VALID"
+    then = NOW - timedelta(days=1)
+    assert outcome(judging(signed_by(pki.officer, then), at=then, own_status=own.get))[0] == "VALID"
 
 
 def test_a_state_the_inventory_does_not_know_is_not_good(signed: bytes, judging: Judging) -> None:

@@ -101,8 +101,11 @@ def test_what_was_weak_only_later_is_good_with_a_proof_of_its_time(old: tuple[Be
     assert bench.word(pdf, lists, "basic") == ("UNKNOWN_ALGORITHM", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE")
     proved = documents.timestamped(pdf, tsa, IN_2012)
     assert bench.word(proved, lists, "basic") == ("VALID_EXTENDED", None)
-    # SHA-1 and 1024 bits ended in 2009 there; and here they never began.
-    assert bench.word(proved, lists, "eidas") == ("UNKNOWN_ALGORITHM", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE")
+    # SHA-1 ended there in August 2012; and here it never began.
+    later = documents.timestamped(pdf, tsa, IN_2012 + 90 * DAY)
+    lists_later = lists_of(officer.issuer, NOW, IN_2012 + 90 * DAY)
+    assert bench.word(later, lists_later, "basic") == ("VALID_EXTENDED", None)
+    assert bench.word(later, lists_later, "eidas") == ("UNKNOWN_ALGORITHM", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE")
     assert bench.word(proved, lists, "vn-2025") == ("UNKNOWN_ALGORITHM", "CRYPTO_CONSTRAINTS_FAILURE")
 
 
@@ -223,10 +226,25 @@ def test_no_proof_comes_from_the_future(bench: Bench, pki: Pki, signed: bytes) -
     now = bench.verdict(stamped, lists).judged.signatures[0]
     assert (now.proven_time, now.best_time) == (NOW, NOW)
     then = bench.verdict(stamped, lists, at=NOW - 10 * DAY).judged.signatures[0]
-    assert (then.conclusion, then.proven_time, then.best_time) == ("valid", None, NOW - 10 * DAY)
+    assert (then.reason, then.proven_time, then.best_time) == ("UNKNOWN_CLAIMED_TIME", None, NOW - 10 * DAY)
     # Lists of today say nothing about ten days ago.
     assert bench.verdict(stamped, pki.crls(), at=NOW - 10 * DAY).judged.reason == "UNKNOWN_REVOCATION"
     assert Dossier.__doc__
+
+
+def test_who_claims_to_have_signed_later_has_not_signed_by_then(bench: Bench, pki: Pki) -> None:
+    then, lists = NOW - 10 * DAY, lists_of(pki.root, NOW - 10 * DAY) + lists_of(pki.issuing, NOW - 10 * DAY)
+    earlier = documents.sign(PAGE, pki.officer, claimed=then - DAY)
+    assert bench.word(earlier, lists, at=then) == ("VALID", None)
+    for claimed in (then + DAY, then + timedelta(minutes=6)):
+        later = documents.sign(PAGE, pki.officer, claimed=claimed)
+        assert bench.word(later, lists, at=then) == ("UNKNOWN_CLAIMED_TIME", "SIG_CONSTRAINTS_FAILURE")
+    # A clock that is a little ahead, and one that a time-stamp proves wrong.
+    assert (
+        bench.word(documents.sign(PAGE, pki.officer, claimed=then + timedelta(minutes=4)), lists, at=then)[0] == "VALID"
+    )
+    stamped = documents.timestamped(documents.sign(PAGE, pki.officer, claimed=then + DAY), pki.tsa, then - DAY)
+    assert bench.word(stamped, lists, at=then) == ("VALID_EXTENDED", None)
 
 
 def test_every_sub_indication_of_the_table_was_given_by_a_real_file() -> None:
