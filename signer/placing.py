@@ -92,7 +92,11 @@ def choose(
         ready = ready_seal(fields, plan.diameter_mm or 0.0)
         if ready is not None:
             place = None if plan.placement == "none" else box_of(ready, plan)
-            return Target(ready.name, True, place, "reserved" if place else None)
+            how = "reserved" if place else None
+            if plan.field is None:
+                return Target(ready.name, True, place, how)
+            # A field by another name is wanted: it takes the same room.
+            return Target(plan.field, False, None if place is None else replace(place, field=None), how)
     place = _search(pdf, plan, fields, find)
     if place is None and parse_placement(plan.placement).kind == "required":
         raise Refused("PLACEMENT_NOWHERE")
