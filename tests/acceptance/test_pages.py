@@ -173,7 +173,6 @@ class Clerk:
         canvas.save()
         (self.folder / name).write_bytes(out.getvalue())
 
-
     def scan(self, name: str, source: Path) -> None:
         """The page of a file as a scanner sees it on paper."""
         with pypdfium2.PdfDocument(source) as document:
