@@ -130,6 +130,8 @@ def test_refused_then_both_then_recalled_and_the_citizen_sees_it(
         window.page.wait_for_selector("#verdict")
         assert window.text("#verdict").split("\n") == ["ĐÃ BỊ THU HỒI", "Văn bản đã bị thu hồi."]
         _names_the_tree(window, tree)
+        sources = window.text(".sources")
+        assert (f"CRL của tổ chức đã cấp chứng thư {AGENCY}: lập lúc" in sources) is (tree == "government")
         _keep(window, user, f"file-{tree}")
     assert "RECALLED" in clerk.types("verify letter-2.pdf", code=1)
     assert signatures_by_pdfsig(user.folder / "letter-2.pdf") == [VALID_BY_PDFSIG] * 2
