@@ -92,10 +92,15 @@ def choose(
         ready = ready_seal(fields, plan.diameter_mm or 0.0)
         if ready is not None:
             place = None if plan.placement == "none" else box_of(ready, plan)
-            return Target(ready.name, True, place, "reserved" if place else None)
+            how = "reserved" if place else None
+            if plan.field is None:
+                return Target(ready.name, True, place, how)
+            # A field by another name is wanted: it takes the same room.
+            return Target(plan.field, False, None if place is None else replace(place, field=None), how)
     place = _search(pdf, plan, fields, find)
     if place is None and parse_placement(plan.placement).kind == "required":
-        raise Refused("PLACEMENT_NOWHERE")
+        corner = plan.corner is not None and parse_placement(plan.placement).kind in _LEFT_TO_US
+        raise Refused("CORNER_WITHOUT_ROOM" if corner else "PLACEMENT_NOWHERE")
     if place is not None and place.field is not None:
         return Target(place.field, True, place, place.how)
     return Target(fresh(_STEMS[plan.kind]), False, place, place.how if place else None)

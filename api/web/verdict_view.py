@@ -12,7 +12,7 @@ from api.web.bare_view import BareCertificate, view_bare
 from api.web.document_link import DocumentLink, advice_with, links
 from api.web.sentences import Sentence
 from api.web.signature_view import OwnSigner, SignatureView, view_signature
-from api.web.source_view import SourceLine
+from api.web.source_view import SourceLine, view_relied
 from api.web.text import in_groups, short_name
 from certs.clock import for_people
 from signer.codes import grouped
@@ -145,7 +145,7 @@ def view_verdict(
         signatures=signatures,
         roots=_roots(verdict.judged.signatures),
         report=_report(verdict),
-        sources=sources,
+        sources=(*sources, *view_relied(verdict.judged.signatures)) if sources else (),
         json_link=_json_link(verdict),
         kind=_kind(verdict),
         certificate=None if verdict.certificate is None else view_bare(verdict.certificate),

@@ -201,12 +201,19 @@ def _page(text: str) -> int:
     return page
 
 
+def _without_marks(text: str) -> str:
+    """The text within quotation marks, as one writes it for a shell, where no shell has taken them away."""
+    bare = text.strip()
+    return bare[1:-1].strip() if len(bare) > 2 and bare[0] == bare[-1] == '"' else bare
+
+
 def _anchor(text: str) -> Placement:
     """The text, and the number of its occurrence behind the last `#`, if digits are all that follows."""
+    text = _without_marks(text)
     anchor, mark, number = text.rpartition("#")
     if not (mark and number.isascii() and number.isdecimal() and int(number) > 0):
         anchor, number = text, "0"
-    anchor = unicodedata.normalize("NFC", anchor).strip()
+    anchor = _without_marks(unicodedata.normalize("NFC", anchor))
     if not any(char.isalnum() for char in anchor) or not anchor.isprintable():
         raise ValueError
     return Placement("anchor", anchor=anchor, number=int(number))

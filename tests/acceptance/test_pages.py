@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pypdfium2
@@ -21,6 +22,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
+from certs.clock import VIETNAM
 from signer.codes import grouped
 from tests.acceptance.conftest import FreshHome
 from tests.installation import FONTS
@@ -171,6 +173,16 @@ class Clerk:
         canvas.save()
         (self.folder / name).write_bytes(out.getvalue())
 
+    def scan(self, name: str, source: Path) -> None:
+        """The page of a file as a scanner sees it on paper."""
+        with pypdfium2.PdfDocument(source) as document:
+            picture = document[0].render(scale=200 / 72).to_pil().convert("L")
+        out = io.BytesIO()
+        canvas = Canvas(out, pagesize=A4, invariant=True)
+        canvas.drawInlineImage(picture, 0, 0, *A4)
+        canvas.save()
+        (self.folder / name).write_bytes(out.getvalue())
+
 
 @pytest.fixture(scope="module")
 def clerk(tmp_path_factory: pytest.TempPathFactory) -> Clerk:
@@ -250,14 +262,31 @@ def test_an_appendix_in_its_own_file_bears_number_symbol_and_time(clerk: Clerk, 
     assert qr_of(paper)[0] == f"{SITE}/v/{clerk.code(paper.file)}"
 
 
+def copied(clerk: Clerk, source: str, out: str, form: str, kind: str) -> Paper:
+    words = ("--intent", "copy", "--copy", form, "--from", kind)
+    return read(clerk.sign(source, "seal", out, *words))
+
+
 def test_an_extract_says_its_form_the_agency_and_the_time(clerk: Clerk) -> None:
     clerk.plain("trich.pdf", "QUYẾT ĐỊNH", "(trích)", "Điều 1. Khen thưởng 01 cá nhân có thành tích xuất sắc.")
-    paper = read(
-        clerk.sign(
-            "trich.pdf", "seal", "4-extract.pdf", "--intent", "copy", "--copy", "trich-sao", "--from", "electronic"
-        )
-    )
+    paper = copied(clerk, "trich.pdf", "4-extract.pdf", "trich-sao", "electronic")
     in_upper_corner(block(paper, "TRÍCH SAO", "Trung tâm Phục vụ hành chính công", "+07:00"), right=True)
+
+
+@pytest.mark.parametrize(("form", "said"), [("sao-y", "SAO Y"), ("sao-luc", "SAO LỤC")])
+def test_a_scan_of_paper_is_a_copy_with_form_agency_and_time_and_no_picture(clerk: Clerk, form: str, said: str) -> None:
+    name = f"9-{form}.pdf"
+    clerk.scan("scan.pdf", clerk.home.path / "demo" / "sources" / "cong-van.pdf")
+    paper = copied(clerk, "scan.pdf", name, form, "paper")
+    lines = block(paper, said, "Trung tâm Phục vụ hành chính công", "+07:00")
+    in_upper_corner(lines, right=True)
+    with paper.file.open("rb") as stream:
+        (signature,) = PdfFileReader(stream).embedded_signatures
+        assert "/XObject" not in signature.sig_field["/AP"]["/N"]["/Resources"], "no picture"
+    verdict = json.loads(clerk.home.antin("verify", "--json", paper.file).stdout)
+    claimed = datetime.fromisoformat(verdict["signatures"][0]["claimed_time"]).astimezone(VIETNAM)
+    assert lines[2].text.strip() == claimed.strftime("%d/%m/%Y %H:%M:%S +07:00"), "the time of the signature itself"
+    assert qr_of(paper)[0] == f"{SITE}/v/{clerk.code(paper.file)}"
 
 
 def test_an_arrival_stamp_has_agency_number_and_time(clerk: Clerk) -> None:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import commands, crls, http, issuance, keys, large, register, search, signing, validation
+from tests.bench import commands, crls, http, issuance, keys, large, placing, register, search, signing, validation
 from tests.bench.measure import Row
 
 
@@ -22,6 +22,7 @@ def main() -> int:
         rows += commands.run(home, Path.cwd())
         rows += http.run(home, full=full)
         rows += signing.run(home, full=full)
+        rows += placing.run(home)
         rows += validation.run(full=full)
         rows += keys.run(full=full)
         rows += crls.run(full=full)

@@ -54,7 +54,7 @@ def objects(text: str) -> list[dict]:
 
 def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -> None:
     (
-        ready, token, signed, fetched, sealed, many, verified, known, receipt, recalled, waited, published, stamped, issued,
+        ready, token, signed, fetched, sealed, looked, printed, many, verified, known, receipt, recalled, waited, published, stamped, issued,
         lived, refused,
     ) = said  # fmt: skip
     assert objects(ready)[0]["status"] == "ready"
@@ -65,6 +65,10 @@ def test_the_examples_do_what_the_page_says(said: list[str], service: Service) -
     assert (document["issued"], document["number"]) == (False, None)
     assert objects(sealed)[0]["code"] == document["code"]
     assert objects(sealed)[0]["issued"] is True
+    assert "antin-placed: anchor" in looked.lower()
+    assert (service.user.folder / "page.png").read_bytes().startswith(b"\x89PNG")
+    assert f"{document['code']}-print.pdf" in printed
+    assert (service.user.folder / "print.pdf").read_bytes().startswith(b"%PDF")
     (batch,) = objects(many)
     assert [each["state"] for each in batch["documents"]] == ["done", "failed"]
     assert [each["reference"] for each in batch["documents"]] == ["case-17", "case-18"]

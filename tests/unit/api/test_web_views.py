@@ -18,7 +18,7 @@ from api.web.source_view import SourceLine
 from api.web.verdict_view import view_verdict
 from certs.inventory import State
 from signer.validation.facts import CertificateFacts, ChangeFacts, CrlFacts, PathFacts, SignatureFacts
-from signer.validation.policy import JudgedFile, JudgedSignature, load_policy
+from signer.validation.policy import Evidence, JudgedFile, JudgedSignature, load_policy
 from signer.validation.reasons import REASONS
 from signer.validation.verdict import DocumentStatus, Verdict
 from tests.world import AGENCY, World, build_world
@@ -129,6 +129,18 @@ def test_no_verdict_that_is_not_valid_passes_all_three_checks(reason):
 
 def test_a_weak_digest_says_nothing_about_the_content():
     assert _states(_verdict(_signature(reason="UNKNOWN_ALGORITHM")))["CONTENT"][0] == "unknown"
+
+
+def test_what_others_have_published_stands_among_the_sources_each_once():
+    register = SourceLine(True, Sentence("WEB_SOURCE_register_good", {"time": "then"}))
+    asked = (Evidence(CERTIFICATE, "good", "register", None, NOW), Evidence(SEAL, "good", "local", "crl", NOW))
+    judged = [dataclasses.replace(_signature(), evidence=asked) for _ in range(2)]
+    view = view_verdict(_verdict(*judged), OWN, sources=(register,))
+    (line,) = view.sources[1:]
+    assert line.sentence == Sentence(
+        "WEB_SOURCE_relied", {"kind": "CRL", "name": "Sở Mẫu", "time": "21/11/2026 10:04:05 +07:00"}
+    )
+    assert line.is_good
 
 
 def test_a_source_that_is_down_is_a_warning_too_and_all_stand_in_the_report():

@@ -245,10 +245,10 @@ def test_blocks_stand_beside_each_other_and_where_there_is_no_room_the_signature
     lines = " ".join(text_at_the_top(both.content))
     assert "ĐẾN" in lines and "TRÍCH SAO" in lines  # noqa: PT018
     small = plain_paper("x", size=(100, 40))
-    assert refusal(lambda: signing.sign(small, "seal", intent="income")) == "PLACEMENT_NOWHERE"
+    assert refusal(lambda: signing.sign(small, "seal", intent="income")) == "CORNER_WITHOUT_ROOM"
     assert signing.sign(small, "seal", intent="income", placement="none").placed is None
     assert signing.rows("SELECT number, state, reason FROM numbers WHERE state = 'void'") == [
-        (2, "void", "PLACEMENT_NOWHERE")
+        (2, "void", "CORNER_WITHOUT_ROOM")
     ]
 
 

@@ -9,6 +9,7 @@ from signer.appearance.geometry import (
     SEAL_OVERLAP_ACCEPTED,
     PageBox,
     Place,
+    Placement,
     mm_to_pt,
     parse_placement,
     pt_to_mm,
@@ -71,6 +72,12 @@ def test_the_visible_page_is_the_crop_box_within_the_media_box():
 @pytest.mark.parametrize("text", ["auto", "none", "required", "AUTO "])
 def test_the_words_for_a_placement_are_known(text):
     assert parse_placement(text).kind == text.strip().lower()
+
+
+@pytest.mark.parametrize("text", ["anchor:Nơi nhận:#2", 'anchor:"Nơi nhận:"#2', 'anchor:"Nơi nhận:#2"'])
+def test_marks_around_an_anchor_are_the_shells(text):
+    assert parse_placement(text) == Placement("anchor", anchor="Nơi nhận:", number=2)
+    assert parse_placement('anchor:a"b').anchor == 'a"b'
 
 
 def test_a_point_may_count_pages_from_the_end():
