@@ -55,7 +55,7 @@ LIBRARY_PARSE_XREF_STREAM = xref.parse_xref_stream
 def install() -> None:
     """Put the quick readers in the library's place, for this process. Doing it again changes nothing."""
     generic.read_hex_string_from_stream = read_hex_string
-    generic.ArrayObject.read_from_stream = staticmethod(read_array)  # type: ignore[method-assign,assignment]
+    generic.ArrayObject.read_from_stream = staticmethod(read_array)  # type: ignore[method-assign]
     xref.parse_xref_table = parse_xref_table
     xref.parse_xref_stream = parse_xref_stream
     # There is no other way in.
@@ -98,12 +98,13 @@ def read_array(
             stream.seek(begun + end + 1)
             handler, found = container_ref.get_pdf_handler(), generic.ArrayObject()
             for number, generation in _NUMBERS.findall(piece, 0, end):
-                reference = generic.IndirectObject(int(number), int(generation), handler)  # type: ignore[no-untyped-call]
+                reference = generic.IndirectObject(int(number), int(generation), handler)
                 reference.container_ref = container_ref
                 found.append(reference)
             return found
     stream.seek(begun)
-    return LIBRARY_READ_ARRAY(stream, container_ref, in_content_stream)
+    read: generic.ArrayObject = LIBRARY_READ_ARRAY(stream, container_ref, in_content_stream)  # type: ignore[no-untyped-call]
+    return read
 
 
 def parse_xref_table(stream: BinaryIO, strict: bool) -> Iterator[xref.XRefEntry]:
