@@ -103,7 +103,7 @@ def read_array(
                 found.append(reference)
             return found
     stream.seek(begun)
-    read: generic.ArrayObject = LIBRARY_READ_ARRAY(stream, container_ref, in_content_stream)  # type: ignore[no-untyped-call]
+    read: generic.ArrayObject = LIBRARY_READ_ARRAY(stream, container_ref, in_content_stream)
     return read
 
 
