@@ -11,7 +11,7 @@ from cryptography import x509
 from api.web.certificate_view import _TONES as CERTIFICATE_STATES
 from api.web.notices import NOTICES
 from api.web.signature_view import OFFICER, SEAL
-from api.web.verdict_view import _ADVICE, TONES
+from api.web.verdict_view import _ADVICE, _PLAIN, TONES
 from api.words import LANGUAGES, read_catalogues
 from pki.history import Past
 from pki.revocation import REASONS as REVOCATION_REASONS
@@ -34,6 +34,7 @@ FAMILIES = {
     "WEB_PAST_OCSP_": ["none", "good", "revoked", "old"],
     "WEB_PAST_WORD_": ["issuer", *(state.value for state in Past if state is not Past.INTENT), "lost"],
     "WEB_PAST_SENTENCE_": ["issuer", *(state.value for state in Past if state is not Past.INTENT), "lost"],
+    "WEB_PLAIN_": list(_PLAIN),
     "WEB_PURPOSE_": list(INTENTS),
     "WEB_REASON_": [*REVOCATION_REASONS, "unspecified"],
     "WEB_RECEIPT_SOURCE_": ["register", "embedded", "given", "cached", "local", "fetched"],
