@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +33,7 @@ from signer.validation.errors import (
     SandboxTooLarge,
 )
 
+_SLOW_SECONDS = 0.3
 _PIPE_BYTES = 1024 * 1024  # halves the time a large file takes to cross
 CHILD = ("-I", "-X", "utf8", "-m", "signer.sandbox_child")
 
@@ -56,8 +57,15 @@ class Judge:
     """
 
     def __init__(
-        self, limits: Limits | None = None, *, preload: Iterable[str] = (), child: Sequence[str] = CHILD
+        self,
+        limits: Limits | None = None,
+        *,
+        preload: Iterable[str] = (),
+        child: Sequence[str] = CHILD,
+        when_slow: Callable[[], None] | None = None,
     ) -> None:
+        """`when_slow`: called once in the middle of a task that takes long."""
+        self._when_slow = when_slow
         self.limits = limits or Limits()
         self._preload = tuple(preload)
         self._child = tuple(child)
@@ -193,6 +201,7 @@ class Judge:
         reader = FrameReader(self.limits.message_bytes)
         poll = select.poll()
         poll.register(source, select.POLLIN)
+        when_slow = self._when_slow
         # A small task fits into the pipe at once, and then there is only the answer to wait for.
         if _write_some(sink, frame):
             poll.register(sink, select.POLLOUT)
@@ -200,7 +209,11 @@ class Judge:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise SandboxTimeout("no answer in time", limit="wall", seconds=f"{self.limits.wall_seconds:g}")
-            for descriptor, _ in poll.poll(left * 1000):
+            events = poll.poll((left if when_slow is None else min(left, _SLOW_SECONDS)) * 1000)
+            if when_slow is not None and not events and self._ready:
+                when_slow()
+                when_slow = None
+            for descriptor, _ in events:
                 if descriptor == sink:
                     if not _write_some(sink, frame):
                         poll.unregister(sink)

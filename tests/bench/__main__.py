@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import commands, crls, http, issuance, keys, large, register, search, signing, validation
+from tests.bench import commands, crls, hostile, http, issuance, keys, large, register, search, signing, validation
 from tests.bench.measure import Row
 
 
@@ -23,6 +23,7 @@ def main() -> int:
         rows += http.run(home, full=full)
         rows += signing.run(home, full=full)
         rows += validation.run(full=full)
+        rows += hostile.run(full=full)
         rows += keys.run(full=full)
         rows += crls.run(full=full)
         rows += issuance.run()
