@@ -32,6 +32,7 @@ from signer.validation.errors import InputsUnreadable
 from signer.validation.facts import FileFacts, TrustAnchor, ValidationInputs
 from signer.validation.policy import JudgedFile, judge_file, load_policy
 from tests.attacks.cms_files import TEXT
+from tests.attacks.der_changes import changed_der
 from tests.attacks.pki import NOW
 from tests.attacks.seeds import FOLDER
 
@@ -41,6 +42,7 @@ SEEDS = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir())}
 # So many seconds of processor time for one file, and then it is a find; twice as many, and it is stopped.
 LONGEST = 5.0
 POLICY = load_policy()
+DER = {name: octets for name, octets in SEEDS.items() if not name.endswith((".pdf", ".pem"))}
 # What DER and PDF are made of: tags, lengths that lie, object identifiers' beginnings, words.
 PIECES = (
     b"\x30\x80", b"\x31\x80", b"\x00\x00", b"\x04\x84\xff\xff\xff\xff", b"\x30\x84\x7f\xff\xff\xff", b"\x02\x01\x00", b"\x05\x00", b"\x06\x03\x55\x1d",
@@ -77,6 +79,13 @@ def changed(octets: bytes, dice: random.Random) -> bytes:
         else:
             octets = octets[:at] + bytes(dice.randrange(256) for _ in range(dice.randrange(1, 6))) + octets[at:]
     return octets
+
+
+def in_either_way(seed: str, dice: random.Random) -> bytes:
+    """A seed changed octet by octet, or, where it is DER, mostly by elements."""
+    if seed in DER and dice.randrange(4):
+        return changed_der(SEEDS[seed], dice, list(DER.values()))
+    return changed(SEEDS[seed], dice)
 
 
 def judged(facts: FileFacts) -> JudgedFile:
@@ -150,7 +159,7 @@ def walk(reader: str, seconds: float, dice: random.Random) -> int:
     count, end = 0, time.process_time() + seconds
     while time.process_time() < end:
         seed = dice.choice(seeds)
-        octets = changed(SEEDS[seed], dice)
+        octets = in_either_way(seed, dice)
         begun = time.process_time()
         try:
             read(octets, seed)

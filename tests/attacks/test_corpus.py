@@ -11,9 +11,11 @@ import sys
 
 import pytest
 
+from pki import ocsp_request
 from signer.validation.door import gather
 from tests.attacks import fuzzing
-from tests.attacks.fuzzing import INPUTS, READERS, SEEDS, Find, judged, walk
+from tests.attacks.der_changes import changed_der, elements
+from tests.attacks.fuzzing import DER, INPUTS, READERS, SEEDS, Find, judged, walk
 
 SECONDS = 0.4
 
@@ -27,6 +29,18 @@ def test_the_seeds_themselves_are_good() -> None:
     for name in ("signed.pdf", "attached.p7m", "armoured.pem", "long-term.p7m", "countersigned.p7m", "with-answer.p7m"):
         assert judged(gather(SEEDS[name], INPUTS)).conclusion == "valid", name
     assert sum(map(len, SEEDS.values())) < 200_000
+
+
+def test_changes_by_elements_come_past_the_outermost_length() -> None:
+    dice = random.Random(8)
+    assert all(b"".join(each.encoded() for each in elements(octets)) == octets for octets in DER.values())
+    within = 0
+    for _ in range(300):
+        try:
+            ocsp_request.parse_request(changed_der(DER["question.ocsp"], dice, list(DER.values())))
+        except ValueError as error:
+            within += "last element" not in str(error) and "longer than what holds it" not in str(error)
+    assert within > 150
 
 
 def test_what_a_reader_raises_unasked_is_a_find(monkeypatch: pytest.MonkeyPatch) -> None:
