@@ -37,6 +37,7 @@ FAMILIES = {
     "WEB_PLAIN_": list(_PLAIN),
     "WEB_PURPOSE_": list(INTENTS),
     "WEB_REASON_": [*REVOCATION_REASONS, "unspecified"],
+    "WEB_RECEIPT_DOCUMENT_": ["LINE", "ORIGINAL"],
     "WEB_RECEIPT_SOURCE_": ["register", "embedded", "given", "cached", "local", "fetched"],
     "WEB_REPORT_": ["CHECKED_AT", "POLICY", "SHA256", "SOFTWARE"],
     "WEB_REVOCATION_": ["good", "revoked", "suspended", "unknown", "revoked_since", "suspended_since"],
