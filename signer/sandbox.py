@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import select
 import signal
@@ -33,6 +34,9 @@ from signer.validation.errors import (
     SandboxTooLarge,
 )
 
+_LOG = logging.getLogger("antin")
+_OFFLINE = "judge process ready, within limits and a network of its own that leads nowhere"
+_ONLINE = "judge process ready, within limits; the system does not let it leave the network"
 _SLOW_SECONDS = 0.3
 _PIPE_BYTES = 1024 * 1024  # halves the time a large file takes to cross
 CHILD = ("-I", "-X", "utf8", "-m", "signer.sandbox_child")
@@ -231,6 +235,7 @@ class Judge:
                 if done:
                     # The first frame of a process says that it has started; only then can a file be to blame.
                     self._ready = True
+                    _LOG.info(_OFFLINE if reader.header.get("offline") is True else _ONLINE)
                     reader = FrameReader(self.limits.message_bytes)
 
     def _death(self, process: subprocess.Popen[bytes], deadline: float) -> Exception:

@@ -85,6 +85,17 @@ def test_a_process_that_dies_at_once_is_started_anew_before_anybody_asks(tmp_pat
         assert _pid(judge, tmp_path) == ready
 
 
+def test_a_process_says_at_its_start_whether_it_could_leave_the_network(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "antin")
+    with RelayedJudge(LIMITS, child=HOSTILE) as judge:
+        pid = _pid(judge, tmp_path)
+        is_apart = Path(f"/proc/{pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
+    (said,) = [each.getMessage() for each in caplog.records if "judge process" in each.getMessage()]
+    assert ("a network of its own" in said) is is_apart
+
+
 def test_a_task_in_the_middle_can_be_broken_off(tmp_path: Path) -> None:
     judge = RelayedJudge(LIMITS, child=HOSTILE)
     judge.start()
