@@ -85,7 +85,7 @@ def test_a_process_that_dies_at_once_is_started_anew_before_anybody_asks(tmp_pat
         assert _pid(judge, tmp_path) == ready
 
 
-def test_a_process_says_at_its_start_whether_it_could_leave_the_network(
+def test_a_process_says_with_its_first_task_whether_it_could_leave_the_network(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "antin")
