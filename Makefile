@@ -27,7 +27,7 @@ help:
 	@echo "make bench   benchmarks with ratios (bench-full: with the huge cases)"
 	@echo "make chaos   docs/hsm-chaos.md: what comes of every fault of a token, measured anew"
 	@echo "make attacks docs/attacks.md: every attack on a signed document made anew, and who is taken in"
-	@echo "make fuzz    made-up files, signatures, lists and requests for hours (FUZZ_EXAMPLES=100000)"
+	@echo "make fuzz    made-up files, signatures, lists and requests for hours (FUZZ_SECONDS=36000 FUZZ_READER=cms FUZZ_EXAMPLES=100000)"
 	@echo "make interoperability docs/interoperability.md: other programs are asked anew about signed files"
 	@echo "make verapdf whether veraPDF finds signed PDF/A and PDF/UA files conforming (wants java and mvn)"
 	@echo "make picture docs/signed-page.png, drawn anew from the demo"
@@ -62,10 +62,17 @@ serve: system-run $(VENV)/.run
 	@$(BIN)/antin init
 	@exec $(BIN)/antin serve --host "$(HOST)" --port "$(PORT)"
 
+# Seconds of processor time that are spent on fuzzing while tests wait for something, and behind them what is left of it.
+FUZZ_BESIDE ?= 120
+
 test: system-test $(VENV)/.dev
-	@$(BIN)/python -m pytest $(IN_PARALLEL) -rs -m "not walk"
-	@echo "Again on PostgreSQL: what depends on rows"
-	@ANTIN_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(IN_PARALLEL) -rs -m "not walk" $(ON_POSTGRESQL)
+	@nice -n 19 $(BIN)/python -m tests.attacks.fuzzing $(FUZZ_BESIDE) > $(VENV)/fuzzing.txt 2>&1 & fuzzing=$$!; \
+	trap 'kill $$fuzzing 2>/dev/null || true' EXIT; \
+	$(BIN)/python -m pytest $(IN_PARALLEL) -rs -m "not walk"; \
+	echo "Again on PostgreSQL: what depends on rows"; \
+	ANTIN_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(IN_PARALLEL) -rs -m "not walk" $(ON_POSTGRESQL); \
+	found=0; wait $$fuzzing || found=$$?; \
+	echo "Fuzzing beside the tests, $(FUZZ_BESIDE) seconds of processor time in all"; cat $(VENV)/fuzzing.txt; exit $$found
 
 # Takes long on two processors.
 test-all: system-test $(VENV)/.dev
@@ -98,9 +105,11 @@ attacks: system-test $(VENV)/.dev
 	@$(BIN)/python -m tests.attacks docs/attacks.md
 
 FUZZ_EXAMPLES ?= 100000
-FUZZ_SECONDS ?= 3600
+# In all; FUZZ_READER="time-stamp request" for one reader alone.
+FUZZ_SECONDS ?= 36000
 fuzz: system-test $(VENV)/.dev
-	@ANTIN_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) ANTIN_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -n 2 tests/attacks/test_fuzz.py tests/attacks/test_corpus.py
+	@$(BIN)/python -m tests.attacks.fuzzing --another-walk $(FUZZ_SECONDS) $(if $(FUZZ_READER),"$(FUZZ_READER)")
+	@ANTIN_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -n 2 tests/attacks/test_fuzz.py
 
 fuzz-seeds: system-test $(VENV)/.dev
 	@$(BIN)/python -m tests.attacks.seeds

@@ -15,7 +15,7 @@ from signer.errors import SignerError
 from signer.fetcher import Exchange, Fetcher
 from signer.revocation_cache import MemoryCache, RevocationCache, cache_name
 from signer.sandbox import Judge
-from signer.validation.bare import JudgedCertificate, judge_any, judge_certificate
+from signer.validation.dossier import Judged, judge_whole
 from signer.validation.errors import FactsUnreadable, SandboxFailure
 from signer.validation.facts import (
     CertificateFacts,
@@ -26,7 +26,7 @@ from signer.validation.facts import (
     base64_octets,
     decode,
 )
-from signer.validation.policy import Evidence, JudgedFile, OwnStatus, Policy
+from signer.validation.policy import Evidence, OwnStatus, Policy
 
 _LARGEST_ANSWER = 64 * 1024
 _LARGEST_LIST = 32 * 1024 * 1024
@@ -45,6 +45,14 @@ class FetchLimits:
     exchanges: int = 20
 
 
+@dataclass(frozen=True)
+class Completed:
+    """Facts with what could be found out besides; what they are worth, where that had to be known on the way."""
+
+    facts: FileFacts
+    judged: Judged | None = None
+
+
 # What lists that were brought to this home say of a certificate of an issuer, both in DER.
 Lists = Callable[[bytes, bytes], CrlFacts | None]
 
@@ -60,17 +68,9 @@ class RevocationSources:
     fetcher: Fetcher | None = None
     limits: FetchLimits = FetchLimits()
 
-    def complete(self, facts: FileFacts, own_status: OwnStatus, at: datetime, policy: Policy) -> FileFacts:
+    def complete(self, facts: FileFacts, own_status: OwnStatus, at: datetime, policy: Policy) -> Completed:
         """The facts with the answers that were missing, as far as they could be had."""
         return _Completing(self, facts, own_status, at, policy).run()
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """What the facts are worth so far; `certificate` of a file that is one."""
-
-    file: JudgedFile
-    certificate: JudgedCertificate | None
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class _Place:
         signature = facts.signatures[self.signature]
         return signature.path if self.token is None else signature.timestamps[self.token].path
 
-    def evidence(self, judged: _Judged) -> tuple[tuple[Evidence, ...], str | None]:
+    def evidence(self, judged: Judged) -> tuple[tuple[Evidence, ...], str | None]:
         if self.signature is None:
             assert judged.certificate is not None
             return judged.certificate.evidence, judged.certificate.reason
@@ -122,19 +122,19 @@ class _Completing:
         self._own_status = own_status
         self._at = at
         self._policy = policy
-        self._judged: _Judged | None = None
+        self._judged: Judged | None = None
         self._left = sources.limits.exchanges
         self._until = time.monotonic() + sources.limits.total_seconds
         self._failed: set[str] = set()
 
-    def run(self) -> FileFacts:
+    def run(self) -> Completed:
         if self._sources.lists is not None:
             self._hear_revocations()
         # The newest time-stamp first: what it proves decides for which time the others must be answered for.
         for place in _places(self._facts):
             for step in (self._cached, self._local, self._fetched):
                 self._fill(place, step)
-        return self._facts
+        return Completed(self._facts, self._judged)
 
     def _fill(self, place: _Place, step: Callable[[CertificateFacts, bytes], list[CrlFacts]]) -> None:
         """Ask one source about each certificate of a path that has no answer yet."""
@@ -152,9 +152,7 @@ class _Completing:
 
     def _is_missing(self, place: _Place, at: int) -> bool:
         if self._judged is None:
-            given = (self._facts, self._own_status, self._at, self._policy)
-            is_certificate = self._facts.certificate is not None
-            self._judged = _Judged(judge_any(*given), judge_certificate(*given) if is_certificate else None)
+            self._judged = judge_whole(self._facts, self._own_status, self._at, self._policy)
         evidence, reason = place.evidence(self._judged)
         return reason not in _HOPELESS and at < len(evidence) and evidence[at].source is None
 

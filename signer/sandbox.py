@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import select
 import signal
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +34,10 @@ from signer.validation.errors import (
     SandboxTooLarge,
 )
 
+_LOG = logging.getLogger("antin")
+_OFFLINE = "judge process ready, within limits and a network of its own that leads nowhere"
+_ONLINE = "judge process ready, within limits; the system does not let it leave the network"
+_SLOW_SECONDS = 0.3
 _PIPE_BYTES = 1024 * 1024  # halves the time a large file takes to cross
 CHILD = ("-I", "-X", "utf8", "-m", "signer.sandbox_child")
 
@@ -56,8 +61,15 @@ class Judge:
     """
 
     def __init__(
-        self, limits: Limits | None = None, *, preload: Iterable[str] = (), child: Sequence[str] = CHILD
+        self,
+        limits: Limits | None = None,
+        *,
+        preload: Iterable[str] = (),
+        child: Sequence[str] = CHILD,
+        when_slow: Callable[[], None] | None = None,
     ) -> None:
+        """`when_slow`: called once in the middle of a task that takes long."""
+        self._when_slow = when_slow
         self.limits = limits or Limits()
         self._preload = tuple(preload)
         self._child = tuple(child)
@@ -193,6 +205,7 @@ class Judge:
         reader = FrameReader(self.limits.message_bytes)
         poll = select.poll()
         poll.register(source, select.POLLIN)
+        when_slow = self._when_slow
         # A small task fits into the pipe at once, and then there is only the answer to wait for.
         if _write_some(sink, frame):
             poll.register(sink, select.POLLOUT)
@@ -200,7 +213,11 @@ class Judge:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise SandboxTimeout("no answer in time", limit="wall", seconds=f"{self.limits.wall_seconds:g}")
-            for descriptor, _ in poll.poll(left * 1000):
+            events = poll.poll((left if when_slow is None else min(left, _SLOW_SECONDS)) * 1000)
+            if when_slow is not None and not events and self._ready:
+                when_slow()
+                when_slow = None
+            for descriptor, _ in events:
                 if descriptor == sink:
                     if not _write_some(sink, frame):
                         poll.unregister(sink)
@@ -218,6 +235,7 @@ class Judge:
                 if done:
                     # The first frame of a process says that it has started; only then can a file be to blame.
                     self._ready = True
+                    _LOG.info(_OFFLINE if reader.header.get("offline") is True else _ONLINE)
                     reader = FrameReader(self.limits.message_bytes)
 
     def _death(self, process: subprocess.Popen[bytes], deadline: float) -> Exception:

@@ -46,7 +46,7 @@ def serve(tasks: Mapping[str, str], settings: dict[str, Any]) -> None:
     """Answer tasks until the parent closes the pipe."""
     limits: dict[str, Any] = settings["limits"]
     source, sink = _take_pipes()
-    _leave_network()
+    is_offline = _leave_network()
     _limit(resource.RLIMIT_AS, limits["memory_bytes"])
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, limits["open_files"])
@@ -65,7 +65,7 @@ def serve(tasks: Mapping[str, str], settings: dict[str, Any]) -> None:
     # a third of the time that a long one takes. Memory is bounded anyway.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     gc.enable()
-    _send(sink, {"ok": True, "ready": True}, [], limits["message_bytes"])
+    _send(sink, {"ok": True, "ready": True, "offline": is_offline}, [], limits["message_bytes"])
     line = socket.socket(fileno=source)
     # It never reads ahead into another task: the parent sends one when it has the answer of the one before.
     with open(source, "rb", buffering=1 << 16, closefd=False) as stream:
@@ -168,13 +168,13 @@ def _leave_out_http() -> None:
     sys.modules["aiohttp"] = _NoHttp("aiohttp")
 
 
-def _leave_network() -> None:
-    """Never gain privileges, and leave the network where the kernel lets us; a refusal is not an error."""
+def _leave_network() -> bool:
+    """Never gain privileges, and leave the network where the kernel lets us; a refusal is not an error, and is said."""
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        if libc.unshare(_CLONE_NEWNET) != 0:
-            libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+        return bool(libc.unshare(_CLONE_NEWNET) == 0 or libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0)
+    return False
 
 
 def _limit(what: int, value: int) -> None:

@@ -6,11 +6,13 @@ a second, and behind it wait all others: in a service that is every request of t
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from signer.sandbox import CHILD, Judge, Limits
+from signer.validation.errors import SandboxFailure
 
 # So many tasks before its end the next one is started: at a hundred a second two seconds, in which it is ready.
 _AHEAD = 200
@@ -44,13 +46,17 @@ class RelayedJudge(Judge):
         """Have one task done, as `Judge.run` does."""
         with self._turn:
             if self._asked >= self.limits.tasks and self._next is not None:
-                self._at_work.close()
-                self._at_work, self._next, self._asked = self._next, None, 0
+                self._replace()
             self._asked += 1
             if self._asked == self._next_at:
-                self._next = self._fresh()
-                self._next.start()
-            return self._at_work.run(task, header, blobs)
+                self._call_next()
+            try:
+                return self._at_work.run(task, header, blobs)
+            except SandboxFailure:
+                # What one file has cost its process shall not be the next file's wait.
+                with contextlib.suppress(SandboxFailure):
+                    self._replace()
+                raise
 
     def close(self) -> None:
         """End both processes; closing twice is harmless."""
@@ -63,5 +69,18 @@ class RelayedJudge(Judge):
         """End the process at work at once, also in the middle of a task."""
         self._at_work.abort()
 
+    def _call_next(self) -> None:
+        """Start the successor. A file that takes long may be one that its process does not outlive, so then it is called too."""
+        if self._next is None:
+            self._next = self._fresh()
+            self._next.start()
+
+    def _replace(self) -> None:
+        if self._next is None:
+            self._at_work.start()
+            return
+        self._at_work.close()
+        self._at_work, self._next, self._asked = self._next, None, 0
+
     def _fresh(self) -> Judge:
-        return Judge(self.limits, preload=self._given["preload"], child=self._given["child"])
+        return Judge(self.limits, preload=self._given["preload"], child=self._given["child"], when_slow=self._call_next)

@@ -12,6 +12,7 @@ from pathlib import Path
 from certs.clock import Clock
 from signer.long_file import LONG, LongFile, Source
 from signer.octets import Octets, sha256_of
+from signer.revocation_sources import Completed
 from signer.sandbox import Judge
 from signer.validation.content import content_of, with_digests
 from signer.validation.dossier import Dossier, own_record
@@ -34,7 +35,7 @@ class Known:
 # Asked once a file: SHA-256 of the certificates it leans on, and of the file and its signed revisions, the whole first.
 LookUp = Callable[[Sequence[str], Sequence[str]], Known]
 
-Complete = Callable[[FileFacts, OwnStatus, datetime, Policy], FileFacts]
+Complete = Callable[[FileFacts, OwnStatus, datetime, Policy], Completed]
 
 # What a failure of the judge process says about the file; everything else says that the file is damaged.
 _CAUSES = {
@@ -134,14 +135,16 @@ def _judged(pdf: Octets, name: str, verifier: Verifier) -> Verdict:
         return _verdict(name, sha256, None, judged, verifier.look_up((), [sha256]).document, verifier)
     certificates = facts.certificate_hashes()
     known = verifier.look_up(certificates, _revision_hashes(pdf, sha256, facts, verifier.beside))
+    judged_whole = None
     if verifier.complete is not None:
         # A certificate that nobody asked about is an error of ours, and must not pass for a stranger's.
         own = {each: known.own.get(each) for each in certificates}
-        facts = verifier.complete(facts, own.__getitem__, verifier.inputs.at, verifier.policy)
+        completed = verifier.complete(facts, own.__getitem__, verifier.inputs.at, verifier.policy)
+        facts, judged_whole = completed.facts, completed.judged
     records = tuple(own_record(each, known.own[each]) for each in certificates if each in known.own)
     now, policy = verifier.clock.now(), verifier.policy
     dossier = Dossier(name, verifier.inputs.at, now, policy.name, facts, records, known.document, verifier.is_past)
-    return verdict_of(dossier, policy)
+    return verdict_of(dossier, policy, judged_whole)
 
 
 def verify_many(sources: Iterable[tuple[Path | Octets, str]], verifier: Verifier) -> Iterator[Verdict]:

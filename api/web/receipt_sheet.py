@@ -72,12 +72,14 @@ def _file(verdict: Verdict, speak: Speech) -> Iterator[Block]:
         )
     )  # fmt: skip
     document = verdict.document
-    line = speak("WEB_RECEIPT_DOCUMENT_NONE")
     if document is not None:
-        line = speak(
-            "WEB_RECEIPT_DOCUMENT_LINE", status=speak(f"STATUS_{document.status}"), code=grouped(document.code)
-        )
-    rows.append(Fact(speak("WEB_RECEIPT_DOCUMENT"), line))
+        # What is in force is the original, not the copy at hand that is not valid.
+        kind = "LINE" if verdict.conclusion == "valid" else "ORIGINAL"
+        status, code = speak(f"STATUS_{document.status}"), grouped(document.code)
+        line = speak(f"WEB_RECEIPT_DOCUMENT_{kind}", status=status, code=code)
+        rows.append(Fact(speak("WEB_RECEIPT_DOCUMENT"), line))
+    elif verdict.certificate is None:
+        rows.append(Fact(speak("WEB_RECEIPT_DOCUMENT"), speak("WEB_RECEIPT_DOCUMENT_NONE")))
     yield Heading(speak("WEB_RECEIPT_FILE"))
     yield Facts(tuple(rows))
 

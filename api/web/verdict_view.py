@@ -62,6 +62,8 @@ _ADVICE = {
 # Good, and yet nobody has signed a document with it: the first word says what it is.
 _GOOD_AS_IT_IS = {"BARE_CERTIFICATE_GOOD", "BARE_TIMESTAMP_GOOD"}
 _NO_DOCUMENT = {"X.509": "BARE_CERTIFICATE_", "RFC3161": "BARE_TIMESTAMP_"}
+# Said in the first line of the page where the sentence of the reason speaks of certificates and paths: these speak of content and signer.
+_PLAIN = frozenset({"UNKNOWN_ISSUER", "UNKNOWN_CHAIN", "UNKNOWN_REVOCATION", "UNKNOWN_TIME"})
 # A document that nobody should act on any more comes before what its signatures are worth.
 _ENDED = {"DOC_RECALLED", "DOC_REPLACED"}
 _NOT_IN_FORCE = {"recalled": "DOC_RECALLED", "replaced": "DOC_REPLACED"}
@@ -170,7 +172,14 @@ def _headline(verdict: Verdict, reason: str) -> Headline:
         return Headline("bad", "WEB_WORD_TRAINING", reason)
     if reason in _GOOD_AS_IT_IS:
         return Headline("good", f"HEADLINE_{reason}", reason)
-    return Headline(TONES[verdict.conclusion], f"CONCLUSION_{verdict.conclusion}", reason)
+    return Headline(TONES[verdict.conclusion], f"CONCLUSION_{verdict.conclusion}", _sentence(verdict, reason))
+
+
+def _sentence(verdict: Verdict, reason: str) -> str:
+    """The plain sentence, where it is true: every signature in the file is on content that has not changed."""
+    counted = [each for each in verdict.judged.signatures if each.facts.type == "signature"]
+    intact = bool(counted) and all(_content(each)[0] == "pass" for each in counted)
+    return f"WEB_PLAIN_{reason}" if reason in _PLAIN and intact else reason
 
 
 def _kind(verdict: Verdict) -> str:
@@ -185,8 +194,11 @@ def _checks(verdict: Verdict) -> tuple[Check, ...]:
         return ()
     status = verdict.document.status if verdict.document is not None else ""
     force = _worst("FORCE", [_force(each, _IN_FORCE.get(status, "WEB_FORCE_UNREGISTERED")) for each in counted])
+    content = _worst("CONTENT", [_content(each) for each in counted])
+    if content.state == "fail" and force.state == "unknown":
+        force = Check("FORCE", "unknown", "WEB_NOT_ASKED_CONTENT")
     return (
-        _worst("CONTENT", [_content(each) for each in counted]),
+        content,
         _worst("SIGNER", [_signer(each) for each in counted]),
         Check("FORCE", "fail", _NOT_IN_FORCE[status]) if status in _NOT_IN_FORCE else force,
     )

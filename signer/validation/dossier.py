@@ -14,7 +14,7 @@ from signer.errors import UsageWrong
 from signer.validation.bare import JudgedCertificate, judge_any, judge_certificate
 from signer.validation.errors import FactsUnreadable
 from signer.validation.facts import FileFacts, decode, encode
-from signer.validation.policy import JudgedFile, OwnCertificate, Policy
+from signer.validation.policy import JudgedFile, OwnCertificate, OwnStatus, Policy
 
 SCHEMA = "antin-facts-1"
 LARGEST = 64 * 1024 * 1024
@@ -44,6 +44,14 @@ class OwnRecord:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """The conclusion of a file; `certificate`: of one that is a bare certificate."""
+
+    file: JudgedFile
+    certificate: JudgedCertificate | None = None
+
+
+@dataclass(frozen=True)
 class Dossier:
     """The facts of one file, the state of own certificates, the document's status and the time in question; no judgement.
 
@@ -64,19 +72,20 @@ class Dossier:
         found = next((each for each in self.own if each.certificate == sha256), None)
         return None if found is None else OwnCertificate(found.state, found.revoked_at, found.reason, found.since)
 
-    def judge(self, policy: Policy) -> JudgedFile:
+    def judge(self, policy: Policy) -> Judged:
         """What the facts are worth by a policy."""
-        return judge_any(self.facts, self.own_status, self.at, policy)
-
-    def judge_certificate(self, policy: Policy) -> JudgedCertificate | None:
-        """What a bare certificate is worth; None for every other file."""
-        if self.facts.certificate is None or self.facts.unreadable:
-            return None
-        return judge_certificate(self.facts, self.own_status, self.at, policy)
+        return judge_whole(self.facts, self.own_status, self.at, policy)
 
     def to_json(self) -> dict[str, Any]:
         encoded: dict[str, Any] = encode(self)
         return {"schema": SCHEMA, **encoded}
+
+
+def judge_whole(facts: FileFacts, own_status: OwnStatus, at: datetime, policy: Policy) -> Judged:
+    """What the facts of a file are worth, whatever its kind."""
+    is_certificate = facts.certificate is not None and not facts.unreadable
+    certificate = judge_certificate(facts, own_status, at, policy) if is_certificate else None
+    return Judged(judge_any(facts, own_status, at, policy), certificate)
 
 
 def own_record(sha256: str, own: OwnCertificate) -> OwnRecord:

@@ -35,6 +35,16 @@ _MOST_INFLATED = 1100
 # The one form of ISO 32000-2 7.5.4 that has no two readings.
 _ROWS = re.compile(rb"(?:\d{10} \d{5} [nf](?: \n| \r|\r\n))*")
 
+_SPACE = rb"[\x00\t\n\x0c\r ]"
+_ONE_REFERENCE = rb"[1-9][0-9]{0,8} [0-9]{1,5} R"
+_BEGINS_WITH_REFERENCE = re.compile(rb"\[" + _SPACE + rb"{0,16}" + _ONE_REFERENCE + rb"(?:" + _SPACE + rb"|\])")
+_REFERENCES = re.compile(
+    rb"\[" + _SPACE + rb"*" + _ONE_REFERENCE + rb"(?:" + _SPACE + rb"+" + _ONE_REFERENCE + rb")*" + _SPACE + rb"*\]"
+)
+_NUMBERS = re.compile(rb"([0-9]+) ([0-9]+) R")
+_LONGEST_ARRAY = 1024 * 1024
+
+LIBRARY_READ_ARRAY = generic.ArrayObject.read_from_stream
 LIBRARY_READ_HEX_STRING = generic.read_hex_string_from_stream
 LIBRARY_PARSE_XREF_TABLE = xref.parse_xref_table
 LIBRARY_READ_PAYLOAD = generic._maybe_read_stream_payload  # noqa: SLF001  for what is odd
@@ -45,6 +55,7 @@ LIBRARY_PARSE_XREF_STREAM = xref.parse_xref_stream
 def install() -> None:
     """Put the quick readers in the library's place, for this process. Doing it again changes nothing."""
     generic.read_hex_string_from_stream = read_hex_string
+    generic.ArrayObject.read_from_stream = staticmethod(read_array)  # type: ignore[method-assign]
     xref.parse_xref_table = parse_xref_table
     xref.parse_xref_stream = parse_xref_stream
     # There is no other way in.
@@ -72,6 +83,28 @@ def read_hex_string(stream: BinaryIO) -> generic.ByteStringObject | generic.Text
         size = _PIECE
     stream.seek(begun)
     return LIBRARY_READ_HEX_STRING(stream)
+
+
+def read_array(
+    stream: BinaryIO, container_ref: Any, in_content_stream: generic.ContentOpReading = generic.ContentOpReading.NO
+) -> generic.ArrayObject:
+    """An array (ISO 32000-2 7.3.6) of references and nothing else: the kids of a page tree are thousands of them."""
+    begun = stream.tell()
+    piece = b"" if in_content_stream else stream.read(_FIRST_PIECE)
+    if _BEGINS_WITH_REFERENCE.match(piece):
+        while (end := piece.find(b"]")) < 0 and len(piece) < _LONGEST_ARRAY and (more := stream.read(_PIECE)):
+            piece += more
+        if end >= 0 and _REFERENCES.fullmatch(piece, 0, end + 1):
+            stream.seek(begun + end + 1)
+            handler, found = container_ref.get_pdf_handler(), generic.ArrayObject()
+            for number, generation in _NUMBERS.findall(piece, 0, end):
+                reference = generic.IndirectObject(int(number), int(generation), handler)
+                reference.container_ref = container_ref
+                found.append(reference)
+            return found
+    stream.seek(begun)
+    read: generic.ArrayObject = LIBRARY_READ_ARRAY(stream, container_ref, in_content_stream)
+    return read
 
 
 def parse_xref_table(stream: BinaryIO, strict: bool) -> Iterator[xref.XRefEntry]:

@@ -18,8 +18,9 @@ from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader, RawPdfPa
 from signer.validation.signature_value import entry
 
 # As qpdf writes them: one form, and never inside a name; inside a string it says too much, which is only slower.
-# Bounded, because a /Contents is a string of thousands of digits.
-_REFERENCE = re.compile(rb"(/Parent )?(?<![0-9])([0-9]{1,10}) [0-9]{1,5} R")
+# Bounded, because a /Contents is a string of thousands of digits. Each begins with what re can look for quickly.
+_REFERENCE = re.compile(rb"([0-9]{1,10}) [0-9]{1,5} R")
+_PARENT = re.compile(rb"/Parent ([0-9]{1,10}) [0-9]{1,5} R")
 TRAILER = 0
 
 
@@ -113,12 +114,16 @@ def changed_since(reader: PdfFileReader, revision: int) -> set[int]:
     return {int(each.idnum) for number in later for each in reader.xrefs.explicit_refs_in_revision(number)}
 
 
+_NOTHING = _Held(frozenset(), frozenset())
+
+
 def _read(text: bytes) -> _Held:
-    found = _REFERENCE.findall(text)
-    return _Held(
-        frozenset(int(number) for parent, number in found if not parent),
-        frozenset(int(number) for parent, number in found if parent),
-    )
+    if b" R" not in text:
+        return _NOTHING
+    # What stands between the entries, and the number in each, in turn.
+    pieces = _PARENT.split(text)
+    down = _REFERENCE.findall(b"|".join(pieces[::2]))
+    return _Held(frozenset(map(int, down)), frozenset(map(int, pieces[1::2])))
 
 
 def _held(items: Iterable[Any]) -> _Held:

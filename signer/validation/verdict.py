@@ -10,7 +10,7 @@ from typing import Any
 
 from certs.clock import rfc3339
 from signer.validation.bare import JudgedCertificate
-from signer.validation.dossier import DocumentStatus, Dossier
+from signer.validation.dossier import DocumentStatus, Dossier, Judged
 from signer.validation.policy import Evidence, JudgedFile, JudgedSignature, JudgedToken, Policy
 from signer.validation.reasons import INDICATIONS, REASONS
 
@@ -76,21 +76,21 @@ class Verdict:
         }
 
 
-def verdict_of(dossier: Dossier, policy: Policy) -> Verdict:
-    """The verdict on facts that were gathered before."""
+def verdict_of(dossier: Dossier, policy: Policy, judged: Judged | None = None) -> Verdict:
+    """The verdict on facts that were gathered before. `judged`: what they are worth by this policy, where that is known already."""
     facts = dossier.facts
-    judged = dossier.judge(policy)
+    judged = judged or dossier.judge(policy)
     return Verdict(
         dossier.file,
         facts.sha256,
         facts.format,
-        judged,
+        judged.file,
         dossier.document,
         policy,
         dossier.checked_at,
         dossier.at if dossier.is_past else None,
         dossier,
-        dossier.judge_certificate(policy),
+        judged.certificate,
     )
 
 

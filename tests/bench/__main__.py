@@ -8,7 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import commands, crls, http, issuance, keys, large, placing, register, search, signing, validation
+from tests.bench import (
+    commands, crls, hostile, http, issuance, keys, large, placing, register, search, signing, validation,
+)  # fmt: skip
 from tests.bench.measure import Row
 
 
@@ -24,6 +26,7 @@ def main() -> int:
         rows += signing.run(home, full=full)
         rows += placing.run(home)
         rows += validation.run(full=full)
+        rows += hostile.run(full=full)
         rows += keys.run(full=full)
         rows += crls.run(full=full)
         rows += issuance.run()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from tests.bench.signing import pages
 from tests.postgres import durable_cluster, setting
 
 _ANTIN = str(Path(sys.executable).with_name("antin"))
+_JUDGED_PER_SECOND = 20.0
 _BOUNDARY = b"bench-boundary"
 
 
@@ -103,10 +105,31 @@ def _documents(host: str, port: int, environment: dict[str, str], count: int) ->
     rows: list[Row] = []
     for name, request, goal, status in (
         ("POST /api/v1/documents, B-B, peer: 100/s", sign, 100.0, "201"),
-        ("POST /api/v1/verify, peer: 60/s", verify, 60.0, "200"),
+        ("POST /api/v1/verify, peer: 80/s", verify, 80.0, "200"),
     ):
         rows += _waiting_and_rate(host, port, name, request, goal, status, count)
-    return rows
+    return [*rows, _signing_beside_judging(host, port, sign, verify, rows[0].ours / 2, count)]
+
+
+def _signing_beside_judging(host: str, port: int, sign: bytes, verify: bytes, rate: float, count: int) -> Row:
+    """So many are to be signed a second, half of what can be; beside them twenty are to be judged, for at least as long."""
+
+    def signed() -> float:
+        told = _load(host, port, sign, connections=32, count=count, rate=rate)
+        assert set(told["statuses"]) == {"201"}, told["statuses"]
+        return count / float(told["seconds"])
+
+    alone, beside = [], []
+    for _ in range(3):
+        alone.append(signed())
+        with ThreadPoolExecutor(1) as pool:
+            # What a generator's own start takes goes before the first request of both.
+            asked = int(_JUDGED_PER_SECOND * (count / rate + 1))
+            judged = pool.submit(_load, host, port, verify, connections=16, count=asked, rate=_JUDGED_PER_SECOND)
+            beside.append(signed())
+            assert set(judged.result()["statuses"]) == {"200"}
+    name = f"signing at {rate:.0f}/s beside {_JUDGED_PER_SECOND:.0f}/s judged, peer: alone"
+    return _rate(name, statistics.median(beside), statistics.median(alone), count * 3, goal=0.9)
 
 
 def _sign_request(environment: dict[str, str]) -> bytes:

@@ -62,6 +62,40 @@ def test_one_that_dies_early_is_replaced_and_relieved_all_the_same(tmp_path: Pat
     assert _children() == before
 
 
+def test_a_task_that_takes_long_has_a_successor_ready_when_its_process_dies_of_it(tmp_path: Path) -> None:
+    before = _children()
+    with RelayedJudge(LIMITS, child=HOSTILE, ahead=2) as judge:
+        first = _pid(judge, tmp_path)
+        with pytest.raises(SandboxFailure):
+            judge.run("spin", {})
+        (ready,) = _children() - before
+        assert ready != first
+        assert _pid(judge, tmp_path) == ready
+    assert _children() == before
+
+
+def test_a_process_that_dies_at_once_is_started_anew_before_anybody_asks(tmp_path: Path) -> None:
+    before = _children()
+    with RelayedJudge(LIMITS, child=HOSTILE) as judge:
+        first = _pid(judge, tmp_path)
+        with pytest.raises(SandboxFailure):
+            judge.run("abort", {})
+        (ready,) = _children() - before
+        assert ready != first
+        assert _pid(judge, tmp_path) == ready
+
+
+def test_a_process_says_with_its_first_task_whether_it_could_leave_the_network(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "antin")
+    with RelayedJudge(LIMITS, child=HOSTILE) as judge:
+        pid = _pid(judge, tmp_path)
+        is_apart = Path(f"/proc/{pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
+    (said,) = [each.getMessage() for each in caplog.records if "judge process" in each.getMessage()]
+    assert ("a network of its own" in said) is is_apart
+
+
 def test_a_task_in_the_middle_can_be_broken_off(tmp_path: Path) -> None:
     judge = RelayedJudge(LIMITS, child=HOSTILE)
     judge.start()

@@ -104,6 +104,8 @@ def test_one_changed_signature_among_good_ones_decides_the_check():
 
 
 def test_an_unknown_issuer_leaves_the_content_intact_and_the_signer_open():
+    view = view_verdict(_verdict(_signature(reason="UNKNOWN_ISSUER")), {})
+    assert (view.headline.tone, view.headline.sentence) == ("unsure", "WEB_PLAIN_UNKNOWN_ISSUER")
     assert _states(_verdict(_signature(reason="UNKNOWN_ISSUER"))) == {
         "CONTENT": ("pass", "WEB_CONTENT_PASS"),
         "SIGNER": ("unknown", "UNKNOWN_ISSUER"),

@@ -11,7 +11,7 @@ from cryptography import x509
 from api.web.certificate_view import _TONES as CERTIFICATE_STATES
 from api.web.notices import NOTICES
 from api.web.signature_view import OFFICER, SEAL
-from api.web.verdict_view import _ADVICE, TONES
+from api.web.verdict_view import _ADVICE, _PLAIN, TONES
 from api.words import LANGUAGES, read_catalogues
 from pki.history import Past
 from pki.revocation import REASONS as REVOCATION_REASONS
@@ -34,8 +34,10 @@ FAMILIES = {
     "WEB_PAST_OCSP_": ["none", "good", "revoked", "old"],
     "WEB_PAST_WORD_": ["issuer", *(state.value for state in Past if state is not Past.INTENT), "lost"],
     "WEB_PAST_SENTENCE_": ["issuer", *(state.value for state in Past if state is not Past.INTENT), "lost"],
+    "WEB_PLAIN_": list(_PLAIN),
     "WEB_PURPOSE_": list(INTENTS),
     "WEB_REASON_": [*REVOCATION_REASONS, "unspecified"],
+    "WEB_RECEIPT_DOCUMENT_": ["LINE", "ORIGINAL"],
     "WEB_RECEIPT_SOURCE_": ["register", "embedded", "given", "cached", "local", "fetched"],
     "WEB_REPORT_": ["CHECKED_AT", "POLICY", "SHA256", "SOFTWARE"],
     "WEB_REVOCATION_": ["good", "revoked", "suspended", "unknown", "revoked_since", "suspended_since"],

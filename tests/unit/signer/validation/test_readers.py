@@ -58,6 +58,13 @@ TABLES = [
     b"\n0 1\n\n" + _ROW + b"trailer\n<<>>",
     b"",
 ]
+ARRAYS = [
+    b"[]", b"[ ]", b"[1 0 R]", b"[ 1 0 R ]", b"[1 0 R 2 0 R\n3 65535 R]", b"[1 0 R2 0 R]", b"[1  0 R]", b"[1 0 R x]", b"[1 0 R", b"[1 0 R 5]",
+    b"[01 0 R]", b"[0 0 R]", b"[1 0 R [2 0 R]]", b"[1 0 R (])]", b"[1 0 R%]\n2 0 R]", b"[1 0 R/A]", b"[1 0 R\x0b2 0 R]", b"[1 0 Rx]",
+    b"[1234567890123 0 R]", b"[1 123456 R]", b"[1 -1 R]", b"[1 0 r]", b"[0 0 595 842]", b"x", b"",
+    b"[" + b"17 0 R " * 5000 + b"]", b"[" + b"17 0 R " * 5000, b"[" + b"17 0 R " * 300 + b"/Name]", b"[1 0 R" + b" " * 300 + b"2 0 R]",
+]  # fmt: skip
+HOLDER = generic.Reference(9, 0, PdfFileReader(io.BytesIO(documents.page_pdf())))
 
 
 def outcome(read: Callable[[io.BytesIO], object], data: bytes, at: int) -> Outcome:
@@ -79,6 +86,22 @@ def tables_agree(data: bytes, at: int) -> None:
     for strict in (True, False):
         quick = outcome(lambda stream, s=strict: list(readers.parse_xref_table(stream, s)), data, at)
         assert quick == outcome(lambda stream, s=strict: list(readers.LIBRARY_PARSE_XREF_TABLE(stream, s)), data, at)
+
+
+def arrays_agree(data: bytes, at: int) -> None:
+    for content in generic.ContentOpReading:
+        quick, slow = (
+            outcome(lambda stream, each=read, c=content: items_of(each(stream, HOLDER, c)), data, at)
+            for read in (readers.read_array, readers.LIBRARY_READ_ARRAY)
+        )
+        assert quick == slow
+
+
+def items_of(array: generic.ArrayObject) -> list[object]:
+    return [
+        (type(item), re.sub(" at 0x[0-9a-f]+", "", repr(item)), item.container_ref is HOLDER)
+        for item in list.__iter__(array)
+    ]
 
 
 def mutations(data: bytes, around: int, seed: str) -> Iterator[tuple[bytes, int]]:
@@ -103,6 +126,12 @@ def mutations(data: bytes, around: int, seed: str) -> Iterator[tuple[bytes, int]
 def test_a_hexadecimal_string_reads_as_the_library_reads_it(data: bytes) -> None:
     strings_agree(data, 0)
     strings_agree(b"\n" + data + b" 1 0 R", 1)
+
+
+@pytest.mark.parametrize("data", ARRAYS, ids=lambda data: repr(data[:24]))
+def test_an_array_reads_as_the_library_reads_it(data: bytes) -> None:
+    arrays_agree(data, 0)
+    arrays_agree(b"\n" + data + b" 1 0 R", 1)
 
 
 @pytest.mark.parametrize("data", TABLES, ids=lambda data: repr(data[:40]))
@@ -131,6 +160,7 @@ def test_the_judge_reads_with_the_quick_ones() -> None:
     assert gathering is not None
     assert generic.read_hex_string_from_stream is readers.read_hex_string
     assert xref.parse_xref_table is readers.parse_xref_table
+    assert generic.ArrayObject.read_from_stream is readers.read_array
 
 
 def files() -> list[Path]:
@@ -138,8 +168,8 @@ def files() -> list[Path]:
 
 
 @pytest.mark.skipif(not (CORPUS / "manifest.tsv").exists(), reason="no corpus: set ANTIN_TEST_CORPUS")
-def test_both_agree_on_every_string_and_table_of_the_corpus_and_on_damaged_ones() -> None:
-    strings = tables = 0
+def test_both_agree_on_every_string_array_and_table_of_the_corpus_and_on_damaged_ones() -> None:
+    strings = tables = arrays = 0
     for path in files():
         data = path.read_bytes()
         chance = random.Random(path.name)
@@ -150,12 +180,21 @@ def test_both_agree_on_every_string_and_table_of_the_corpus_and_on_damaged_ones(
         for at in chance.sample(places, min(len(places), 8)):
             for changed, place in mutations(data, at, f"{path.name} {at}"):
                 strings_agree(changed, place)
+        begins = [found.start() for found in re.finditer(rb"\[", data)]
+        for at in chance.sample(begins, min(len(begins), 20)):
+            arrays_agree(data, at)
+            arrays += 1
+        lists = [found.start() for found in re.finditer(rb"\[\s*\d+ 0 R", data)]
+        for at in chance.sample(lists, min(len(lists), 8)):
+            for changed, place in mutations(data, at, f"{path.name} {at}"):
+                arrays_agree(changed, place)
         for found in list(re.finditer(rb"(?<!start)xref", data))[:20]:
             tables_agree(data, found.end())
             tables += 1
             for changed, place in mutations(data, found.end(), f"{path.name} {found.end()}"):
                 tables_agree(changed, place)
     assert strings > 1000
+    assert arrays > 500
     assert tables > 100
 
 
