@@ -10,7 +10,7 @@ from certs.inventory import get_certificate
 from certs.names import parse_subject
 from certs.training import is_training
 from pki.authorities import list_authorities
-from signer.appearance.fonts import FontShelf
+from signer.appearance.font_shelf import FontShelf
 from signer.printing import PrintDeps
 from signer.signing_parts import CodeWish
 from signer.storage import BlobStore

@@ -44,7 +44,8 @@ from pki.registration import RegistrationDeps
 from pki.revocation import RevocationDeps
 from pki.service_keys import ServiceDesk
 from pki.tsa.authority import TimeStampingAuthority, TsaPolicy
-from signer.appearance.fonts import FontShelf
+from signer.appearance.font_files import FontFiles
+from signer.appearance.font_shelf import FontShelf
 from signer.batch_work import BatchDeps
 from signer.consent import ConsentDeps
 from signer.credentials import CredentialDesk
@@ -128,7 +129,9 @@ class Installation:
 
     @cached_property
     def fonts(self) -> FontShelf:
-        return FontShelf(Path(self.settings.sign.font).parent, self.home.cache)
+        sign = self.settings.sign
+        others = FontFiles(Path(sign.korean_font), [Path(each) for each in sign.font_folders])
+        return FontShelf(Path(sign.font).parent, self.home.cache, others)
 
     def issuer(self, name: str) -> Issuer:
         """An authority ready to sign."""
