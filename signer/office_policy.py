@@ -167,7 +167,8 @@ def policy_on(day: date) -> OfficePolicy:
 def parse_policy(raw: Mapping[str, Any]) -> OfficePolicy:
     """A policy out of its decoded file; PolicyWrong for a name, a value or an intent that is unknown or missing."""
     _only(
-        raw, {"name", "version", "since", "sources", "block", "code", "print", "training", "stamp", "images", "intents"},
+        raw,
+        {"name", "version", "since", "sources", "block", "code", "print", "training", "stamp", "images", "intents"},
         "policy",
     )
     block, intents = _table(raw, "block"), _table(raw, "intents")

@@ -134,7 +134,9 @@ def prepare(pdf: Octets, plan: Plan, places: PlaceShelf | None = None) -> Prepar
 def _has_fonts_of(pdf: Octets, plan: Plan) -> bool:
     """Whether the file seems to hold a font already that the stamp draws with: only the library's way looks for it."""
     draws = plan.image is None and plan.text and plan.placement != "none"
-    return bool(draws) and isinstance(pdf, bytes) and any(font.base_font.encode() in pdf for font in plan.fonts.values())
+    return (
+        bool(draws) and isinstance(pdf, bytes) and any(font.base_font.encode() in pdf for font in plan.fonts.values())
+    )
 
 
 def prepare_by_library(pdf: Octets, plan: Plan) -> Prepared:

@@ -33,11 +33,8 @@ class EarlierFonts:
             except Exception:  # noqa: BLE001  damaged objects raise many kinds, and nothing is lost but octets
                 self._found = {}
         for reference in self._found.get(font.base_font, ()):
-            try:
-                if _is_same(reference.get_object(), font, cid_set):
-                    return generic.IndirectObject(reference.idnum, reference.generation, self._writer)
-            except Exception:  # noqa: BLE001  as above
-                continue
+            if _is_surely_same(reference, font, cid_set):
+                return generic.IndirectObject(reference.idnum, reference.generation, self._writer)
         return None
 
 
@@ -60,6 +57,13 @@ def _type0_fonts(writer: BasePdfFileWriter) -> dict[str, list[generic.Reference]
         if isinstance(value, generic.DictionaryObject) and _said(value, "/Subtype") == "/Type0":
             found.setdefault(_said(value, "/BaseFont")[1:], []).append(reference)
     return found
+
+
+def _is_surely_same(reference: generic.Reference, font: EmbeddedFont, cid_set: bytes | None) -> bool:
+    try:
+        return _is_same(reference.get_object(), font, cid_set)
+    except Exception:  # noqa: BLE001  damaged objects raise many kinds
+        return False
 
 
 def _is_same(whole: Any, font: EmbeddedFont, cid_set: bytes | None) -> bool:

@@ -38,7 +38,11 @@ def test_the_second_signature_draws_with_the_fonts_of_the_first(written: Signing
     first = written.sign(paper, "kh").content
     second = written.sign(first, "vn").content
     third = written.sign(second, "kh").content
-    assert [each.count(b"/FontFile2") for each in (first, second, third)] == [2, 2, 2]  # Tinos, and what Khmer is set in
+    assert [each.count(b"/FontFile2") for each in (first, second, third)] == [
+        2,
+        2,
+        2,
+    ]  # Tinos, and what Khmer is set in
     assert len(second) - len(first) < len(first) - len(paper) - 15_000
     judged = written.verdict(third)
     assert [each.conclusion for each in judged.judged.signatures] == ["valid"] * 3
@@ -76,7 +80,9 @@ def test_a_font_that_is_only_called_so_is_not_drawn_with(written: SigningWorld) 
 
 
 def test_in_an_encrypted_file_each_revision_brings_its_own(written: SigningWorld, tmp_path: Path) -> None:
-    first = written.sign(encrypt(plain_paper("x"), tmp_path, "AES-256 R6"), "vn", password=Password(PLAIN_OWNER)).content
+    first = written.sign(
+        encrypt(plain_paper("x"), tmp_path, "AES-256 R6"), "vn", password=Password(PLAIN_OWNER)
+    ).content
     second = written.sign(first, "kh", password=Password(PLAIN_OWNER)).content
     assert second.count(b"/FontFile2") > first.count(b"/FontFile2")
 
