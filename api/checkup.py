@@ -31,12 +31,15 @@ from pki.crl_archive import find_latest
 from pki.crl_due import list_due
 from pki.errors import PkiError
 from pki.service_keys import is_service_ready, list_services
+from signer.appearance.errors import FontMissing
 from signer.credentials import STANDING, CredentialSummary, list_credentials
 from signer.documents import finished_revisions, open_intents
 from signer.errors import Refused, SignerError
 from signer.handing_over import stored_file
+from signer.image_registry import list_images
 from signer.numbering import open_reservations
 from signer.outside_credentials import list_outside
+from signer.planning import DRAWN_STYLES
 from signer.prepared import TAKEN, WAITING, PreparedDocument, list_prepared
 from signer.trust_lists import list_lists
 from signer.trust_store import list_trusted
@@ -253,6 +256,32 @@ def _register(installation: Installation) -> Iterator[Finding]:
             yield Finding("register", "wrong", f"DOCTOR_{error.code}", {"code": code, "sha256": sha256})
 
 
+def _images(installation: Installation) -> Iterator[Finding]:
+    """The octets of every registered picture are there as somebody agreed to them."""
+    with installation.database.read() as session:
+        images = list_images(session)
+    for image in images:
+        try:
+            installation.images.check(image.sha256)
+        except SignerError as error:
+            code = "DOCTOR_IMAGE_ALTERED" if error.code == "BLOB_ALTERED" else "DOCTOR_IMAGE_MISSING"
+            facts = {"id": str(image.id), "owner": image.owner, "sha256": image.sha256}
+            yield Finding("images", "wrong", code, facts)
+
+
+def _fonts(installation: Installation) -> Iterator[Finding]:
+    """What stamps are drawn with is there; names in scripts without a font are refused."""
+    try:
+        for style in DRAWN_STYLES:
+            installation.fonts.font(style)
+    except FontMissing as error:
+        with installation.database.read() as session:
+            signs = bool(list_credentials(session))
+        yield Finding("fonts", "wrong" if signs else "note", "DOCTOR_FONT_MISSING", error.facts)
+    for package in installation.fonts.others.missing_packages():
+        yield Finding("fonts", "note", "DOCTOR_FONT_PACKAGE_MISSING", {"package": package})
+
+
 def _prepared(one: PreparedDocument, installation: Installation) -> Iterator[Finding]:
     """What waits for its signature is there as it was prepared, and nobody has died over it."""
     now = installation.clock.now()
@@ -321,6 +350,8 @@ _CHECKS: dict[str, Callable[[Installation], Iterator[Finding]]] = {
     "stamps": _stamps,
     "crl": _crl,
     "register": _register,
+    "images": _images,
+    "fonts": _fonts,
     "judge": _judge,
     "audit": _audit,
     "backup": _backup,

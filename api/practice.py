@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from api.settings import POLICY, Settings
 from certs.catalogue import Catalogue, read_catalogue
 from certs.clock import Clock
@@ -10,7 +12,8 @@ from certs.inventory import get_certificate
 from certs.names import parse_subject
 from certs.training import is_training
 from pki.authorities import list_authorities
-from signer.appearance.fonts import FontShelf
+from signer.appearance.font_files import FontFiles
+from signer.appearance.font_shelf import FontShelf
 from signer.printing import PrintDeps
 from signer.signing_parts import CodeWish
 from signer.storage import BlobStore
@@ -32,6 +35,13 @@ def catalogue_of(settings: Settings, *, training: bool) -> Catalogue:
 def code_wish(settings: Settings) -> CodeWish:
     """Whether codes are drawn on documents, and where they are checked."""
     return CodeWish(None if settings.sign.code == POLICY else settings.sign.code, settings.http.public_url)
+
+
+def font_shelf(settings: Settings, cache: Path) -> FontShelf:
+    """What is drawn with."""
+    sign = settings.sign
+    others = FontFiles(Path(sign.korean_font), [Path(each) for each in sign.font_folders])
+    return FontShelf(Path(sign.font).parent, cache, others)
 
 
 def print_deps(settings: Settings, database: Database, clock: Clock, blobs: BlobStore, fonts: FontShelf) -> PrintDeps:

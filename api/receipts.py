@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
-from pathlib import Path
 
 from api.errors import RequestError
 from api.sources import Source
@@ -31,7 +30,7 @@ from signer.appearance.errors import AppearanceError
 from signer.credentials import ROLE_OF_PROFILE
 from signer.documents import document_by_code
 from signer.errors import SignerError
-from signer.receipts.letters import KoreanFonts, LetterCase
+from signer.receipts.letters import LetterCase
 from signer.receipts.sealing import ReceiptDeps, sign_receipt
 from signer.sealing import seal, unseal
 from signer.validation.dossier import Dossier, parse_dossier
@@ -58,10 +57,7 @@ class ReceiptDesk:
     @cached_property
     def _deps(self) -> ReceiptDeps:
         deps = self._installation
-        korean = Path(deps.settings.sign.korean_font)
-        bold = korean.with_name(f"{korean.stem}Bold{korean.suffix}")
-        case = LetterCase(deps.fonts, Path(deps.settings.sign.font).parent, KoreanFonts(korean, bold))
-        return ReceiptDeps(deps.services, deps.timestamper, case)
+        return ReceiptDeps(deps.services, deps.timestamper, LetterCase(deps.fonts))
 
     def make(self, verdict: Verdict, language: str) -> bytes:
         """The signed PDF; the errors of keys, time-stamps and fonts."""

@@ -127,8 +127,10 @@ class SignSettings:
     subfilter: str = PADES
     prepared_hours: int = 72
     font: str = "/usr/share/fonts/truetype/croscore/Tinos-Regular.ttf"
-    # For Hangul in receipts; its bold letters in a file beside it, with Bold at the end of its name.
+    # For Hangul; its bold letters in a file beside it, with Bold at the end of its name.
     korean_font: str = "/usr/share/fonts/truetype/nanum/NanumMyeongjo.ttf"
+    # Where the fonts of all other scripts are looked for by their names.
+    font_folders: tuple[str, ...] = ("/usr/share/fonts/truetype/noto", "/usr/share/fonts/truetype/droid")
     max_bytes: int = 2000 * 1024 * 1024
     seal_diameter_mm: float = 36.0
     preparers: int = 2

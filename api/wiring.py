@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +18,7 @@ from api.home import Home, locate_home
 from api.judges import JudgePool
 from api.keys import open_key_store
 from api.leaning import fetcher_of, leaning_of
-from api.practice import catalogue_of, code_wish, is_for_training, print_deps
+from api.practice import catalogue_of, code_wish, font_shelf, is_for_training, print_deps
 from api.setting_rules import refuse_value
 from api.settings import Settings, load_settings
 from api.stamp_anchors import read_servers, trusted_for_stamps
@@ -44,7 +43,7 @@ from pki.registration import RegistrationDeps
 from pki.revocation import RevocationDeps
 from pki.service_keys import ServiceDesk
 from pki.tsa.authority import TimeStampingAuthority, TsaPolicy
-from signer.appearance.fonts import FontShelf
+from signer.appearance.font_shelf import FontShelf
 from signer.batch_work import BatchDeps
 from signer.consent import ConsentDeps
 from signer.credentials import CredentialDesk
@@ -128,7 +127,7 @@ class Installation:
 
     @cached_property
     def fonts(self) -> FontShelf:
-        return FontShelf(Path(self.settings.sign.font).parent, self.home.cache)
+        return font_shelf(self.settings, self.home.cache)
 
     def issuer(self, name: str) -> Issuer:
         """An authority ready to sign."""

@@ -3,7 +3,7 @@
 # Says in one line what is missing when it may not install.
 set -euo pipefail
 
-run=(softhsm2 python3-venv fonts-croscore fonts-nanum)
+run=(softhsm2 python3-venv fonts-croscore fonts-nanum fonts-noto-core fonts-droid-fallback)
 test=(gcc libc6-dev poppler-utils mupdf-tools qpdf openssl chromium postgresql gnutls-bin)
 
 wanted=("${run[@]}")

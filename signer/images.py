@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from signer.appearance.image_rules import Purpose
 from signer.appearance.images import StampImage, kept_image, open_image
+from signer.errors import Unavailable
 from signer.storage import BlobStore
 
 
@@ -37,6 +39,19 @@ class ImageShelf:
         """The picture as people look at it."""
         earlier = self._earlier(sha256)
         return earlier.read_bytes() if earlier.exists() else self._blobs.get(sha256)
+
+    def check(self, sha256: str) -> None:
+        """Whether its octets are there as they were registered; Unavailable BLOB_MISSING or BLOB_ALTERED."""
+        earlier = self._earlier(sha256)
+        if not earlier.exists():
+            self._blobs.get(sha256)
+            return
+        try:
+            found = hashlib.sha256(earlier.read_bytes()).hexdigest()
+        except OSError as error:
+            raise Unavailable("BLOB_MISSING", sha256=sha256) from error
+        if found != sha256:
+            raise Unavailable("BLOB_ALTERED", sha256=sha256)
 
     def _earlier(self, sha256: str) -> Path:
         return self._folder / f"{sha256}.png"

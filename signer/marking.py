@@ -16,8 +16,6 @@ from signer.page_marks import CODE_STYLE, WATERMARK_STYLE, CodeMark, PageMarks
 from signer.qr import qr_modules
 from signer.signing_parts import Case, SigningDeps
 
-# The country's words, like those on seals: whoever holds a page reads them, in whatever language he asked.
-WATERMARK = ("VĂN BẢN THỰC HÀNH", "KHÔNG CÓ GIÁ TRỊ PHÁP LÝ")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _GROUPS_A_LINE = 3
 
@@ -48,7 +46,7 @@ def marks_of(case: Case) -> PageMarks:
     """What the first signature brings along; a later one brings nothing."""
     if case.earlier.fields:
         return PageMarks()
-    return PageMarks(WATERMARK if case.deps.training else (), _code_mark(case))
+    return PageMarks(case.policy.watermark if case.deps.training else (), _code_mark(case))
 
 
 def mark_fonts(

@@ -135,6 +135,8 @@ class OfficePolicy:
     block: BlockRule
     code: CodeRule
     print: PrintRule
+    # The lines over every page of what is signed for practice.
+    watermark: tuple[str, ...]
     # Whether a stamp may cover what stands where somebody has put it.
     covering: Literal["refuse", "allow"]
     images: Mapping[Purpose, ImageRule]
@@ -165,7 +167,9 @@ def policy_on(day: date) -> OfficePolicy:
 def parse_policy(raw: Mapping[str, Any]) -> OfficePolicy:
     """A policy out of its decoded file; PolicyWrong for a name, a value or an intent that is unknown or missing."""
     _only(
-        raw, {"name", "version", "since", "sources", "block", "code", "print", "stamp", "images", "intents"}, "policy"
+        raw,
+        {"name", "version", "since", "sources", "block", "code", "print", "training", "stamp", "images", "intents"},
+        "policy",
     )
     block, intents = _table(raw, "block"), _table(raw, "intents")
     _only(block, {"size", "width_mm", "side_mm", "top_mm", "lowest_mm", "time"}, "block")
@@ -180,7 +184,7 @@ def parse_policy(raw: Mapping[str, Any]) -> OfficePolicy:
     time = _one_of(block["time"], ("people", "iso"), "time")
     return OfficePolicy(
         _text(raw, "name"), _text(raw, "version"), raw["since"], _texts(raw, "sources"),
-        BlockRule(**sizes, time=time), _code(_table(raw, "code")), _print(_table(raw, "print")),
+        BlockRule(**sizes, time=time), _code(_table(raw, "code")), _print(_table(raw, "print")), _watermark(_table(raw, "training")),
         _one_of(stamp["covering"], ("refuse", "allow"), "covering"),
         {"seal": _image(_table(images, "seal")), "signature": _image(_table(images, "signature"))},
         {intent: _rule(intent, intents[intent]) for intent in INTENTS},
@@ -205,6 +209,15 @@ def _print(raw: Mapping[str, Any]) -> PrintRule:
     if not named <= set(PRINTED) or not {"code", "address", "system", "owner", "place", "printer", "time"} <= named:
         raise PolicyWrong(f"print: {sorted(named)}")
     return PrintRule(_text(raw, "title"), lines, corrected)
+
+
+def _watermark(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    _only(raw, {"watermark"}, "training")
+    lines = _texts(raw, "watermark")
+    # Without it a document for practice looks like a real one.
+    if not lines or not all(line.strip() for line in lines):
+        raise PolicyWrong("training: no watermark")
+    return lines
 
 
 _RULE = {"roles", "look", "takes", "needs", "approves", "mandate", "series", "corner", "lines", "copies"}

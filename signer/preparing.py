@@ -123,12 +123,20 @@ def prepare(pdf: Octets, plan: Plan, places: PlaceShelf | None = None) -> Prepar
     """Append the revision; Refused or InputUnreadable when it cannot be. Uses no key. `places`: what was found before."""
     if _HEADER.search(pdf[:_HEADER_WITHIN]) is None:
         raise InputUnreadable("INPUT_NOT_PDF")
-    if plan.marks:
+    if plan.marks or _has_fonts_of(pdf, plan):
         return prepare_by_library(pdf, plan)
     try:
         return prepare_plain(pdf, plan, places)
     except NotPlain:
         return prepare_by_library(pdf, plan)
+
+
+def _has_fonts_of(pdf: Octets, plan: Plan) -> bool:
+    """Whether the file seems to hold a font already that the stamp draws with: only the library's way looks for it."""
+    draws = plan.image is None and plan.text and plan.placement != "none"
+    return (
+        bool(draws) and isinstance(pdf, bytes) and any(font.base_font.encode() in pdf for font in plan.fonts.values())
+    )
 
 
 def prepare_by_library(pdf: Octets, plan: Plan) -> Prepared:

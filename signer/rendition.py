@@ -17,10 +17,11 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
-from signer.appearance.fonts import EmbeddedFont, Style, drawable, unpack_font
+from signer.appearance.fonts import EmbeddedFont, Style, unpack_font
 from signer.appearance.geometry import PageBox, mm_to_pt
+from signer.appearance.lines import Line, fonts_of, set_lines
 from signer.appearance.pdf_objects import PdfParts
-from signer.appearance.stamps import Appearance, wrap
+from signer.appearance.stamps import Appearance
 from signer.errors import InputUnreadable
 from signer.octets import Octets, stream_of
 from signer.page_drawing import Drawing, code_appearance, draw
@@ -29,6 +30,7 @@ from signer.rendition_strip import STYLES, Strip
 _EDGE_MM, _GAP_MM = 6.0, 4.0
 _TITLE_SIZE, _SIZE, _LEADING = 10.5, 9.0, 1.28
 _LEAST_SIZE = 5.0
+_BASELINE = 0.25
 _RULE = 0.6
 # A page that is all strip shows nothing.
 _MOST_OF_PAGE = 0.5
@@ -107,28 +109,37 @@ def _strip(
         "q 0 g BT",
     ]
     for row, line in enumerate([*title, *lines]):
-        style: Style = "bold" if row < len(title) else "regular"
         now = size * _TITLE_SIZE / _SIZE if row < len(title) else size
-        top -= now * _LEADING
-        name = {"regular": "F0", "bold": "F1"}[style]
+        top -= now * _pitch(line)
+        name = "F1" if row < len(title) else "F0"
+        x = width - edge - line.wide(now) if line.from_right else left
         content.append(
-            f"/{name} {now:.3f} Tf 1 0 0 1 {left:.3f} {top + now * 0.25:.3f} Tm <{fonts[style].encode(line).hex()}> Tj"
+            f"/{name} {now:.3f} Tf 1 0 0 1 {x:.3f} {top + now * _below(line):.3f} Tm {line.operators(name, now)}"
         )
-    fonts_used = {"F0": fonts["regular"], "F1": fonts["bold"]}
+    fonts_used = fonts_of(lines, "F0", fonts["regular"]) | fonts_of(title, "F1", fonts["bold"])
     return Appearance(width, height, " ".join([*content, "ET Q"]).encode("ascii"), {}, fonts_used)
+
+
+def _pitch(line: Line) -> float:
+    """How much of the size a line takes; more where letters stand on one another."""
+    return max(_LEADING, (line.ascent - line.descent) / 1000 + 0.1)
+
+
+def _below(line: Line) -> float:
+    return max(_BASELINE, -line.descent / 1000)
 
 
 def _set(
     title: str, lines: list[str], fonts: dict[Style, EmbeddedFont], room: float, height: float
-) -> tuple[list[str], list[str], float]:
+) -> tuple[list[Line], list[Line], float]:
     """Title and lines, broken, in the largest size that fits; InputUnreadable for a page that is too small for them."""
     for size in _sizes():
         larger = size * _TITLE_SIZE / _SIZE
         if room < size * 8:
             continue
-        broken_title = wrap(drawable(title), fonts["bold"], room, larger)
-        broken = [part for line in lines for part in wrap(drawable(line), fonts["regular"], room, size)]
-        if (len(broken_title) * larger + len(broken) * size) * _LEADING <= height:
+        broken_title = set_lines(title, fonts["bold"], room, larger)
+        broken = [part for line in lines for part in set_lines(line, fonts["regular"], room, size)]
+        if sum(map(_pitch, broken_title)) * larger + sum(map(_pitch, broken)) * size <= height:
             return broken_title, broken, size
     raise InputUnreadable("PRINT_PAGE_TOO_SMALL")
 

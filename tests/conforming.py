@@ -11,7 +11,7 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
 
-from signer.appearance.fonts import FontShelf
+from signer.appearance.font_shelf import FontShelf
 from signer.appearance.pdf_objects import PdfParts
 from tests.signing_world import Pictures
 

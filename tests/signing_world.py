@@ -27,7 +27,7 @@ from hsm.store import KeyStore
 from pki.approval_rules import ApprovalRules
 from pki.audit import Actor
 from pki.roles import Role
-from signer.appearance.fonts import FontShelf
+from signer.appearance.font_shelf import FontShelf
 from signer.credentials import CredentialDesk
 from signer.documents import Document, document_by_code
 from signer.enrolment import EnrolmentDeps, EnrolmentRequest, enrol
@@ -38,6 +38,7 @@ from signer.sandbox import Judge
 from signer.signing import SignedDocument, SigningDeps, SignRequest, sign_document
 from signer.storage import BlobStore
 from signer.validation.verdict import Verdict
+from tests.script_fonts import SCRIPT_FONTS
 from tests.world import OFFICER_SUBJECT, SEAL_SUBJECT, World, build_world
 
 CLERK = Actor("records-clerk", frozenset({Role.ADMIN}))
@@ -144,7 +145,7 @@ def build_signing_world(
         judge_earlier=judging.earlier_signatures,
         blobs=BlobStore(folder / "blobs"),
         image=images.image,
-        font=FontShelf(pictures.fonts, pictures.cache).font,
+        font=FontShelf(pictures.fonts, pictures.cache, SCRIPT_FONTS).font,
         seal_diameter_mm=DIAMETER_MM,
         max_bytes=50 * 1024 * 1024,
     )

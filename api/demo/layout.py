@@ -18,7 +18,7 @@ from reportlab.platypus import Paragraph
 
 from api.demo import texts_vi as words
 from api.demo.fields import Form
-from signer.appearance.fonts import STYLE_FILES, FontShelf
+from signer.appearance.font_shelf import STYLE_FILES, FontShelf
 
 REGULAR, BOLD, ITALIC, BOLD_ITALIC = "Tinos", "Tinos-Bold", "Tinos-Italic", "Tinos-BoldItalic"
 SIZE = 13.0

@@ -15,7 +15,7 @@ from reportlab.platypus import Paragraph, Table, TableStyle
 from api.demo import texts_vi as words
 from api.demo.layout import BOLD, ITALIC, REGULAR, SIGNER_FIELD, SIZE, Sheet, register_fonts
 from signer.appearance.errors import FontMissing
-from signer.appearance.fonts import STYLE_FILES, FontShelf
+from signer.appearance.font_shelf import STYLE_FILES, FontShelf
 from signer.appearance.geometry import rect_around
 
 

@@ -15,7 +15,6 @@ from api.settings import Settings
 from api.web.headers import PAGE_HEADERS, SECURITY_HEADERS, STATIC_HEADERS
 from api.web.languages import NAMES, choose_language
 from api.web.sentences import Voices
-from signer.marking import WATERMARK
 
 _MEDIA_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
@@ -42,7 +41,7 @@ class Renderer:
             "languages": NAMES,
             "limit_mb": str(settings.web.max_upload_mb),
             "training": training,
-            "practice": WATERMARK,
+            "practice": self._voices.of("vi")("WEB_WORD_TRAINING"),
             "public_url": settings.http.public_url,
             "host": urlsplit(settings.http.public_url).netloc,
             "asset": self._asset_address,

@@ -25,10 +25,10 @@ class GlyphMissing(AppearanceError):
     code = "GLYPH_MISSING"
 
 
-class ScriptNotDrawn(AppearanceError):
-    """Text of a script whose letters are joined, stacked or run from right to left, which is not set here. Facts: char (U+XXXX), name."""
+class ScriptFontMissing(FontMissing):
+    """A letter of a script whose font is not installed. Facts: char (U+XXXX), name, package (of Debian)."""
 
-    code = "SCRIPT_NOT_DRAWN"
+    code = "SCRIPT_FONT_MISSING"
 
 
 class TextTooLong(AppearanceError):

@@ -1,40 +1,25 @@
-"""Fonts ready to be embedded: a subset made once for the Vietnamese and Latin alphabet, kept in the cache folder, loaded fast.
-
-Cutting the subset out of the font file is `subset.py`'s deed. It needs fontTools (0.11 s to import), and so runs as a process of
-its own, only when the cache has no answer.
-"""
+"""Fonts ready to be embedded, as values: a subset for the Vietnamese and Latin alphabet, and with it words that are set in other fonts."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import re
-import subprocess
-import sys
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from signer.appearance import derived
-from signer.appearance.errors import FontMissing, GlyphMissing, ScriptNotDrawn
+from signer.appearance.errors import GlyphMissing
+from signer.appearance.shaped import Run, words_from_json, words_to_json
 
 Style = Literal["regular", "bold", "italic", "bold-italic"]
 
-STYLE_FILES: Mapping[Style, str] = {
-    "regular": "Tinos-Regular.ttf",
-    "bold": "Tinos-Bold.ttf",
-    "italic": "Tinos-Italic.ttf",
-    "bold-italic": "Tinos-BoldItalic.ttf",
-}
-"""Tinos is metric-compatible with the Times New Roman that ND30 Appendix I asks for, and has every Vietnamese letter."""
-
 ALPHABET_VERSION = 1
 _SPACES = re.compile(r"[^\S\u00a0]+")
-_MARKS = {"Mn", "Mc", "Me"}
-_RIGHT_TO_LEFT = {"R", "AL", "AN"}
+_NON_JOINER = "\u200c"
+_JOINERS = {_NON_JOINER, "\u200d"}
+_VIRAMA = 9
 _NO_GLYPH = {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 
@@ -54,20 +39,39 @@ def drawable(text: str) -> str:
     """Text as it is drawn: NFC, white space as single spaces, no control, format or bidirectional characters.
 
     The no-break space stays, so that `05/03/2020 09:15:30 +07:00` can be kept on one line.
-    What is dropped has no picture and can only mislead: a name must look like the letters it is made of.
+    What is dropped has no picture and can only mislead: a name must look like the letters it is made of. Joiners stay where they
+    change the letters beside them (RFC 5892 appendix A.1, A.2).
     """
     composed = unicodedata.normalize("NFC", text)
     spaced = _SPACES.sub(" ", composed).strip()
     if spaced.isprintable():
         return spaced  # of the categories that have no picture, none is printable
-    return "".join(char for char in spaced if unicodedata.category(char) not in _NO_GLYPH)
+    return "".join(
+        char for at, char in enumerate(spaced) if unicodedata.category(char) not in _NO_GLYPH or _joins(spaced, at)
+    )
+
+
+def is_mark(char: str) -> bool:
+    """Whether it stands on the letter before it, or joins it to the next."""
+    return char != "" and (char in _JOINERS or unicodedata.category(char).startswith("M"))
+
+
+def _joins(text: str, at: int) -> bool:
+    """Whether a joiner stands behind a virama, or a non-joiner between two Arabic letters."""
+    if text[at] not in _JOINERS or at == 0:
+        return False
+    if unicodedata.combining(text[at - 1]) == _VIRAMA:
+        return True
+    beside = (text[at - 1], text[at + 1 : at + 2] or " ")
+    return text[at] == _NON_JOINER and all(unicodedata.bidirectional(char) == "AL" for char in beside)
 
 
 @dataclass(frozen=True)
 class EmbeddedFont:
     """The parts of a Type0 font (ISO 32000-1, 9.7) with Identity-H encoding; the streams are deflated already.
 
-    `widths` are by glyph id in thousandths of the size. Lengths in the descriptor use the same unit.
+    `widths` are by glyph id in thousandths of the size. Lengths in the descriptor use the same unit. `supplement`: words that other
+    fonts set.
     """
 
     base_font: str
@@ -83,6 +87,7 @@ class EmbeddedFont:
     italic_angle: float
     stem_v: int
     flags: int
+    supplement: Supplement | None = None
 
     @functools.cached_property
     def widths_text(self) -> bytes:
@@ -95,6 +100,28 @@ class EmbeddedFont:
         return pack_font(self)
 
     @functools.cached_property
+    def parts(self) -> tuple[EmbeddedFont, ...]:
+        """The fonts of the supplement."""
+        return self.supplement.parts if self.supplement is not None else ()
+
+    def shaped(self, word: str) -> tuple[Run, ...] | None:
+        """How the supplement sets a word; None for one of this font's own letters."""
+        return None if self.supplement is None else self.supplement.words.get(word)
+
+    def strange(self, drawn: str) -> Iterator[tuple[int, int]]:
+        """Where letters without a glyph here stand together, from and to, with a letter that they are marks of."""
+        start = None
+        for at, char in enumerate(drawn):
+            is_own = char in self.glyphs and not is_mark(drawn[at + 1 : at + 2])
+            if is_own and start is not None:
+                yield start, at
+                start = None
+            elif not is_own and start is None:
+                start = at
+        if start is not None:
+            yield start, len(drawn)
+
+    @functools.cached_property
     def _codes(self) -> dict[str, bytes]:
         return {char: glyph.to_bytes(2, "big") for char, glyph in self.glyphs.items()}
 
@@ -103,14 +130,23 @@ class EmbeddedFont:
         return {char: self.widths[glyph] for char, glyph in self.glyphs.items()}
 
     def covers(self, text: str) -> bool:
-        """Whether every letter has a glyph."""
-        return all(char in self.glyphs for char in drawable(text))
+        """Whether every letter has a glyph, here or in the supplement."""
+        drawn = drawable(text)
+        return self.has(drawn) or all(self.shaped(drawn[start:end]) for start, end in self.strange(drawn))
+
+    def has(self, drawn: str) -> bool:
+        """Whether every letter has a glyph here."""
+        return self.glyphs.keys() >= set(drawn)
 
     def encode(self, text: str) -> bytes:
         """Glyph ids, two octets each, as Identity-H wants them; GlyphMissing for a letter that has none."""
+        return self.encode_drawn(drawable(text))
+
+    def encode_drawn(self, drawn: str) -> bytes:
+        """The same of what `drawable` has been asked about already: spaces at the ends stay."""
         codes = self._codes
         try:
-            return b"".join([codes[char] for char in drawable(text)])
+            return b"".join([codes[char] for char in drawn])
         except KeyError as error:
             raise glyph_missing(error.args[0]) from None
 
@@ -123,6 +159,15 @@ class EmbeddedFont:
             raise glyph_missing(error.args[0]) from None
 
 
+@dataclass(frozen=True)
+class Supplement:
+    """Words set in other fonts, and these, cut to their glyphs. `lacking`: letters that no font has; question marks stand for them."""
+
+    parts: tuple[EmbeddedFont, ...]
+    words: Mapping[str, tuple[Run, ...]]
+    lacking: tuple[str, ...] = field(default=())
+
+
 def glyph_missing(char: str) -> GlyphMissing:
     """The error for one character, with a name a person can look up."""
     name = unicodedata.name(char, "unnamed")
@@ -130,88 +175,48 @@ def glyph_missing(char: str) -> GlyphMissing:
     return GlyphMissing(f"the font has no glyph for {point} {name}", char=point, name=name)
 
 
-class FontShelf:
-    """The fonts of one folder, by style. Each is read once; what is derived lies in `cache` and may be deleted at any time."""
-
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self._folder = folder
-        self._cache = cache
-        self._open: dict[Style, EmbeddedFont] = {}
-
-    def font(self, style: Style = "regular", text: str = "") -> EmbeddedFont:
-        """The font of a style; one cut for this text alone when it has a letter outside the common alphabet.
-
-        Raises FontMissing, GlyphMissing when the font file itself lacks a letter, or ScriptNotDrawn.
-        """
-        path = self._folder / STYLE_FILES[style]
-        found = self._open.get(style)
-        if found is None:
-            found = self._open[style] = open_font(path, self._cache)
-        if found.covers(text):
-            return found
-        refuse_unjoined(text)
-        return cut_font(path, alphabet() | set(drawable(text)))
-
-
-def refuse_unjoined(text: str) -> None:
-    """ScriptNotDrawn for letters that stand on one another, or run from right to left: glyphs set one by one would show another word."""
-    for char in drawable(text):
-        if unicodedata.category(char) in _MARKS or unicodedata.bidirectional(char) in _RIGHT_TO_LEFT:
-            point, name = f"U+{ord(char):04X}", unicodedata.name(char, "unnamed")
-            raise ScriptNotDrawn(f"text with {point} {name} is not set", char=point, name=name)
-
-
-def open_font(path: Path, cache: Path) -> EmbeddedFont:
-    """The common subset of a font file, from the cache or newly made. A damaged cache file is made again."""
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise FontMissing(f"cannot read the font {path}: {error.strerror}", path=str(path)) from error
-    kept = cache / f"font-{digest[:32]}-{ALPHABET_VERSION}.bin"
-    try:
-        return unpack_font(kept.read_bytes())
-    except (OSError, ValueError):
-        font = cut_font(path, alphabet())
-    derived.keep(kept, pack_font(font))
-    return font
-
-
-def cut_font(path: Path, characters: frozenset[str]) -> EmbeddedFont:
-    """A subset for these characters, made in a process of its own; FontMissing or GlyphMissing when it cannot be."""
-    request = json.dumps({"path": str(path), "characters": sorted(map(ord, characters))}).encode()
-    done = subprocess.run(
-        [sys.executable, "-m", "signer.appearance.subset"], input=request, capture_output=True, check=False, timeout=60
-    )
-    if done.returncode != 0:
-        raise FontMissing(f"{path} cannot be embedded: {done.stderr.decode(errors='replace')[-300:]}", path=str(path))
-    font = unpack_font(done.stdout)
-    for char in sorted(characters - alphabet()):
-        if char not in font.glyphs:
-            raise glyph_missing(char)
-    return font
+_HEAD = (
+    "base_font", "font_file_length", "widths", "glyphs", "bbox", "ascent", "descent", "cap_height", "italic_angle", "stem_v", "flags",
+)  # fmt: skip
 
 
 def pack_font(font: EmbeddedFont) -> bytes:
-    """A font as a derived file."""
-    head = {
-        "base_font": font.base_font,
-        "font_file_length": font.font_file_length,
-        "widths": font.widths,
-        "glyphs": font.glyphs,
-        "bbox": font.bbox,
-        "ascent": font.ascent,
-        "descent": font.descent,
-        "cap_height": font.cap_height,
-        "italic_angle": font.italic_angle,
-        "stem_v": font.stem_v,
-        "flags": font.flags,
-    }
-    return derived.pack(head, font.to_unicode, font.font_file)
+    """A font as a derived file, its supplement with it."""
+    head, streams = _described(font), [font.to_unicode, font.font_file]
+    if font.supplement is not None:
+        head["supplement"] = {}
+        streams.append(pack_supplement(font.supplement))
+    return derived.pack(head, *streams)
 
 
 def unpack_font(packed: bytes) -> EmbeddedFont:
     """The font of `pack_font`; ValueError when an octet is wrong or missing."""
-    head, (to_unicode, font_file) = derived.unpack(packed)
-    head["widths"] = tuple(head["widths"])
-    head["bbox"] = tuple(head["bbox"])
-    return EmbeddedFont(to_unicode=to_unicode, font_file=font_file, **head)
+    head, streams = derived.unpack(packed)
+    supplement = unpack_supplement(streams[2]) if head.pop("supplement", None) is not None else None
+    return _font(head, streams, supplement)
+
+
+def pack_supplement(supplement: Supplement) -> bytes:
+    """A supplement as a derived file."""
+    head = {
+        "parts": [_described(part) for part in supplement.parts],
+        "words": words_to_json(supplement.words),
+        "lacking": list(supplement.lacking),
+    }
+    return derived.pack(head, *(stream for part in supplement.parts for stream in (part.to_unicode, part.font_file)))
+
+
+def unpack_supplement(packed: bytes) -> Supplement:
+    """The supplement of `pack_supplement`; ValueError when an octet is wrong or missing."""
+    head, streams = derived.unpack(packed)
+    parts = tuple(_font(each, streams[2 * at : 2 * at + 2]) for at, each in enumerate(head["parts"]))
+    return Supplement(parts, words_from_json(head["words"]), tuple(head["lacking"]))
+
+
+def _described(font: EmbeddedFont) -> dict[str, Any]:
+    return {name: getattr(font, name) for name in _HEAD}
+
+
+def _font(head: dict[str, Any], streams: Sequence[bytes], supplement: Supplement | None = None) -> EmbeddedFont:
+    head["widths"], head["bbox"] = tuple(head["widths"]), tuple(head["bbox"])
+    return EmbeddedFont(to_unicode=streams[0], font_file=streams[1], supplement=supplement, **head)

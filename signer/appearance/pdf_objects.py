@@ -10,6 +10,7 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.writer import BasePdfFileWriter
 
+from signer.appearance.earlier_fonts import EarlierFonts
 from signer.appearance.fonts import EmbeddedFont
 from signer.appearance.images import StampImage
 from signer.appearance.stamps import Appearance
@@ -31,6 +32,7 @@ class PdfParts:
         self._writer = writer
         self.archive_part = archive_part
         self._has_rgb = has_rgb
+        self._earlier = EarlierFonts(writer)
         self._fonts: dict[str, generic.IndirectObject] = {}
         self._images: dict[tuple[str, int], generic.IndirectObject] = {}
 
@@ -84,10 +86,12 @@ class PdfParts:
     def font(self, font: EmbeddedFont) -> generic.IndirectObject:
         """The Type0 font with its descendant, descriptor, file and ToUnicode map (ISO 32000-1, 9.7)."""
         if font.base_font not in self._fonts:
-            self._fonts[font.base_font] = self._writer.add_object(self._font_dictionary(font))
+            cid_set = _cid_set(font) if self.archive_part == 1 else None
+            earlier = self._earlier.find(font, cid_set)
+            self._fonts[font.base_font] = earlier or self._writer.add_object(self._font_dictionary(font, cid_set))
         return self._fonts[font.base_font]
 
-    def _font_dictionary(self, font: EmbeddedFont) -> generic.DictionaryObject:
+    def _font_dictionary(self, font: EmbeddedFont, cid_set: bytes | None) -> generic.DictionaryObject:
         add = self._writer.add_object
         name = pdf_name(f"/{font.base_font}")
         descriptor = {
@@ -102,11 +106,8 @@ class PdfParts:
             "/StemV": _integer(font.stem_v),
             "/FontFile2": add(_stream({"/Length1": _integer(font.font_file_length)}, font.font_file)),
         }
-        if self.archive_part == 1:
-            # ISO 19005-1 6.3.5: which CIDs a subset has; here all from 0 on, the first in the highest bit.
-            count = len(font.widths)
-            octets = ((1 << count) - 1 << -count % 8).to_bytes((count + 7) // 8, "big")
-            descriptor["/CIDSet"] = add(_stream({}, zlib.compress(octets)))
+        if cid_set is not None:
+            descriptor["/CIDSet"] = add(_stream({}, cid_set))
         system_info = {
             "/Registry": generic.TextStringObject("Adobe"),
             "/Ordering": generic.TextStringObject("Identity"),
@@ -132,6 +133,12 @@ class PdfParts:
                 "/ToUnicode": add(_stream({}, font.to_unicode)),
             }
         )
+
+
+def _cid_set(font: EmbeddedFont) -> bytes:
+    """ISO 19005-1 6.3.5: which CIDs a subset has; here all from 0 on, the first in the highest bit."""
+    count = len(font.widths)
+    return zlib.compress(((1 << count) - 1 << -count % 8).to_bytes((count + 7) // 8, "big"))
 
 
 def to_pyhanko_objects(writer: BasePdfFileWriter, appearance: Appearance, rotation: int = 0) -> generic.IndirectObject:

@@ -10,6 +10,7 @@ from signer.appearance.errors import TextTooLong
 from signer.appearance.fonts import EmbeddedFont, drawable
 from signer.appearance.geometry import mm_to_pt
 from signer.appearance.images import StampImage
+from signer.appearance.lines import fonts_of, set_line, set_lines
 
 Align = Literal["left", "centre", "right"]
 
@@ -17,6 +18,7 @@ VALUE_PADDING = 2.0
 """Points between a form field's edge and its text: what viewers leave when they draw a value themselves."""
 _SMALLEST_SIZE = 6.0
 _LEADING = 1.15
+_MOST_OF_HEIGHT = 0.95
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,23 @@ def text_stamp(lines: Sequence[str], font: EmbeddedFont, width: float = 190.0, s
 
     `width` is the most it may take; the box is as wide as the longest line and as high as the lines need.
     """
-    wrapped = [part for line in lines for part in wrap(drawable(line), font, width, size)]
-    leading = size * _LEADING
-    taken = max((font.width(line, size) for line in wrapped), default=0.0)
-    ascent, descent = font.ascent * size / 1000, -font.descent * size / 1000
-    height = ascent + descent + leading * max(0, len(wrapped) - 1)
-    shown = [
-        f"1 0 0 1 0 {_number(height - ascent - leading * row)} Tm <{font.encode(line).hex()}> Tj"
-        for row, line in enumerate(wrapped)
+    set_in = [each for line in lines for each in set_lines(line, font, width, size)]
+    taken = max((line.wide(size) for line in set_in), default=0.0)
+    leading, baseline, shown = size * _LEADING, 0.0, []
+    for row, line in enumerate(set_in):
+        if row:
+            # Letters that stand on one another take more room than a line has.
+            baseline += max(leading, (line.ascent - set_in[row - 1].descent) * size / 1000)
+        left = taken - line.wide(size) if line.from_right else 0.0
+        shown.append((left, baseline, line))
+    ascent, descent = (set_in[0].ascent, -set_in[-1].descent) if set_in else (font.ascent, -font.descent)
+    height = (ascent + descent) * size / 1000 + baseline
+    top = height - ascent * size / 1000
+    operators = [
+        f"1 0 0 1 {_number(left)} {_number(top - down)} Tm {line.operators('F0', size)}" for left, down, line in shown
     ]
-    content = f"q 0 g BT /F0 {_number(size)} Tf {' '.join(shown)} ET Q".encode("ascii")
-    return Appearance(taken, height, content, {}, {"F0": font})
+    content = f"q 0 g BT /F0 {_number(size)} Tf {' '.join(operators)} ET Q".encode("ascii")
+    return Appearance(taken, height, content, {}, fonts_of(set_in, "F0", font))
 
 
 def value_stamp(
@@ -76,47 +84,29 @@ def value_stamp(
 
     The text is set smaller when it is too wide; TextTooLong when even the smallest readable size does not fit.
     """
-    line = drawable(text)
+    line = set_line(text, font)
     room = width - 2 * VALUE_PADDING
-    natural = font.width(line, size)
+    natural = line.wide(size)
     fitted = size if natural <= room else size * room / natural
+    if (line.ascent, line.descent) != (font.ascent, font.descent):
+        # Letters that stand on one another are drawn whole, or the box cuts them off.
+        fitted = min(fitted, _MOST_OF_HEIGHT * height * 1000 / (line.ascent - line.descent))
     if fitted < min(size, _SMALLEST_SIZE):
-        raise TextTooLong(f"{line[:40]!r} does not fit a field of {width:.0f} points", text=line)
-    slack = room - font.width(line, fitted)
+        raise TextTooLong(f"{text[:40]!r} does not fit a field of {width:.0f} points", text=drawable(text))
+    slack = room - line.wide(fitted)
     left = VALUE_PADDING + {"left": 0.0, "centre": slack / 2, "right": slack}[align]
     # Ascent and descent together are centred, so a field can be laid out around a base line that is printed already.
-    baseline = (height - (font.ascent - font.descent) * fitted / 1000) / 2 - font.descent * fitted / 1000
+    baseline = (height - (line.ascent - line.descent) * fitted / 1000) / 2 - line.descent * fitted / 1000
     content = (
         f"/Tx BMC q BT 0 g /F0 {_number(fitted)} Tf 1 0 0 1 {_number(left)} {_number(baseline)} Tm "
-        f"<{font.encode(line).hex()}> Tj ET Q EMC"
+        f"{line.operators('F0', fitted)} ET Q EMC"
     ).encode("ascii")
-    return Appearance(width, height, content, {}, {"F0": font})
+    return Appearance(width, height, content, {}, fonts_of([line], "F0", font))
 
 
 def empty_stamp(width: float, height: float) -> Appearance:
     """Nothing: the appearance of an empty field, so that no viewer draws one of its own."""
     return Appearance(width, height, b"", {}, {})
-
-
-def wrap(line: str, font: EmbeddedFont, width: float, size: float) -> list[str]:
-    """A line cut at spaces into parts of at most `width` points; a single word that is wider is cut between letters."""
-    parts: list[str] = []
-    current = ""
-    for word in line.split(" "):
-        longer = f"{current} {word}" if current else word
-        if font.width(longer, size) <= width:
-            current = longer
-            continue
-        if current:
-            parts.append(current)
-        current = word
-        while len(current) > 1 and font.width(current, size) > width:
-            end = next(
-                end for end in range(len(current) - 1, 0, -1) if end == 1 or font.width(current[:end], size) <= width
-            )
-            parts.append(current[:end])
-            current = current[end:]
-    return [*parts, current]
 
 
 def _picture(image: StampImage, width: float, height: float, drawn: tuple[float, float, float, float]) -> Appearance:

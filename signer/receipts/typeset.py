@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from signer.appearance.fonts import drawable
+from signer.appearance.lines import Line
 from signer.receipts.letters import LetterCase, Letters, Weight
 from signer.receipts.paper import HEIGHT, WIDTH, About, Element, Page, build_paper
 
@@ -131,7 +131,7 @@ def set_sheet(sheet: Sheet, case: LetterCase, identity: bytes, room: int) -> tup
     setter = _Setter(sheet, case.letters(sheet.texts()))
     setter.set()
     about = About(sheet.title, sheet.language, sheet.producer, sheet.made_at, sheet.reason, sheet.field_label)
-    return build_paper(setter.pages, setter.root, dict(setter.letters.fonts), about, identity, room)
+    return build_paper(setter.pages, setter.root, setter.letters.fonts, about, identity, room)
 
 
 @dataclass
@@ -177,7 +177,9 @@ class _Setter:
             # A heading never stands alone at the end of a page.
             self._need(34 + (70 if following is not None else 0))
             self.y -= 12
-            self._lines(self.root.add("H2"), [block.text], LEFT, "bold", 12.5, 16)
+            self._lines(
+                self.root.add("H2"), self._broken(block.text, "bold", 12.5, RIGHT - LEFT), LEFT, "bold", 12.5, 16
+            )
             self._rule(_SHADES["plain"], down=1, thickness=0.8)
             self.y -= 5
         elif isinstance(block, Text):
@@ -248,7 +250,7 @@ class _Setter:
         return max(label, value + notes) + 2
 
     def _lines(
-        self, element: Element, lines: Sequence[str], x: float, weight: Weight, size: float, leading: float,
+        self, element: Element, lines: Sequence[Line], x: float, weight: Weight, size: float, leading: float,
         colour: tuple[float, float, float] = _BLACK,
     ) -> None:  # fmt: skip
         """Lines from here downwards; where the page ends they go on on the next one, in the same element."""
@@ -266,39 +268,13 @@ class _Setter:
             self.page.marked(element, f"{_fill(colour)} BT\n" + "\n".join(pending) + "\nET")
             pending.clear()
 
-    def _shown(self, line: str, x: float, y: float, weight: Weight, size: float) -> str:
-        parts = [f"1 0 0 1 {x:.2f} {y:.2f} Tm"]
+    def _shown(self, line: Line, x: float, y: float, weight: Weight, size: float) -> str:
         # A space at the end parts this line from the next for whoever copies or hears the text.
-        parts += [
-            f"/{run.font} {size} Tf <{run.octets.hex()}> Tj" for run in self.letters.runs(line + " ", weight, size)
-        ]
-        return "\n".join(parts)
+        space = f"<{line.font.encode_drawn(' ').hex()}> Tj"
+        return f"1 0 0 1 {x:.2f} {y:.2f} Tm\n/{weight} {size} Tf {line.operators(weight, size)} {space}"
 
-    def _broken(self, text: str, weight: Weight, size: float, width: float) -> list[str]:
-        """Lines no wider than this: broken at spaces, and inside a word that is wider than a line."""
-        lines: list[str] = []
-        line = ""
-        for word in drawable(text).split(" "):
-            tried = f"{line} {word}" if line else word
-            if self.letters.width(tried, weight, size) <= width:
-                line = tried
-                continue
-            if line:
-                lines.append(line)
-            line = word
-            while self.letters.width(line, weight, size) > width:
-                cut = self._fitting(line, weight, size, width)
-                lines.append(line[:cut])
-                line = line[cut:]
-        return [*lines, line] if line or not lines else lines
-
-    def _fitting(self, word: str, weight: Weight, size: float, width: float) -> int:
-        taken = 0.0
-        for at, char in enumerate(word):
-            taken += self.letters.width(char, weight, size)
-            if taken > width:
-                return max(at, 1)
-        return len(word)
+    def _broken(self, text: str, weight: Weight, size: float, width: float) -> list[Line]:
+        return self.letters.broken(text, weight, size, width)
 
     def _rule(self, colour: tuple[float, float, float], *, down: float, thickness: float) -> None:
         y = self.y - down
@@ -331,7 +307,8 @@ class _Setter:
         width = self.letters.width(label, "regular", 8)
         lines = self._broken(self.sheet.footer, "regular", 8, RIGHT - LEFT - width - 16)[:3]
         drawn = [self._shown(line, LEFT, 16 * MM - at * 10, "regular", 8) for at, line in enumerate(lines)]
-        drawn.append(self._shown(label, RIGHT - width, 16 * MM, "regular", 8))
+        numbers = self._broken(label, "regular", 8, RIGHT - LEFT)[0]
+        drawn.append(self._shown(numbers, RIGHT - width, 16 * MM, "regular", 8))
         rule = f"{_stroke(_SHADES['plain'])} 0.8 w {LEFT:.2f} {19.5 * MM:.2f} m {RIGHT:.2f} {19.5 * MM:.2f} l S"
         page.artifact(f"{rule}\n{_fill(_GREY)} BT\n" + "\n".join(drawn) + "\nET")
 

@@ -7,7 +7,7 @@ from tests.browser.site import Site, serving
 from tests.installation import User
 from tests.practice import pupil, trained  # noqa: F401  fixtures by name
 
-NOTE = "VĂN BẢN THỰC HÀNH - KHÔNG CÓ GIÁ TRỊ PHÁP LÝ"
+NOTE = "VĂN BẢN THỰC HÀNH – KHÔNG CÓ GIÁ TRỊ PHÁP LÝ"
 
 
 def test_every_page_begins_with_it_and_the_verdict_says_it_first(pupil: User, window: Window) -> None:  # noqa: F811

@@ -115,3 +115,16 @@ def test_what_cannot_be_says_why_in_one_line(office: User, code: int, words: tup
     Path(office.folder / "white.png").write_bytes(out.getvalue())
     office.refused(code, *words)
     assert len(office.json("image", "list")) == 2
+
+
+def test_the_doctor_names_a_picture_that_was_altered_and_one_that_is_gone(user: User) -> None:
+    seal, signature = user.json("image", "list", "--as", "seal")[0], user.json("image", "list", "--as", "officer")[0]
+    kept = {each["sha256"]: next(user.home.rglob(f"*{each['sha256'][4:]}*")) for each in (seal, signature)}
+    kept[seal["sha256"]].chmod(0o600)
+    kept[seal["sha256"]].write_bytes(b"another")
+    kept[signature["sha256"]].unlink()
+    done = user.run("doctor", ANTIN_SIGN__FONT_FOLDERS='["/nowhere"]')
+    assert done.returncode == 1
+    assert f"picture {seal['id']} of" in done.stdout
+    assert f"({signature['sha256']}) is missing" in done.stdout
+    assert "apt-get install fonts-noto-core" in done.stdout

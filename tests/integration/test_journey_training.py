@@ -7,12 +7,14 @@ from pathlib import Path
 import pypdfium2
 from pyhanko.pdf_utils.reader import PdfFileReader
 
-from signer.marking import WATERMARK
+from signer.office_policy import policy_files
 from tests.installation import VALID_BY_PDFSIG, User, signatures_by_pdfsig
 from tests.integration.http_service import running
 from tests.practice import pupil, trained  # noqa: F401  fixtures by name
 
 NAME = "a.thuc-hanh.pdf"
+
+_WATERMARK = policy_files()[0].watermark
 
 
 def _practised(pupil: User) -> Path:  # noqa: F811
@@ -26,14 +28,14 @@ def test_every_page_bears_the_watermark_which_the_first_signature_covers(pupil: 
     with pypdfium2.PdfDocument(file) as document:
         for page in document:
             text = page.get_textpage().get_text_range()
-            for line in WATERMARK:
+            for line in _WATERMARK:
                 assert text.count(line) == 2, "across the page and at its foot"
     with file.open("rb") as stream:
         first = PdfFileReader(stream).embedded_regular_signatures[0]
         end = int(first.byte_range[2]) + int(first.byte_range[3])
     covered = file.read_bytes()[:end]
     with pypdfium2.PdfDocument(covered) as document:
-        assert WATERMARK[1] in document[0].get_textpage().get_text_range()
+        assert _WATERMARK[1] in document[0].get_textpage().get_text_range()
     assert signatures_by_pdfsig(file) == [VALID_BY_PDFSIG] * 2
 
 

@@ -101,6 +101,8 @@ def _with(raw: dict[str, Any], value: object, *path: str) -> dict[str, Any]:
         lambda raw: _with(raw, True, "block", "top_mm"),
         lambda raw: _with(raw, "sometimes", "block", "time"),
         lambda raw: _with(raw, "", "name"),
+        lambda raw: _with(raw, [" "], "training", "watermark"),
+        lambda raw: _without(raw, "training"),
         lambda raw: _with(raw, [{"form": "fax", "source": "paper", "text": "FAX"}], "intents", "copy", "copies"),
     ],
 )

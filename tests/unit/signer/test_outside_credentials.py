@@ -11,7 +11,7 @@ import pytest
 from pki.approval_rules import Act, ApprovalRules
 from pki.audit import Actor
 from pki.errors import ApprovalNeeded, RoleMissing
-from signer.appearance.fonts import FontShelf
+from signer.appearance.font_shelf import FontShelf
 from signer.batches import NewBatch, add_batch
 from signer.credential_renewal import CredentialRenewal, renew_credential
 from signer.credentials import list_credentials

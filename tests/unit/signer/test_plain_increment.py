@@ -11,7 +11,7 @@ import pypdfium2
 import pytest
 
 from signer.appearance.errors import SurveyFailed
-from signer.appearance.fonts import FontShelf
+from signer.appearance.font_shelf import FontShelf
 from signer.appearance.geometry import parse_placement
 from signer.appearance.images import load_image
 from signer.appearance.placement import Wanted

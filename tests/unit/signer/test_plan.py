@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from signer.appearance.fonts import FontShelf
+from signer.appearance.font_shelf import FontShelf
 from signer.appearance.images import load_image
 from signer.plan import Plan, Prepared
 from tests.fakes.clock import START

@@ -14,10 +14,11 @@ from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
 
 from api.demo.pictures import draw_seal, draw_signature
-from signer.appearance.fonts import FontShelf
+from signer.appearance.font_shelf import FontShelf
 from signer.appearance.images import StampImage, load_image
 from signer.appearance.pdf_objects import PdfParts
 from signer.appearance.stamps import Appearance
+from tests.script_fonts import SCRIPT_FONTS
 
 FONTS = Path(os.environ.get("ANTIN_TEST_FONTS", "/usr/share/fonts/truetype/croscore"))
 
@@ -36,7 +37,7 @@ def font_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def shelf(fonts: Path, font_cache: Path) -> FontShelf:
-    return FontShelf(fonts, font_cache)
+    return FontShelf(fonts, font_cache, SCRIPT_FONTS)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from signer.appearance.errors import FontMissing, GlyphMissing
-from signer.appearance.fonts import FontShelf, alphabet, drawable, open_font
+from signer.appearance.font_shelf import FontShelf
+from signer.appearance.fonts import alphabet, drawable
 from signer.appearance.stamps import text_stamp
 
 VOWELS = "aăâeêioôơuưy"
@@ -53,11 +54,11 @@ def test_the_page_embeds_the_font_and_poppler_finds_nothing_wrong(shelf, compose
 
 
 def test_a_second_start_reads_the_cache_in_milliseconds(fonts, tmp_path):
-    made = open_font(fonts / "Tinos-Regular.ttf", tmp_path)
+    made = FontShelf(fonts, tmp_path).font()
     (kept,) = tmp_path.iterdir()
     written = kept.stat().st_mtime_ns
     started = time.process_time()
-    again = open_font(fonts / "Tinos-Regular.ttf", tmp_path)
+    again = FontShelf(fonts, tmp_path).font()
     assert time.process_time() - started < 0.05
     assert again == made
     assert kept.stat().st_mtime_ns == written
@@ -67,32 +68,33 @@ def test_a_second_start_reads_the_cache_in_milliseconds(fonts, tmp_path):
     "damage", [lambda octets: octets[:-1], lambda octets: octets[:500] + b"X" + octets[501:], lambda _: b""]
 )
 def test_a_damaged_cache_file_is_made_again(fonts, tmp_path, damage):
-    made = open_font(fonts / "Tinos-Regular.ttf", tmp_path)
+    made = FontShelf(fonts, tmp_path).font()
     (kept,) = tmp_path.iterdir()
     whole = kept.read_bytes()
     kept.write_bytes(damage(whole))
-    assert open_font(fonts / "Tinos-Regular.ttf", tmp_path) == made
+    assert FontShelf(fonts, tmp_path).font() == made
     assert kept.read_bytes() == whole
 
 
 def test_a_cache_that_cannot_be_written_costs_time_only(fonts, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    assert open_font(fonts / "Tinos-Regular.ttf", blocked).covers("Ấn tín")
+    assert FontShelf(fonts, blocked).font().covers("Ấn tín")
 
 
-def test_a_letter_outside_the_alphabet_gets_a_subset_of_its_own(shelf):
+def test_letters_outside_the_alphabet_come_with_a_subset_of_their_own(shelf):
     common = shelf.font()
     special = shelf.font(text="Ω Ważna Привет")
-    assert special.base_font != common.base_font
-    assert special.covers("Ω Ważna Привет Nguyễn")
+    assert special.base_font == common.base_font
+    assert [each.base_font.split("+")[1] for each in special.parts] == ["Tinos"]
+    assert special.covers("Привет, Nguyễn Ω")
     assert shelf.font(text="Nguyễn") is common
 
 
-def test_a_letter_that_the_font_lacks_is_named(shelf):
+def test_a_letter_that_no_font_has_is_named(shelf):
     with pytest.raises(GlyphMissing) as caught:
-        shelf.font(text="Kim 한")
-    assert caught.value.facts == {"char": "U+D55C", "name": "HANGUL SYLLABLE HAN"}
+        shelf.font(text="Kim \U0002a7dd")  # of Chữ Nôm, beyond the fonts of Debian
+    assert caught.value.facts == {"char": "U+2A7DD", "name": "CJK UNIFIED IDEOGRAPH-2A7DD"}
     with pytest.raises(GlyphMissing):
         shelf.font().encode("Ω")
 

@@ -6,6 +6,7 @@ from PIL import Image, ImageChops
 
 from signer.appearance.errors import TextTooLong
 from signer.appearance.geometry import mm_to_pt
+from signer.appearance.lines import Line, set_lines
 from signer.appearance.stamps import (
     VALUE_PADDING,
     empty_stamp,
@@ -13,10 +14,13 @@ from signer.appearance.stamps import (
     signature_stamp,
     text_stamp,
     value_stamp,
-    wrap,
 )
 
 SCALE = 6
+
+
+def texts_of(lines: list[Line]) -> list[str]:
+    return ["".join(each.text for each in line.shown) for line in lines]
 
 
 def drawn(pdf: bytes) -> Image.Image:
@@ -78,20 +82,20 @@ def test_a_long_name_wraps_and_the_box_grows(shelf):
     long = text_stamp([name], font, width=150)
     assert long.width <= 150
     assert long.height > 2 * short.height
-    parts = wrap(name, font, 150, 10)
+    parts = texts_of(set_lines(name, font, 150, 10))
     assert " ".join(parts) == name
     assert all(font.width(part, 10) <= 150 for part in parts)
 
 
 def test_two_hundred_letters_without_a_space_stay_within_the_width(shelf):
     font = shelf.font()
-    parts = wrap("Ư" * 200, font, 100, 10)
+    parts = texts_of(set_lines("Ư" * 200, font, 100, 10))
     assert "".join(parts) == "Ư" * 200
     assert max(font.width(part, 10) for part in parts) <= 100
 
 
 def test_a_time_bound_by_a_no_break_space_is_not_torn(shelf):
-    parts = wrap("Thời gian ký: 05/03/2020\u00a009:15:30\u00a0+07:00", shelf.font(), 120, 10)
+    parts = texts_of(set_lines("Thời gian ký: 05/03/2020\u00a009:15:30\u00a0+07:00", shelf.font(), 120, 10))
     assert parts[-1] == "05/03/2020\u00a009:15:30\u00a0+07:00"
 
 
