@@ -9,7 +9,18 @@ import tempfile
 from pathlib import Path
 
 from tests.bench import (
-    commands, crls, hostile, http, issuance, keys, large, placing, register, search, signing, validation,
+    commands,
+    crls,
+    hostile,
+    http,
+    issuance,
+    keys,
+    large,
+    placing,
+    register,
+    search,
+    signing,
+    validation,
 )  # fmt: skip
 from tests.bench.measure import Row
 
