@@ -54,7 +54,7 @@ def simple_signer(
     )
 
 
-class _PdfSigner(signers.PdfSigner):
+class PdfSignerOfThen(signers.PdfSigner):
     """The library's, at another time than now."""
 
     claimed = NOW
@@ -92,7 +92,7 @@ def sign(
         docmdp_permissions=certify or fields.MDPPerm.FILL_FORMS,
     )
     out = io.BytesIO()
-    signer = _PdfSigner(meta, simple_signer(party, pss=pss))
+    signer = PdfSignerOfThen(meta, simple_signer(party, pss=pss))
     signer.claimed = claimed
     signer.sign_pdf(writer, output=out, bytes_reserved=bytes_reserved)
     return out.getvalue()
