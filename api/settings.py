@@ -212,11 +212,8 @@ class ValidationSettings:
             at_least(f"validation.{kind}memory_mb", getattr(self, f"{kind}memory_mb"), 256)
             at_least(f"validation.{kind}seconds", getattr(self, f"{kind}seconds"), 1)
         at_least("validation.max_bytes", self.max_bytes, 1)
-        for name, least, most in (
-            ("fetch_seconds", 0.1, 120),
-            ("fetch_total_seconds", 0.1, 600),
-            ("fetch_exchanges", 0, 1000),
-        ):
+        bounds = {"fetch_seconds": (0.1, 120), "fetch_total_seconds": (0.1, 600), "fetch_exchanges": (0, 1000)}
+        for name, (least, most) in bounds.items():
             if not least <= getattr(self, name) <= most:
                 refuse_value(f"validation.{name}", f"between {least} and {most}", getattr(self, name))
         if not self.policy_file and self.policy not in SHIPPED:

@@ -59,7 +59,8 @@ def _readable() -> Iterator[tuple[str, int]]:
     whole = [*_SYSTEM, sys.prefix, sys.base_prefix, sys.exec_prefix]
     for path in whole:
         yield path, _READ_FILE | _READ_DIR
-    for entry in sys.path:
+    # The packages of this program may be where only a hook finds them.
+    for entry in (*sys.path, str(Path(__file__).parents[1])):
         folder = Path(entry)
         if any(folder.is_relative_to(path) for path in whole):
             continue
