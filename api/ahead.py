@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from api.home import locate_home
 from api.settings import Settings, load_settings
-from signer.sandbox import Judge, Limits
+from signer.sandbox import Bounds, Judge, Limits
 
 # Which tasks of the judge process a command is going to need.
 _AHEAD = {
@@ -15,18 +15,22 @@ _AHEAD = {
     "demo": ("prepare", "gather"), "check": ("inspect",), "print": ("gather", "render"), "preview": ("prepare", "preview"),
 }  # fmt: skip
 
-
+# Tasks that read what strangers bring, and their authorities' answers; all others prepare what we sign.
+_JUDGING = ("gather", "revocation")
 _SERVED_TASKS = 2000
 
 
 def judge_limits(settings: Settings) -> Limits:
     """What the judge process may use."""
     wanted = settings.validation
-    return Limits(
-        memory_bytes=wanted.memory_mb * 1024 * 1024,
-        cpu_seconds=max(1, int(wanted.seconds)),
-        wall_seconds=wanted.seconds,
-    )
+    judging = _bounds(wanted.memory_mb, wanted.seconds)
+    # What is allowed for a stranger's file is allowed for one that is to be signed.
+    preparing = _bounds(max(wanted.prepare_memory_mb, wanted.memory_mb), max(wanted.prepare_seconds, wanted.seconds))
+    return Limits(**asdict(preparing), narrower=dict.fromkeys(_JUDGING, judging))
+
+
+def _bounds(megabytes: int, seconds: float) -> Bounds:
+    return Bounds(megabytes * 1024 * 1024, max(1, int(seconds)), seconds)
 
 
 def serving_limits(settings: Settings) -> Limits:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
+from api.ahead import judge_limits
 from api.backup.create import SUBJECT
 from api.key_uses import key_uses
 from api.keys import pin_source
@@ -295,9 +296,28 @@ def _prepared(one: PreparedDocument, installation: Installation) -> Iterator[Fin
 
 
 def _judge(installation: Installation) -> Iterator[Finding]:
-    """The process that parses strangers' files starts and answers: nothing can be verified or signed without it."""
+    """The process that parses strangers' files starts and answers, and which walls stand around it."""
     if not installation.judging.answers():
         yield Finding("judge", "wrong", "DOCTOR_JUDGE_SILENT")
+        return
+    walls, limits = installation.judging.walls(), judge_limits(installation.settings)
+    judging, preparing = limits.of("gather"), limits.of("prepare")
+    facts = {
+        "memory": str(judging.memory_bytes // 2**20), "seconds": f"{judging.wall_seconds:g}",
+        "prepare_memory": str(preparing.memory_bytes // 2**20), "prepare_seconds": f"{preparing.wall_seconds:g}",
+    }  # fmt: skip
+    if not walls.is_limited or walls.memory_bytes > preparing.memory_bytes:
+        yield Finding("judge", "wrong", "DOCTOR_JUDGE_UNBOUNDED")
+    else:
+        yield Finding("judge", "ok", "DOCTOR_JUDGE_OK", facts)
+    if walls.own_network:
+        yield Finding("judge", "ok", "DOCTOR_JUDGE_OFFLINE")
+    else:
+        yield Finding("judge", "note", "DOCTOR_JUDGE_ONLINE")
+    if walls.landlock:
+        yield Finding("judge", "ok", "DOCTOR_JUDGE_NO_FILES", {"version": str(walls.landlock)})
+    else:
+        yield Finding("judge", "note", "DOCTOR_JUDGE_SEES_FILES")
 
 
 def _services(installation: Installation) -> Iterator[Finding]:

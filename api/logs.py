@@ -15,6 +15,7 @@ LOGGER = "antin"
 _FIELDS = (
     "request", "method", "route", "status", "ms", "code", "error", "worker", "exit", "job", "server",
     "notice", "serial", "profile", "not_after", "days", "training",
+    "memory_mb", "judging_mb", "judging_seconds", "rlimits", "own_network", "own_user", "no_new_privileges", "landlock",
 )  # fmt: skip
 
 

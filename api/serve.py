@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from api.ahead import judge_limits
 from api.errors import ComponentError, UsageError
 from api.fair_listening import Shares
 from api.home import Home
@@ -28,9 +29,10 @@ from api.lifeline import READY
 from api.logs import set_up_logs
 from api.metrics import SHARED_FOLDER, forget_process
 from api.migrations.runner import upgrade
-from api.wiring import open_installation
+from api.wiring import Installation, open_installation
 from api.worker_state import FILE as WORKER_STATE
 from hsm.keyd.process import KeyProcess
+from signer.validation.errors import SandboxFailure
 
 _BACKLOG = 1024
 # SIGTERM ends everything within five seconds (interface.md): what has not gone by itself after these is killed. The key
@@ -59,16 +61,31 @@ def serve(
     """Serve until SIGTERM or SIGINT. Raises before anything is started when it cannot be done here."""
     with _only_one(home):
         with open_installation(environment) as installation:
+            installation.judge.start()
             upgrade(installation.database.engine)
+            walls = _walls(installation)
             keys, training = key_process(home, installation.settings), installation.training
         with _listen(*address) as listening, _metrics_folder(home) as shared:
             surroundings = {**environment, "ANTIN_HOME": str(home.root), SHARED_FOLDER: str(shared)}
             supervisor = Supervisor(listening, workers, surroundings, shared, keys, training=training)
+            supervisor.say(walls)
             host, port = listening.getsockname()[:2]
             try:
                 supervisor.run(lambda: announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", training))
             finally:
                 (home.run / WORKER_STATE).unlink(missing_ok=True)
+
+
+def _walls(installation: Installation) -> dict[str, object] | None:
+    """What a judge process of this home, started for it, says of itself, and what it may use for a stranger's file."""
+    judging = judge_limits(installation.settings).of("gather")
+    try:
+        walls = installation.judging.walls()
+    except SandboxFailure:
+        return None
+    return {
+        **walls.to_log(), "judging_mb": judging.memory_bytes // 2**20, "judging_seconds": judging.wall_seconds,
+    }  # fmt: skip
 
 
 class Supervisor:
@@ -112,6 +129,15 @@ class Supervisor:
                         when_ready()
             finally:
                 self._end_all()
+
+    def say(self, walls: Mapping[str, object] | None) -> None:
+        """Within which limits and behind which walls files are read; None when the process that reads them does not start."""
+        if walls is None:
+            self._logger.error("judge process does not start")
+        elif walls["rlimits"] and walls["own_network"]:
+            self._logger.info("judge process walls", extra=walls)
+        else:
+            self._logger.warning("judge process walls incomplete", extra=walls)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if number != signal.SIGCHLD:

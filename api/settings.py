@@ -190,6 +190,7 @@ class ValidationSettings:
     level that needs them. `fetch_private` also where such an address leads into a private network. `fetch_seconds` is for one
     question, `fetch_total_seconds` and `fetch_exchanges` for all questions that one file costs when it is judged. `policy` is the name
     of the policy that holds without a word, and `policy_file` one more beside those of the package, its path meant from the home.
+    `memory_mb` and `seconds` are for judging a file (with a moment to end its process, ten seconds), `prepare_…` for preparing one.
     """
 
     fetch: bool = False
@@ -199,21 +200,22 @@ class ValidationSettings:
     fetch_exchanges: int = 20
     policy: str = DEFAULT_POLICY
     policy_file: str = ""
-    memory_mb: int = 1536
-    seconds: float = 30.0
+    memory_mb: int = 512
+    seconds: float = 9.0
+    prepare_memory_mb: int = 1536
+    prepare_seconds: float = 30.0
     max_bytes: int = 2000 * 1024 * 1024
 
     def __post_init__(self) -> None:
         # With less the judge process cannot load its libraries, and every file would look damaged.
-        at_least("validation.memory_mb", self.memory_mb, 256)
-        at_least("validation.seconds", self.seconds, 1)
+        for kind in ("", "prepare_"):
+            at_least(f"validation.{kind}memory_mb", getattr(self, f"{kind}memory_mb"), 256)
+            at_least(f"validation.{kind}seconds", getattr(self, f"{kind}seconds"), 1)
         at_least("validation.max_bytes", self.max_bytes, 1)
-        if not 0.1 <= self.fetch_seconds <= 120:
-            refuse_value("validation.fetch_seconds", "between 0.1 and 120", self.fetch_seconds)
-        if not 0.1 <= self.fetch_total_seconds <= 600:
-            refuse_value("validation.fetch_total_seconds", "between 0.1 and 600", self.fetch_total_seconds)
-        if not 0 <= self.fetch_exchanges <= 1000:
-            refuse_value("validation.fetch_exchanges", "between 0 and 1000", self.fetch_exchanges)
+        bounds = {"fetch_seconds": (0.1, 120), "fetch_total_seconds": (0.1, 600), "fetch_exchanges": (0, 1000)}
+        for name, (least, most) in bounds.items():
+            if not least <= getattr(self, name) <= most:
+                refuse_value(f"validation.{name}", f"between {least} and {most}", getattr(self, name))
         if not self.policy_file and self.policy not in SHIPPED:
             refuse_value(
                 "validation.policy", f"{', '.join(SHIPPED)}, or the name in validation.policy_file", self.policy

@@ -36,6 +36,7 @@ from signer.rendition_strip import Strip
 from signer.revocation_cache import MemoryCache, RevocationCache
 from signer.revocation_sources import FetchLimits, Lists, RevocationSources, is_now
 from signer.sandbox import Judge
+from signer.sandbox_walls import Walls
 from signer.signing import EarlierSignatures
 from signer.trust_lists import TrustLists, list_lists
 from signer.trust_store import anchors_of, list_trusted, refuse_training
@@ -206,6 +207,10 @@ class JudgeDesk:
     def answers(self) -> bool:
         """Whether the judge process starts and does its work: it is asked about a file that is none."""
         return verify_file(b"%PDF-", "", self.verifier()).reason != "JUDGE_UNAVAILABLE"
+
+    def walls(self) -> Walls:
+        """What stands around the judge process, as it says itself. Raises a SandboxFailure when it does not start."""
+        return self._judge.walls()
 
     def _own_inputs(self, at: datetime) -> tuple[ValidationInputs, bool]:
         """Our roots as anchors of the internal tree, our other authorities as certificates to build paths with, and the trust store.

@@ -18,16 +18,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 from signer.long_file import LongFile
 from signer.octets import Octets
 from signer.sandbox_frame import NO_FILE, WITH_FILE, FrameFormatError, FrameReader, FrameSizeError, encode_frame
+from signer.sandbox_walls import Walls
 from signer.validation.errors import (
     SandboxCrashed,
+    SandboxFailure,
     SandboxMemory,
     SandboxTaskFailed,
     SandboxTimeout,
@@ -35,16 +37,26 @@ from signer.validation.errors import (
 )
 
 _LOG = logging.getLogger("antin")
-_OFFLINE = "judge process ready, within limits and a network of its own that leads nowhere"
-_ONLINE = "judge process ready, within limits; the system does not let it leave the network"
 _SLOW_SECONDS = 0.3
 _PIPE_BYTES = 1024 * 1024  # halves the time a large file takes to cross
 CHILD = ("-I", "-X", "utf8", "-m", "signer.sandbox_child")
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What tasks of one kind may use; never more than the limits of their process."""
+
+    memory_bytes: int
+    cpu_seconds: int
+    wall_seconds: float
+
+
+@dataclass(frozen=True)
 class Limits:
-    """What one task may use, and how many tasks a process serves before a fresh one takes its place."""
+    """What one task may use, and how many tasks a process serves before a fresh one takes its place.
+
+    `narrower` has, by the names of tasks, those that may use less. `memory_bytes` is all that the process has mapped.
+    """
 
     memory_bytes: int = 1536 * 1024 * 1024
     cpu_seconds: int = 20
@@ -52,6 +64,18 @@ class Limits:
     message_bytes: int = 512 * 1024 * 1024
     open_files: int = 64
     tasks: int = 200
+    narrower: Mapping[str, Bounds] = field(default_factory=dict)
+
+    def of(self, task: str) -> Bounds:
+        """What this task may use."""
+        own = self.narrower.get(task)
+        if own is None:
+            return Bounds(self.memory_bytes, self.cpu_seconds, self.wall_seconds)
+        return Bounds(
+            min(own.memory_bytes, self.memory_bytes),
+            min(own.cpu_seconds, self.cpu_seconds),
+            min(own.wall_seconds, self.wall_seconds),
+        )
 
 
 class Judge:
@@ -77,7 +101,7 @@ class Judge:
         # To its standard input: a socket, which takes descriptors over too.
         self._line: socket.socket | None = None
         self._served = 0
-        self._ready = False
+        self._walls: Walls | None = None
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -97,28 +121,56 @@ class Judge:
         file = blobs[0] if blobs and isinstance(blobs[0], LongFile) else None
         if file is not None:
             message["file_size"] = file.size
+        bounds = self.limits.of(task)
         with self._lock:
+            until = time.monotonic() + bounds.wall_seconds
+            used = self._served > 0
             try:
-                frame = encode_frame(message, sent, self.limits.message_bytes)
-            except FrameSizeError as error:
-                raise _too_large(error) from error
+                return self._done(message, sent, file, bounds, until)
+            except SandboxMemory:
+                # What earlier tasks have left mapped is not this file's fault: it is asked again in a fresh process, in the time left.
+                if not used or task not in self.limits.narrower:
+                    raise
+                return self._done(message, sent, file, bounds, until)
+
+    def walls(self) -> Walls:
+        """What the process itself says about the walls around it, once it has started. Raises a SandboxFailure when it does not."""
+        with self._lock:
             process = self._alive()
-            self._served += 1
-            finished = False
-            try:
-                self._announce(file)
-                answer, parts = self._exchange(process, frame, time.monotonic() + self.limits.wall_seconds)
-                finished = bool(answer.get("ok"))
-            finally:
-                # A process that passed a limit, or whose task raised, may be left in any state: it serves nobody else.
-                if not finished or self._served >= self.limits.tasks:
+            if self._walls is None:
+                bounds = self.limits.of("")
+                try:
+                    self._exchange(process, [], bounds, time.monotonic() + bounds.wall_seconds, answers=False)
+                except SandboxFailure:
                     self._discard()
-            if not finished:
-                raise self._failure(answer)
-            body = answer.get("header")
-            if not isinstance(body, dict):
-                raise SandboxCrashed("the answer has no header", reason="protocol")
-            return body, parts
+                    raise
+            assert self._walls is not None
+            return self._walls
+
+    def _done(
+        self, message: dict[str, Any], sent: Sequence[bytes], file: LongFile | None, bounds: Bounds, until: float
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        try:
+            frame = encode_frame(message, sent, self.limits.message_bytes)
+        except FrameSizeError as error:
+            raise _too_large(error) from error
+        process = self._alive()
+        self._served += 1
+        finished = False
+        try:
+            self._announce(file)
+            answer, parts = self._exchange(process, frame, bounds, until)
+            finished = bool(answer.get("ok"))
+        finally:
+            # A process that passed a limit, or whose task raised, may be left in any state: it serves nobody else.
+            if not finished or self._served >= self.limits.tasks:
+                self._discard()
+        if not finished:
+            raise _failure(answer, bounds)
+        body = answer.get("header")
+        if not isinstance(body, dict):
+            raise SandboxCrashed("the answer has no header", reason="protocol")
+        return body, parts
 
     def close(self) -> None:
         """End the process. It holds nothing worth saving; closing twice is harmless."""
@@ -162,7 +214,7 @@ class Judge:
                 raise SandboxCrashed("the judge process cannot be started", reason="start") from error
             finally:
                 far_end.close()
-            self._served, self._ready = 0, False
+            self._served, self._walls = 0, None
             assert self._process.stdout is not None
             self._line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIPE_BYTES)
             with contextlib.suppress(OSError):  # a user may have used up the pages granted to pipes
@@ -181,6 +233,7 @@ class Judge:
 
     def _discard(self) -> None:
         process, self._process = self._process, None
+        self._served = 0
         if self._line is not None:
             self._line.close()
             self._line = None
@@ -194,9 +247,18 @@ class Judge:
                 process.stdout.close()
 
     def _exchange(
-        self, process: subprocess.Popen[bytes], frame: list[memoryview], deadline: float
+        self,
+        process: subprocess.Popen[bytes],
+        frame: list[memoryview],
+        bounds: Bounds,
+        deadline: float,
+        *,
+        answers: bool = True,
     ) -> tuple[dict[str, Any], list[bytes]]:
-        """Write the task and read the answer at once, so that neither side can block the other past the deadline."""
+        """Write the task and read the answer at once, so that neither side can block the other past the deadline.
+
+        Without `answers` only until the process says that it has started.
+        """
         assert self._line is not None
         assert process.stdout is not None
         source, sink = process.stdout.fileno(), self._line.fileno()
@@ -212,9 +274,9 @@ class Judge:
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise SandboxTimeout("no answer in time", limit="wall", seconds=f"{self.limits.wall_seconds:g}")
+                raise SandboxTimeout("no answer in time", limit="wall", seconds=f"{bounds.wall_seconds:g}")
             events = poll.poll((left if when_slow is None else min(left, _SLOW_SECONDS)) * 1000)
-            if when_slow is not None and not events and self._ready:
+            if when_slow is not None and not events and self._walls is not None:
                 when_slow()
                 when_slow = None
             for descriptor, _ in events:
@@ -229,43 +291,32 @@ class Judge:
                 except FrameFormatError as error:
                     raise SandboxCrashed("the answer breaks the protocol", reason="protocol") from error
                 if done is None:
-                    raise self._death(process, deadline)
-                if done and self._ready:
+                    raise self._death(process, bounds, deadline)
+                if done and self._walls is not None:
                     return reader.header, reader.blobs()
                 if done:
                     # The first frame of a process says that it has started; only then can a file be to blame.
-                    self._ready = True
-                    _LOG.info(_OFFLINE if reader.header.get("offline") is True else _ONLINE)
+                    self._walls = Walls.read(reader.header)
+                    _LOG.info("judge process ready", extra=self._walls.to_log())
+                    if not answers:
+                        return {}, []
                     reader = FrameReader(self.limits.message_bytes)
 
-    def _death(self, process: subprocess.Popen[bytes], deadline: float) -> Exception:
+    def _death(self, process: subprocess.Popen[bytes], bounds: Bounds, deadline: float) -> Exception:
         """Why the pipe ended in the middle of a task."""
         try:
             status = process.wait(timeout=max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            return SandboxTimeout("no answer in time", limit="wall", seconds=f"{self.limits.wall_seconds:g}")
-        if not self._ready:
+            return SandboxTimeout("no answer in time", limit="wall", seconds=f"{bounds.wall_seconds:g}")
+        if self._walls is None:
             return SandboxCrashed("the judge process does not start", reason="start")
         if status == -signal.SIGXCPU:
-            return SandboxTimeout("too much processor time", limit="cpu", seconds=str(self.limits.cpu_seconds))
+            return SandboxTimeout("too much processor time", limit="cpu", seconds=str(bounds.cpu_seconds))
         try:
             reason = signal.Signals(-status).name if status < 0 else f"exit {status}"
         except ValueError:
             reason = f"signal {-status}"
         return SandboxCrashed("the judge process died", reason=reason)
-
-    def _failure(self, answer: dict[str, Any]) -> Exception:
-        error = answer.get("error")
-        if not isinstance(error, dict):
-            return SandboxCrashed("the answer is neither a result nor an error", reason="protocol")
-        kind = str(error.get("kind", ""))[:80]
-        if kind == "MemoryError":
-            return SandboxMemory("the task ran out of memory", megabytes=str(self.limits.memory_bytes // (1024 * 1024)))
-        given = error.get("facts")
-        facts = {str(name): str(value) for name, value in given.items()} if isinstance(given, dict) else {}
-        return SandboxTaskFailed(
-            "the task raised", kind=kind, error_code=str(error.get("code", ""))[:80], error_facts=facts
-        )
 
 
 def _write_some(sink: int, frame: list[memoryview]) -> bool:
@@ -286,3 +337,17 @@ def _write_some(sink: int, frame: list[memoryview]) -> bool:
 
 def _too_large(error: FrameSizeError) -> SandboxTooLarge:
     return SandboxTooLarge("a message passes the limit", bytes=str(error.size), limit=str(error.limit))
+
+
+def _failure(answer: dict[str, Any], bounds: Bounds) -> Exception:
+    error = answer.get("error")
+    if not isinstance(error, dict):
+        return SandboxCrashed("the answer is neither a result nor an error", reason="protocol")
+    kind = str(error.get("kind", ""))[:80]
+    if kind == "MemoryError":
+        return SandboxMemory("the task ran out of memory", megabytes=str(bounds.memory_bytes // (1024 * 1024)))
+    given = error.get("facts")
+    facts = {str(name): str(value) for name, value in given.items()} if isinstance(given, dict) else {}
+    return SandboxTaskFailed(
+        "the task raised", kind=kind, error_code=str(error.get("code", ""))[:80], error_facts=facts
+    )

@@ -16,8 +16,11 @@ import socket
 import sys
 import types
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from signer.landlock import forbid_files_and_network
 from signer.long_file import LongFile, Source
 from signer.octets import Octets
 from signer.sandbox_frame import FrameFormatError, FrameSizeError, encode_frame, read_frame
@@ -46,7 +49,8 @@ def serve(tasks: Mapping[str, str], settings: dict[str, Any]) -> None:
     """Answer tasks until the parent closes the pipe."""
     limits: dict[str, Any] = settings["limits"]
     source, sink = _take_pipes()
-    is_offline = _leave_network()
+    outside = _namespaces()
+    _leave_network()
     _limit(resource.RLIMIT_AS, limits["memory_bytes"])
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, limits["open_files"])
@@ -60,12 +64,13 @@ def serve(tasks: Mapping[str, str], settings: dict[str, Any]) -> None:
     _limit(resource.RLIMIT_FSIZE, 0)
     with contextlib.suppress(ValueError, OSError):
         _limit(resource.RLIMIT_NPROC, 0)
+    landlock = _forbid_files()
     gc.freeze()
     # A file makes some hundred thousand objects that nearly all stay until it is done; looking through them every seven hundred is
     # a third of the time that a long one takes. Memory is bounded anyway.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     gc.enable()
-    _send(sink, {"ok": True, "ready": True, "offline": is_offline}, [], limits["message_bytes"])
+    _send(sink, {"ok": True, "ready": True, "walls": _walls(outside, landlock)}, [], limits["message_bytes"])
     line = socket.socket(fileno=source)
     # It never reads ahead into another task: the parent sends one when it has the answer of the one before.
     with open(source, "rb", buffering=1 << 16, closefd=False) as stream:
@@ -74,14 +79,13 @@ def serve(tasks: Mapping[str, str], settings: dict[str, Any]) -> None:
                 announced, descriptors, _, _ = socket.recv_fds(line, 1, 1)
                 if not announced:
                     return
-                message = read_frame(stream, limits["message_bytes"])
+                message = read_frame(stream, limits["message_bytes"], partial(_allow, limits))
             except (FrameFormatError, FrameSizeError, MemoryError) as error:
                 _send(sink, {"ok": False, "error": {"kind": type(error).__name__}}, [], limits["message_bytes"])
                 return
             if message is None:
                 return
             header, blobs = message[0], _with_file(message[0], message[1], descriptors)
-            _allow_processor_time(limits["cpu_seconds"])
             answer, parts = _perform(tasks, loaded, header, blobs)
             if blobs and isinstance(blobs[0], LongFile):
                 blobs[0].source.close()
@@ -168,13 +172,45 @@ def _leave_out_http() -> None:
     sys.modules["aiohttp"] = _NoHttp("aiohttp")
 
 
-def _leave_network() -> bool:
-    """Never gain privileges, and leave the network where the kernel lets us; a refusal is not an error, and is said."""
+def _leave_network() -> None:
+    """Never gain privileges, and leave the network where the kernel lets us; a refusal is not an error, and is said (_walls)."""
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        return bool(libc.unshare(_CLONE_NEWNET) == 0 or libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0)
-    return False
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+
+
+def _forbid_files() -> int:
+    """The version of the kernel's rules that hold; a kernel without them, or that refuses, is not an error, and is said."""
+    try:
+        return forbid_files_and_network()
+    except (OSError, AttributeError):
+        return 0
+
+
+def _namespaces() -> dict[str, str]:
+    found = {}
+    for kind in ("net", "user"):
+        with contextlib.suppress(OSError):
+            found[kind] = str(Path(f"/proc/self/ns/{kind}").readlink())
+    return found
+
+
+def _walls(outside: dict[str, str], landlock: int) -> dict[str, Any]:
+    """What stands around this process, asked of the system and not of what was attempted."""
+    inside = _namespaces()
+    privileges = "NoNewPrivs:\t1" in Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return {
+        "memory_bytes": resource.getrlimit(resource.RLIMIT_AS)[1],
+        "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        "file_bytes": resource.getrlimit(resource.RLIMIT_FSIZE)[1],
+        "core_bytes": resource.getrlimit(resource.RLIMIT_CORE)[1],
+        "no_new_privileges": privileges,
+        "own_network": "net" in outside and inside.get("net") not in (None, outside["net"]),
+        "own_user": "user" in outside and inside.get("user") not in (None, outside["user"]),
+        "landlock": landlock,
+    }
 
 
 def _limit(what: int, value: int) -> None:
@@ -182,6 +218,15 @@ def _limit(what: int, value: int) -> None:
     _, hard = resource.getrlimit(what)
     bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(what, (bound, bound))
+
+
+def _allow(limits: dict[str, Any], message: dict[str, Any]) -> None:
+    """Before the octets of a task are read: what this one may use, within what the process may."""
+    bounds = limits["narrower"].get(str(message.get("task")), limits)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = int(bounds["memory_bytes"])
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    _allow_processor_time(min(bounds["cpu_seconds"], limits["cpu_seconds"]))
 
 
 def _allow_processor_time(seconds: int) -> None:

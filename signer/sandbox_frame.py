@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
 _PREFIX = struct.Struct("!4sI")
@@ -43,12 +43,19 @@ def encode_frame(header: dict[str, Any], blobs: Sequence[bytes], limit: int) -> 
     return [memoryview(piece) for piece in pieces if piece]
 
 
-def read_frame(stream: BinaryIO, limit: int) -> tuple[dict[str, Any], list[bytes]] | None:
-    """Read one frame from a blocking stream; None when the stream has ended where a frame could begin."""
+def read_frame(
+    stream: BinaryIO, limit: int, when_known: Callable[[dict[str, Any]], None] | None = None
+) -> tuple[dict[str, Any], list[bytes]] | None:
+    """Read one frame from a blocking stream; None when the stream has ended where a frame could begin.
+
+    `when_known` gets the header before the blobs are read.
+    """
     prefix = stream.read(_PREFIX.size)
     if not prefix:
         return None
     header, lengths = _parse_header(_exactly(stream, _parse_prefix(prefix)), limit)
+    if when_known is not None:
+        when_known(header)
     return header, [_exactly(stream, length) for length in lengths]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from signer.sandbox import CHILD, Judge, Limits
+from signer.sandbox_walls import Walls
 from signer.validation.errors import SandboxFailure
 
 # So many tasks before its end the next one is started: at a hundred a second two seconds, in which it is ready.
@@ -57,6 +58,11 @@ class RelayedJudge(Judge):
                 with contextlib.suppress(SandboxFailure):
                     self._replace()
                 raise
+
+    def walls(self) -> Walls:
+        """What the process at work says about the walls around it, as `Judge.walls` does."""
+        with self._turn:
+            return self._at_work.walls()
 
     def close(self) -> None:
         """End both processes; closing twice is harmless."""

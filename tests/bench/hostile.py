@@ -1,4 +1,4 @@
-"""Files that want time or memory instead of a verdict, given to judges as the service has them: how long, how much, and whether the next one waits."""
+"""Files that want time or memory instead of a verdict, given to judges as a service has them that nobody has set: how long, how much, and whether the next one waits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import threading
 import time
 from pathlib import Path
 
-from signer.sandbox import Limits
+from api.ahead import serving_limits
+from api.settings import Settings
 from signer.sandbox_relay import RelayedJudge
 from signer.validation.facts import TrustAnchor, ValidationInputs
 from signer.validation.policy import load_policy
@@ -18,8 +19,6 @@ from tests.attacks.pki import NOW, Pki, build_pki
 from tests.bench.measure import Row
 from tests.fakes.clock import FixedClock
 from tests.integration.test_sandbox import HOSTILE_FILES
-
-_LIMITS = Limits(cpu_seconds=8, wall_seconds=9, memory_bytes=512 * 1024 * 1024)
 
 
 class _Watch:
@@ -57,7 +56,7 @@ def run(*, full: bool = False) -> list[Row]:
     good = documents.sign(documents.page_pdf(), pki.officer)
     watch = _Watch()
     try:
-        with RelayedJudge(_LIMITS, preload=("gather",)) as judge:
+        with RelayedJudge(serving_limits(Settings()), preload=("gather",)) as judge:
             verifier = _verifier(judge, pki)
             alone = sorted(_timed(good, verifier) for _ in range(60 if full else 20))[-2]
             taken, behind = [], []

@@ -8,6 +8,7 @@ import resource
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,19 @@ def sleep(header: dict[str, Any], blobs: list[bytes]) -> Answer:
 
 def hog(header: dict[str, Any], blobs: list[bytes]) -> Answer:
     return {"length": len(bytes(header["bytes"]))}, []
+
+
+def feast(header: dict[str, Any], blobs: list[bytes]) -> Answer:
+    return {"length": len(bytes(header["bytes"])), "pid": os.getpid()}, []
+
+
+_KEPT: list[bytes] = []
+
+
+def keep(header: dict[str, Any], blobs: list[bytes]) -> Answer:
+    """What an earlier task may leave behind."""
+    _KEPT.append(bytes(header["bytes"]))
+    return {"pid": os.getpid()}, []
 
 
 def abort(header: dict[str, Any], blobs: list[bytes]) -> Answer:
@@ -82,6 +96,14 @@ def peek(header: dict[str, Any], blobs: list[Any]) -> Answer:
     ]
 
 
+def _can(deed: Callable[[], object]) -> bool:
+    try:
+        deed()
+    except OSError:
+        return False
+    return True
+
+
 def surroundings(header: dict[str, Any], blobs: list[bytes]) -> Answer:
     """What the process can reach."""
     facts: dict[str, Any] = {
@@ -94,6 +116,10 @@ def surroundings(header: dict[str, Any], blobs: list[bytes]) -> Answer:
         facts["wrote"] = True
     except OSError:
         facts["wrote"] = False
+    facts["made"] = Path(header["file"]).exists()
+    facts["read"] = _can(lambda: Path(header["other"]).read_bytes()) if "other" in header else None
+    facts["listed"] = _can(lambda: list(Path(header["file"]).parent.iterdir()))
+    facts["removed"] = _can(lambda: Path(header["other"]).unlink()) if "other" in header else None
     with socket.socket() as connection:
         connection.settimeout(1)
         try:
@@ -108,5 +134,18 @@ def surroundings(header: dict[str, Any], blobs: list[bytes]) -> Answer:
 
 if __name__ == "__main__":
     sys.modules["hostile_child"] = sys.modules["__main__"]
-    names = ("echo", "spin", "sleep", "hog", "abort", "nonsense", "refuse", "flood", "surroundings", "peek")
+    names = (
+        "echo",
+        "spin",
+        "sleep",
+        "hog",
+        "abort",
+        "nonsense",
+        "refuse",
+        "flood",
+        "surroundings",
+        "peek",
+        "feast",
+        "keep",
+    )
     serve({name: f"hostile_child:{name}" for name in names}, json.loads(sys.argv[1]))

@@ -85,6 +85,24 @@ def test_a_second_service_on_the_same_home_is_refused_and_the_first_goes_on(user
         assert service.http.get("/healthz").status_code == 200
 
 
+def test_the_log_says_at_the_start_which_walls_stand_around_the_files_of_strangers(user: User) -> None:
+    with running(user, "--workers", "1", ANTIN_VALIDATION__MEMORY_MB="400") as service:
+        assert eventually(lambda: any(line["event"] == "serving" for line in service.log_lines()))
+        events = [line for line in service.log_lines() if line["event"].startswith("judge process walls")]
+        (web,) = web_processes(service.process.pid)
+        judges = [pid for pid in descendants(web) if b"signer.sandbox_child" in command_of(pid)]
+        apart = {Path(f"/proc/{pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink() for pid in judges}
+    (said,) = events
+    assert (said["memory_mb"], said["judging_mb"], said["judging_seconds"]) == (1536, 400, 9.0)
+    assert (said["rlimits"], said["no_new_privileges"]) == (True, True)
+    assert {said["own_network"]} == apart
+    assert said["level"] == ("info" if said["own_network"] else "warning")
+    found = {each["code"]: each for each in user.json("doctor") if each["check"] == "judge"}
+    assert found["DOCTOR_JUDGE_OK"]["facts"]["memory"] == "512"
+    assert ("DOCTOR_JUDGE_OFFLINE" in found) is said["own_network"]
+    assert ("DOCTOR_JUDGE_NO_FILES" in found) is (said["landlock"] > 0)
+
+
 def test_a_port_that_is_taken_or_not_ours_is_one_line(user: User) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import threading
@@ -14,7 +15,7 @@ import pytest
 
 from certs.clock import Clock
 from signer.long_file import LongFile, Source
-from signer.sandbox import Judge, Limits
+from signer.sandbox import Bounds, Judge, Limits
 from signer.validation.errors import (
     SandboxCrashed,
     SandboxMemory,
@@ -69,6 +70,64 @@ def test_memory_beyond_the_limit_is_refused(judge: Judge) -> None:
     with pytest.raises(SandboxMemory) as caught:
         judge.run("hog", {"bytes": 1 << 30})
     assert caught.value.facts == {"megabytes": "400"}
+
+
+MEGABYTE = 1024 * 1024
+NARROWER = Limits(
+    memory_bytes=900 * MEGABYTE,
+    wall_seconds=30,
+    narrower={name: Bounds(300 * MEGABYTE, 5, 3) for name in ("hog", "sleep")},
+)
+
+
+def test_tasks_of_one_kind_have_less_and_the_next_of_another_all_again() -> None:
+    with Judge(NARROWER, child=HOSTILE) as judge:
+        small, _ = judge.run("feast", {"bytes": MEGABYTE})
+        assert judge.run("hog", {"bytes": 100 * MEGABYTE})[0] == {"length": 100 * MEGABYTE}
+        large, _ = judge.run("feast", {"bytes": 500 * MEGABYTE})
+        assert large == {"length": 500 * MEGABYTE, "pid": small["pid"]}
+        with pytest.raises(SandboxMemory) as caught:
+            judge.run("hog", {"bytes": 500 * MEGABYTE})
+        assert caught.value.facts == {"megabytes": "300"}
+        # The blobs of a task count too.
+        with pytest.raises(SandboxMemory):
+            judge.run("hog", {"bytes": 1}, [bytes(290 * MEGABYTE)])
+        begun = time.monotonic()
+        with pytest.raises(SandboxTimeout) as late:
+            judge.run("sleep", {})
+        assert (late.value.facts["seconds"], time.monotonic() - begun < 6) == ("3", True)
+
+
+def test_memory_that_earlier_tasks_have_kept_is_not_counted_against_a_file() -> None:
+    with Judge(NARROWER, child=HOSTILE) as judge:
+        kept, _ = judge.run("keep", {"bytes": 280 * MEGABYTE})
+        assert judge.run("hog", {"bytes": 100 * MEGABYTE})[0] == {"length": 100 * MEGABYTE}
+        assert judge.run("feast", {"bytes": 1})[0]["pid"] != kept["pid"]
+
+
+def test_a_judge_says_which_walls_stand_before_the_first_task_and_they_do(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"secret")
+    with Judge(LIMITS, child=HOSTILE) as judge:
+        walls = judge.walls()
+        ask = {"file": str(tmp_path / "x"), "other": str(tmp_path / "other"), "port": 1}
+        facts, _ = judge.run("surroundings", ask)
+        own = Path(f"/proc/{facts['pid']}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
+        limits = Path(f"/proc/{facts['pid']}/limits").read_text()
+    assert (walls.memory_bytes, walls.is_limited, walls.no_new_privileges) == (LIMITS.memory_bytes, True, True)
+    assert str(LIMITS.memory_bytes) in next(
+        line for line in limits.splitlines() if line.startswith("Max address space")
+    )
+    assert walls.own_network is own
+    assert facts["wrote"] is False
+    has_landlock = ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), ctypes.c_uint(1)) > 0
+    assert (walls.landlock > 0) is has_landlock
+    if has_landlock:
+        assert (facts["made"], facts["read"], facts["listed"], facts["removed"]) == (False, False, False, False)
+
+
+def test_a_process_that_does_not_start_has_no_walls() -> None:
+    with Judge(LIMITS, child=("-I", "/nonexistent/child.py")) as judge, pytest.raises(SandboxCrashed):
+        judge.walls()
 
 
 def test_a_process_that_aborts_is_named_by_its_signal(judge: Judge) -> None:
