@@ -130,7 +130,7 @@ _BESIDE: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def annotations(pki: Pki) -> Iterator[Attack]:
+def annotation_attacks(pki: Pki) -> Iterator[Attack]:
     """Nothing, P=1, P=2 permit no annotation; P=3 permits it, and nothing that looks like the page or changes it."""
     page = prepared_page()
     for name, permitted in {"uncertified": None, "p1": MDPPerm.NO_CHANGES, "p2": MDPPerm.FILL_FORMS}.items():

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pyhanko.sign import fields
 
-from tests.attacks import annotations, cms_attacks, documents, generator, hostile, overlays, preparations, updates
+from tests.attacks import cms_attacks, documents, generator, hostile, overlays, preparations, updates
+from tests.attacks.annotations import annotation_attacks
 from tests.attacks.attack import Attack
 from tests.attacks.pki import Pki, make
 
@@ -66,7 +67,7 @@ def all_attacks(pki: Pki) -> list[Attack]:
         lambda: cms_attacks.cms_defects(two_pages, long, pki, rsa_officer, short),
         lambda: cms_attacks.cms_contradictions(page, signed, pki),
         lambda: overlays.new_fields(signed, pki),
-        lambda: annotations.annotations(pki),
+        lambda: annotation_attacks(pki),
         lambda: overlays.changed_fields(filled),
         lambda: overlays.resources(signed),
         lambda: overlays.catalogue(signed, documents.sign(described(page), pki.officer)),

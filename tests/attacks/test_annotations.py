@@ -16,7 +16,7 @@ from tests.attacks.annotations import (
     MULTIPLY,
     NOTE,
     annotated,
-    annotations,
+    annotation_attacks,
     in_tree,
     page_number,
     prepared_page,
@@ -40,7 +40,7 @@ def certified(page: bytes, pki: Pki) -> bytes:
 
 @pytest.fixture(scope="module")
 def family(pki: Pki) -> dict[str, bytes]:
-    return {attack.name: attack.pdf for attack in annotations(pki)}
+    return {attack.name: attack.pdf for attack in annotation_attacks(pki)}
 
 
 def outcome(judged: JudgedFile) -> tuple[str, list[tuple[str, int | None, str]]]:
