@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.web.later_changes import later_changes
 from api.words import Words, one_line
 from certs.clock import for_people
 from signer.codes import grouped
@@ -99,8 +100,7 @@ def _describe_signature(number: int, judged: JudgedSignature, words: Words) -> l
     lines.append("    " + words.say("REPORT_TRUST", trust))
     if facts.lenient:
         lines.append("    " + words.say("REPORT_LENIENT"))
-    for change in facts.changes:
-        page = words.say("REPORT_PAGE", {"page": str(change.page)}) if change.page else ""
-        detail = {"kind": words.say(f"CHANGE_{change.kind}") + page, "text": change.text}
-        lines.append("    " + words.say("REPORT_CHANGE" if change.text else "REPORT_CHANGE_ALONE", detail))
+    for group in later_changes(facts):
+        lines.append(f"    {words.say(group.heading)}:")
+        lines += [f"      - {words.say(each.code, each.facts)}" for each in group.sentences]
     return lines

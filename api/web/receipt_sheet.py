@@ -180,7 +180,8 @@ def _when(each: SignatureView, judged: JudgedSignature, speak: Speech) -> Iterat
 
 
 def _worth(each: SignatureView, judged: JudgedSignature, speak: Speech) -> Iterator[Fact]:
-    after = [speak(change) for change in (*each.forbidden, *each.harmless)]
+    after = [speak(change) for group in each.after for change in group.sentences]
+    after += [speak("REPORT_LENIENT")] if each.lenient else []
     nothing = (
         speak("WEB_RECEIPT_AFTER_NONE") if judged.facts.changes_after == "none" else speak("WEB_RECEIPT_AFTER_UNKNOWN")
     )

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from api.web.sentences import Sentence
+from api.web.later_changes import LaterChanges, later_changes
 from api.web.text import Attribute, masked, short_name, shown, subject_attributes
 from certs.clock import for_people
 from signer.credentials import OFFICER, SEAL
-from signer.validation.facts import CertificateFacts, ChangeFacts
+from signer.validation.facts import CertificateFacts
 from signer.validation.policy import JudgedSignature
 
 _TONES = {"valid": "good", "invalid": "bad", "indeterminate": "unsure"}
 # Subject numbers of Thông tư 15/2025/TT-BKHCN: these belong to a person, those to an agency.
 _OF_PERSON = ("CCCD", "CMND", "HC")
 _OF_AGENCY = ("MST", "MNS")
-# How signer/validation/changes.py writes a field that was empty before.
-_FILLED = re.compile(r"([^:]+): ∅ → (.+)")
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,8 @@ class SignatureView:
     time: str
     proven: bool
     claimed: str
-    harmless: tuple[Sentence, ...]
-    forbidden: tuple[Sentence, ...]
+    lenient: bool
+    after: tuple[LaterChanges, ...]
     serial: str
     issuer: str
     subject: tuple[Attribute, ...]
@@ -67,9 +64,6 @@ def view_signature(number: int, judged: JudgedSignature, own: Mapping[str, OwnSi
     subject = subject_attributes(signer.subject) if signer else ()
     claimed = for_people(facts.claimed_time) if facts.claimed_time else ""
     proven = for_people(judged.proven_time) if judged.proven_time else ""
-    changes = [(change.kind == "forbidden", _tell(change)) for change in facts.changes]
-    if facts.lenient:
-        changes.append((False, Sentence("WEB_READ_LENIENTLY")))
     return SignatureView(
         number=number,
         type=facts.type,
@@ -84,8 +78,8 @@ def view_signature(number: int, judged: JudgedSignature, own: Mapping[str, OwnSi
         time=proven or claimed,
         proven=bool(proven),
         claimed=claimed,
-        harmless=_once(sentence for forbidden, sentence in changes if not forbidden),
-        forbidden=_once(sentence for forbidden, sentence in changes if forbidden),
+        lenient=facts.lenient,
+        after=later_changes(facts),
         serial=shown(signer.serial) if signer else "",
         issuer=short_name(signer.issuer) if signer else "",
         subject=subject,
@@ -122,34 +116,3 @@ def _ended(judged: JudgedSignature, own: Mapping[str, OwnSigner]) -> str:
     listed = [crl for crl in (path.certificates[0].crls if path and path.certificates else ()) if crl.revoked_at]
     latest = max(listed, key=lambda crl: crl.this_update, default=None)
     return for_people(latest.revoked_at) if latest and latest.revoked_at else ""
-
-
-def _tell(change: ChangeFacts) -> Sentence:
-    """One change in plain words; the numbers of objects, which an engineer finds in the JSON, are left out."""
-    facts = {"page": str(change.page or ""), "text": masked(shown(change.text))}
-    if change.kind == "forbidden":
-        return (
-            Sentence("WEB_FORBIDDEN_PAGE", {"page": facts["page"]}) if change.page else Sentence("WEB_FORBIDDEN_FILE")
-        )
-    if change.kind == "description":
-        return Sentence("WEB_AFTER_DESCRIPTION", facts)
-    if change.kind == "validation-data":
-        return Sentence("WEB_AFTER_DATA")
-    if change.kind == "annotation":
-        return Sentence("WEB_AFTER_ANNOTATION_PAGE" if change.page else "WEB_AFTER_ANNOTATION", facts)
-    if change.kind == "field":
-        filled = _FILLED.fullmatch(facts["text"])
-        if filled is not None:
-            facts |= {"field": filled[1], "value": filled[2]}
-            return Sentence("WEB_AFTER_FILLED_PAGE" if change.page else "WEB_AFTER_FILLED", facts)
-        return Sentence("WEB_AFTER_FIELD_PAGE" if change.page else "WEB_AFTER_FIELD", facts)
-    return Sentence("WEB_AFTER_SIGNATURE" if change.kind == "signature" else "WEB_AFTER_TIMESTAMP", facts)
-
-
-def _once(sentences: Iterable[Sentence]) -> tuple[Sentence, ...]:
-    """Several objects of one page make one sentence about it."""
-    kept: list[Sentence] = []
-    for sentence in sentences:
-        if sentence not in kept:
-            kept.append(sentence)
-    return tuple(kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from pyhanko.pdf_utils import generic
@@ -57,7 +57,7 @@ def changes_after(
         graph = newest.before(reader, signature.signed_revision)
         completed = completed_references(reader, signature.signed_revision, changed, graph)
         if completed:
-            return "forbidden", tuple(ChangeFacts("forbidden", None, f"object {n}") for n in completed[:_MOST_CHANGES])
+            return "forbidden", _forbidden(reader, completed)
         # Where the library looks for what it finds by walking every object of the signed revision.
         before._indirect_object_access_cache = Usages(before, graph, changed)  # type: ignore[assignment]  # noqa: SLF001
         touched = graph.leading_to(changed)
@@ -128,11 +128,13 @@ def _shows_timestamp(root: Any, names: list[str]) -> bool:
 
 def _unexplained(reader: PdfFileReader, message: str) -> tuple[ChangeFacts, ...]:
     """The objects that the analysis could not explain, each with its page where it is a page or belongs to one."""
-    numbers = sorted({int(number) for number in _REFERENCE.findall(message)})[:_MOST_CHANGES]
+    numbers = sorted({int(number) for number in _REFERENCE.findall(message)})
+    return _forbidden(reader, numbers) or (ChangeFacts("forbidden", None, ""),)
+
+
+def _forbidden(reader: PdfFileReader, numbers: Sequence[int]) -> tuple[ChangeFacts, ...]:
     owners = _page_owners(reader) if numbers else {}
-    return tuple(ChangeFacts("forbidden", owners.get(number), f"object {number}") for number in numbers) or (
-        ChangeFacts("forbidden", None, ""),
-    )
+    return tuple(ChangeFacts("forbidden", owners.get(n), f"object {n}") for n in numbers[:_MOST_CHANGES])
 
 
 def _page_owners(reader: PdfFileReader) -> dict[int, int]:

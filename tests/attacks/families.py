@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pyhanko.sign import fields
 
 from tests.attacks import cms_attacks, documents, generator, hostile, overlays, preparations, updates
+from tests.attacks.annotations import annotation_attacks
 from tests.attacks.attack import Attack
 from tests.attacks.pki import Pki, make
 
@@ -22,6 +23,7 @@ FAMILIES = {
     "cms": "the CMS contradicts itself, is weak, or is of somebody else",
     "ssa": "sneaky signature (2021): a new field or time-stamp is laid over the page",
     "eaa": "evil annotation (2021): a note, stamp or link is laid over the page",
+    "note": "notes and marks after a certification: not permitted, like the page to look at, or a cover for other changes",
     "field": "a field is filled in and shows something else, or more happens than that",
     "form": "the form as a whole is drawn anew",
     "resource": "what the words are drawn with is replaced",
@@ -65,6 +67,7 @@ def all_attacks(pki: Pki) -> list[Attack]:
         lambda: cms_attacks.cms_defects(two_pages, long, pki, rsa_officer, short),
         lambda: cms_attacks.cms_contradictions(page, signed, pki),
         lambda: overlays.new_fields(signed, pki),
+        lambda: annotation_attacks(pki),
         lambda: overlays.changed_fields(filled),
         lambda: overlays.resources(signed),
         lambda: overlays.catalogue(signed, documents.sign(described(page), pki.officer)),

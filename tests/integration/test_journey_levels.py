@@ -33,7 +33,7 @@ def test_officer_and_seal_sign_at_b_lta_and_a_stranger_with_the_root_says_so(use
     assert level_of(user, "b.pdf") == ["PAdES-B-LTA"] * 2
     assert (user.folder / "b.pdf").read_bytes().startswith((user.folder / "a.pdf").read_bytes())
     (user.folder / "root.pem").write_text(user.antin("ca", "show", "root", "--pem"))
-    assert "\n    Since then: validation data was added\n" in user.antin("verify", "b.pdf")
+    assert "\n      - Data that helps to check the signature later\n" in user.antin("verify", "b.pdf")
     verdict = user.json("verify", "b.pdf", "--trust", "root.pem", ANTIN_HOME=str(tmp_path / "nowhere"))
     assert [each["conclusion"] for each in verdict["signatures"]] == ["valid"] * len(verdict["signatures"])
     shown = user.json("document", "show", str(sealed["code"]))

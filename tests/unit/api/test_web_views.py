@@ -11,11 +11,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from api.report import describe_verdict
 from api.web.certificate_view import octets_of, view_certificate, view_unknown
 from api.web.sentences import Sentence
 from api.web.signature_view import OwnSigner
 from api.web.source_view import SourceLine
 from api.web.verdict_view import view_verdict
+from api.words import LANGUAGES, Words
 from certs.inventory import State
 from signer.validation.facts import CertificateFacts, ChangeFacts, CrlFacts, PathFacts, SignatureFacts
 from signer.validation.policy import Evidence, JudgedFile, JudgedSignature, load_policy
@@ -212,28 +214,67 @@ def test_a_strangers_revocation_is_dated_by_the_newest_list():
     assert card.ended == "19/11/2026 10:04:05 +07:00"
 
 
-def test_harmless_additions_stand_apart_from_forbidden_changes():
-    changes = (
+def _after(card) -> list[tuple[str, str, list[str]]]:
+    return [(each.heading, each.tone, [told.code for told in each.sentences]) for each in card.after]
+
+
+def test_permitted_additions_stand_apart_from_forbidden_changes():
+    additions = (
         ChangeFacts("signature", None, "Seal1"),
         ChangeFacts("field", 1, "SoVanBan: ∅ → 01"),
         ChangeFacts("field", None, "X: a → b"),
+        ChangeFacts("field", 1, "So: 15 → 15"),
         ChangeFacts("validation-data", None, ""),
+    )
+    forbidden = (
         ChangeFacts("forbidden", 2, "object 7"),
         ChangeFacts("forbidden", 2, "object 8"),
         ChangeFacts("forbidden", None, "object 9"),
     )
-    (card,) = view_verdict(_verdict(_signature(reason="INVALID_MODIFIED", changes=changes)), OWN).signatures
-    assert [each.code for each in card.harmless] == [
-        "WEB_AFTER_SIGNATURE",
-        "WEB_AFTER_FILLED_PAGE",
-        "WEB_AFTER_FIELD",
-        "WEB_AFTER_DATA",
-    ]
-    assert dict(card.harmless[1].facts) == {"page": "1", "text": "SoVanBan: ∅ → 01", "field": "SoVanBan", "value": "01"}
-    assert [(each.code, dict(each.facts).get("page")) for each in card.forbidden] == [
-        ("WEB_FORBIDDEN_PAGE", "2"),
-        ("WEB_FORBIDDEN_FILE", None),
-    ]
+    one = _signature(changes_after="permitted", changes=additions)
+    two = _signature(reason="INVALID_MODIFIED", changes_after="forbidden", changes=forbidden)
+    good, bad = view_verdict(_verdict(one, two), OWN).signatures
+    told = ["WEB_AFTER_SIGNATURE", "WEB_AFTER_FILLED_PAGE", "WEB_AFTER_FIELD", "WEB_AFTER_REDRAWN_PAGE"]
+    told += ["WEB_AFTER_DATA"]
+    assert _after(good) == [("WEB_AFTER_PERMITTED", "", told)]
+    facts = dict(good.after[0].sentences[1].facts)
+    assert facts == {"page": "1", "text": "SoVanBan: ∅ → 01", "field": "SoVanBan", "value": "01"}
+    assert _after(bad) == [("WEB_AFTER_FORBIDDEN", "bad", ["WEB_FORBIDDEN_PAGE", "WEB_FORBIDDEN_FILE"])]
+    assert bad.after[0].sentences[0].facts["page"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("known", "reason", "heading", "tone", "stamp"),
+    [
+        ("forbidden", "INVALID_MODIFIED", "WEB_AFTER_FORBIDDEN", "bad", "WEB_AFTER_PERMITTED"),
+        ("unknown", "UNKNOWN_CHANGES", "WEB_AFTER_UNCLEAR", "unsure", "WEB_AFTER_UNCLEAR"),
+        ("permitted", "VALID_EXTENDED", "WEB_AFTER_PERMITTED", "", "WEB_AFTER_PERMITTED"),
+    ],
+)
+def test_what_is_not_known_to_be_permitted_is_not_called_so(known, reason, heading, tone, stamp):
+    changes = tuple(ChangeFacts(kind, None, kind) for kind in ("annotation", "field", "timestamp", "validation-data"))
+    (card,) = view_verdict(_verdict(_signature(reason=reason, changes_after=known, changes=changes)), OWN).signatures
+    by_code = {told.code: each.heading for each in card.after for told in each.sentences}
+    assert by_code == {
+        "WEB_AFTER_ANNOTATION": heading,
+        "WEB_AFTER_FIELD": heading,
+        "WEB_AFTER_TIMESTAMP": stamp,
+        "WEB_AFTER_DATA": "WEB_AFTER_PERMITTED",
+    }
+    assert card.after[0].tone == tone
+
+
+def test_the_command_line_says_the_same_words_as_the_page():
+    changes = (ChangeFacts("forbidden", 2, "object 7"), ChangeFacts("forbidden", 2, "object 8"))
+    verdict = _verdict(_signature(reason="INVALID_MODIFIED", changes_after="forbidden", changes=changes))
+    (group,) = view_verdict(verdict, OWN).signatures[0].after
+    for language in LANGUAGES:
+        words = Words(language)
+        (sentence,) = (words.say(each.code, each.facts) for each in group.sentences)
+        lines = describe_verdict(verdict, words)
+        assert f"    {words.say(group.heading)}:\n      - {sentence}" in "\n".join(lines)
+        assert "object" not in sentence
+        assert sum("object 7" in line for line in lines) == 0
 
 
 def test_a_document_in_force_lends_no_green_to_a_copy_that_is_not_valid():

@@ -31,7 +31,7 @@ from signer.findings import KINDS, LEFT_OUT
 from signer.metadata import LENGTHS
 from signer.office_policy import INTENTS, policy_files
 from signer.prepared import STATES
-from signer.validation.facts import TRUST_KINDS, ChangeFacts, SignatureFacts
+from signer.validation.facts import TRUST_KINDS, SignatureFacts
 from signer.validation.reasons import REASONS
 
 ROOT = Path(__file__).parents[3]
@@ -315,7 +315,6 @@ def _families() -> dict[str, Callable[[], list[str]]]:
         "KIND_*": lambda: [f"KIND_{each}" for each in sorted(_NO_DOCUMENT)],
         "TRUST_*": lambda: [f"TRUST_{kind}" for kind in TRUST_KINDS],
         "FINDING_*": lambda: [f"FINDING_{kind}" for kind in (*KINDS, LEFT_OUT)],
-        "CHANGE_*": lambda: [f"CHANGE_{kind}" for kind in _choices(ChangeFacts, "kind")],
         "DOCUMENT_*": lambda: [
             f"DOCUMENT_{status.upper()}" for status in document["status"]["enum"] if status != "in-force"
         ],
