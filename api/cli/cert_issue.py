@@ -58,7 +58,10 @@ def issue_certificates(options: argparse.Namespace, installation: Installation, 
             file = stack.enter_context(OutputFile(output.path, expected_size=_PEM_FILE, replace=options.force))
         if wanted.public_key_der is not None:
             registration = _registration(wanted, options, installation, actor)
-            record, name = issue_wanted(wanted, registration, actor, installation.issuing_today(options.authority)), None
+            record, name = (
+                issue_wanted(wanted, registration, actor, installation.issuing_today(options.authority)),
+                None,
+            )
         else:
             record, name = _issue_with_key(wanted, options, installation, actor)
         pem = record.certificate().public_bytes(Encoding.PEM)
