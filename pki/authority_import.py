@@ -26,7 +26,7 @@ from certs.lost import LostCertificate, add_lost
 from certs.names import common_name, organization, rfc4514, subject_of
 from certs.serial import serial_hex
 from certs.training import is_training
-from hsm.spec import Purpose, spki_der
+from hsm.spec import Purpose, key_id_of, spki_der
 from pki import audit
 from pki.approval import Deed, demand, use
 from pki.approval_rules import Act
@@ -173,7 +173,8 @@ def _refuse_missing_key(public_key_der: bytes, subject: str, deps: CeremonyDeps)
     """The token has it, it cannot leave, and it is for authorities from here on and nothing else."""
     ref = next((each for each in deps.keys.list_keys() if each.public_key_der == public_key_der), None)
     if ref is None:
-        raise ImportKeyMissing(f"no key for {subject}", subject=subject)
+        key_id = key_id_of(public_key_der).hex()
+        raise ImportKeyMissing(f"no key {key_id} for {subject}", subject=subject, key_id=key_id)
     if ref.purpose not in {None, Purpose.AUTHORITY}:
         raise ImportKeyInUse(f"the key of {subject} is for others", subject=subject, used_by=str(ref.purpose))
     deps.keys.check_protected(public_key_der)

@@ -12,7 +12,7 @@ class AuthorityImportRefused(PkiError):
 
 
 class ImportKeyMissing(AuthorityImportRefused):
-    """The token has no key for this certificate. Facts: subject."""
+    """The token has no key for this certificate under the CKA_ID that follows from it. Facts: subject, key_id."""
 
     code = "IMPORT_KEY_MISSING"
 

@@ -74,7 +74,7 @@ def issue_batch(options: argparse.Namespace, installation: Installation, call: C
     actor = acting(call, installation)
     require(actor, Permission.ISSUE)
     writable_folder(options.output.path, options.output.typed)
-    issuing = installation.issuing_today()
+    issuing = installation.issuing_today(options.authority)
     progress = _Progress(call.err, len(lines))
     results: list[_Result] = []
     stopped: Exception | None = None

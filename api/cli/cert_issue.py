@@ -58,7 +58,10 @@ def issue_certificates(options: argparse.Namespace, installation: Installation, 
             file = stack.enter_context(OutputFile(output.path, expected_size=_PEM_FILE, replace=options.force))
         if wanted.public_key_der is not None:
             registration = _registration(wanted, options, installation, actor)
-            record, name = issue_wanted(wanted, registration, actor, installation.issuing_today()), None
+            record, name = (
+                issue_wanted(wanted, registration, actor, installation.issuing_today(options.authority)),
+                None,
+            )
         else:
             record, name = _issue_with_key(wanted, options, installation, actor)
         pem = record.certificate().public_bytes(Encoding.PEM)
@@ -130,7 +133,7 @@ def _issue_with_key(
         days=wanted.days,
         registration=_registration(wanted, options, installation, actor),
     )
-    deps = EnrolmentDeps(installation.keys, installation.issuing_today(), settings.sign.rsa_padding)
+    deps = EnrolmentDeps(installation.keys, installation.issuing_today(options.authority), settings.sign.rsa_padding)
     record = enrol(request, actor, deps)
     with installation.database.read() as session:
         return record, credential_of_certificate(session, record.serial) or ""

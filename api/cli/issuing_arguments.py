@@ -51,6 +51,12 @@ def issue_arguments(add: Add, path: Path, number: Number, *ends: End) -> None:
     what.add_argument(
         "--csr", type=path, metavar="FILE", help="take the public key from this request, and nothing else"
     )
+    what.add_argument(
+        "--authority",
+        metavar="NAME",
+        default="issuing",
+        help="who issues it, for example one that was taken in (issuing)",
+    )
     by = issue.add_argument_group("on what ground")
     by.add_argument("--evidence", metavar="REF", help="where the papers are that you have checked, like a file number")
     by.add_argument("--registration", type=number(1, _LARGEST_ID), metavar="ID", help="a confirmed registration")
