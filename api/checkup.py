@@ -309,7 +309,7 @@ def _judge(installation: Installation) -> Iterator[Finding]:
     if not walls.is_limited or walls.memory_bytes > preparing.memory_bytes:
         yield Finding("judge", "wrong", "DOCTOR_JUDGE_UNBOUNDED")
     else:
-        yield Finding("judge", "ok", "DOCTOR_JUDGE_OK", facts)
+        yield Finding("judge", "ok", "DOCTOR_JUDGE_BOUNDED", facts)
     if walls.own_network:
         yield Finding("judge", "ok", "DOCTOR_JUDGE_OFFLINE")
     else:

@@ -48,7 +48,9 @@ def small_pdf(pki: Pki) -> bytes:
         field_name="Sig1", md_algorithm="sha256", subfilter=fields.SigSeedSubFilter.PADES
     )
     out = BytesIO()
-    documents.PdfSignerOfThen(meta, documents.simple_signer(pki.officer)).sign_pdf(writer, output=out, bytes_reserved=_RESERVED)
+    documents.PdfSignerOfThen(meta, documents.simple_signer(pki.officer)).sign_pdf(
+        writer, output=out, bytes_reserved=_RESERVED
+    )
     return out.getvalue()
 
 

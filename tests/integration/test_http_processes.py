@@ -98,7 +98,7 @@ def test_the_log_says_at_the_start_which_walls_stand_around_the_files_of_strange
     assert {said["own_network"]} == apart
     assert said["level"] == ("info" if said["own_network"] else "warning")
     found = {each["code"]: each for each in user.json("doctor") if each["check"] == "judge"}
-    assert found["DOCTOR_JUDGE_OK"]["facts"]["memory"] == "512"
+    assert found["DOCTOR_JUDGE_BOUNDED"]["facts"]["memory"] == "512"
     assert ("DOCTOR_JUDGE_OFFLINE" in found) is said["own_network"]
     assert ("DOCTOR_JUDGE_NO_FILES" in found) is (said["landlock"] > 0)
 
