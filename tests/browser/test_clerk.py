@@ -95,7 +95,12 @@ def generation_2(user: User) -> None:
 
 
 @pytest.mark.parametrize(
-    ("certified", "tree"), [(own, "internal"), (generation_1, "government"), (generation_2, "government")]
+    ("certified", "tree"),
+    [
+        (own, "internal"),
+        pytest.param(generation_1, "government", marks=pytest.mark.walk),
+        (generation_2, "government"),
+    ],
 )
 def test_refused_then_both_then_recalled_and_the_citizen_sees_it(
     clerk: Clerk, window: Window, certified: Callable[[User], None], tree: str

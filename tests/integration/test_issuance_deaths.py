@@ -64,7 +64,7 @@ def _check_whole(user: User) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("how", "lines"), [("one", 1), ("many", 3)])
+@pytest.mark.parametrize(("how", "lines"), [("one", 1), pytest.param("many", 3, marks=pytest.mark.walk)])
 def test_a_death_at_any_step_of_issuance_is_named_and_mended(user: User, how: str, lines: int) -> None:
     tried = list(_deaths(user, how, lines))
     # Registration, intent, signature, completion: a step before and one after each, and the one that came through.

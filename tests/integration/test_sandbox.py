@@ -9,6 +9,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,9 @@ def test_blobs_come_back_byte_for_byte(judge: Judge) -> None:
     assert judge.run("echo", {"tên": "Đà Nẵng"}, blobs) == ({"tên": "Đà Nẵng"}, blobs)
 
 
-def test_an_endless_loop_ends_by_processor_time(judge: Judge) -> None:
-    with pytest.raises(SandboxTimeout) as caught:
+def test_an_endless_loop_ends_by_processor_time() -> None:
+    # So patient that a busy machine gives it its second.
+    with Judge(replace(LIMITS, wall_seconds=60), child=HOSTILE) as judge, pytest.raises(SandboxTimeout) as caught:
         judge.run("spin", {})
     assert caught.value.facts == {"limit": "cpu", "seconds": "1"}
 
@@ -318,6 +320,7 @@ def test_a_hostile_file_ends_within_the_limits(name: str) -> None:
         verifier = _verifier(judge, FixedClock(NOW))
         begun = time.monotonic()
         verdict = verify_file(HOSTILE_FILES[name](), "hostile.pdf", verifier)
-        assert time.monotonic() - begun < 12
+        # The wall, and on a busy machine as much again to start and to end the process.
+        assert time.monotonic() - begun < 2 * limits.wall_seconds
         assert verdict.conclusion in ("unreadable", "unsigned", "indeterminate")
         assert verify_file(documents.page_pdf(), "next.pdf", verifier).conclusion == "unsigned"
