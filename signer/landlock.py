@@ -24,7 +24,10 @@ _FILES = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
 _TCP_BIND_AND_CONNECT = 3  # since 4
 _ABSTRACT_SOCKETS_AND_SIGNALS = 3  # since 6
 # Shared libraries, fonts, time zones; what the dynamic loader and OpenSSL look up; oneself.
-_SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl/openssl.cnf", "/dev/urandom", "/dev/null", "/proc/self")
+_SYSTEM = (
+    "/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl/openssl.cnf", "/dev/urandom", "/dev/null",
+    "/proc/self",
+)  # fmt: skip
 
 
 def forbid_files_and_network() -> int:
