@@ -30,12 +30,21 @@ _SIGNING_CERTIFICATE_V2 = der.oid("1.2.840.113549.1.9.16.2.47")
 
 @dataclass(frozen=True)
 class SignedParts:
-    """What stands in a SignedData of one signer. `certificates` in DER, in any order; `attributes` without their tag."""
+    """What stands in a SignedData of one signer; `certificates_field` and `attributes` without their tag."""
 
     content: bytes
-    certificates: tuple[bytes, ...]
+    certificates_field: bytes
     attributes: bytes
     signature: bytes
+
+    @property
+    def certificates(self) -> tuple[bytes, ...]:
+        """In DER, in any order; ValueError when one of them cannot be read."""
+        held = Reader(self.certificates_field)
+        found: list[bytes] = []
+        while not held.is_empty:
+            found.append(der.tlv(der.SEQUENCE, held.take(der.SEQUENCE)))
+        return tuple(found)
 
 
 def read_signed_data(octets: bytes, content_type: str) -> SignedParts:
@@ -51,18 +60,14 @@ def read_signed_data(octets: bytes, content_type: str) -> SignedParts:
     if der.tlv(der.OID, encapsulated.take(der.OID)) != der.oid(content_type):
         raise ValueError("the content is of another type")
     content = encapsulated.enter(0xA0).take(der.OCTET_STRING)
-    certificates: list[bytes] = []
-    if signed_data.next_is(0xA0):
-        held = signed_data.enter(0xA0)
-        while not held.is_empty:
-            certificates.append(der.tlv(der.SEQUENCE, held.take(der.SEQUENCE)))
+    certificates = signed_data.take(0xA0) if signed_data.next_is(0xA0) else b""
     signer = signed_data.enter(der.SET).enter()
     signer.integer()
     for _ in ("sid", "digestAlgorithm"):
         signer.take(der.SEQUENCE)
     attributes = signer.take(0xA0)
     signer.take(der.SEQUENCE)  # signatureAlgorithm
-    return SignedParts(content, tuple(certificates), attributes, signer.take(der.OCTET_STRING))
+    return SignedParts(content, certificates, attributes, signer.take(der.OCTET_STRING))
 
 
 class SignerTemplate:

@@ -89,9 +89,10 @@ def read_store(octets: bytes, fingerprint: bytes, now: datetime) -> StoreFile:
     """What a store says, once its signature was checked with the certificate whose SHA-256 somebody typed; Refused otherwise."""
     try:
         parts = read_signed_data(octets, TRUST_STORE_CONTENT)
+        certificates = parts.certificates
     except (ValueError, IndexError):
         raise UsageWrong("TRUST_STORE_UNREADABLE") from None
-    held = [each for each in parts.certificates if hmac.compare_digest(hashlib.sha256(each).digest(), fingerprint)]
+    held = [each for each in certificates if hmac.compare_digest(hashlib.sha256(each).digest(), fingerprint)]
     if not held:
         raise Refused("TRUST_STORE_SIGNER_WRONG")
     signer = x509.load_der_x509_certificate(held[0])

@@ -17,7 +17,7 @@ from hsm.spec import PublicKey
 from pki.errors import TokenWrong
 from pki.schemes import DIGEST_OIDS, Scheme, SignatureMismatch, check_signature, sign_message
 from pki.service_keys import Service
-from pki.signed_data import TST_INFO, SignerTemplate
+from pki.signed_data import TST_INFO, SignerTemplate, read_signed_data
 from pki.tsa.request import TimeStampRequest
 
 _VERSION_1 = der.integer(1)
@@ -90,19 +90,19 @@ class TokenCheck:
         """
         service = self.service
         try:
-            content, attributes, signature = _read_signed_data(token)
-            made_under, imprint, moment = _read_content(content)
+            parts = read_signed_data(token, TST_INFO)
+            made_under, imprint, moment = _read_content(parts.content)
         except (ValueError, OverflowError) as error:
             raise TokenWrong(f"not a token: {error}", part="structure") from error
         if policy is not None and der.tlv(der.OID, made_under) != der.oid(policy):
             raise TokenWrong("the policy is another", part="policy")
         if imprint != der.algorithm(DIGEST_OIDS[digest]) + der.octets(hashed):
             raise TokenWrong("the imprint is another", part="imprint")
-        expected = self._signer.signed_attributes(hashlib.new(service.scheme.digest, content).digest())
-        if Reader(expected).take(der.SET) != attributes:
+        expected = self._signer.signed_attributes(hashlib.new(service.scheme.digest, parts.content).digest())
+        if Reader(expected).take(der.SET) != parts.attributes:
             raise TokenWrong("the attributes are others", part="attributes")
         try:
-            check_signature(service.public_key, service.scheme, signature, expected)
+            check_signature(service.public_key, service.scheme, parts.signature, expected)
         except SignatureMismatch as error:
             raise TokenWrong(str(error), part="signature") from error
         return moment
@@ -122,30 +122,6 @@ def embedded_certificates(token: bytes) -> list[x509.Certificate]:
     while not held.is_empty:
         found.append(x509.load_der_x509_certificate(der.tlv(der.SEQUENCE, held.take(der.SEQUENCE))))
     return found
-
-
-def _read_signed_data(token: bytes) -> tuple[bytes, bytes, bytes]:
-    """TSTInfo, the content of the signed attributes, and the signature value."""
-    outer = Reader(token)
-    content_info = outer.enter()
-    outer.end()
-    content_info.take(der.OID)
-    signed_data = content_info.enter(0xA0).enter()
-    signed_data.integer()
-    signed_data.take(der.SET)
-    encapsulated = signed_data.enter()
-    if der.tlv(der.OID, encapsulated.take(der.OID)) != der.oid(TST_INFO):
-        raise ValueError("the content is no TSTInfo")
-    content = encapsulated.enter(0xA0).take(der.OCTET_STRING)
-    if signed_data.next_is(0xA0):
-        signed_data.take(0xA0)  # certificates
-    signer = signed_data.enter(der.SET).enter()
-    signer.integer()
-    for _ in ("sid", "digestAlgorithm"):
-        signer.take(der.SEQUENCE)
-    attributes = signer.take(0xA0)
-    signer.take(der.SEQUENCE)  # signatureAlgorithm
-    return content, attributes, signer.take(der.OCTET_STRING)
 
 
 def _read_content(content: bytes) -> tuple[bytes, bytes, datetime]:
