@@ -83,16 +83,8 @@ def verify_file(source: Path | Octets, name: str, verifier: Verifier, content: P
 
 def _verify_beside(source: Path | Octets, name: str, verifier: Verifier, beside: Octets) -> Verdict:
     verifier = replace(verifier, beside=beside, inputs=replace(verifier.inputs, content=content_of(beside)))
-    if isinstance(beside, bytes):
-        return _verify_alone(source, name, verifier)
-    try:
-        before = beside.source.changed_at()
-        verdict = _verify_alone(source, name, verifier)
-        if beside.source.changed_at() == before:
-            return verdict
-    except OSError:
-        pass  # somebody cuts it off while it is read
-    return _verdict(name, None, None, JudgedFile("unreadable", "UNREADABLE_CONTENT"), None, verifier)
+    verdict = _while_unchanged(beside, lambda: _verify_alone(source, name, verifier))
+    return verdict or _verdict(name, None, None, JudgedFile("unreadable", "UNREADABLE_CONTENT"), None, verifier)
 
 
 def _verify_alone(source: Path | Octets, name: str, verifier: Verifier) -> Verdict:
@@ -102,17 +94,22 @@ def _verify_alone(source: Path | Octets, name: str, verifier: Verifier) -> Verdi
         pdf, unreadable = source, "UNREADABLE_TOO_LARGE" if len(source) > verifier.file_limit else ""
     if unreadable:
         return _verdict(name, None, None, JudgedFile("unreadable", unreadable), None, verifier)
-    if isinstance(pdf, bytes):
-        return _judged(pdf, name, verifier)
+    verdict = _while_unchanged(pdf, lambda: _judged(pdf, name, verifier))
+    return verdict or _verdict(name, None, None, JudgedFile("unreadable", "UNREADABLE_NO_ACCESS"), None, verifier)
+
+
+def _while_unchanged(octets: Octets, judge: Callable[[], Verdict]) -> Verdict | None:
+    """What `judge` says; None when a long file was changed meanwhile: what was hashed and what was looked at may be two files."""
+    if isinstance(octets, bytes):
+        return judge()
     try:
-        before = pdf.source.changed_at()
-        verdict = _judged(pdf, name, verifier)
-        if pdf.source.changed_at() == before:
+        before = octets.source.changed_at()
+        verdict = judge()
+        if octets.source.changed_at() == before:
             return verdict
     except OSError:
         pass  # somebody cuts it off while it is read
-    # What was hashed and what was looked at may be two files.
-    return _verdict(name, None, None, JudgedFile("unreadable", "UNREADABLE_NO_ACCESS"), None, verifier)
+    return None
 
 
 def _judged(pdf: Octets, name: str, verifier: Verifier) -> Verdict:
