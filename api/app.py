@@ -113,11 +113,16 @@ async def _tally(app: FastAPI) -> None:
     while True:
         # When the register falls silent, pages say when it last answered: also those of a service that nobody asks.
         with contextlib.suppress(ApiError, CertsError):
-            await app.state.lanes.quick.run(app.state.services.sources.look)
+            await app.state.lanes.quick.run(_look, app.state.services)
         await asyncio.sleep(_TALLY_SECONDS)
         # Kept until next time when the database is away.
         with contextlib.suppress(ApiError, CertsError):
             await app.state.lanes.quick.run(_write_tallies, app.state.services)
+
+
+def _look(services: Services) -> None:
+    services.sources.look()
+    services.learn_training()
 
 
 def _write_tallies(services: Services) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -78,6 +80,8 @@ class Services:
         self.installation = installation
         self.sources = Sources(installation.database, installation.clock)
         self.receipts = ReceiptDesk(installation)
+        # Whether people only practise here, as far as the register has said so by now: pages cannot wait for it.
+        self.training = False
         self._judges = JudgePool(
             installation.settings.web.judges,
             serving_limits(installation.settings),
@@ -102,11 +106,23 @@ class Services:
     def start(self) -> None:
         """Build what threads share, and start the judge processes that the first requests will want. Opens no key."""
         deps = self.installation
-        own = (deps.signing, deps.handover, deps.leveling, self.ocsp, deps.tsa, self.tokens, self.idempotency)
-        for part in (*own, deps.twins, deps.approvals, deps.by_registration, deps.registrations):
+        # Some ask the register what this installation is. When that is away, the rest of the service is there nevertheless, and such a
+        # part is built by the first who needs it and finds the register again.
+        parts: tuple[Callable[[], object], ...] = (
+            self.learn_training, lambda: deps.signing, lambda: deps.handover, lambda: deps.leveling, lambda: deps.tsa, lambda: deps.twins,
+            lambda: deps.approvals, lambda: deps.by_registration, lambda: deps.registrations,
+        )  # fmt: skip
+        for build in parts:
+            with suppress(DatabaseUnavailable):
+                build()
+        for part in (self.ocsp, self.tokens, self.idempotency):
             assert part is not None
         deps.judge.start()
         self._judges.start()
+
+    def learn_training(self) -> None:
+        """Ask the register, unless it has said it: DatabaseUnavailable."""
+        self.training = self.installation.training
 
     def verify(
         self,

@@ -55,6 +55,10 @@ _SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",
     "synchronous_commit": "on",
 }
+# What writes finds its rows by their keys, so one plan is good for all values: the server would plan the result of a signature anew each
+# time, which takes longer than to do it. It goes by an index from the first row on; and the price that the server puts on what is to be
+# avoided would have it compile the rest. (What reads may go by an index of some states alone.)
+_BY_KEYS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
 # How long a server may be silent before it counts as gone (libpq; tcp_user_timeout in milliseconds).
 _CLIENT_SETTINGS = {
     "connect_timeout": 5,
@@ -137,7 +141,7 @@ class Database:
         self._kept: tuple[KeptConnections, KeptConnections] | None = None
         if self.engine.dialect.name == "sqlite":
             self._kept = KeptConnections(self._reader), KeptConnections(self.engine, _ALONE)
-        self._lent = LentConnections(self._reader), LentConnections(self.engine)
+        self._lent = LentConnections(self._reader), LentConnections(self.engine, **_BY_KEYS)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

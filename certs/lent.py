@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +22,8 @@ from certs.prepared import driver_error, raw_cursor
 _MOST_IDLE = 5
 # One that lay for longer may have been forgotten by a firewall without a word.
 _TRUSTED_SECONDS = 5.0
+# A plan that the server keeps was made for tables as they were then: of a table that was empty it reads all that came since.
+_PLANS_SECONDS = 5.0
 _IDLE = 0  # libpq's PQTRANS_IDLE
 
 
@@ -39,9 +42,9 @@ def may_have_died(descriptor: int, lay_since: float) -> bool:
 class _Open:
     """An open connection, with what the driver runs statements by."""
 
-    __slots__ = ("connection", "cursor", "driver", "lay_since")
+    __slots__ = ("connection", "cursor", "driver", "lay_since", "plans_since")
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, settings: Mapping[str, str]) -> None:
         self.connection = engine.connect()
         # It goes back to no pool, which would have one less for ever.
         self.connection.detach()
@@ -50,11 +53,18 @@ class _Open:
         driver.autocommit = True
         self.driver = driver
         self.cursor = raw_cursor(self.connection)
-        self.lay_since = time.monotonic()
+        for name, value in settings.items():
+            self.cursor.execute("SELECT set_config($1, $2, false)", (name, value))
+        self.lay_since = self.plans_since = time.monotonic()
+
+    def has_old_plans(self) -> bool:
+        return time.monotonic() - self.plans_since >= _PLANS_SECONDS
 
     def answers(self) -> bool:
+        """Whether the server is there; it makes its plans anew."""
         try:
-            self.cursor.execute("SELECT 1")
+            self.cursor.execute("DISCARD PLANS")
+            self.plans_since = time.monotonic()
         except self.connection.dialect.loaded_dbapi.Error:
             self.connection.close()
             return False
@@ -62,10 +72,11 @@ class _Open:
 
 
 class LentConnections:
-    """Lends connections of one engine on PostgreSQL. For threads: none has another's."""
+    """Lends connections of one engine on PostgreSQL, opened with the server's settings besides. For threads: none has another's."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, **settings: str) -> None:
         self._engine = engine
+        self._settings = settings
         # The last one that came back goes out first: few are used, and those stay warm. Both ends of a list are safe for threads.
         self._idle: list[_Open] = []
         self._opened_since = object()
@@ -81,8 +92,9 @@ class LentConnections:
             try:
                 found = self._idle.pop()
             except IndexError:
-                return _Open(self._engine), since
-            if not may_have_died(found.driver.fileno(), found.lay_since) or found.answers():
+                return _Open(self._engine, self._settings), since
+            asked = may_have_died(found.driver.fileno(), found.lay_since) or found.has_old_plans()
+            if not asked or found.answers():
                 return found, since
             # The others came from the same server.
             self.close()

@@ -15,11 +15,11 @@ _ASCII_FLATE = (b"[/ASCII85Decode/FlateDecode]", b"[/ASCII85Decode /FlateDecode]
 # Read octet by octet in Python.
 _MOST_ASCII = 64 * 1024
 _MOST_OCTETS = 4 * 1024 * 1024
-# Strings, names, numbers, brackets and white space: what is left are operators, and whatever this does not know.
 _STRING = rb"\((?:[^()\\]++|\\.)*+\)|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>"
-_OPERANDS = re.compile(
-    rb"(?:[0-9.+\-\[\]\x00\t\n\x0c\r ]++|" + _STRING + rb"|/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*+|<<|>>)++", re.DOTALL
-)
+# Strings and names, then numbers, brackets and white space: what is left are operators, and whatever this does not know.
+_WORDY = re.compile(_STRING + rb"|/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*+|<<|>>", re.DOTALL)
+_NUMERIC = b"0123456789.+-[]\x00\t\n\x0c\r"
+_BLANKED = bytes.maketrans(_NUMERIC, b" " * len(_NUMERIC))
 _TEXT = {b"Tj", b"TJ", b"'", b'"'}
 _COVERING = {b"f", b"F", b"f*", b"B", b"B*", b"b", b"b*"}
 # These may have strings that nobody sees.
@@ -76,7 +76,7 @@ class PageText:
 def read_text(objects: PlainObjects, page: RawDictionary) -> PageText:
     """The content of a page; NotPlain where anything but text follows text, or where anything is not understood."""
     content = b"\n".join(_inflated(objects, number) for number in _contents(objects, page))
-    operators = _OPERANDS.sub(b" ", content).split()
+    operators = _WORDY.sub(b" ", content).translate(_BLANKED).split()
     kinds = set(operators)
     covering = kinds & _COVERING
     if not kinds <= _HARMLESS | _COVERING:

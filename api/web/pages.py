@@ -194,9 +194,8 @@ def _renderer(request: Request) -> Renderer:
 def _renderer_of(state: State) -> Renderer:
     renderer: Renderer | None = getattr(state, "renderer", None)
     if renderer is None:
-        renderer = state.renderer = Renderer(
-            state.services.installation.settings, training=state.services.installation.training
-        )
+        services: Services = state.services
+        renderer = state.renderer = Renderer(services.installation.settings, training=lambda: services.training)
     return renderer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from urllib.parse import urlencode, urlsplit
@@ -27,9 +28,10 @@ class _Asset:
 
 
 class Renderer:
-    """Makes answers out of views. Any number of requests share it."""
+    """Makes answers out of views. Any number of requests share it. `training`: whether people only practise here, asked for each."""
 
-    def __init__(self, settings: Settings, *, training: bool = False) -> None:
+    def __init__(self, settings: Settings, *, training: Callable[[], bool]) -> None:
+        self._training = training
         self._voices = Voices()
         self._assets = dict(_read_assets())
         self._templates = Environment(
@@ -40,7 +42,6 @@ class Renderer:
         self._constants = {
             "languages": NAMES,
             "limit_mb": str(settings.web.max_upload_mb),
-            "training": training,
             "practice": self._voices.of("vi")("WEB_WORD_TRAINING"),
             "public_url": settings.http.public_url,
             "host": urlsplit(settings.http.public_url).netloc,
@@ -67,6 +68,7 @@ class Renderer:
             **self._constants,
             **values,
             "lang": language,
+            "training": self._training(),
             "say": self._voices.of(language),
             "page": lambda path: f"{path}?{urlencode({'lang': language})}",
             "page_path": lambda path: path,

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import bindparam, column, insert, literal_column, select, table, text
+from sqlalchemy import Connection, bindparam, column, insert, literal_column, select, table, text
 from sqlalchemy.exc import IntegrityError
 
 from certs.db import Database, hold, hold_before
@@ -80,6 +80,58 @@ def test_what_fails_is_undone_and_its_connection_serves_the_next(server: Cluster
         "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND state <> 'idle'", database.url.database
     )
     assert idle == 0
+
+
+def test_a_plan_that_was_made_for_a_small_table_does_not_read_all_that_came_since(
+    server: Cluster, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Prepared(select(THINGS.c.id).where(THINGS.c.id == bindparam("id")))
+
+    def rows_read_for_one() -> int:
+        """How many rows the server goes through, besides those it finds by an index."""
+        with database.look() as connection:
+            before = _rows_read(connection)
+            assert one.run(connection, {"id": 5}) == [(5,)]
+            return _rows_read(connection) - before
+
+    with database.look() as connection:
+        # One plan for all values, kept after the driver has seen the statement often enough.
+        connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+    _fill(server, database, 1, 9)
+    for _ in range(8):
+        assert rows_read_for_one() == 9
+    _fill(server, database, 10, 3000)
+    assert rows_read_for_one() == 3000
+    monkeypatch.setattr("certs.lent._PLANS_SECONDS", 0.0)
+    assert rows_read_for_one() == 0
+
+
+def _fill(server: Cluster, database: Database, first: int, last: int) -> None:
+    with server.connect(str(database.url.database)) as connection:
+        connection.execute("INSERT INTO things SELECT generate_series(%s::int, %s::int)", (first, last))
+        if first == 1:
+            # So that it is known to be small; what comes later the server finds out only when it plans.
+            connection.execute("VACUUM (ANALYZE) things")
+
+
+def _rows_read(connection: Connection) -> int:
+    connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+    connection.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
+    ((rows,),) = connection.exec_driver_sql(
+        "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'things'"
+    ).all()
+    return int(rows)
+
+
+def test_what_writes_goes_by_keys(database: Database) -> None:
+    """As it is set where the rows of signatures are written: an index also where a table is small, and one plan for all values."""
+    with database.at_once() as connection:
+        plan = connection.exec_driver_sql("EXPLAIN SELECT id FROM things WHERE id = 1").all()
+        assert connection.exec_driver_sql("SHOW plan_cache_mode").scalar() == "force_generic_plan"
+        assert connection.exec_driver_sql("SHOW jit").scalar() == "off"
+    assert "Index Only Scan" in str(plan[0])
+    with database.read() as session:
+        assert session.execute(text("SHOW plan_cache_mode")).scalar() == "auto"
 
 
 def test_one_who_gives_up_in_the_middle_leaves_nothing(database: Database) -> None:
