@@ -94,7 +94,12 @@ def create_app(installation: Installation) -> FastAPI:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
-    services.start()
+    try:
+        services.start()
+    except Exception:
+        # The server says that it cannot start, and keeps from our log why: what strangers send may stand in what it prints.
+        logging.getLogger(LOGGER).exception("start failed")
+        raise
     tallying = asyncio.create_task(_tally(app))
     try:
         yield
