@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # Whole files, in their order: the long ones of whole installations come before the short ones of units, not last.
-IN_PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
+IN_PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # What depends on rows most. `make test-all` repeats everything.
 ON_POSTGRESQL := tests/unit/certs/test_inventory.py tests/unit/certs/test_prepared.py tests/unit/api/test_migrations.py \
     tests/unit/pki/test_audit_chain.py tests/unit/pki/test_approval.py tests/unit/pki/test_issuance_batch.py \
