@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import tests.bench.library_alone  # noqa: F401  before all that would put our readers into the library
 from tests.bench import (
     commands,
     crls,
