@@ -111,12 +111,11 @@ class Services:
         parts: tuple[Callable[[], object], ...] = (
             self.learn_training, lambda: deps.signing, lambda: deps.handover, lambda: deps.leveling, lambda: deps.tsa, lambda: deps.twins,
             lambda: deps.approvals, lambda: deps.by_registration, lambda: deps.registrations,
+            lambda: self.ocsp, lambda: self.tokens, lambda: self.idempotency,
         )  # fmt: skip
         for build in parts:
             with suppress(DatabaseUnavailable):
                 build()
-        for part in (self.ocsp, self.tokens, self.idempotency):
-            assert part is not None
         deps.judge.start()
         self._judges.start()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.installation import User
+from tests.integration import test_receipts
 
 # Khmer and Thai join signs to clusters, Arabic runs from right to left and joins letters, Chinese and Korean have fonts of their own.
 NAMES = ["សុខ វិបុល", "สมชาย ใจดี", "محمد عبد الله", "王小明", "김민준"]
@@ -17,9 +18,8 @@ _TURNS = str.maketrans("", "", "\u202a\u202b\u202c\u2066\u2067\u2068\u2069\u200e
 
 
 def text_of(pdf: Path) -> str:
-    """What a reader copies out of it, its marks of direction left out, white space evened out."""
-    done = subprocess.run(["pdftotext", str(pdf), "-"], capture_output=True, text=True, check=True)
-    return " ".join(done.stdout.translate(_TURNS).split())
+    """What a reader copies out of it, its marks of direction left out."""
+    return test_receipts.text_of(pdf).translate(_TURNS)
 
 
 @pytest.mark.parametrize("name", NAMES)
