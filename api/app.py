@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncIterator
 
@@ -35,6 +36,8 @@ from api.routes import (
     verify,
 )
 from api.services import Services
+from api.sign_jobs import MOST_TOGETHER, sign_all
+from api.together import Together
 from api.web import pages
 from api.wiring import Installation
 from certs.errors import CertsError
@@ -43,11 +46,13 @@ from signer.validation.verdict import software
 
 # How often what is counted in memory goes to the database.
 _TALLY_SECONDS = 60.0
+# Short documents that may wait before a web process: a second's.
+_MOST_TO_SIGN = 200
 _SYSTEM = system_part("web")
 
 
 def create_app(installation: Installation) -> FastAPI:
-    """The whole HTTP service on an installation. `app.state` has services, lanes, access and metrics.
+    """The whole HTTP service on an installation. `app.state` has services, lanes, what signs short documents together, access and metrics.
 
     Opens nothing by itself; started and closed by the ASGI lifespan, which also closes the installation.
     """
@@ -61,6 +66,9 @@ def create_app(installation: Installation) -> FastAPI:
     )  # fmt: skip
     app.state.services = services
     app.state.lanes = lanes
+    app.state.together = Together(
+        lanes.sign, functools.partial(sign_all, services), most=MOST_TOGETHER, waiting=_MOST_TO_SIGN
+    )
     app.state.metrics = Metrics()
     installation.stamp_watch.count_with(app.state.metrics.count_timestamp)
     app.state.access = Access(settings, services.tokens, lanes)

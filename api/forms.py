@@ -45,6 +45,11 @@ class Form(_Fields):
     _file: UploadFile
     _beside: UploadFile | None = None
 
+    @property
+    def size(self) -> int:
+        """Octets of the file."""
+        return self._file.size or 0
+
     def content(self) -> bytes:
         """The file's bytes. Blocks: call it on a thread."""
         return _octets(self._file)

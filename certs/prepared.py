@@ -53,6 +53,14 @@ class Prepared:
         cursor.execute(spelling.sql, spelling.bind(values))
         return lambda: spelling.convert(cursor.fetchall() if spelling.gives_rows else [])
 
+    def run_each(self, connection: Connection, many: Sequence[Mapping[str, Any]]) -> list[Sequence[Sequence[Any]]]:
+        """Run it once for each set of values, in their order: the rows of each. To PostgreSQL they cross together."""
+        if connection.dialect.name != "postgresql" or len(many) < 2:
+            return [self.run(connection, values) for values in many]
+        with sent_together(connection):
+            results = [self.queue(connection, values, place) for place, values in enumerate(many)]
+        return [result() for result in results]
+
     def run_many(self, connection: Connection, many: Sequence[Mapping[str, Any]]) -> None:
         """Run it once for each set of values. Rows are not asked for."""
         spelling = self._spelling(connection.dialect)

@@ -1,14 +1,15 @@
 """The rows of a signature on a document of its own, in as few statements as the database can do them in.
 
-To PostgreSQL document, act and audit row go as one statement, and the result with its audit row as another: each crossing
-costs a service nearly as much as a signature does. SQLite, which is asked without crossing anything, is told one after the
-other. Other signatures than these are told by documents.py.
+To PostgreSQL document, act and audit row go as one statement, and the result with its audit row as another: each crossing costs a
+service nearly as much as a signature does, and the statements of several documents cross together. SQLite, which is asked without
+crossing anything, is told one after the other. Other signatures than these are told by documents.py.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -98,67 +99,123 @@ _DONE = FINISH_ACT.returning(ACTS.c.id).cte("done")
 _FINISH = Prepared(select(_DONE.c.id).add_cte(*appended_by(_DONE)))
 
 
-def begin_fresh(
-    within: Session | Connection, clock: Clock, actor: Actor, intent: ActIntent, *, agency: str, name: str,
-    details: dict[str, Any], facts: dict[str, str], code: str | None = None,
-) -> tuple[Registered, int] | None:  # fmt: skip
-    """Open a document for a file without earlier signatures and store what is about to be signed; the document, the act's id.
+@dataclass(frozen=True)
+class Opening:
+    """A document to be opened for a file without earlier signatures, and what is about to be signed on it.
 
-    None, and nothing stored, when the register knows the file after all. `facts`: who signs, for the audit row. `code`: one that
-    was promised to somebody before.
+    `facts`: who signs, for the audit row. `code`: one that was promised to somebody before.
     """
-    facts = facts | {"digest": intent.digest}
+
+    intent: ActIntent
+    agency: str
+    name: str
+    details: dict[str, Any]
+    facts: dict[str, str]
+    code: str | None = None
+
+    def document_values(self) -> dict[str, Any]:
+        """The document's row."""
+        return document_values(
+            agency=self.agency, name=self.name, details=self.details, now=self.intent.claimed_time, code=self.code
+        )
+
+    def audited(self) -> dict[str, str]:
+        """What the audit row says."""
+        return self.facts | {"digest": self.intent.digest}
+
+
+@dataclass(frozen=True)
+class Finishing:
+    """An act whose signature exists, was checked and is stored. `facts`: who signed, for the audit row."""
+
+    document: Registered
+    act: int
+    facts: dict[str, str]
+    output_sha256: str
+    output_size: int
+    now: datetime
+    reached: Reached = NOTHING_MORE
+
+    def values(self) -> dict[str, Any]:
+        """The act's row."""
+        return finish_values(
+            self.act, output_sha256=self.output_sha256, output_size=self.output_size, now=self.now, reached=self.reached
+        )
+
+    def audited(self) -> dict[str, str]:
+        """What the audit row says."""
+        return self.facts | {"sha256": self.reached.extended_sha256 or self.output_sha256}
+
+
+def begin_fresh(
+    within: Session | Connection, clock: Clock, actor: Actor, openings: Sequence[Opening]
+) -> list[tuple[Registered, int] | None]:
+    """Open a document for each and store what is about to be signed: the document, the act's id.
+
+    None, and nothing stored, for one whose file the register knows after all.
+    """
     connection = connection_of(within)
-    opening = document_values(agency=agency, name=name, details=details, now=intent.claimed_time, code=code)
-    values = _prefixed("document", opening) | _prefixed("act", act_values(intent))
     if connection.dialect.name != "postgresql":
-        if _KNOWN.run(connection, values):
-            return None
-        ((document_id,),) = _INSERT_DOCUMENT.run(connection, opening)
-        ((act,),) = _INSERT_ACT.run(connection, {"document_id": document_id, **act_values(intent)})
-        append(connection, clock, actor, _BEGIN_AUDITED, "act", str(act), **facts)
-        return Registered(document_id, opening["code"], IN_FORCE), act
-    values |= audit_values(clock, actor, _BEGIN_AUDITED, "act", **facts)
+        return [_begin_near(connection, clock, actor, opening) for opening in openings]
+    rows_of = [opening.document_values() for opening in openings]
+    many = [
+        _prefixed("document", row) | _prefixed("act", act_values(opening.intent))
+        | audit_values(clock, actor, _BEGIN_AUDITED, "act", **opening.audited())
+        for row, opening in zip(rows_of, openings, strict=True)
+    ]  # fmt: skip
     with audit_refusals():
-        rows = _BEGIN.run(connection, values)
-    return (Registered(rows[0][0], opening["code"], IN_FORCE), rows[0][1]) if rows else None
+        came = _BEGIN.run_each(connection, many)
+    return [
+        (Registered(rows[0][0], row["code"], IN_FORCE), rows[0][1]) if rows else None
+        for row, rows in zip(rows_of, came, strict=True)
+    ]
+
+
+def _begin_near(connection: Connection, clock: Clock, actor: Actor, opening: Opening) -> tuple[Registered, int] | None:
+    row, act_row = opening.document_values(), act_values(opening.intent)
+    if _KNOWN.run(connection, _prefixed("act", act_row)):
+        return None
+    ((document_id,),) = _INSERT_DOCUMENT.run(connection, row)
+    ((act,),) = _INSERT_ACT.run(connection, {"document_id": document_id, **act_row})
+    append(connection, clock, actor, _BEGIN_AUDITED, "act", str(act), **opening.audited())
+    return Registered(document_id, row["code"], IN_FORCE), act
 
 
 def begin_in_force(
-    connection: Connection, clock: Clock, actor: Actor, intent: ActIntent, *, agency: str, name: str,
-    details: dict[str, Any], facts: dict[str, str], serials: Sequence[str],
-) -> tuple[Registered, int] | None:  # fmt: skip
-    """On PostgreSQL `begin_fresh` and the question whether these certificates are in force, in one crossing (`Database.at_once`).
+    connection: Connection, clock: Clock, actor: Actor, opening: Opening, serials: Sequence[str]
+) -> tuple[Registered, int] | None:
+    """On PostgreSQL `begin_fresh` of one and the question whether these certificates are in force, in one crossing (`Database.at_once`).
 
     None, and nothing stored, also when one of them is not, or the credential signs with consent only.
     """
-    opening = document_values(agency=agency, name=name, details=details, now=intent.claimed_time)
-    values = _prefixed("document", opening) | _prefixed("act", act_values(intent))
-    values |= audit_values(clock, actor, _BEGIN_AUDITED, "act", **facts, digest=intent.digest)
+    row = opening.document_values()
+    values = _prefixed("document", row) | _prefixed("act", act_values(opening.intent))
+    values |= audit_values(clock, actor, _BEGIN_AUDITED, "act", **opening.audited())
     values |= {**of_serials(serials), "standing_at": clock.now()}
     with audit_refusals(), sent_together(connection):
         # Whoever revokes one of them waits for us, or has come before: then the second statement sees it.
         keep_in_force(connection, serials)
         result = _begin_in_force(len(serials)).queue(connection, values, 1)
     rows = result()
-    return (Registered(rows[0][0], opening["code"], IN_FORCE), rows[0][1]) if rows else None
+    return (Registered(rows[0][0], row["code"], IN_FORCE), rows[0][1]) if rows else None
 
 
-def finish_fresh(
-    connection: Connection, clock: Clock, actor: Actor, document: Registered, act: int, facts: dict[str, str],
-    *, output_sha256: str, output_size: int, now: datetime, reached: Reached = NOTHING_MORE,
-) -> bool:  # fmt: skip
-    """The signature exists, was checked and is stored: with its audit row.
+def finish_fresh(connection: Connection, clock: Clock, actor: Actor, finishings: Sequence[Finishing]) -> list[bool]:
+    """Store each result with its audit row.
 
-    False, and nothing changed, when its document went out of force meanwhile.
+    False, and nothing changed, for one whose document went out of force meanwhile.
     """
-    facts = facts | {"sha256": reached.extended_sha256 or output_sha256}
-    values = finish_values(act, output_sha256=output_sha256, output_size=output_size, now=now, reached=reached)
     if connection.dialect.name == "postgresql":
-        values |= audit_values(clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
+        many = [
+            each.values()
+            | audit_values(clock, actor, _FINISH_AUDITED, "document", each.document.code, **each.audited())
+            for each in finishings
+        ]
         with audit_refusals():
-            return bool(_FINISH.run(connection, values))
-    if not _FINISH_ALONE.run(connection, values):
-        return False
-    append(connection, clock, actor, _FINISH_AUDITED, "document", document.code, **facts)
-    return True
+            return [bool(rows) for rows in _FINISH.run_each(connection, many)]
+    done = []
+    for each in finishings:
+        done.append(bool(_FINISH_ALONE.run(connection, each.values())))
+        if done[-1]:
+            append(connection, clock, actor, _FINISH_AUDITED, "document", each.document.code, **each.audited())
+    return done

@@ -66,28 +66,43 @@ class PreparedChunk:
 
     deps: SigningDeps
     count: int
+    errors: tuple[type[Exception], ...]
     readies: dict[int, Ready] = field(default_factory=dict)
     results: dict[int, Result] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
 
 def sign_documents(
-    requests: Sequence[SignRequest], actor: Actor, deps: SigningDeps, ledger: Ledger | None = None
+    requests: Sequence[SignRequest],
+    actor: Actor,
+    deps: SigningDeps,
+    ledger: Ledger | None = None,
+    *,
+    is_each_alone: bool = False,
 ) -> list[Result]:
-    """Sign each document: what came of it, or the error that speaks against it. A hundred at a time are enough."""
-    return finish_chunk(prepare_chunk(requests, actor, deps), ledger)
+    """Sign each document: what came of it, or the error that speaks against it. A hundred at a time are enough.
+
+    `is_each_alone`: they are of people who know nothing of each other, and a defect that one of them meets is his result too.
+    """
+    chunk = prepare_chunk(requests, actor, deps, errors=(Exception,) if is_each_alone else _ERRORS)
+    return finish_chunk(chunk, ledger)
 
 
 def prepare_chunk(
-    requests: Sequence[SignRequest], actor: Actor, deps: SigningDeps, stopped: Callable[[], bool] = never
+    requests: Sequence[SignRequest],
+    actor: Actor,
+    deps: SigningDeps,
+    stopped: Callable[[], bool] = never,
+    *,
+    errors: tuple[type[Exception], ...] = _ERRORS,
 ) -> PreparedChunk:
     """Steps 1 to 3: decide, number and prepare. Uses no key, and may go on beside the signing of the chunk before.
 
     When it is `stopped`, nothing more is begun: those have no result. A document that has got its number goes on, for the number
-    would be lost.
+    would be lost. `errors` of one document are its result.
     """
     require(actor, Permission.SIGN_DOCUMENTS)
-    chunk = PreparedChunk(deps, len(requests))
+    chunk = PreparedChunk(deps, len(requests), errors)
     usable = _Usable(deps)
 
     def opened(request: SignRequest) -> Case | None:
@@ -161,7 +176,7 @@ def _each(work: Callable[[T], R | None], given: dict[int, T], chunk: PreparedChu
     for place, outcome in _worked(work, given, chunk.deps.prepared_at_once):
         try:
             made = outcome()
-        except _ERRORS as error:
+        except chunk.errors as error:
             chunk.results[place] = error
         else:
             if made is not None:
@@ -258,7 +273,7 @@ class _Run:
                     continue
                 try:
                     made[place] = embed_and_raise(self._begun[place].ready, signed, signature)
-                except _ERRORS as error:
+                except self._chunk.errors as error:
                     self._results[place] = error
         stored = self._deps.blobs.put_all([each.raised.content for each in made.values()])
         for (place, each), sha256 in zip(made.items(), stored, strict=True):

@@ -29,7 +29,7 @@ from signer.documents import (
     merge_details,
 )
 from signer.errors import Refused
-from signer.intents import begin_fresh, begin_in_force, finish_fresh
+from signer.intents import Finishing, Opening, begin_fresh, begin_in_force, finish_fresh
 from signer.level_requests import add_request
 from signer.levels import reaches
 from signer.numbering import OUT, GivenNumber, number_facts, reserve_number, use_number, void_number, year_of
@@ -106,21 +106,19 @@ def begin_all(connection: Connection, readies: Sequence[Ready], promised: str | 
     for place, document in _known(connection, readies, intents, promised):
         if place not in results:
             results[place] = _begin_known(connection, readies[place], intents[place], document, acts)
-    for place, (ready, intent) in enumerate(zip(readies, intents, strict=True)):
-        if place in results:
-            continue
-        case = ready.case
-        begun = begin_fresh(
-            connection, case.deps.clock, case.actor, intent, agency=case.signatory.agency, name=case.request.name,
-            details=case.request.metadata, facts=case.signed_by, code=promised or case.code,
-        )  # fmt: skip
-        if begun is not None:
-            results[place] = Begun(ready, *begun)
+    fresh = [place for place in range(len(readies)) if place not in results]
+    openings = [_opening(readies[place], intents[place], promised) for place in fresh]
+    first = readies[0].case if readies else None
+    begun = begin_fresh(connection, first.deps.clock, first.actor, openings) if first is not None else []
+    for place, opened in zip(fresh, begun, strict=True):
+        ready, intent = readies[place], intents[place]
+        if opened is not None:
+            results[place] = Begun(ready, *opened)
             continue
         known = find_by_revisions(connection, (intent.input_sha256,))
         assert known is not None
         # A code is drawn on what nobody has signed, and the register knows nothing else.
-        assert case.code is None
+        assert ready.case.code is None
         results[place] = _begin_known(connection, ready, intent, known, acts)
     for place in consented:
         if isinstance(results[place], Refused):
@@ -139,11 +137,17 @@ def begin_alone(connection: Connection, ready: Ready) -> Begun | None:
         return None
     if signatory.activation != STANDING or case.code is not None:
         return None  # a consent is used in the same commit
-    begun = begin_in_force(
-        connection, case.deps.clock, case.actor, intent_of(ready), agency=signatory.agency, name=case.request.name,
-        details=case.request.metadata, facts=case.signed_by, serials=(signatory.serial, *signatory.authorities),
-    )  # fmt: skip
+    opening = _opening(ready, intent_of(ready))
+    serials = (signatory.serial, *signatory.authorities)
+    begun = begin_in_force(connection, case.deps.clock, case.actor, opening, serials)
     return None if begun is None else Begun(ready, *begun)
+
+
+def _opening(ready: Ready, intent: ActIntent, promised: str | None = None) -> Opening:
+    case = ready.case
+    return Opening(
+        intent, case.signatory.agency, case.request.name, case.request.metadata, case.signed_by, promised or case.code
+    )
 
 
 def _consent(
@@ -231,11 +235,8 @@ def finish_all(connection: Connection, made: Sequence[tuple[Begun, Outcome]]) ->
         begun, outcome = made[place]
         if not is_simple(begun, outcome):
             results[place] = _finish_more(connection, begun, outcome, acts)
-    for place in order:
-        begun, outcome = made[place]
-        if place not in results:
-            done = finish_simple(connection, begun, outcome)
-            results[place] = None if done else out_of_force(connection, begun.document)
+    simple = [place for place in order if place not in results]
+    results |= zip(simple, _finish_simple(connection, [made[place] for place in simple]), strict=True)
     if acts:
         case = made[0][0].ready.case
         append_all(connection, case.deps.clock, case.actor, acts)
@@ -245,10 +246,26 @@ def finish_all(connection: Connection, made: Sequence[tuple[Begun, Outcome]]) ->
 def finish_simple(connection: Connection, begun: Begun, outcome: Outcome) -> bool:
     """The result of one that `is_simple`; False when its document went out of force meanwhile."""
     case = begun.ready.case
-    return finish_fresh(
-        connection, case.deps.clock, case.actor, begun.document, begun.act, case.signed_by,
-        output_sha256=outcome.signed_sha256(), output_size=len(outcome.signed), now=case.deps.clock.now(),
-        reached=outcome.reached(),
+    (done,) = finish_fresh(connection, case.deps.clock, case.actor, [_finishing(begun, outcome)])
+    return done
+
+
+def _finish_simple(connection: Connection, made: Sequence[tuple[Begun, Outcome]]) -> list[Refused | None]:
+    if not made:
+        return []
+    case = made[0][0].ready.case
+    done = finish_fresh(connection, case.deps.clock, case.actor, [_finishing(*each) for each in made])
+    return [
+        None if is_done else out_of_force(connection, begun.document)
+        for is_done, (begun, _) in zip(done, made, strict=True)
+    ]
+
+
+def _finishing(begun: Begun, outcome: Outcome) -> Finishing:
+    case = begun.ready.case
+    return Finishing(
+        begun.document, begun.act, case.signed_by, outcome.signed_sha256(), len(outcome.signed),
+        case.deps.clock.now(), outcome.reached(),
     )  # fmt: skip
 
 

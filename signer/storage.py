@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -141,8 +142,11 @@ class BlobStore:
 
         # The first alone: it may have folders to make.
         first = put(contents[0])
-        with ThreadPoolExecutor(_STORED_AT_ONCE, "store") as pool:
-            return [first, *pool.map(put, contents[1:])]
+        return [first, *(self._storing.map(put, contents[1:]) if len(contents) > 1 else ())]
+
+    @cached_property
+    def _storing(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(_STORED_AT_ONCE, "store")
 
     def _make_folders(self) -> None:
         """All 256 at once: one sync instead of one at each of the first few hundred documents."""

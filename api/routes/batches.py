@@ -16,10 +16,10 @@ from api.auth.tokens import TokenRecord
 from api.errors import RequestError
 from api.forms import PASSWORD, BatchForm, read_batch_form
 from api.problems import sentence_of
-from api.routes.documents import particulars_of
 from api.routes.reading import idempotency_key
 from api.services import Services
 from api.settings import SignSettings
+from api.sign_form import particulars_of
 from certs.clock import rfc3339
 from certs.errors import CertsError
 from signer.appearance.geometry import parse_placement

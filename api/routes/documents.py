@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,35 +14,20 @@ from starlette.routing import Route
 
 from api.auth.tokens import TokenRecord
 from api.errors import RequestError
-from api.forms import PASSWORD, Form, read_form
+from api.forms import read_form
 from api.lineage_report import describe_lineage
 from api.routes.reading import idempotency_key, read_json
-from api.services import Services
-from api.settings import SignSettings
+from api.sign_form import FIELDS
+from api.sign_jobs import SignJob, is_short, links_of, sign_alone
 from certs.clock import rfc3339
-from certs.errors import CertsError
 from certs.training import marked_name
-from signer.appearance.geometry import parse_placement
 from signer.documents import Document
-from signer.errors import UsageWrong
 from signer.levels import LEVELS
 from signer.lineage import CORRECTED, REPLACED, Lineage
-from signer.metadata import parse_metadata
-from signer.octets import Octets, sha256_of
-from signer.office_policy import INTENTS, PARTICULARS
-from signer.particulars import Particulars, parse_particulars
 from signer.printing import PrintWish
-from signer.protection import parse_protection
 from signer.register_search import MOST, NAMES, parse_query
-from signer.signing import SignedDocument, SignRequest
-from signer.subfilters import SUBFILTERS
 from signer.succession import Succession
 
-# What a form says of a signature besides the file.
-FIELDS = (
-    "credential", "intent", "level", "metadata", "placement", "field", "certify", "lock", "subfilter", "activation", PASSWORD,
-    *PARTICULARS,
-)  # fmt: skip
 _FILE_MEDIA_TYPE = "application/pdf"
 # Who may see more of a document than its code shows everybody.
 _READERS = ("sign", "verify", "audit")
@@ -61,10 +42,14 @@ async def sign(request: Request) -> Response:
     token: TokenRecord = await state.access.require(request, "sign")
     key = idempotency_key(request)
     async with read_form(request, FIELDS) as form:
-        answer, level = await state.lanes.sign.run(_sign, state.services, token, form, key)
-    if level:
-        state.metrics.count_signed(level)
-    return JSONResponse(answer, 201, {"Location": answer["links"]["self"]})
+        job = SignJob(token, form, key)
+        if is_short(job, state.services.installation.settings.sign):
+            done = await state.together.run(job)
+        else:
+            done = await state.lanes.sign.run(sign_alone, state.services, job)
+    if done.level:
+        state.metrics.count_signed(done.level)
+    return JSONResponse(done.answer, 201, {"Location": done.answer["links"]["self"]})
 
 
 async def show(request: Request) -> Response:
@@ -186,135 +171,12 @@ async def _changed(request: Request, deed: Callable[..., Document], *arguments: 
     return JSONResponse(_describe(document, lineage))
 
 
-@dataclass(frozen=True)
-class _Wish:
-    """A request to sign, as it was meant."""
-
-    request: SignRequest
-    body_sha256: str
-
-
-def _sign(services: Services, token: TokenRecord, form: Form, key: str | None) -> tuple[dict[str, Any], str]:
-    """The answer, and the level when something was signed just now."""
-    wish = _wish(form, services.installation.settings.sign)
-    if key is None:
-        answer = _carry_out(services, token, wish)
-        return answer, answer["level"]
-    stored = services.idempotency.begin(
-        token.id, key, wish.body_sha256, lambda since: _recover(services, token, wish, since)
-    )
-    if stored is not None:
-        return stored, ""
-    try:
-        answer = _carry_out(services, token, wish)
-    except Exception:
-        _forget(services, token, key)
-        raise
-    # Should it fail: the document is signed and registered, and the client learns so. A repetition finds it in the register.
-    with contextlib.suppress(CertsError):
-        services.idempotency.finish(token.id, key, answer)
-    return answer, answer["level"]
-
-
-def _carry_out(services: Services, token: TokenRecord, wish: _Wish) -> dict[str, Any]:
-    # The register is not asked again: should it fall silent now, the document would be said to have failed, and be signed twice.
-    signed = services.sign(wish.request, token.actor)
-    return describe_signed(signed, signed.sha256, signed.level, signed.pending)
-
-
-def _recover(services: Services, token: TokenRecord, wish: _Wish, since: datetime) -> dict[str, Any] | None:
-    """What a process that died had finished of this request."""
-    input_sha256 = sha256_of(wish.request.pdf)
-    document = services.signed_since(input_sha256, wish.request.credential, token.actor, since)
-    if document is None or document.sha256 is None:
-        return None
-    reached = next((act.level for act in reversed(document.acts) if act.state == "done"), wish.request.level)
-    return describe_signed(document, document.sha256, reached, document.pending.level if document.pending else None)
-
-
-def _forget(services: Services, token: TokenRecord, key: str) -> None:
-    # Should it fail: the key stays taken until its request counts as dead, and what brought us here is what is said.
-    with contextlib.suppress(CertsError):
-        services.idempotency.forget(token.id, key)
-
-
-def _wish(form: Form, settings: SignSettings) -> _Wish:
-    if not form.fields.get("credential"):
-        raise RequestError("FORM_FIELD_MISSING", field="credential")
-    request = sign_request(form, settings)
-    return _Wish(request, body_sha256(form.fields, request.pdf))
-
-
-def sign_request(form: Form, settings: SignSettings) -> SignRequest:
-    """What a form asks to be signed; RequestError for a value that cannot be meant."""
-    fields = form.fields
-    level = fields.get("level") or settings.level
-    if level not in LEVELS:
-        raise RequestError("FORM_VALUE_WRONG", field="level", valid=", ".join(LEVELS))
-    subfilter = fields.get("subfilter") or settings.subfilter
-    if subfilter not in SUBFILTERS:
-        raise RequestError("FORM_VALUE_WRONG", field="subfilter", valid=", ".join(SUBFILTERS))
-    intent = fields.get("intent") or None
-    if intent not in (None, *INTENTS):
-        raise RequestError("FORM_VALUE_WRONG", field="intent", valid=", ".join(INTENTS))
-    placement = fields.get("placement") or "auto"
-    parse_placement(placement)
-    try:
-        metadata = json.loads(fields["metadata"]) if fields.get("metadata") else {}
-    except (ValueError, RecursionError):
-        raise UsageWrong("METADATA_NOT_OBJECT") from None
-    return SignRequest(
-        pdf=form.content(), name=form.name, credential=fields.get("credential", ""), intent=intent, level=level,
-        metadata=parse_metadata(metadata), placement=placement, field=fields.get("field") or None, subfilter=subfilter,
-        protection=parse_protection(fields.get("certify") or None, fields.get("lock") or None), password=form.password(),
-        particulars=particulars_of(fields),
-        activation=fields.get("activation") or None,
-    )  # fmt: skip
-
-
-def particulars_of(fields: Mapping[str, str]) -> Particulars:
-    """What some intents need to be told."""
-    return parse_particulars(*(fields.get(name) or None for name in PARTICULARS))
-
-
-def body_sha256(fields: dict[str, str], pdf: Octets) -> str:
-    """What makes two requests the same one: file and fields, however the form around them was written."""
-    # Without the password: this is stored, and a password that people choose can be guessed from its hash.
-    said = sorted(item for item in fields.items() if item[0] != PASSWORD)
-    written = json.dumps([said, sha256_of(pdf)])
-    return hashlib.sha256(written.encode()).hexdigest()
-
-
 def _texts(body: object, *names: str) -> list[str]:
     """The values of an object that has these names and no others, all of them strings."""
     if not isinstance(body, dict) or set(body) != set(names) or not all(isinstance(body[name], str) for name in names):
         valid = json.dumps(dict.fromkeys(names, "…"), ensure_ascii=False)
         raise RequestError("FORM_VALUE_WRONG", field="body", valid=valid)
     return [body[name] for name in names]
-
-
-def _links(code: str) -> dict[str, str]:
-    """Relative references: a client may reach us by another name than we know (RFC 3986 4.2)."""
-    own = f"/api/v1/documents/{code}"
-    return {"self": own, "file": f"{own}/file", "verify": f"/v/{code}"}
-
-
-def describe_signed(
-    document: SignedDocument | Document, sha256: str, level: str, pending: str | None
-) -> dict[str, Any]:
-    """What signing answers. `pending_level`: what was asked for, where it is still to be reached."""
-    return {
-        "code": document.code,
-        "sha256": sha256,
-        "status": document.status,
-        "issued": document.issued,
-        "number": document.number,
-        "level": level,
-        "pending_level": pending,
-        # Of a repeated request whose first answer was lost: what was found then is not kept.
-        "findings": [each.to_json() for each in document.findings] if isinstance(document, SignedDocument) else [],
-        "links": _links(document.code),
-    }
 
 
 def _describe(document: Document, lineage: Lineage) -> dict[str, Any]:
@@ -336,7 +198,7 @@ def _describe_facts(document: Document) -> dict[str, Any]:
         "notation": document.notation,
         "created_at": rfc3339(document.created_at),
         "issued_at": rfc3339(document.issued_at) if document.issued_at else None,
-        "links": _links(document.code),
+        "links": links_of(document.code),
     }
 
 

@@ -20,9 +20,10 @@ from api.auth.tokens import TokenRecord
 from api.errors import RequestError
 from api.forms import PASSWORD, Form, read_form
 from api.prepared_report import describe_prepared
-from api.routes.documents import FIELDS, body_sha256, describe_signed, sign_request
 from api.routes.reading import idempotency_key, read_json
 from api.services import Services
+from api.sign_form import FIELDS, body_sha256, sign_request
+from api.sign_jobs import describe_signed
 from certs.errors import CertsError
 from signer.given import Given
 from signer.handing_over import OutsideWish

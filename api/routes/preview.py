@@ -9,8 +9,8 @@ from starlette.routing import Route
 from api.auth.tokens import TokenRecord
 from api.errors import RequestError
 from api.forms import Form, read_form
-from api.routes.documents import FIELDS, sign_request
 from api.services import Services
+from api.sign_form import FIELDS, sign_request
 from signer.preview import Preview, PreviewWish
 
 _PAGE, _DPI = "page", "dpi"

@@ -30,6 +30,8 @@ from tests.postgres import durable_cluster, setting
 
 _ANTIN = str(Path(sys.executable).with_name("antin"))
 _JUDGED_PER_SECOND = 20.0
+# Clients who send one request after the other.
+_CONNECTIONS = 16
 _BOUNDARY = b"bench-boundary"
 
 
@@ -144,9 +146,9 @@ def _sign_request(environment: dict[str, str]) -> bytes:
 def _waiting_and_rate(
     host: str, port: int, name: str, request: bytes, goal: float, status: str, count: int
 ) -> list[Row]:
-    """The rate that six connections reach, and the waiting times at 70 % of it."""
+    """The rate that so many connections reach, and the waiting times at 70 % of it."""
     _load(host, port, request, connections=4, count=40)
-    runs = [_load(host, port, request, connections=6, count=count) for _ in range(3)]
+    runs = [_load(host, port, request, connections=_CONNECTIONS, count=count) for _ in range(3)]
     assert {each for one in runs for each in one["statuses"]} == {status}, runs[0]["statuses"]
     rate = statistics.median(count / one["seconds"] for one in runs)
     rows = [_rate(name, rate, goal, count * 3, goal=1.0)]

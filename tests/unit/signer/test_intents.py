@@ -10,7 +10,7 @@ from pki.audit import list_acts
 from pki.audit_survey import survey_all
 from pki.errors import AuditUnavailable
 from signer.documents import ActIntent, Registered
-from signer.intents import begin_fresh, finish_fresh
+from signer.intents import Finishing, Opening, begin_fresh, finish_fresh
 from signer.recall import recall_document
 from tests.fakes.clock import START
 from tests.signing_world import CLERK, SigningWorld
@@ -29,17 +29,15 @@ def _begin(
     )  # fmt: skip
     details = {"Subject": "Về việc thử", "CodeNotation": "STN"}
     with world.database.write() as session:
-        return begin_fresh(
-            session, world.clock, CLERK, intent, agency="Sở", name="a\x00.pdf", details=details, facts=_FACTS
-        )
+        (begun,) = begin_fresh(session, world.clock, CLERK, [Opening(intent, "Sở", "a\x00.pdf", details, _FACTS)])
+    return begun
 
 
 def _finish(signing: SigningWorld, document: Registered, act: int) -> bool:
     with signing.world.database.at_once() as connection:
-        return finish_fresh(
-            connection, signing.world.clock, CLERK, document, act, _FACTS,
-            output_sha256=_OUTPUT, output_size=7, now=START,
-        )  # fmt: skip
+        finishing = Finishing(document, act, _FACTS, _OUTPUT, 7, START)
+        (done,) = finish_fresh(connection, signing.world.clock, CLERK, [finishing])
+    return done
 
 
 def _begun(signing: SigningWorld) -> tuple[Registered, int]:

@@ -21,6 +21,8 @@ from pki.audit_survey import survey_all
 from pki.errors import RoleMissing
 from signer.documents import open_intents
 from signer.errors import Refused, Unavailable
+from signer.octets import Octets
+from signer.plan import Plan, Prepared
 from signer.recall import recall_document
 from signer.signing import SignedDocument, SigningDeps, SignRequest
 from signer.signing_batch import Result, finish_chunk, prepare_chunk, sign_documents
@@ -121,6 +123,30 @@ def test_refused_files_stop_none_of_the_others(signing: SigningWorld) -> None:
     results = sign_all(signing, PAPERS[0], b"no PDF", PAPERS[1], b"", b"%PDF-1.7 damaged", PAPERS[2])
     assert codes(results) == [None, "INPUT_NOT_PDF", None, "INPUT_EMPTY", "INPUT_DAMAGED", None]
     assert state_of(signing)["acts"] == [("done", None)] * 3
+
+
+class _Defective:
+    """The preparer, which one file drives into a defect."""
+
+    def __init__(self, signing: SigningWorld, bad: bytes) -> None:
+        self._preparer = signing.deps.preparer
+        self._bad = bad
+
+    def prepare(self, pdf: Octets, plan: Plan) -> Prepared:
+        if pdf == self._bad:
+            raise ZeroDivisionError
+        return self._preparer.prepare(pdf, plan)
+
+
+def test_a_defect_that_one_document_meets_is_no_strangers_matter(signing: SigningWorld) -> None:
+    deps = dataclasses.replace(signing.deps, preparer=_Defective(signing, PAPERS[1]))
+    first, failed, third = sign_documents(requests(*PAPERS[:3]), CLERK, deps, is_each_alone=True)
+    assert isinstance(failed, ZeroDivisionError)
+    assert codes([first, third]) == [None, None]
+    # Those of one caller are broken off: somebody has to look at it.
+    with pytest.raises(ZeroDivisionError):
+        sign_documents(requests(*PAPERS[:3]), CLERK, deps)
+    assert state_of(signing)["acts"] == [("done", None)] * 2
 
 
 def test_nobody_without_the_right_signs_and_an_empty_chunk_is_nothing(signing: SigningWorld) -> None:
