@@ -18,7 +18,8 @@ IN_PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # What depends on rows most. `make test-all` repeats everything.
 ON_POSTGRESQL := tests/unit/certs/test_inventory.py tests/unit/certs/test_prepared.py tests/unit/api/test_migrations.py \
     tests/unit/pki/test_audit_chain.py tests/unit/pki/test_approval.py tests/unit/pki/test_issuance_batch.py \
-    tests/unit/pki/test_revocation.py tests/unit/signer/test_intents.py tests/integration/test_postgres_commits.py
+    tests/unit/pki/test_revocation.py tests/unit/signer/test_intents.py tests/unit/signer/test_signing_batch.py \
+    tests/integration/test_postgres_commits.py tests/integration/test_signing_together.py
 
 help:
 	@echo "make demo    from nothing to stamped, signed, verified documents"

@@ -67,7 +67,7 @@ def create_app(installation: Installation) -> FastAPI:
     app.state.services = services
     app.state.lanes = lanes
     app.state.together = Together(
-        lanes.sign, functools.partial(sign_all, services), most=MOST_TOGETHER, waiting=_MOST_TO_SIGN
+        lanes.short, functools.partial(sign_all, services), most=MOST_TOGETHER, waiting=_MOST_TO_SIGN
     )
     app.state.metrics = Metrics()
     installation.stamp_watch.count_with(app.state.metrics.count_timestamp)

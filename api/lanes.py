@@ -48,7 +48,8 @@ class Lane:
 
 class Lanes:
     """The lanes of one web process: `quick` for what needs no key, `key` for status answers and time-stamps that are made now,
-    `sign`, and `judge` for files of strangers. A token that hangs holds up nobody but those who need it.
+    `short` for small documents, `sign` for those that are long or wait for somebody outside, and `judge` for files of strangers.
+    A token that hangs holds up nobody but those who need it.
 
     `near`: the database is a file of ours, whose readers wait for nobody (SQLite's WAL). Then a single query is done where
     it is asked for: it takes a third of the time that handing it to a thread and back does.
@@ -57,6 +58,7 @@ class Lanes:
     def __init__(self, *, signing: int, judging: int, near: bool) -> None:
         self.quick = Lane("quick", 2, 500)
         self.key = Lane("key", 2, 500)
+        self.short = Lane("short", 1, 1)
         self.sign = Lane("sign", signing, 200)
         self.judge = Lane("judge", judging, 60)
         self._near = near
@@ -66,5 +68,5 @@ class Lanes:
         return query(*arguments) if self._near else await self.quick.run(query, *arguments)
 
     def close(self) -> None:
-        for lane in (self.quick, self.key, self.sign, self.judge):
+        for lane in (self.quick, self.key, self.short, self.sign, self.judge):
             lane.close()

@@ -113,6 +113,26 @@ def test_all_of_a_transaction_or_nothing(database):
     assert names(database) == ["b"]
 
 
+def test_the_rows_of_each_come_in_the_order_of_the_values(database):
+    with database.write_rows() as connection:
+        assert TOUCH.run_each(connection, []) == []
+        ADD.run_each(connection, [pebble(name, octets=name.encode()) for name in "abc"])
+        # Twelve, so that the driver prepares the statement on the way; the second touch of one sees the first.
+        touched = TOUCH.run_each(connection, [{"wanted": name, "new": name.encode() * 2} for name in "cxab" * 3])
+    assert [[tuple(row) for row in rows] for rows in touched] == [
+        [(NOON, name.encode() * 2)] if name != "x" else [] for name in "cxab" * 3
+    ]
+
+
+def test_one_of_each_that_cannot_be_undoes_all(database):
+    with pytest.raises(IntegrityError), database.write_rows() as connection:
+        ADD.run_each(connection, [pebble("a"), pebble("b"), pebble("a"), pebble("c")])
+    assert names(database) == []
+    with database.write_rows() as connection:
+        ADD.run_each(connection, [pebble("a"), pebble("b")])
+    assert names(database) == ["a", "b"]
+
+
 def test_a_unit_of_work_within_is_committed_with_the_rest_or_not_at_all(database):
     with database.write_rows() as connection:
         ADD.run(connection, pebble("a"))
