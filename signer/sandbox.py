@@ -25,7 +25,15 @@ from typing import Any, Self
 
 from signer.long_file import LongFile
 from signer.octets import Octets
-from signer.sandbox_frame import NO_FILE, WITH_FILE, FrameFormatError, FrameReader, FrameSizeError, encode_frame
+from signer.sandbox_frame import (
+    NO_FILE,
+    WITH_FILE,
+    FrameFormatError,
+    FrameReader,
+    FrameSizeError,
+    encode_frame,
+    write_pieces,
+)
 from signer.sandbox_walls import Walls
 from signer.validation.errors import (
     SandboxCrashed,
@@ -158,7 +166,10 @@ class Judge:
         self._served += 1
         finished = False
         try:
-            self._announce(file)
+            if file is None:
+                frame.insert(0, memoryview(NO_FILE))
+            else:
+                self._announce(file)
             answer, parts = self._exchange(process, frame, bounds, until)
             finished = bool(answer.get("ok"))
         finally:
@@ -221,15 +232,12 @@ class Judge:
                 fcntl.fcntl(self._process.stdout.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return self._process
 
-    def _announce(self, file: LongFile | None) -> None:
-        """An octet before each task says whether a descriptor comes with it."""
+    def _announce(self, file: LongFile) -> None:
+        """An octet before each task says whether a descriptor comes with it: here one does."""
         assert self._line is not None
         # Whoever has died does not listen any more; what it died of is found out when its answer is waited for.
         with contextlib.suppress(OSError):
-            if file is None:
-                self._line.send(NO_FILE)
-            else:
-                socket.send_fds(self._line, [WITH_FILE], [file.source.fileno()])
+            socket.send_fds(self._line, [WITH_FILE], [file.source.fileno()])
 
     def _discard(self) -> None:
         process, self._process = self._process, None
@@ -323,15 +331,12 @@ def _write_some(sink: int, frame: list[memoryview]) -> bool:
     """Write what fits into the pipe; False when there is nothing left to write, or nobody to read it."""
     while frame:
         try:
-            written = os.write(sink, frame[0])
+            write_pieces(sink, frame)
         except BlockingIOError:
             return True
         except (BrokenPipeError, ConnectionResetError):
             frame.clear()  # the reading side says what happened
             return False
-        frame[0] = frame[0][written:]
-        if not frame[0]:
-            frame.pop(0)
     return False
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from signer.landlock import forbid_files_and_network
 from signer.long_file import LongFile, Source
 from signer.octets import Octets
-from signer.sandbox_frame import FrameFormatError, FrameSizeError, encode_frame, read_frame
+from signer.sandbox_frame import FrameFormatError, FrameSizeError, encode_frame, read_frame, write_pieces
 
 # A file comes first among the blobs, and a long one as a LongFile; all others are bytes.
 Task = Callable[[dict[str, Any], list[Any]], tuple[dict[str, Any], list[bytes]]]
@@ -131,10 +131,8 @@ def _send(sink: int, answer: dict[str, Any], parts: list[bytes], limit: int) -> 
     except (FrameSizeError, MemoryError, ValueError, TypeError, RecursionError) as error:
         answer["ok"] = False
         frame = encode_frame({"ok": False, "error": {"kind": type(error).__name__}}, [], limit)
-    for piece in frame:
-        rest = piece
-        while rest:
-            rest = rest[os.write(sink, rest) :]
+    while frame:
+        write_pieces(sink, frame)
 
 
 def _with_file(header: dict[str, Any], blobs: list[bytes], descriptors: list[int]) -> list[Octets]:

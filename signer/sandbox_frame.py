@@ -14,6 +14,7 @@ _MAGIC = b"ANT1"
 NO_FILE, WITH_FILE = b"0", b"1"
 _HEADER_LIMIT = 32 * 1024 * 1024
 _BLOB_COUNT_LIMIT = 4096
+_PIECES_AT_ONCE = 64
 
 
 class FrameSizeError(Exception):
@@ -41,6 +42,17 @@ def encode_frame(header: dict[str, Any], blobs: Sequence[bytes], limit: int) -> 
         raise FrameSizeError(len(text), _HEADER_LIMIT)
     pieces = [_PREFIX.pack(_MAGIC, len(text)) + text, *blobs]
     return [memoryview(piece) for piece in pieces if piece]
+
+
+def write_pieces(sink: int, pieces: list[memoryview]) -> None:
+    """Write what fits of the pieces, in one call, and leave the rest of them. Whoever reads is woken once for a message, not for each."""
+    written = os.writev(sink, pieces[:_PIECES_AT_ONCE])
+    while written:
+        taken = min(written, len(pieces[0]))
+        written -= taken
+        pieces[0] = pieces[0][taken:]
+        if not pieces[0]:
+            pieces.pop(0)
 
 
 def read_frame(
@@ -74,7 +86,7 @@ class FrameReader:
         """Read what is there: True when the frame is whole, None when the writer has gone before that."""
         while self._target:
             try:
-                count = os.readv(source, self._target[:64])
+                count = os.readv(source, self._target[:_PIECES_AT_ONCE])
             except BlockingIOError:
                 return False
             if count == 0:
