@@ -24,6 +24,8 @@ from signer.signing_batch import sign_documents
 
 # So many share their commits. What more of them share is little, and each waits for all.
 MOST_TOGETHER = 16
+# Nobody waits much longer for what others have brought: files that take long to read share with no more than came before them.
+_SECONDS_TOGETHER = 0.5
 # Whoever brings more than that would hold up the others.
 _SHORT_OCTETS = 1024 * 1024
 
@@ -61,14 +63,19 @@ def is_short(job: SignJob, settings: SignSettings) -> bool:
 def sign_alone(services: Services, job: SignJob) -> Done:
     """Sign one document. Blocks; raises what speaks against it."""
     (done,) = sign_all(services, [job])
-    if isinstance(done, Exception):
-        raise done
+    if not isinstance(done, Done):
+        raise done or RuntimeError("a document has no result")
     return done
 
 
-def sign_all(services: Services, jobs: Sequence[SignJob]) -> list[Done | Exception]:
-    """What came of each, or what speaks against it. Blocks; those of one actor share their commits."""
-    results: dict[int, Done | Exception] = {}
+def sign_all(
+    services: Services, jobs: Sequence[SignJob], seconds: float = _SECONDS_TOGETHER
+) -> list[Done | Exception | None]:
+    """What came of each, or what speaks against it. Blocks; those of one actor share their commits.
+
+    None where its turn has not come, because those before it took so many seconds; one at least is done.
+    """
+    results: dict[int, Done | Exception | None] = {}
     wishes: dict[Actor, dict[int, _Wish]] = {}
     for place, job in enumerate(jobs):
         try:
@@ -82,7 +89,7 @@ def sign_all(services: Services, jobs: Sequence[SignJob]) -> list[Done | Excepti
         else:
             wishes.setdefault(job.token.actor, {})[place] = wish
     for actor, own in wishes.items():
-        came = _sign(services, [wish.request for wish in own.values()], actor)
+        came = _sign(services, [wish.request for wish in own.values()], actor, seconds)
         for place, signed in zip(own, came, strict=True):
             results[place] = _end(services, jobs[place], signed)
     return [results[place] for place in range(len(jobs))]
@@ -106,21 +113,21 @@ def _begin(services: Services, job: SignJob, wish: _Wish) -> dict[str, Any] | No
 
 
 def _sign(
-    services: Services, requests: Sequence[SignRequest], actor: Actor
+    services: Services, requests: Sequence[SignRequest], actor: Actor, seconds: float
 ) -> Sequence[SignedDocument | Exception | None]:
     try:
         if len(requests) == 1:
             return [services.sign(requests[0], actor)]
-        return sign_documents(requests, actor, services.installation.signing, is_each_alone=True)
+        return sign_documents(requests, actor, services.installation.signing, is_each_alone=True, seconds=seconds)
     except Exception as error:  # noqa: BLE001  what was away for all of them
         return [error] * len(requests)
 
 
-def _end(services: Services, job: SignJob, signed: SignedDocument | Exception | None) -> Done | Exception:
+def _end(services: Services, job: SignJob, signed: SignedDocument | Exception | None) -> Done | Exception | None:
     # The register is not asked again: should it fall silent now, the document would be said to have failed, and be signed twice.
     if not isinstance(signed, SignedDocument):
         _forget(services, job)
-        return signed or RuntimeError("a document has no result")
+        return signed
     answer = describe_signed(signed, signed.sha256, signed.level, signed.pending)
     if job.key is not None:
         # Should it fail: the document is signed and registered, and the client learns so. A repetition finds it in the register.

@@ -20,9 +20,12 @@ class Together(Generic[J, R]):
     """
 
     def __init__(
-        self, lane: Lane, work: Callable[[Sequence[J]], Sequence[R | Exception]], *, most: int, waiting: int
+        self, lane: Lane, work: Callable[[Sequence[J]], Sequence[R | Exception | None]], *, most: int, waiting: int
     ) -> None:
-        """`work` says of each job in turn what came of it; `most` of them are done at a time, `waiting` may wait."""
+        """`work` says of each job in turn what came of it, None where its turn has not come: it is the next one's. It does one at least.
+
+        `most` of them are done at a time, `waiting` may wait.
+        """
         self._lane = lane
         self._work = work
         self._most = most
@@ -57,7 +60,7 @@ class Together(Generic[J, R]):
             self._at_work = None
 
     async def _do(self, taken: Sequence[tuple[J, asyncio.Future[R]]]) -> None:
-        results: Sequence[R | Exception]
+        results: Sequence[R | Exception | None]
         try:
             results = await self._lane.run(self._work, [job for job, _ in taken])
         except asyncio.CancelledError:
@@ -70,8 +73,9 @@ class Together(Generic[J, R]):
         for (_, future), result in zip(taken, results, strict=True):
             if isinstance(result, Exception):
                 future.set_exception(result)
-            else:
+            elif result is not None:
                 future.set_result(result)
+        self._waiting = [each for each, result in zip(taken, results, strict=True) if result is None] + self._waiting
 
 
 def _seen(future: asyncio.Future[R]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -60,6 +61,27 @@ def never() -> bool:
     return False
 
 
+class _Patience:
+    """Stops a stage that takes longer than it may, but never before something of it is done."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._until: float | None = None
+
+    def begin(self) -> None:
+        """A stage begins."""
+        self._until = None
+
+    def is_over(self) -> bool:
+        """Whether nothing more of the stage is begun. Asked before each document."""
+        if self._seconds is None:
+            return False
+        now = time.monotonic()
+        if self._until is None:
+            self._until = now + self._seconds
+        return now > self._until
+
+
 @dataclass
 class PreparedChunk:
     """Documents on their way: prepared, and nothing is written yet but numbers. `results` by the place of the request."""
@@ -79,12 +101,15 @@ def sign_documents(
     ledger: Ledger | None = None,
     *,
     is_each_alone: bool = False,
+    seconds: float | None = None,
 ) -> list[Result]:
     """Sign each document: what came of it, or the error that speaks against it. A hundred at a time are enough.
 
     `is_each_alone`: they are of people who know nothing of each other, and a defect that one of them meets is his result too.
+    `seconds`: when opening or preparing them takes longer, nothing more is begun, as in `prepare_chunk`; the first one always is.
     """
-    chunk = prepare_chunk(requests, actor, deps, errors=(Exception,) if is_each_alone else _ERRORS)
+    errors = (Exception,) if is_each_alone else _ERRORS
+    chunk = prepare_chunk(requests, actor, deps, errors=errors, seconds=seconds)
     return finish_chunk(chunk, ledger)
 
 
@@ -95,25 +120,29 @@ def prepare_chunk(
     stopped: Callable[[], bool] = never,
     *,
     errors: tuple[type[Exception], ...] = _ERRORS,
+    seconds: float | None = None,
 ) -> PreparedChunk:
     """Steps 1 to 3: decide, number and prepare. Uses no key, and may go on beside the signing of the chunk before.
 
-    When it is `stopped`, nothing more is begun: those have no result. A document that has got its number goes on, for the number
-    would be lost. `errors` of one document are its result.
+    When it is `stopped`, or a stage has taken so many `seconds`, nothing more is begun: those have no result. A document that has got its
+    number goes on, for the number would be lost. `errors` of one document are its result.
     """
     require(actor, Permission.SIGN_DOCUMENTS)
     chunk = PreparedChunk(deps, len(requests), errors)
-    usable = _Usable(deps)
+    usable, patience = _Usable(deps), _Patience(seconds)
 
     def opened(request: SignRequest) -> Case | None:
-        return None if stopped() else open_case(request, actor, usable.get(request.credential), deps)
+        return (
+            None if stopped() or patience.is_over() else open_case(request, actor, usable.get(request.credential), deps)
+        )
 
     cases = _each(opened, dict(enumerate(requests)), chunk)
     numbers = _reserve(cases, chunk)
+    patience.begin()
 
     def prepared(place: int) -> Ready | None:
         number = numbers.get(place)
-        if stopped() and not (number and number.fresh):
+        if (stopped() or patience.is_over()) and not (number and number.fresh):
             return None
         return prepare_case(cases[place], number)
 

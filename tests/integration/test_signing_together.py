@@ -18,6 +18,9 @@ from signer.errors import InputUnreadable, UsageWrong
 from tests.installation import User
 from tests.integration.http_service import Service, problem
 
+# The judge process has to start first.
+_PATIENT = 60.0
+
 
 def _job(token: TokenRecord, pdf: bytes, key: str | None = None, **fields: str) -> SignJob:
     given = {"credential": "officer", "placement": "none", "level": "B-B"} | fields
@@ -40,7 +43,7 @@ def test_those_of_one_actor_share_two_commits_and_a_wrong_one_is_wrong_alone(use
         ]
         with home.database.read() as session:
             before = len(list_acts(session))
-        first, no_pdf, others, unknown, fourth, fifth = sign_all(services, jobs)
+        first, no_pdf, others, unknown, fourth, fifth = sign_all(services, jobs, _PATIENT)
         assert isinstance(no_pdf, InputUnreadable)
         assert isinstance(unknown, UsageWrong)
         with home.database.read() as session:
@@ -56,10 +59,19 @@ def test_those_of_one_actor_share_two_commits_and_a_wrong_one_is_wrong_alone(use
         assert len({each.answer["code"] for each in done}) == 4
 
         # What was signed under a key is answered again; what was refused left its key free.
-        again, now_good = sign_all(services, [_job(mine, paper + b"\n%1", "one"), _job(mine, paper + b"\n%6", "two")])
+        again, now_good = sign_all(
+            services, [_job(mine, paper + b"\n%1", "one"), _job(mine, paper + b"\n%6", "two")], _PATIENT
+        )
         assert again == Done(done[0].answer)
         assert isinstance(now_good, Done)
         assert now_good.level == "B-B"
+
+        # Where one takes longer than that, the others' turn comes later, and their keys are free until then.
+        late = [_job(mine, paper + b"\n%%%d" % number, f"late {number}") for number in range(7, 10)]
+        results = sign_all(services, late, 0.0)
+        assert isinstance(results[0], Done)
+        assert results[1:] == [None, None]
+        assert isinstance(sign_all(services, late[1:], _PATIENT)[1], Done)
         services.close()
 
 

@@ -21,13 +21,15 @@ class _Work:
         self.groups: list[list[str]] = []
         self.begun, self.let_go = threading.Event(), threading.Event()
 
-    def __call__(self, jobs: Sequence[str]) -> list[str | Exception]:
+    def __call__(self, jobs: Sequence[str]) -> list[str | Exception | None]:
         self.groups.append(list(jobs))
         if len(self.groups) == 1:
             self.begun.set()
             assert self.let_go.wait(10)
         if "broken" in jobs and len(jobs) == 1:
             raise OSError("all of it")
+        if "long" in jobs:
+            return [None if job != "long" else "LONG" for job in jobs]
         return [KeyError(job) if job == "wrong" else job.upper() for job in jobs]
 
 
@@ -65,6 +67,14 @@ def test_the_first_goes_at_once_and_those_who_come_meanwhile_go_together(lane: L
     assert work.groups == [["a"], ["b", "wrong", "d"], ["e"]]
     assert [each for each in outcomes if not isinstance(each, KeyError)] == ["A", "B", "D", "E"]
     assert isinstance(outcomes[2], KeyError)
+
+
+def test_those_whose_turn_has_not_come_are_the_next_ones(lane: Lane) -> None:
+    work = _Work()
+    together = Together(lane, work, most=3, waiting=10)
+    outcomes = asyncio.run(_outcomes(together, work, "a", ["long", "b", "c", "d"]))
+    assert work.groups == [["a"], ["long", "b", "c"], ["b", "c", "d"]]
+    assert outcomes == ["A", "LONG", "B", "C", "D"]
 
 
 def test_what_goes_wrong_for_all_is_told_to_all_and_the_next_ones_are_served(lane: Lane) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -147,6 +148,31 @@ def test_a_defect_that_one_document_meets_is_no_strangers_matter(signing: Signin
     with pytest.raises(ZeroDivisionError):
         sign_documents(requests(*PAPERS[:3]), CLERK, deps)
     assert state_of(signing)["acts"] == [("done", None)] * 2
+
+
+class _Slow:
+    """The preparer, which takes a while for one file."""
+
+    def __init__(self, signing: SigningWorld, slow: bytes) -> None:
+        self._preparer = signing.deps.preparer
+        self._slow = slow
+
+    def prepare(self, pdf: Octets, plan: Plan) -> Prepared:
+        if pdf == self._slow:
+            time.sleep(0.3)
+        return self._preparer.prepare(pdf, plan)
+
+
+def test_behind_one_that_takes_long_nothing_more_is_begun(signing: SigningWorld) -> None:
+    # The first look at the judge process starts it.
+    signing.sign(PAPERS[4])
+    deps = dataclasses.replace(signing.deps, preparer=_Slow(signing, PAPERS[0]))
+    results = sign_documents(requests(*PAPERS[:3]), CLERK, deps, seconds=0.2)
+    assert [isinstance(each, SignedDocument) for each in results] == [True, False, False]
+    assert results[1:] == [None, None]
+    assert state_of(signing)["acts"] == [("done", None)] * 2
+    # However short the time, one is done each time.
+    assert isinstance(sign_documents(requests(*PAPERS[1:3]), CLERK, deps, seconds=0.0)[0], SignedDocument)
 
 
 def test_nobody_without_the_right_signs_and_an_empty_chunk_is_nothing(signing: SigningWorld) -> None:
