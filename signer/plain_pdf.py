@@ -15,19 +15,20 @@ _PLAIN_TOKEN = re.compile(rb"/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*|[+\-.0-9A-Za-z]+")
 _HEX = re.compile(rb"<[0-9A-Fa-f\x00\t\n\x0c\r ]*>")
 _STRING_PIECE = re.compile(rb"[()\\]")
 # A whole entry in one step, where its value holds neither comment nor parenthesis and lies at most two levels deep; nearly all do. It is
-# what `skip_value` would pass over token by token, and nothing else. Possessive: no octet is looked at in two ways.
+# what `skip_value` would pass over token by token, and nothing else. Possessive: no octet is looked at in two ways. Groups are atomic
+# instead of repeated possessively: Python 3.11.2, which is Debian 12's, leaves half a group behind where such a repetition ends.
 _WHITE = rb"[\x00\t\n\x0c\r ]"
 _NAME = rb"/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*+"
 _WORDS = rb"(?:[+\-.0-9A-Za-z\x00\t\n\x0c\r ]++|" + _NAME + rb"|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>)"
-_INNER = rb"(?:" + _WORDS + rb"|\[" + _WORDS + rb"*+\]|<<" + _WORDS + rb"*+>>)"
+_INNER = rb"(?:" + _WORDS + rb"|\[(?>" + _WORDS + rb"*)\]|<<(?>" + _WORDS + rb"*)>>)"
 _VALUE = (
     rb"\d{1,10}+" + _WHITE + rb"++\d{1,5}+" + _WHITE + rb"++R\b|[+\-.0-9A-Za-z]++|" + _NAME
-    + rb"|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>|\[" + _INNER + rb"*+\]|<<" + _INNER + rb"*+>>"
+    + rb"|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>|\[(?>" + _INNER + rb"*)\]|<<(?>" + _INNER + rb"*)>>"
 )  # fmt: skip
-_GAP = rb"(?:" + _WHITE + rb"++|%[^\r\n]*+)*+"
+_GAP = rb"(?>(?:" + _WHITE + rb"++|%[^\r\n]*+)*)"
 _ENTRY = re.compile(rb"(" + _NAME + rb")" + _GAP + rb"(" + _VALUE + rb")" + _GAP)
 # All entries of a dictionary, where each is of that kind.
-_ENTRIES = re.compile(rb"(?:" + _NAME + _GAP + rb"(?:" + _VALUE + rb")" + _GAP + rb")*+(?=>>)")
+_ENTRIES = re.compile(rb"(?>(?:" + _NAME + _GAP + rb"(?:" + _VALUE + rb")" + _GAP + rb")*)(?=>>)")
 _DEEPEST = 40
 
 

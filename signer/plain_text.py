@@ -15,7 +15,7 @@ _ASCII_FLATE = (b"[/ASCII85Decode/FlateDecode]", b"[/ASCII85Decode /FlateDecode]
 # Read octet by octet in Python.
 _MOST_ASCII = 64 * 1024
 _MOST_OCTETS = 4 * 1024 * 1024
-_STRING = rb"\((?:[^()\\]++|\\.)*+\)|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>"
+_STRING = rb"\((?>(?:[^()\\]++|\\.)*)\)|<[0-9A-Fa-f\x00\t\n\x0c\r ]*+>"
 # Strings and names, then numbers, brackets and white space: what is left are operators, and whatever this does not know.
 _WORDY = re.compile(_STRING + rb"|/[^\x00\t\n\x0c\r ()<>\[\]{}/%]*+|<<|>>", re.DOTALL)
 _NUMERIC = b"0123456789.+-[]\x00\t\n\x0c\r"

@@ -20,7 +20,7 @@ from certs.prepared import Prepared, sent_together
 from signer.credentials import refuse_out_of_force
 from signer.documents import ActIntent
 from signer.errors import Refused
-from signer.intents import begin_in_force
+from signer.intents import Opening, begin_in_force
 from signer.tables import CredentialRow
 from tests.fakes.clock import START
 from tests.postgres import Cluster, cluster, discard
@@ -258,10 +258,8 @@ def _intent(serial: str) -> ActIntent:
 
 def _begin(world: World, *serials: str) -> bool:
     with world.database.at_once() as connection:
-        begun = begin_in_force(
-            connection, world.clock, CLERK, _intent(serials[0]), agency="Sở", name="a.pdf", details={}, facts={},
-            serials=serials,
-        )  # fmt: skip
+        opening = Opening(_intent(serials[0]), "Sở", "a.pdf", {}, {})
+        begun = begin_in_force(connection, world.clock, CLERK, opening, serials)
     return begun is not None
 
 
