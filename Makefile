@@ -4,9 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-begin serve test test-all check format accept attacks bench bench-full chaos fuzz fuzz-seeds interoperability verapdf picture lock system-run system-test
 
-# Debian's own, where it is there and new enough: built with what a compiler learns from a profile, it runs Python's own code up to
-# twice as fast as one that was compiled by hand without that.
-PYTHON ?= $(shell /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo python3)
+PYTHON ?= python3
 # Where make serve listens. Not taken from the environment: some shells have a HOST of their own there.
 HOST := 127.0.0.1
 PORT := 8080
