@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import TypeVar
 
 from api.errors import RequestError
 from api.forms import PASSWORD, Form
@@ -20,6 +21,8 @@ from signer.protection import parse_protection
 from signer.signing import SignRequest
 from signer.subfilters import SUBFILTERS
 
+U = TypeVar("U", str, None)
+
 # What a form says of a signature besides the file.
 FIELDS = (
     "credential", "intent", "level", "metadata", "placement", "field", "certify", "lock", "subfilter", "activation", PASSWORD,
@@ -30,15 +33,9 @@ FIELDS = (
 def sign_request(form: Form, settings: SignSettings) -> SignRequest:
     """What a form asks to be signed; RequestError for a value that cannot be meant."""
     fields = form.fields
-    level = fields.get("level") or settings.level
-    if level not in LEVELS:
-        raise RequestError("FORM_VALUE_WRONG", field="level", valid=", ".join(LEVELS))
-    subfilter = fields.get("subfilter") or settings.subfilter
-    if subfilter not in SUBFILTERS:
-        raise RequestError("FORM_VALUE_WRONG", field="subfilter", valid=", ".join(SUBFILTERS))
-    intent = fields.get("intent") or None
-    if intent not in (None, *INTENTS):
-        raise RequestError("FORM_VALUE_WRONG", field="intent", valid=", ".join(INTENTS))
+    level = chosen(fields, "level", LEVELS, settings.level)
+    subfilter = chosen(fields, "subfilter", SUBFILTERS, settings.subfilter)
+    intent = chosen(fields, "intent", INTENTS, None)
     placement = fields.get("placement") or "auto"
     parse_placement(placement)
     try:
@@ -52,6 +49,14 @@ def sign_request(form: Form, settings: SignSettings) -> SignRequest:
         particulars=particulars_of(fields),
         activation=fields.get("activation") or None,
     )  # fmt: skip
+
+
+def chosen(fields: Mapping[str, str], name: str, valid: Collection[str], usual: U) -> str | U:
+    """What a field says, or what is usual where it says nothing; RequestError for what is none of the valid values."""
+    value = fields.get(name) or usual
+    if value is not None and value not in valid:
+        raise RequestError("FORM_VALUE_WRONG", field=name, valid=", ".join(valid))
+    return value
 
 
 def particulars_of(fields: Mapping[str, str]) -> Particulars:

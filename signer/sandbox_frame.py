@@ -46,11 +46,15 @@ def encode_frame(header: dict[str, Any], blobs: Sequence[bytes], limit: int) -> 
 
 def write_pieces(sink: int, pieces: list[memoryview]) -> None:
     """Write what fits of the pieces, in one call, and leave the rest of them. Whoever reads is woken once for a message, not for each."""
-    written = os.writev(sink, pieces[:_PIECES_AT_ONCE])
-    while written:
-        taken = min(written, len(pieces[0]))
-        written -= taken
+    _pass_over(pieces, os.writev(sink, pieces[:_PIECES_AT_ONCE]))
+
+
+def _pass_over(pieces: list[memoryview], count: int) -> None:
+    """So many octets of the pieces are done."""
+    while count:
+        taken = min(count, len(pieces[0]))
         pieces[0] = pieces[0][taken:]
+        count -= taken
         if not pieces[0]:
             pieces.pop(0)
 
@@ -103,12 +107,7 @@ class FrameReader:
         return out
 
     def _advance(self, count: int) -> None:
-        while count:
-            taken = min(count, len(self._target[0]))
-            self._target[0] = self._target[0][taken:]
-            count -= taken
-            if not self._target[0]:
-                self._target.pop(0)
+        _pass_over(self._target, count)
         if self._target:
             return
         if self._prefix is not None:

@@ -136,7 +136,7 @@ def _finish(begun: Begun, outcome: Outcome, claim: Claim | None) -> None:
     if claim is None and is_simple(begun, outcome):
         # One statement, which is its own transaction.
         with database.at_once() as connection:
-            done = finish_simple(connection, begun, outcome)
+            (done,) = finish_simple(connection, [(begun, outcome)])
         if not done:
             with database.read() as session:
                 raise out_of_force(session, begun.document)

@@ -236,29 +236,21 @@ def finish_all(connection: Connection, made: Sequence[tuple[Begun, Outcome]]) ->
         if not is_simple(begun, outcome):
             results[place] = _finish_more(connection, begun, outcome, acts)
     simple = [place for place in order if place not in results]
-    results |= zip(simple, _finish_simple(connection, [made[place] for place in simple]), strict=True)
+    done = finish_simple(connection, [made[place] for place in simple])
+    for place, is_done in zip(simple, done, strict=True):
+        results[place] = None if is_done else out_of_force(connection, made[place][0].document)
     if acts:
         case = made[0][0].ready.case
         append_all(connection, case.deps.clock, case.actor, acts)
     return [results[place] for place in range(len(made))]
 
 
-def finish_simple(connection: Connection, begun: Begun, outcome: Outcome) -> bool:
-    """The result of one that `is_simple`; False when its document went out of force meanwhile."""
-    case = begun.ready.case
-    (done,) = finish_fresh(connection, case.deps.clock, case.actor, [_finishing(begun, outcome)])
-    return done
-
-
-def _finish_simple(connection: Connection, made: Sequence[tuple[Begun, Outcome]]) -> list[Refused | None]:
+def finish_simple(connection: Connection, made: Sequence[tuple[Begun, Outcome]]) -> list[bool]:
+    """The results of those that are each `is_simple`; False for one whose document went out of force meanwhile."""
     if not made:
         return []
     case = made[0][0].ready.case
-    done = finish_fresh(connection, case.deps.clock, case.actor, [_finishing(*each) for each in made])
-    return [
-        None if is_done else out_of_force(connection, begun.document)
-        for is_done, (begun, _) in zip(done, made, strict=True)
-    ]
+    return finish_fresh(connection, case.deps.clock, case.actor, [_finishing(*each) for each in made])
 
 
 def _finishing(begun: Begun, outcome: Outcome) -> Finishing:

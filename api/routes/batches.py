@@ -19,7 +19,7 @@ from api.problems import sentence_of
 from api.routes.reading import idempotency_key
 from api.services import Services
 from api.settings import SignSettings
-from api.sign_form import particulars_of
+from api.sign_form import chosen, particulars_of
 from certs.clock import rfc3339
 from certs.errors import CertsError
 from signer.appearance.geometry import parse_placement
@@ -104,15 +104,9 @@ def _wanted(form: BatchForm, token: TokenRecord, settings: SignSettings) -> NewB
     fields = form.fields
     if not fields.get("credential"):
         raise RequestError("FORM_FIELD_MISSING", field="credential")
-    level = fields.get("level") or settings.level
-    if level not in LEVELS:
-        raise RequestError("FORM_VALUE_WRONG", field="level", valid=", ".join(LEVELS))
-    intent = fields.get("intent") or None
-    if intent not in (None, *INTENTS):
-        raise RequestError("FORM_VALUE_WRONG", field="intent", valid=", ".join(INTENTS))
-    subfilter = fields.get("subfilter") or settings.subfilter
-    if subfilter not in SUBFILTERS:
-        raise RequestError("FORM_VALUE_WRONG", field="subfilter", valid=", ".join(SUBFILTERS))
+    level = chosen(fields, "level", LEVELS, settings.level)
+    intent = chosen(fields, "intent", INTENTS, None)
+    subfilter = chosen(fields, "subfilter", SUBFILTERS, settings.subfilter)
     contents = form.contents()
     digests = [hashlib.sha256(each).hexdigest() for each in contents]
     said = _said_of_each(fields, len(contents))

@@ -126,21 +126,26 @@ def test_refused_files_stop_none_of_the_others(signing: SigningWorld) -> None:
     assert state_of(signing)["acts"] == [("done", None)] * 3
 
 
-class _Defective:
-    """The preparer, which one file drives into a defect."""
+class _Meeting:
+    """The preparer, to which something happens when it meets one file."""
 
-    def __init__(self, signing: SigningWorld, bad: bytes) -> None:
+    def __init__(self, signing: SigningWorld, pdf: bytes, happens: Callable[[], object]) -> None:
         self._preparer = signing.deps.preparer
-        self._bad = bad
+        self._pdf = pdf
+        self._happens = happens
 
     def prepare(self, pdf: Octets, plan: Plan) -> Prepared:
-        if pdf == self._bad:
-            raise ZeroDivisionError
+        if pdf == self._pdf:
+            self._happens()
         return self._preparer.prepare(pdf, plan)
 
 
+def _defect() -> None:
+    raise ZeroDivisionError
+
+
 def test_a_defect_that_one_document_meets_is_no_strangers_matter(signing: SigningWorld) -> None:
-    deps = dataclasses.replace(signing.deps, preparer=_Defective(signing, PAPERS[1]))
+    deps = dataclasses.replace(signing.deps, preparer=_Meeting(signing, PAPERS[1], _defect))
     first, failed, third = sign_documents(requests(*PAPERS[:3]), CLERK, deps, is_each_alone=True)
     assert isinstance(failed, ZeroDivisionError)
     assert codes([first, third]) == [None, None]
@@ -150,23 +155,10 @@ def test_a_defect_that_one_document_meets_is_no_strangers_matter(signing: Signin
     assert state_of(signing)["acts"] == [("done", None)] * 2
 
 
-class _Slow:
-    """The preparer, which takes a while for one file."""
-
-    def __init__(self, signing: SigningWorld, slow: bytes) -> None:
-        self._preparer = signing.deps.preparer
-        self._slow = slow
-
-    def prepare(self, pdf: Octets, plan: Plan) -> Prepared:
-        if pdf == self._slow:
-            time.sleep(0.3)
-        return self._preparer.prepare(pdf, plan)
-
-
 def test_behind_one_that_takes_long_nothing_more_is_begun(signing: SigningWorld) -> None:
     # The first look at the judge process starts it.
     signing.sign(PAPERS[4])
-    deps = dataclasses.replace(signing.deps, preparer=_Slow(signing, PAPERS[0]))
+    deps = dataclasses.replace(signing.deps, preparer=_Meeting(signing, PAPERS[0], lambda: time.sleep(0.3)))
     results = sign_documents(requests(*PAPERS[:3]), CLERK, deps, seconds=0.2)
     assert [isinstance(each, SignedDocument) for each in results] == [True, False, False]
     assert results[1:] == [None, None]
